@@ -1,0 +1,5 @@
+noinst_LIBRARIES += libcrypto_sg.a
+libcrypto_sg_a_SOURCES = \
+	crypto/ber.h crypto/cert.h crypto/cms_envelope.h crypto/cms_sign.h crypto/cms_verify.h \
+	crypto/digest.h crypto/issue.h crypto/p12.h crypto/pkey.h crypto/smime.h crypto/trust.h \
+	crypto/verdict.h

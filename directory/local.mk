@@ -1,0 +1,2 @@
+noinst_LIBRARIES += libdirectory.a
+libdirectory_a_SOURCES = directory/certstore.h directory/lookup.h

@@ -1,0 +1,2 @@
+noinst_LIBRARIES += libkeystore.a
+libkeystore_a_SOURCES = keystore/admin.h keystore/client.h keystore/ledger_verify.h

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * policy.h - rules → what is due for each recipient. Pure: no I/O, no clock
+ *
+ * Rules are compiled from the configuration, the shipped ones follow. They are tried in order; the first that matches a
+ * (message, recipient) pair decides for that recipient. A criterion that can't be told makes the decision
+ * "unknown", which defers, unless the rule is in observe mode: then it is passed over and logged. Observed rules never decide.
+ *
+ * Threads: a compiled policy is immutable and may be used by any.
+ */
+#ifndef POLICY_POLICY_H
+#define POLICY_POLICY_H
+
+#include "base/conf.h"
+#include "message/classify.h"
+
+enum tri { TRI_NO, TRI_YES, TRI_UNKNOWN };
+
+enum direction { DIR_OUTBOUND = 1, DIR_INBOUND = 2, DIR_INTERNAL = 4 };
+
+enum verdict_sign { SIGN_NEVER, SIGN_IF_POSSIBLE, SIGN_REQUIRED };
+enum verdict_encrypt { ENCRYPT_NEVER, ENCRYPT_IF_PROVEN, ENCRYPT_IF_KNOWN, ENCRYPT_REQUIRED };
+enum sign_form { FORM_CLEAR, FORM_OPAQUE };
+enum unsafe { UNSAFE_OPAQUE, UNSAFE_SKIP, UNSAFE_REFUSE };
+enum if_missing { MISSING_REFUSE_ALL, MISSING_CLEAR };
+enum preset { PRESET_CLASSIC, PRESET_MODERN, PRESET_JP_CLASSIC };
+enum on_trouble { TROUBLE_DELIVER, TROUBLE_MARK };
+
+struct verdicts {
+	enum verdict_sign sign;
+	const char *sign_key;           /* "own" or an address; borrowed from the policy */
+	enum sign_form form;
+	enum unsafe unsafe;
+	enum verdict_encrypt encrypt;
+	enum if_missing if_missing;
+	enum preset preset;
+	bool open, verify;
+	enum on_trouble on_no_key, on_bad_signature, on_unauthenticated;
+	const char *message;            /* or NULL */
+};
+
+/* What is known about the message. Pointers are borrowed. */
+struct msg_facts {
+	const char *service;
+	const char *sender;             /* canonical; "" for the null path */
+	const struct addrlist *from;    /* addresses of all From: fields */
+	const struct hdrs *hdrs;
+	const char *identity;           /* SASL login, or NULL */
+	enum tri authorised;            /* may the sender be signed for */
+	uint64_t size;
+	unsigned classes;               /* enum msg_class */
+};
+
+/* What is known about one recipient. */
+struct rcpt_facts {
+	const char *addr;               /* canonical */
+	enum direction direction;
+	enum tri cert_known;            /* asked for only when policy_needs_certs said so */
+	enum tri cert_proven;
+};
+
+struct policy;
+struct rule; /* one compiled rule */
+
+struct decision {
+	enum tri known;                 /* TRI_YES: RULE decided; TRI_UNKNOWN: a criterion of RULE could not be told */
+	const struct rule *rule;        /* never NULL: the last shipped rule matches everything */
+	struct verdicts verdicts;
+	const struct rule *observed[8]; /* observe rules that would have decided before it */
+	size_t n_observed;
+};
+
+enum rc policy_compile(struct conf *conf, struct policy **out, struct err *err);
+void policy_free(struct policy **policy);
+/* Could any rule ask for the certificates of a recipient of this direction? */
+bool policy_needs_certs(const struct policy *policy, enum direction direction);
+enum rc policy_decide(const struct policy *policy, const struct msg_facts *msg, const struct rcpt_facts *rcpt,
+	struct decision *out, struct err *err);
+/* Direction of mail from SENDER_INSIDE to RCPT with our DOMAINS: inside to outside is outbound, inside to inside internal, all else
+ * to us inbound. */
+enum direction policy_direction(const struct policy *policy, bool sender_inside, const char *rcpt);
+bool policy_is_ours(const struct policy *policy, const char *addr);
+
+const char *rule_name(const struct rule *rule);
+bool rule_is_observed(const struct rule *rule);
+int rule_line(const struct rule *rule); /* 0: shipped */
+
+/* For explain: each rule tried in order with whether and why not it matched. */
+struct rule_trace { const struct rule *rule; enum tri matched; const char *criterion; };
+enum rc policy_trace(const struct policy *policy, const struct msg_facts *msg, const struct rcpt_facts *rcpt,
+	struct rule_trace *out, size_t max, size_t *n, struct err *err);
+
+/* Who may be signed for: does (service, identity, client) have the right to sign as FROM, and with which key? *key is "own"
+ * or an address, borrowed. TRI_UNKNOWN never means yes. */
+struct rights;
+enum rc rights_compile(struct conf *conf, struct rights **out, struct err *err);
+void rights_free(struct rights **rights);
+enum tri rights_may_sign(const struct rights *rights, const char *service, const char *identity, const char *client_ip,
+	const char *from, const char **key);
+
+#endif

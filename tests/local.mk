@@ -1,0 +1,26 @@
+## Libraries in link order, highest room first.
+SG_LIBS_BASE = libbase.a $(CONFIG_LIBS) $(CRYPTO_LIBS)
+SG_LIBS_MESSAGE = libmessage.a $(SG_LIBS_BASE) $(IDN2_LIBS)
+SG_LIBS_POLICY = libpolicy.a $(SG_LIBS_MESSAGE)
+SG_LIBS_CRYPTO = libcrypto_sg.a $(SG_LIBS_MESSAGE)
+SG_LIBS_DIRECTORY = libdirectory.a $(SG_LIBS_CRYPTO) $(LDAP_LIBS) $(SQLITE_LIBS)
+SG_LIBS_KEYSTORE = libkeystore.a $(SG_LIBS_CRYPTO) $(SQLITE_LIBS)
+SG_LIBS_PIPELINE = libpipeline.a libpolicy.a libdirectory.a $(SG_LIBS_KEYSTORE) $(LDAP_LIBS)
+
+include tests/unit/base/local.mk
+include tests/unit/message/local.mk
+include tests/unit/policy/local.mk
+include tests/unit/crypto/local.mk
+include tests/unit/directory/local.mk
+include tests/unit/keystore/local.mk
+include tests/unit/milter/local.mk
+include tests/unit/cli/local.mk
+include tests/fuzz/local.mk
+include tests/flow/local.mk
+include tests/mta/local.mk
+include tests/interop/local.mk
+include tests/bench/local.mk
+
+noinst_HEADERS += tests/unit/unit.h
+TESTS += $(check_PROGRAMS) $(check_SCRIPTS)
+dist_noinst_SCRIPTS += $(check_SCRIPTS)
