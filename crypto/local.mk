@@ -3,3 +3,7 @@ libcrypto_sg_a_SOURCES = \
 	crypto/ber.h crypto/cert.h crypto/cms_envelope.h crypto/cms_sign.h crypto/cms_verify.h \
 	crypto/digest.h crypto/issue.h crypto/p12.h crypto/pkey.h crypto/smime.h crypto/trust.h \
 	crypto/verdict.h
+
+## The CMS half
+libcrypto_sg_a_SOURCES += crypto/openssl_glue.h crypto/openssl_glue.c
+libcrypto_sg_a_SOURCES += crypto/digest.c

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * openssl_glue.h - what only the files that talk to OpenSSL see
+ *
+ * The error queue of OpenSSL is turned into struct err here and nowhere else. A verdict is never
+ * derived from the queue: failures often leave it empty.
+ */
+#ifndef CRYPTO_OPENSSL_GLUE_H
+#define CRYPTO_OPENSSL_GLUE_H
+
+#include "base/err.h"
+#include "crypto/digest.h"
+
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+struct cert;
+struct pkey;
+
+/* Sets CODE with the text and OpenSSL's first reason, empties the queue, returns the outcome. When
+ * OpenSSL ran out of memory the code is ERR_MEMORY, whatever was asked for. */
+enum rc
+ossl_err(struct err *err, enum errcode code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Empties the error queue: after a failure that is an answer and no trouble. */
+void
+ossl_clear(void);
+
+X509 *
+cert_x509(const struct cert *cert); /* borrowed, never to be changed; cert.c */
+EVP_PKEY *
+cert_pubkey(const struct cert *cert); /* borrowed; NULL: OpenSSL can't decode it; cert.c */
+EVP_PKEY *
+pkey_evp(const struct pkey *pkey); /* borrowed; pkey.c */
+/* Fetched once for the life of the process; NULL when the library has none. */
+const EVP_MD *
+digest_evp(enum digest digest);
+
+#endif
