@@ -36,6 +36,9 @@ void json_hex(struct json *json, const char *key, const void *data, size_t len);
 void json_time(struct json *json, const char *key, int64_t seconds);
 enum rc json_end(struct json *json, struct err *err);
 
+/* Length of the valid UTF-8 sequence at TEXT (RFC 3629), at most LEN; 0 when it is none. */
+size_t json_utf8_length(const char *text, size_t len);
+
 enum json_type { JSON_NULL, JSON_BOOL, JSON_INT, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
 struct json_value; /* one tree, freed at its root */
@@ -43,6 +46,7 @@ struct json_value; /* one tree, freed at its root */
 #define JSON_MAX_BYTES (4u << 20)
 #define JSON_MAX_DEPTH 16
 #define JSON_MAX_VALUES 65536
+#define JSON_MAX_MEMBERS 256 /* of one object */
 
 enum rc json_parse(const char *text, size_t len, struct json_value **out, struct err *err);
 void json_free(struct json_value **value);

@@ -1,13 +1,12 @@
 noinst_LIBRARIES += libbase.a
 libbase_a_SOURCES = \
-	base/rc.h base/errors.def base/counters.def base/options.def \
+	base/conf.h base/rc.h base/errors.def base/counters.def base/options.def \
 	base/buf.c base/buf.h \
 	base/clock.c base/clock.h \
-	base/conf.c base/conf.h \
 	base/counter.c base/counter.h \
 	base/err.c base/err.h \
 	base/file.c base/file.h \
-	base/json.c base/json.h \
+	base/json.c base/json_parse.c base/json.h \
 	base/log.c base/log.h \
 	base/sandbox.c base/sandbox.h \
 	base/secret.c base/secret.h \

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/clock.h"
+
+#include <stdatomic.h>
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+static _Atomic int64_t fixed = -1; /* tests only */
+
+void
+clock_set(int64_t seconds)
+{
+	fixed = seconds < 0 ? -1 : seconds;
+}
+
+int64_t
+clock_now_us(void)
+{
+	struct timespec ts;
+	int64_t f = fixed;
+
+	if (f >= 0)
+		return f * 1000000;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int64_t
+clock_now(void)
+{
+	return clock_now_us() / 1000000;
+}
+
+int64_t
+clock_monotonic_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+const char *
+clock_format(int64_t seconds, char out[CLOCK_TEXT_SIZE])
+{
+	time_t t = (time_t)seconds;
+	struct tm tm;
+
+	if (!gmtime_r(&t, &tm) || !strftime(out, CLOCK_TEXT_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm))
+		snprintf(out, CLOCK_TEXT_SIZE, "1970-01-01T00:00:00Z");
+	return out;
+}
+
+const char *
+clock_format_us(int64_t us, char out[CLOCK_TEXT_SIZE])
+{
+	size_t len;
+
+	clock_format(us / 1000000, out);
+	len = strlen(out) - 1; /* over the Z */
+	snprintf(out + len, CLOCK_TEXT_SIZE - len, ".%06dZ", (int)(us % 1000000));
+	return out;
+}
+
+/* N digits at *P as a number, or -1; moves on. */
+static int
+digits(const char **p, int n)
+{
+	int v = 0;
+
+	for (int i = 0; i < n; i++, (*p)++) {
+		if (!isdigit((unsigned char)**p))
+			return -1;
+		v = 10 * v + (**p - '0');
+	}
+	return v;
+}
+
+/* Seconds since 1970 of a valid civil date and time, UTC; false when it is none. */
+static bool
+civil(int year, int month, int day, int hour, int min, int sec, int64_t *out)
+{
+	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+	struct tm tm = {.tm_year = year - 1900,
+		.tm_mon = month - 1,
+		.tm_mday = day,
+		.tm_hour = hour,
+		.tm_min = min,
+		.tm_sec = sec};
+
+	if (year < 0 || month < 1 || month > 12 || day < 1 || hour < 0 || hour > 23 || min < 0 ||
+		min > 59 || sec < 0 || sec > 60)
+		return false;
+	if (day > days[month - 1] + (month == 2 && leap))
+		return false;
+	*out = (int64_t)timegm(&tm);
+	return true;
+}
+
+/* "Z" or "±hh:mm" as seconds east of UTC, moving on; false when it is neither. */
+static bool
+offset(const char **p, int64_t *seconds)
+{
+	int sign, hour, min;
+
+	*seconds = 0;
+	if (**p == 'Z' || **p == 'z') {
+		(*p)++;
+		return true;
+	}
+	if (**p != '+' && **p != '-')
+		return false;
+	sign = *(*p)++ == '-' ? -1 : 1;
+	hour = digits(p, 2);
+	if (**p == ':')
+		(*p)++;
+	min = digits(p, 2);
+	if (hour < 0 || hour > 23 || min < 0 || min > 59)
+		return false;
+	*seconds = sign * (hour * 3600 + min * 60);
+	return true;
+}
+
+/* The work of clock_parse without the message. */
+static bool
+parse_rfc3339(const char *p, int64_t *seconds)
+{
+	int year, month, day, hour = 0, min = 0, sec = 0;
+	int64_t east = 0;
+
+	year = digits(&p, 4);
+	if (year < 0 || *p++ != '-')
+		return false;
+	month = digits(&p, 2);
+	if (month < 0 || *p++ != '-')
+		return false;
+	day = digits(&p, 2);
+	if (day < 0)
+		return false;
+	if (*p) {
+		if (*p != 'T' && *p != 't' && *p != ' ')
+			return false;
+		p++;
+		hour = digits(&p, 2);
+		if (hour < 0 || *p++ != ':')
+			return false;
+		min = digits(&p, 2);
+		if (min < 0 || *p++ != ':')
+			return false;
+		sec = digits(&p, 2);
+		if (sec < 0)
+			return false;
+		if (*p == '.')
+			for (p++; isdigit((unsigned char)*p); p++)
+				;
+		if (!offset(&p, &east) || *p)
+			return false;
+	}
+	if (!civil(year, month, day, hour, min, sec, seconds))
+		return false;
+	*seconds -= east;
+	return true;
+}
+
+enum rc
+clock_parse(const char *text, int64_t *seconds, struct err *err)
+{
+	if (!parse_rfc3339(text, seconds))
+		return err_set(err, ERR_USAGE,
+			"not a time (RFC 3339, such as 2026-11-21T22:14:03Z): %.40s", text);
+	return RC_OK;
+}
+
+static const char *const day_names[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+static const char *const month_names[] = {
+	"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+
+const char *
+clock_format_mail(int64_t seconds, char out[40])
+{
+	time_t t = (time_t)seconds;
+	struct tm tm;
+
+	if (!gmtime_r(&t, &tm))
+		memset(&tm, 0, sizeof tm);
+	snprintf(out, 40, "%s, %02d %s %04d %02d:%02d:%02d +0000", day_names[tm.tm_wday],
+		tm.tm_mday, month_names[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
+		tm.tm_sec);
+	return out;
+}
+
+/* Obsolete zone names of RFC 5322 section 4.3; hours east, 0 for unknown ones as the RFC says. */
+static int
+zone_hours(const char *name)
+{
+	static const struct {
+		const char *name;
+		int hours;
+	} zones[] = {{"EST", -5}, {"EDT", -4}, {"CST", -6}, {"CDT", -5}, {"MST", -7}, {"MDT", -6},
+		{"PST", -8}, {"PDT", -7}};
+
+	for (size_t i = 0; i < sizeof zones / sizeof *zones; i++)
+		if (strcasecmp(name, zones[i].name) == 0)
+			return zones[i].hours;
+	return 0;
+}
+
+/* Copies TEXT to OUT without comments, folding and runs of blanks; false when it is too long. */
+static bool
+flatten(const char *text, size_t len, char *out, size_t room)
+{
+	size_t n = 0;
+	int depth = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		char c = text[i];
+
+		if (c == '(')
+			depth++;
+		if (depth) {
+			if (c == '\\')
+				i++;
+			else if (c == ')')
+				depth--;
+			continue;
+		}
+		if (c == '\r' || c == '\n' || c == '\t')
+			c = ' ';
+		if (c == ' ' && (!n || out[n - 1] == ' '))
+			continue;
+		if (n + 1 >= room || !c)
+			return false;
+		out[n++] = c;
+	}
+	out[n] = '\0';
+	return true;
+}
+
+enum rc
+clock_parse_mail(const char *text, size_t len, int64_t *seconds, struct err *err)
+{
+	char flat[80], month[4], zone[8] = "", *p = flat, *comma;
+	int day, year, hour, min, sec = 0, used = 0, m;
+	int64_t east = 0;
+
+	if (!flatten(text, len, flat, sizeof flat))
+		return err_set(err, ERR_MSG_MALFORMED, "the Date: field is too long");
+	comma = strchr(flat, ',');
+	if (comma)
+		p = comma + 1;
+	if (sscanf(p, " %2d %3s %4d %2d:%2d%n", &day, month, &year, &hour, &min, &used) != 5)
+		return err_set(err, ERR_MSG_MALFORMED, "the Date: field is not a date");
+	p += used;
+	if (*p == ':' && sscanf(p, ":%2d%n", &sec, &used) == 1)
+		p += used;
+	if (sscanf(p, " %7s", zone) == 1 && (*zone == '+' || *zone == '-')) {
+		const char *z = zone;
+
+		if (!offset(&z, &east))
+			east = 0;
+	} else {
+		east = zone_hours(zone) * 3600;
+	}
+	if (year < 50)
+		year += 2000;
+	else if (year < 1000)
+		year += 1900;
+	for (m = 0; m < 12; m++)
+		if (strcasecmp(month, month_names[m]) == 0)
+			break;
+	if (m == 12 || !civil(year, m + 1, day, hour, min, sec, seconds))
+		return err_set(err, ERR_MSG_MALFORMED, "the Date: field is not a date");
+	*seconds -= east;
+	return RC_OK;
+}
