@@ -53,6 +53,9 @@ enum rc conf_parse(const char *text, const char *name, const char *dir, struct c
 struct conf *conf_ref(struct conf *conf);
 void conf_unref(struct conf **conf);
 const char *conf_path(const struct conf *conf);
+const char *conf_dir(const struct conf *conf); /* absolute: what relative paths stand against */
+/* PATH against conf_dir as a new string ("unix:PATH" values and such), or NULL for no memory. */
+char *conf_absolute(const struct conf *conf, const char *path);
 
 /* A single section; there for every section of the table, with defaults when the file has none. */
 const struct conf_group *conf_section(const struct conf *conf, const char *section);

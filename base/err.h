@@ -31,7 +31,8 @@ struct err {
 enum rc err_set(struct err *err, enum errcode code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Puts "text: " before the detail that is there and returns the code's outcome. */
+/* Puts "text: " before the detail that is there and returns the code's outcome (RC_TEMP when ERR is NULL:
+ * a caller that may be given NULL returns the outcome that it has). */
 enum rc err_prefix(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 void err_clear(struct err *err);

@@ -28,7 +28,8 @@ file_read_fd(int fd, const char *name, struct buf *out, struct err *err)
 		if (rc) {
 			if (out->wipe)
 				explicit_bzero(chunk, sizeof chunk);
-			return err_prefix(err, "%s", name);
+			err_prefix(err, "%s", name);
+			return rc;
 		}
 	}
 	if (out->wipe)
@@ -43,7 +44,7 @@ file_read(const char *path, struct buf *out, struct err *err)
 	enum rc rc;
 
 	if (fd < 0 && errno == ENOENT) {
-		err_set(err, ERR_FILE, "%s: %s", path, strerror(errno));
+		err_set(err, ERR_FILE, "%s: no such file", path);
 		return RC_NONE;
 	}
 	if (fd < 0)
@@ -106,8 +107,10 @@ fill(int fd, const char *name, const void *data, size_t len, mode_t mode, struct
 {
 	enum rc rc = file_write_all(fd, data, len, err);
 
-	if (rc)
-		return err_prefix(err, "%s", name);
+	if (rc) {
+		err_prefix(err, "%s", name);
+		return rc;
+	}
 	if (fchmod(fd, mode) || fsync(fd))
 		return err_set(err, ERR_FILE, "%s: %s", name, strerror(errno));
 	return RC_OK;
@@ -145,8 +148,9 @@ file_write_new(const char *path, const void *data, size_t len, mode_t mode, stru
 	enum rc rc;
 
 	if (fd < 0) {
+		rc = errno == EEXIST ? RC_PERM : RC_TEMP;
 		err_set(err, ERR_FILE, "%s: %s", path, strerror(errno));
-		return errno == EEXIST ? RC_PERM : RC_TEMP;
+		return rc;
 	}
 	rc = fill(fd, path, data, len, mode, err);
 	close(fd);
@@ -215,8 +219,9 @@ file_list(const char *dir, size_t max, char ***names, size_t *count, struct err 
 	*names = NULL;
 	*count = 0;
 	if (!d) {
+		rc = errno == ENOENT ? RC_NONE : RC_TEMP;
 		err_set(err, ERR_FILE, "%s: %s", dir, strerror(errno));
-		return errno == ENOENT ? RC_NONE : RC_TEMP;
+		return rc;
 	}
 	while (!rc && (entry = readdir(d)) != NULL) {
 		if (!is_plain_file(dir, entry))

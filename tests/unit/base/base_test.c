@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/secret.h"
+
+#include "tests/unit/unit.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void
+buffers(void **state)
+{
+	struct buf buf = BUF_INIT(10);
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(buf_append(&buf, "12345", 5, &err), RC_OK);
+	assert_int_equal(buf_appendf(&buf, &err, "%d", 67890), RC_OK);
+	assert_int_equal(buf_append(&buf, "x", 1, &err), RC_PERM);
+	CHECK_INT("code", err.code, ERR_LIMIT);
+	CHECK_STR("unchanged", buf_text(&buf), "1234567890");
+	buf_fini(&buf);
+	CHECK_STR("empty", buf_text(&buf), "");
+}
+
+static void
+errors(void **state)
+{
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(err_set(&err, ERR_VAULT_DOWN, "%s", "x"), RC_TEMP);
+	assert_int_equal(err_prefix(&err, "a %d", 1), RC_TEMP);
+	CHECK_STR("detail", err.detail, "a 1: x");
+	CHECK_STR("name", err_name(ERR_VAULT_DOWN), "vault-down");
+	err_set(&err, ERR_FILE, "again: %s", err.detail);
+	CHECK_STR("itself", err.detail, "again: a 1: x");
+	/* A reply's class, its enhanced code and its outcome never contradict each other, texts are
+	 * ASCII. */
+	for (int i = 1; i < ERR_COUNT; i++) {
+		enum errcode code = (enum errcode)i;
+
+		CHECK_INT(err_name(code), err_enhanced(code)[0] - '0', err_smtp(code) / 100);
+		CHECK_INT(err_name(code), err_rc(code), err_smtp(code) < 500 ? RC_TEMP : RC_PERM);
+		for (const char *p = err_public(code); *p; p++)
+			assert_in_range(*p, ' ', '~');
+	}
+}
+
+static void
+times(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t want; /* -1: refused */
+	} cases[] = {{"2026-11-21T22:14:03Z", 1795299243},
+		{"2026-11-21T22:14:03.5+09:00", 1795266843}, {"2026-11-21", 1795219200},
+		{"2026-02-29", -1}, {"2024-02-29", 1709164800}, {"2026-13-01", -1},
+		{"2026-11-21T25:00:00Z", -1}, {"2026-11-21T22:14:03", -1}, {"", -1},
+		{"2026-11-21Zx", -1}};
+	static const struct {
+		const char *text;
+		int64_t want;
+	} mail[] = {{"Sat, 21 Nov 2026 22:14:03 +0900 (JST)", 1795266843},
+		{"21 Nov 26 22:14 GMT", 1795299240},
+		{"Sat,\r\n 21 Nov 2026 22:14:03 EST", 1795317243}, {"yesterday", -1},
+		{"99 Nov 2026 22:14:03 +0000", -1}};
+	char text[CLOCK_TEXT_SIZE];
+	int64_t t;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		if (clock_parse(cases[i].text, &t, NULL))
+			t = -1;
+		CHECK_INT(cases[i].text, t, cases[i].want);
+	}
+	for (size_t i = 0; i < sizeof mail / sizeof *mail; i++) {
+		char *copy = exact(mail[i].text, strlen(mail[i].text));
+
+		if (clock_parse_mail(copy, strlen(mail[i].text), &t, NULL))
+			t = -1;
+		CHECK_INT(mail[i].text, t, mail[i].want);
+		free(copy);
+	}
+	CHECK_STR("format", clock_format_us(1795299243000123, text), "2026-11-21T22:14:03.000123Z");
+	clock_set(5);
+	CHECK_INT("fixed", clock_now(), 5);
+	clock_set(-1);
+	assert_true(clock_now() > 1000000);
+}
+
+static void
+secrets(void **state)
+{
+	struct secret *secret;
+
+	(void)state;
+	assert_int_equal(secret_copy("hello", 5, &secret, NULL), RC_OK);
+	assert_memory_equal(secret_data(secret), "hello", 5);
+	secret_truncate(secret, 2);
+	CHECK_INT("len", secret_len(secret), 2);
+	assert_int_equal(secret_data(secret)[3], 0);
+	secret_free(&secret);
+	assert_null(secret);
+	assert_int_equal(secret_new((size_t)SECRET_MAX + 1, &secret, NULL), RC_PERM);
+}
+
+static void
+files(void **state)
+{
+	char dir[] = "/tmp/base_test.XXXXXX", path[64];
+	struct buf buf = BUF_INIT(4);
+	struct stat st;
+	char **names;
+	size_t n;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/f", dir);
+	assert_int_equal(file_read(path, &buf, NULL), RC_NONE);
+	assert_int_equal(file_write(path, "abcd", 4, 0400, NULL), RC_OK);
+	assert_int_equal(stat(path, &st), 0);
+	CHECK_INT("mode", st.st_mode & 0777, 0400);
+	assert_int_equal(file_read(path, &buf, NULL), RC_OK);
+	CHECK_STR("content", buf_text(&buf), "abcd");
+	assert_int_equal(file_write(path, "abcdefgh", 8, 0600, NULL), RC_OK);
+	buf_clear(&buf);
+	assert_int_equal(file_read(path, &buf, NULL), RC_PERM);
+	assert_int_equal(file_write_new(path, "x", 1, 0600, NULL), RC_PERM);
+	assert_int_equal(file_list(dir, 10, &names, &n, NULL), RC_OK);
+	CHECK_INT("names", n, 1);
+	CHECK_STR("names", names[0], "f");
+	file_list_free(&names, n);
+	buf_fini(&buf);
+	unlink(path);
+	rmdir(dir);
+}
+
+/* What is hostile in a value cannot break a line or forge a pair. */
+static void
+log_quoting(void **state)
+{
+	char text[2048];
+	int fds[2], saved = dup(STDERR_FILENO);
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	dup2(fds[1], STDERR_FILENO);
+	log_open("test", true);
+	log_event(LOGL_INFO, "Q", "e", "k", "a\nb=\"c\\", "empty", "", "none", NULL, "n",
+		LOG_NUM(7), NULL);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	n = read(fds[0], text, sizeof text - 1);
+	close(fds[0]);
+	close(fds[1]);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_non_null(strstr(text, "qid=Q event=e k=\"a\\x0ab=\\\"c\\\\\" empty=\"\" n=7\n"));
+	assert_ptr_equal(strchr(text, '\n'), text + n - 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(buffers),
+		cmocka_unit_test(errors),
+		cmocka_unit_test(times),
+		cmocka_unit_test(secrets),
+		cmocka_unit_test(files),
+		cmocka_unit_test(log_quoting),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
