@@ -6,4 +6,5 @@ libcrypto_sg_a_SOURCES = \
 
 ## The CMS half
 libcrypto_sg_a_SOURCES += crypto/openssl_glue.h crypto/openssl_glue.c
-libcrypto_sg_a_SOURCES += crypto/digest.c
+libcrypto_sg_a_SOURCES += crypto/digest.c crypto/der.h crypto/der.c
+libcrypto_sg_a_SOURCES += crypto/oid.h crypto/oid.c crypto/oids.def crypto/ber.c
