@@ -4,7 +4,7 @@
  *
  * A value is everything after the colon, with its leading blanks, and with "\n" for each
  * inner line end (as libmilter hands it over and takes it). hdrs_write gives back
- * "Name:value" with CRLF line ends.
+ * "Name:value" with CRLF line ends, so that a block with CRLF line ends comes back byte for byte.
  *
  * Limits: HDRS_MAX fields, HDRS_MAX_BYTES in all.
  */
@@ -20,6 +20,8 @@
 struct hdr {
 	char *name;      /* without colon and blanks before it */
 	size_t name_len;
+	char *gap;       /* blanks between name and colon (RFC 5322 section 4.5), mostly none */
+	size_t gap_len;
 	char *value;     /* as above; NUL-terminated, may contain NUL */
 	size_t value_len;
 };
@@ -27,7 +29,7 @@ struct hdr {
 struct hdrs {
 	struct hdr *v;
 	size_t n;
-	size_t bytes;
+	size_t bytes; /* as hdrs_write writes them */
 };
 
 void hdrs_init(struct hdrs *hdrs);
@@ -40,9 +42,14 @@ void hdrs_remove(struct hdrs *hdrs, size_t at);
 const struct hdr *hdrs_find(const struct hdrs *hdrs, const char *name, size_t nth);
 size_t hdrs_count(const struct hdrs *hdrs, const char *name);
 /* Parses a block of CRLF or LF lines; *used is its length with the empty line that ends it. A line
- * that is no field ends the block as MTAs do (it is the body's). */
+ * that is no field ends the block as MTAs do (it is the body's). OUT is initialised here. */
 enum rc hdrs_parse(const char *data, size_t len, struct hdrs *out, size_t *used, struct err *err);
+/* Writes the fields, without the empty line behind them; does not finish the sink. */
 enum rc hdrs_write(const struct hdrs *hdrs, const struct sink *sink, struct err *err);
+enum rc hdr_write(const struct hdr *hdr, const struct sink *sink, struct err *err);
+/* Length of the field name at the beginning of a line, with that of the blanks behind it; 0: the line
+ * is no field. */
+size_t hdrs_field_name(const char *line, size_t len, size_t *gap);
 /* Value without folding and surrounding blanks. */
 enum rc hdr_unfold(const struct hdr *hdr, struct buf *out, struct err *err);
 /* Value decoded by RFC 2047 (adjacent words joined before conversion; ISO-2022-JP as CP50221,

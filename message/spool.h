@@ -21,7 +21,7 @@ struct spool;
 struct spool_conf {
 	const char *dir;  /* folder for files, borrowed for the spool's life; NULL: memory only */
 	size_t memory;    /* bytes kept in memory */
-	uint64_t max;     /* limit in bytes */
+	uint64_t max;     /* limit in bytes; 0: none */
 };
 
 enum rc spool_new(const struct spool_conf *conf, struct spool **out, struct err *err);
