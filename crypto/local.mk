@@ -8,3 +8,8 @@ libcrypto_sg_a_SOURCES = \
 libcrypto_sg_a_SOURCES += crypto/openssl_glue.h crypto/openssl_glue.c
 libcrypto_sg_a_SOURCES += crypto/digest.c crypto/der.h crypto/der.c
 libcrypto_sg_a_SOURCES += crypto/oid.h crypto/oid.c crypto/oids.def crypto/ber.c
+libcrypto_sg_a_SOURCES += crypto/digest.c
+
+## The certificate half
+libcrypto_sg_a_SOURCES += crypto/cert_private.h crypto/pkey_private.h crypto/cert.c \
+	crypto/cert_cache.c crypto/cert_decode.c crypto/cert_use.c crypto/certset.c crypto/pkey.c
