@@ -4,12 +4,13 @@ libcrypto_sg_a_SOURCES = \
 	crypto/digest.h crypto/issue.h crypto/p12.h crypto/pkey.h crypto/smime.h crypto/trust.h \
 	crypto/verdict.h
 
+## The certificate half
+libcrypto_sg_a_SOURCES += \
+	crypto/cert_private.h crypto/pkey_private.h crypto/cert.c crypto/cert_cache.c \
+	crypto/cert_decode.c crypto/cert_use.c crypto/certset.c crypto/issue.c crypto/pkey.c \
+	crypto/verdict.c
+
 ## The CMS half
 libcrypto_sg_a_SOURCES += crypto/openssl_glue.h crypto/openssl_glue.c
 libcrypto_sg_a_SOURCES += crypto/digest.c crypto/der.h crypto/der.c
 libcrypto_sg_a_SOURCES += crypto/oid.h crypto/oid.c crypto/oids.def crypto/ber.c
-libcrypto_sg_a_SOURCES += crypto/digest.c
-
-## The certificate half
-libcrypto_sg_a_SOURCES += crypto/cert_private.h crypto/pkey_private.h crypto/cert.c \
-	crypto/cert_cache.c crypto/cert_decode.c crypto/cert_use.c crypto/certset.c crypto/pkey.c
