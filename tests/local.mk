@@ -22,5 +22,10 @@ include tests/interop/local.mk
 include tests/bench/local.mk
 
 noinst_HEADERS += tests/unit/unit.h
+check_SCRIPTS += tests/rooms.sh
+dist_noinst_SCRIPTS += tests/run tests/lib/chroot.sh
+AM_TESTS_ENVIRONMENT = SEALGATE_SRC='$(abs_top_srcdir)'; SEALGATE_BUILD='$(abs_top_builddir)'; \
+	SEALGATE_CORPORA="$${SEALGATE_CORPORA:-$(abs_top_srcdir)/../shared/corpora}"; \
+	export SEALGATE_SRC SEALGATE_BUILD SEALGATE_CORPORA;
 TESTS += $(check_PROGRAMS) $(check_SCRIPTS)
 dist_noinst_SCRIPTS += $(check_SCRIPTS)
