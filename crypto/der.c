@@ -178,6 +178,8 @@ der_out_init(struct der_out *out, size_t max, struct err *err)
 	buf_init(&out->buf, max);
 	out->rc = RC_OK;
 	out->err = err;
+	out->later = 0;
+	out->later_at = 0;
 }
 
 void
@@ -242,17 +244,30 @@ void
 der_end(struct der_out *out, size_t start, unsigned tag)
 {
 	unsigned char header[DER_MAX_HEADER];
+	bool around = out->later_at > start;
 	size_t len, n;
 
 	if (out->rc != RC_OK)
 		return;
 	len = out->buf.len - start;
-	n = der_header(header, tag, len);
+	n = der_header(header, tag, len + (around ? out->later : 0));
 	der_put_raw(out, header, n); /* makes the room */
 	if (out->rc != RC_OK)
 		return;
 	memmove(out->buf.data + start + n, out->buf.data + start, len);
 	memcpy(out->buf.data + start, header, n);
+	if (around)
+		out->later_at += n;
+}
+
+void
+der_put_later(struct der_out *out, unsigned tag, uint64_t len)
+{
+	unsigned char header[DER_MAX_HEADER];
+
+	der_put_raw(out, header, der_header(header, tag, len));
+	out->later = len;
+	out->later_at = out->buf.len;
 }
 
 /* X.690 section 11.6: ascending, the shorter one as if padded with zeros. */

@@ -68,6 +68,8 @@ struct der_out {
 	struct buf buf;
 	enum rc rc;
 	struct err *err;
+	uint64_t later;  /* bytes that are counted but not put */
+	size_t later_at; /* where they belong */
 };
 
 void
@@ -85,7 +87,11 @@ size_t
 der_begin(const struct der_out *out);
 void
 der_end(struct der_out *out, size_t start, unsigned tag);
-/* The same for a SET OF: sorts the elements as DER wants it. */
+/* The header of an element whose LEN bytes of content follow later, outside this buffer, once at
+ * most: all elements around it count them. later_at says where they go. */
+void
+der_put_later(struct der_out *out, unsigned tag, uint64_t len);
+/* As der_end for a SET OF: sorts the elements as DER wants it. */
 void
 der_end_set_of(struct der_out *out, size_t start, unsigned tag);
 /* Tag and length alone; returns the number of bytes. */

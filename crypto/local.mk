@@ -14,3 +14,4 @@ libcrypto_sg_a_SOURCES += \
 libcrypto_sg_a_SOURCES += crypto/openssl_glue.h crypto/openssl_glue.c
 libcrypto_sg_a_SOURCES += crypto/digest.c crypto/der.h crypto/der.c
 libcrypto_sg_a_SOURCES += crypto/oid.h crypto/oid.c crypto/oids.def crypto/ber.c
+libcrypto_sg_a_SOURCES += crypto/cms_sign.c crypto/cms_opaque.c crypto/smime.c
