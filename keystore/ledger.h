@@ -10,7 +10,7 @@
  *
  * Every checkpoint_records records, at the latest checkpoint_interval after a record, and at
  * ledger_close a checkpoint is signed with the epoch key. Epoch keys are handed over at a new
- * segment, when they are older than epoch_interval, and at ledger_open: the old key's last
+ * segment, when they are older than epoch_interval: the old key's last
  * checkpoint covers the new public key, then the old private key is destroyed.
  *
  * Threads: ledger_append from any number of threads. One thread of the ledger's own writes
@@ -64,7 +64,8 @@ struct ledger_disk {
 };
 
 struct ledger_options {
-	const char *dir;             /* made when it is not there, mode 0750 */
+	bool create;                 /* only for init: make a new ledger; DIR has none yet */
+	const char *dir;             /* with create made when it is not there, mode 0750 */
 	const char *node;            /* [A-Za-z0-9._-], 1 to 64 of them */
 	int64_t segment_size;        /* bytes; 0: 64 MB */
 	int64_t checkpoint_records;  /* 0: 1000 */
@@ -123,10 +124,12 @@ struct ledger_record {
 	}
 
 /*
- * Opens DIR for writing, makes a new ledger when it is empty. A line torn by a crash is put aside
- * (DIR/torn-…) and closed with a "recovered" record. ERR_LEDGER: held by another writer (flock), or
- * trouble with the disk. ERR_LEDGER_BROKEN: the last segment does not verify, or the epoch key is
- * gone; an operator has to look.
+ * Opens DIR for writing. An empty or missing folder is ERR_LEDGER_BROKEN unless options.create is
+ * set: a ledger that is gone must not be replaced by a new one in silence. A line torn by a crash
+ * is put aside (DIR/torn-…) and closed with a "recovered" record. ERR_LEDGER: held by another
+ * writer (flock), or trouble with the disk. ERR_LEDGER_BROKEN: the last segment does not verify, or
+ * the epoch key is gone; an operator has to look. Ignore SIGXFSZ where a limit on file sizes may be
+ * set.
  */
 enum rc
 ledger_open(const struct ledger_options *options, struct ledger **out, struct err *err);
