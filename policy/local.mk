@@ -1,2 +1,9 @@
 noinst_LIBRARIES += libpolicy.a
-libpolicy_a_SOURCES = policy/plan.h policy/policy.h
+libpolicy_a_SOURCES = \
+	policy/addrmap.c policy/addrmap.h \
+	policy/fold.c policy/fold.h \
+	policy/plan.c policy/plan.h \
+	policy/policy.c policy/policy.h \
+	policy/rights.c \
+	policy/rule.c policy/rule.h \
+	policy/shipped.c policy/shipped.h

@@ -2,8 +2,8 @@
 /*
  * plan.h - requirement × availability → groups of recipients with one transformation each
  *
- * Pure. Availability comes in as it was found; what could not be asked defers the whole message when it matters to the
- * verdict, and only then.
+ * Pure. Availability comes in as it was found; what could not be asked defers the whole message
+ * when it matters to the verdict, and only then.
  */
 #ifndef POLICY_PLAN_H
 #define POLICY_PLAN_H
@@ -14,36 +14,42 @@ enum transform { PLAN_LEAVE = 0, PLAN_SIGN = 1, PLAN_ENCRYPT = 2, PLAN_OPEN = 4,
 
 enum outcome { PLAN_DELIVER, PLAN_REFUSE, PLAN_DEFER };
 
-struct plan_rcpt {                 /* one recipient's input */
+struct plan_rcpt { /* one recipient's input */
 	const char *addr;
 	const struct decision *decision;
+	bool inside;                      /* a recipient of our domains */
+	bool hidden;                      /* named neither in To: nor in Cc: */
 	enum tri cert_known, cert_proven; /* of usable certificates */
-	enum tri held;                 /* the gateway holds this recipient's key and they have none of their own */
-	enum tri signer;               /* a key for the rule's sign_key is there and the sender may use it */
-	struct err lookup_err;         /* why something is unknown */
+	enum tri held; /* the gateway holds this recipient's key and they have none of their own */
+	enum tri signer; /* a key for the rule's sign_key is there and the sender may use it */
+	struct err lookup_err; /* why something is unknown */
 	/* output */
 	enum outcome outcome;
-	unsigned transform;            /* enum transform */
-	size_t group;                  /* index into groups, for PLAN_DELIVER */
-	struct err err;                /* for refusal and deferral: ERR_POLICY_… */
-	char why[200];                 /* one sentence for log and explain */
+	unsigned transform; /* enum transform */
+	size_t group;       /* index into groups, for PLAN_DELIVER */
+	struct err err;     /* for refusal and deferral: ERR_POLICY_… */
+	char why[200];      /* one sentence for log and explain */
 };
 
 struct plan_group {
 	unsigned transform;
-	const struct verdicts *verdicts; /* of its first recipient; equal in what the transformation needs */
-	size_t n;                      /* recipients */
+	const struct verdicts
+		*verdicts; /* of its first recipient; equal in what the transformation needs */
+	size_t n;          /* recipients */
 };
 
 struct plan {
-	enum outcome outcome;          /* of the whole: any deferral defers, any refusal refuses (refuse-all), else deliver */
+	enum outcome outcome; /* of the whole: any refusal refuses (refuse-all), any deferral
+				 defers, else deliver */
 	struct err err;
-	size_t blamed;                 /* recipient that ERR is about */
+	size_t blamed; /* recipient that ERR is about */
 	struct plan_group *groups;
 	size_t n_groups;
 };
 
-enum rc plan_build(struct plan_rcpt *rcpts, size_t n, struct plan **out, struct err *err);
-void plan_free(struct plan **plan);
+enum rc
+plan_build(struct plan_rcpt *rcpts, size_t n, struct plan **out, struct err *err);
+void
+plan_free(struct plan **plan);
 
 #endif

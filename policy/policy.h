@@ -2,9 +2,10 @@
 /*
  * policy.h - rules → what is due for each recipient. Pure: no I/O, no clock
  *
- * Rules are compiled from the configuration, the shipped ones follow. They are tried in order; the first that matches a
- * (message, recipient) pair decides for that recipient. A criterion that can't be told makes the decision
- * "unknown", which defers, unless the rule is in observe mode: then it is passed over and logged. Observed rules never decide.
+ * Rules are compiled from the configuration, the shipped ones follow. They are tried in order; the
+ * first that matches a (message, recipient) pair decides for that recipient. A criterion that can't
+ * be told makes the decision "unknown", which defers, unless the rule is in observe mode: then it
+ * is passed over and logged. Observed rules never decide.
  *
  * Threads: a compiled policy is immutable and may be used by any.
  */
@@ -28,7 +29,7 @@ enum on_trouble { TROUBLE_DELIVER, TROUBLE_MARK };
 
 struct verdicts {
 	enum verdict_sign sign;
-	const char *sign_key;           /* "own" or an address; borrowed from the policy */
+	const char *sign_key; /* "own" or an address; borrowed from the policy */
 	enum sign_form form;
 	enum unsafe unsafe;
 	enum verdict_encrypt encrypt;
@@ -36,66 +37,97 @@ struct verdicts {
 	enum preset preset;
 	bool open, verify;
 	enum on_trouble on_no_key, on_bad_signature, on_unauthenticated;
-	const char *message;            /* or NULL */
+	const char *message; /* or NULL */
 };
 
 /* What is known about the message. Pointers are borrowed. */
 struct msg_facts {
 	const char *service;
-	const char *sender;             /* canonical; "" for the null path */
-	const struct addrlist *from;    /* addresses of all From: fields */
+	const char *sender;          /* canonical; "" for the null path */
+	const struct addrlist *from; /* addresses of all From: fields */
 	const struct hdrs *hdrs;
-	const char *identity;           /* SASL login, or NULL */
-	enum tri authorised;            /* may the sender be signed for */
+	const char *identity; /* SASL login, or NULL */
+	enum tri authorised;  /* may the sender be signed for */
 	uint64_t size;
-	unsigned classes;               /* enum msg_class */
+	unsigned classes; /* enum msg_class */
 };
 
 /* What is known about one recipient. */
 struct rcpt_facts {
-	const char *addr;               /* canonical */
+	const char *addr; /* canonical */
 	enum direction direction;
-	enum tri cert_known;            /* asked for only when policy_needs_certs said so */
+	enum tri cert_known; /* asked for only when policy_needs_certs said so */
 	enum tri cert_proven;
 };
 
 struct policy;
-struct rule; /* one compiled rule */
+struct policy_view; /* a policy looking at one message: for each rule what its message criteria say,
+		       found when first asked for */
+struct rule;        /* one compiled rule */
 
 struct decision {
-	enum tri known;                 /* TRI_YES: RULE decided; TRI_UNKNOWN: a criterion of RULE could not be told */
-	const struct rule *rule;        /* never NULL: the last shipped rule matches everything */
+	enum tri known; /* TRI_YES: RULE decided; TRI_UNKNOWN: a criterion of RULE could not be told
+			 */
+	const struct rule *rule; /* never NULL: the last shipped rule matches everything */
 	struct verdicts verdicts;
 	const struct rule *observed[8]; /* observe rules that would have decided before it */
 	size_t n_observed;
+	bool wants_certs; /* a rule on the way asked for the recipient's certificates, and they were
+			     unknown */
 };
 
-enum rc policy_compile(struct conf *conf, struct policy **out, struct err *err);
-void policy_free(struct policy **policy);
+enum rc
+policy_compile(struct conf *conf, struct policy **out, struct err *err);
+void
+policy_free(struct policy **policy);
 /* Could any rule ask for the certificates of a recipient of this direction? */
-bool policy_needs_certs(const struct policy *policy, enum direction direction);
-enum rc policy_decide(const struct policy *policy, const struct msg_facts *msg, const struct rcpt_facts *rcpt,
-	struct decision *out, struct err *err);
-/* Direction of mail from SENDER_INSIDE to RCPT with our DOMAINS: inside to outside is outbound, inside to inside internal, all else
- * to us inbound. */
-enum direction policy_direction(const struct policy *policy, bool sender_inside, const char *rcpt);
-bool policy_is_ours(const struct policy *policy, const char *addr);
+bool
+policy_needs_certs(const struct policy *policy, enum direction direction);
+/* MSG and what it points to are borrowed for the view's life. A view is for one thread at a time.
+ */
+enum rc
+policy_view_new(const struct policy *policy, const struct msg_facts *msg, struct policy_view **out,
+	struct err *err);
+void
+policy_view_free(struct policy_view **view);
+enum rc
+policy_decide(struct policy_view *view, const struct rcpt_facts *rcpt, struct decision *out,
+	struct err *err);
+/* Direction of mail to RCPT: from inside to us internal, from outside to us inbound, all else
+ * outbound. */
+enum direction
+policy_direction(const struct policy *policy, bool sender_inside, const char *rcpt);
+bool
+policy_is_ours(const struct policy *policy, const char *addr);
 
-const char *rule_name(const struct rule *rule);
-bool rule_is_observed(const struct rule *rule);
-int rule_line(const struct rule *rule); /* 0: shipped */
+const char *
+rule_name(const struct rule *rule);
+bool
+rule_is_observed(const struct rule *rule);
+int
+rule_line(const struct rule *rule); /* 0: shipped */
 
 /* For explain: each rule tried in order with whether and why not it matched. */
-struct rule_trace { const struct rule *rule; enum tri matched; const char *criterion; };
-enum rc policy_trace(const struct policy *policy, const struct msg_facts *msg, const struct rcpt_facts *rcpt,
-	struct rule_trace *out, size_t max, size_t *n, struct err *err);
+struct rule_trace {
+	const struct rule *rule;
+	enum tri matched;
+	const char *criterion;
+};
+enum rc
+policy_trace(struct policy_view *view, const struct rcpt_facts *rcpt, struct rule_trace *out,
+	size_t max, size_t *n, struct err *err);
+size_t
+policy_count(const struct policy *policy); /* rules in all */
 
-/* Who may be signed for: does (service, identity, client) have the right to sign as FROM, and with which key? *key is "own"
- * or an address, borrowed. TRI_UNKNOWN never means yes. */
+/* Who may be signed for: does (service, identity, client) have the right to sign as FROM, and with
+ * which key? *key is "own" or an address, borrowed. TRI_UNKNOWN never means yes. */
 struct rights;
-enum rc rights_compile(struct conf *conf, struct rights **out, struct err *err);
-void rights_free(struct rights **rights);
-enum tri rights_may_sign(const struct rights *rights, const char *service, const char *identity, const char *client_ip,
-	const char *from, const char **key);
+enum rc
+rights_compile(struct conf *conf, struct rights **out, struct err *err);
+void
+rights_free(struct rights **rights);
+enum tri
+rights_may_sign(const struct rights *rights, const char *service, const char *identity,
+	const char *client_ip, const char *from, const char **key);
 
 #endif

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The plan. For each recipient the verdicts of its rule meet what is available; the answer is a
+ * transformation, a refusal or a deferral. What is unknown defers only when it matters: an
+ * "if-proven" verdict with no proven certificate needs no answer about anything else.
+ */
+#include "policy/plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+__attribute__((format(printf, 2, 3))) static void
+say(struct plan_rcpt *rcpt, const char *fmt, ...)
+{
+	size_t len = strlen(rcpt->why);
+	va_list ap;
+
+	if (len && len + 2 < sizeof(rcpt->why)) {
+		memcpy(rcpt->why + len, "; ", 3);
+		len += 2;
+	}
+	va_start(ap, fmt);
+	vsnprintf(rcpt->why + len, sizeof(rcpt->why) - len, fmt, ap);
+	va_end(ap);
+}
+
+static void
+defer(struct plan_rcpt *rcpt, const char *what)
+{
+	rcpt->outcome = PLAN_DEFER;
+	if (rcpt->lookup_err.code != ERR_NONE && err_rc(rcpt->lookup_err.code) == RC_TEMP)
+		rcpt->err = rcpt->lookup_err;
+	else
+		err_set(&rcpt->err, ERR_POLICY_UNKNOWN, "%s", what);
+	say(rcpt, "%s: try again later", what);
+}
+
+static void
+refuse(struct plan_rcpt *rcpt, enum errcode code, const char *what)
+{
+	rcpt->outcome = PLAN_REFUSE;
+	err_set(&rcpt->err, code, "rule %s: %s", rule_name(rcpt->decision->rule), what);
+	say(rcpt, "%s", what);
+}
+
+static void
+plan_sign(struct plan_rcpt *rcpt)
+{
+	const struct verdicts *v = &rcpt->decision->verdicts;
+
+	if (v->sign == SIGN_NEVER)
+		return;
+	if (rcpt->signer == TRI_UNKNOWN) {
+		defer(rcpt, "whether there is a key to sign with could not be asked");
+	} else if (rcpt->signer == TRI_YES) {
+		rcpt->transform |= PLAN_SIGN;
+		say(rcpt, "signed");
+	} else if (v->sign == SIGN_REQUIRED) {
+		refuse(rcpt, ERR_POLICY_NO_SIGNER,
+			"must be signed, but the sender has no key or no right to it");
+	} else {
+		say(rcpt, "not signed: the sender has no key or no right to it");
+	}
+}
+
+/* if-proven and if-known: encrypt when there is such a certificate and nobody but the recipient
+ * could read it. Either "no" settles it, whatever the other is. */
+static void
+plan_opportunistic(struct plan_rcpt *rcpt, enum tri certificate, const char *kind)
+{
+	if (certificate == TRI_NO) {
+		say(rcpt, "not encrypted: no %s certificate", kind);
+	} else if (rcpt->held == TRI_YES) {
+		say(rcpt, "not encrypted: the gateway holds the recipient's key");
+	} else if (certificate == TRI_UNKNOWN) {
+		defer(rcpt, "whether there is a certificate could not be asked");
+	} else if (rcpt->held == TRI_UNKNOWN) {
+		defer(rcpt, "whether the gateway holds the recipient's key could not be asked");
+	} else {
+		rcpt->transform |= PLAN_ENCRYPT;
+		say(rcpt, "encrypted");
+	}
+}
+
+static void
+plan_required(struct plan_rcpt *rcpt)
+{
+	const struct verdicts *v = &rcpt->decision->verdicts;
+
+	/* Nobody behind the gateway could read it, and it does not leave the house. */
+	if (rcpt->held == TRI_YES && rcpt->inside) {
+		say(rcpt, "not encrypted: stays inside, and the gateway holds the recipient's key");
+	} else if (rcpt->held == TRI_YES) {
+		refuse(rcpt, ERR_POLICY_NO_CERT,
+			"must be encrypted, but the recipient's key is the gateway's");
+	} else if (rcpt->held == TRI_UNKNOWN) {
+		defer(rcpt, "whether the gateway holds the recipient's key could not be asked");
+	} else if (rcpt->cert_known == TRI_UNKNOWN) {
+		defer(rcpt, "whether there is a certificate could not be asked");
+	} else if (rcpt->cert_known == TRI_YES) {
+		rcpt->transform |= PLAN_ENCRYPT;
+		say(rcpt, "encrypted");
+	} else if (v->if_missing == MISSING_CLEAR) {
+		say(rcpt, "not encrypted: no certificate, and the rule says clear then");
+	} else {
+		refuse(rcpt, ERR_POLICY_NO_CERT,
+			"must be encrypted, but there is no usable certificate");
+	}
+}
+
+static void
+plan_one(struct plan_rcpt *rcpt)
+{
+	const struct verdicts *v = &rcpt->decision->verdicts;
+
+	rcpt->outcome = PLAN_DELIVER;
+	rcpt->transform = PLAN_LEAVE;
+	rcpt->group = 0;
+	rcpt->why[0] = '\0';
+	err_clear(&rcpt->err);
+	if (rcpt->decision->known != TRI_YES) {
+		defer(rcpt, "a criterion of the rule could not be told");
+		return;
+	}
+	if (v->open)
+		rcpt->transform |= PLAN_OPEN;
+	if (v->verify)
+		rcpt->transform |= PLAN_VERIFY;
+	plan_sign(rcpt);
+	if (rcpt->outcome != PLAN_DELIVER)
+		return;
+	if (v->encrypt == ENCRYPT_IF_PROVEN)
+		plan_opportunistic(rcpt, rcpt->cert_proven, "proven");
+	else if (v->encrypt == ENCRYPT_IF_KNOWN)
+		plan_opportunistic(rcpt, rcpt->cert_known, "usable");
+	else if (v->encrypt == ENCRYPT_REQUIRED)
+		plan_required(rcpt);
+	if (rcpt->outcome == PLAN_DELIVER && rcpt->transform == PLAN_LEAVE && !*rcpt->why)
+		say(rcpt, "left alone");
+}
+
+/* Do two recipients get the same bytes? Only what their transformation looks at counts. */
+static bool
+same_treatment(const struct plan_rcpt *a, const struct plan_rcpt *b)
+{
+	const struct verdicts *x = &a->decision->verdicts, *y = &b->decision->verdicts;
+
+	if (a->transform != b->transform)
+		return false;
+	if ((a->transform & PLAN_ENCRYPT) && (a->hidden || b->hidden))
+		return false; /* RecipientInfos would name a blind copy's recipient */
+	if ((a->transform & PLAN_SIGN) && (strcmp(x->sign_key, y->sign_key) != 0 ||
+						  x->form != y->form || x->unsafe != y->unsafe))
+		return false;
+	if ((a->transform & (PLAN_SIGN | PLAN_ENCRYPT)) && x->preset != y->preset)
+		return false;
+	if ((a->transform & PLAN_OPEN) &&
+		(x->on_no_key != y->on_no_key || x->on_unauthenticated != y->on_unauthenticated))
+		return false;
+	if ((a->transform & PLAN_VERIFY) && x->on_bad_signature != y->on_bad_signature)
+		return false;
+	return true;
+}
+
+/* RCPTS[i] joins the first group whose first member, RCPTS[first[g]], is treated as it is. */
+static void
+join_group(struct plan *plan, struct plan_rcpt *rcpts, size_t *first, size_t i)
+{
+	size_t g = 0;
+
+	while (g < plan->n_groups && !same_treatment(&rcpts[first[g]], &rcpts[i]))
+		g++;
+	if (g == plan->n_groups) {
+		first[plan->n_groups++] = i;
+		plan->groups[g] = (struct plan_group){
+			.transform = rcpts[i].transform, .verdicts = &rcpts[i].decision->verdicts};
+	}
+	rcpts[i].group = g;
+	plan->groups[g].n++;
+}
+
+static enum rc
+build_groups(struct plan *plan, struct plan_rcpt *rcpts, size_t n, struct err *err)
+{
+	size_t *first = calloc(n + 1, sizeof(*first));
+
+	plan->groups = calloc(n + 1, sizeof(*plan->groups));
+	if (!first || !plan->groups) {
+		free(first);
+		return err_set(err, ERR_MEMORY, "plan for %zu recipients", n);
+	}
+	for (size_t i = 0; i < n; i++)
+		join_group(plan, rcpts, first, i);
+	free(first);
+	return RC_OK;
+}
+
+enum rc
+plan_build(struct plan_rcpt *rcpts, size_t n, struct plan **out, struct err *err)
+{
+	struct plan *plan = calloc(1, sizeof(*plan));
+	enum rc rc = RC_OK;
+
+	*out = NULL;
+	if (!plan)
+		return err_set(err, ERR_MEMORY, "plan");
+	plan->outcome = PLAN_DELIVER;
+	for (size_t i = 0; i < n; i++) {
+		plan_one(&rcpts[i]);
+		/* A refusal stands whatever the unknown turns out to be. */
+		if (rcpts[i].outcome == PLAN_DELIVER || plan->outcome == PLAN_REFUSE ||
+			plan->outcome == rcpts[i].outcome)
+			continue;
+		plan->outcome = rcpts[i].outcome;
+		plan->err = rcpts[i].err;
+		plan->blamed = i;
+	}
+	if (plan->outcome == PLAN_DELIVER)
+		rc = build_groups(plan, rcpts, n, err);
+	if (rc == RC_OK)
+		*out = plan;
+	else
+		plan_free(&plan);
+	return rc;
+}
+
+void
+plan_free(struct plan **plan)
+{
+	if (!*plan)
+		return;
+	free((*plan)->groups);
+	free(*plan);
+	*plan = NULL;
+}

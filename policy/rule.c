@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "policy/rule.h"
+
+#include "policy/fold.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* Decoded header text that a pattern looks at; the rest of a longer one is not looked at. */
+#define HEADER_TEXT_MAX 65536u
+
+/* The index of WORD in WORDS; the option table has checked that it is one of them. */
+static int
+word_index(const char *word, const char *const *words)
+{
+	int i = 0;
+
+	while (words[i] && strcmp(words[i], word) != 0)
+		i++;
+	return words[i] ? i : 0;
+}
+
+/* Or-s together the bits of the words of option NAME. */
+static enum rc
+compile_words(struct conf *conf, const struct conf_group *group, const char *name,
+	const char *const *words, unsigned *bits, struct err *err)
+{
+	const char *const *values;
+	size_t n = conf_strings(group, name, &values);
+
+	for (size_t i = 0; i < n; i++) {
+		int k = 0;
+
+		while (words[k] && strcmp(words[k], values[i]) != 0)
+			k++;
+		if (!words[k])
+			return conf_err(
+				err, conf, group, name, "unknown word \"%.60s\"", values[i]);
+		*bits |= 1u << k;
+	}
+	return RC_OK;
+}
+
+static enum rc
+compile_classes(
+	struct rule *rule, struct conf *conf, const struct conf_group *group, struct err *err)
+{
+	const char *const *values;
+	size_t n = conf_strings(group, "class", &values);
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned bit = class_from_name(values[i]);
+
+		if (bit == 0)
+			return conf_err(
+				err, conf, group, "class", "unknown word \"%.60s\"", values[i]);
+		rule->classes |= bit;
+	}
+	return RC_OK;
+}
+
+static enum rc
+compile_addresses(struct conf *conf, const struct conf_group *group, const char *name,
+	struct addrmap **out, struct err *err)
+{
+	const char *const *values;
+	size_t n = conf_strings(group, name, &values);
+	struct err why = ERR_INIT;
+	enum rc rc = RC_OK;
+
+	if (n == 0)
+		return RC_OK;
+	rc = addrmap_new(out, err);
+	for (size_t i = 0; rc == RC_OK && i < n; i++) {
+		rc = addrmap_put(*out, values[i], 0, &why);
+		if (rc == RC_PERM)
+			rc = conf_err(err, conf, group, name, "%s", why.detail);
+		else if (rc != RC_OK)
+			*err = why;
+	}
+	return rc;
+}
+
+static enum rc
+compile_services(
+	struct rule *rule, struct conf *conf, const struct conf_group *group, struct err *err)
+{
+	rule->n_services = conf_strings(group, "services", &rule->services);
+	for (size_t i = 0; i < rule->n_services; i++) {
+		size_t k = 0, n = conf_count(conf, "services");
+
+		while (k < n && strcmp(conf_str(conf_item(conf, "services", k), "name"),
+					rule->services[i]) != 0)
+			k++;
+		if (k == n)
+			return conf_err(err, conf, group, "services",
+				"there is no service \"%.60s\"", rule->services[i]);
+	}
+	return RC_OK;
+}
+
+/* "Name: pattern" */
+static enum rc
+compile_header(struct header_match *match, const char *text, struct conf *conf,
+	const struct conf_group *group, struct err *err)
+{
+	size_t len = strcspn(text, ": \t");
+	const char *pattern = text + len;
+	char why[200];
+	int bad;
+
+	if (len == 0 || *pattern != ':')
+		return conf_err(
+			err, conf, group, "header", "\"%.60s\" is not \"Name: pattern\"", text);
+	pattern++;
+	pattern += strspn(pattern, " \t");
+	bad = regcomp(&match->pattern, pattern, REG_EXTENDED | REG_ICASE | REG_NOSUB);
+	if (bad) {
+		regerror(bad, NULL, why, sizeof(why));
+		return conf_err(err, conf, group, "header", "pattern \"%.100s\": %s", pattern, why);
+	}
+	match->name = strndup(text, len);
+	if (!match->name) {
+		regfree(&match->pattern);
+		return err_set(err, ERR_MEMORY, "rules");
+	}
+	return RC_OK;
+}
+
+static enum rc
+compile_headers(
+	struct rule *rule, struct conf *conf, const struct conf_group *group, struct err *err)
+{
+	const char *const *values;
+	size_t n = conf_strings(group, "header", &values);
+	enum rc rc = RC_OK;
+
+	if (n == 0)
+		return RC_OK;
+	rule->headers = calloc(n, sizeof(*rule->headers));
+	if (!rule->headers)
+		return err_set(err, ERR_MEMORY, "rules");
+	for (size_t i = 0; rc == RC_OK && i < n; i++) {
+		rc = compile_header(&rule->headers[i], values[i], conf, group, err);
+		if (rc == RC_OK)
+			rule->n_headers++;
+	}
+	return rc;
+}
+
+static enum rc
+compile_marks(struct rule *rule, struct conf *conf, const struct conf_group *group, struct err *err)
+{
+	const char *const *values;
+	size_t n = conf_strings(group, "subject_mark", &values);
+	struct buf folded = BUF_INIT(HEADER_TEXT_MAX * 4);
+	enum rc rc = RC_OK;
+
+	if (n == 0)
+		return RC_OK;
+	rule->marks = calloc(n, sizeof(*rule->marks));
+	if (!rule->marks)
+		return err_set(err, ERR_MEMORY, "rules");
+	for (size_t i = 0; rc == RC_OK && i < n; i++) {
+		buf_clear(&folded);
+		rc = fold_text(values[i], strlen(values[i]), &folded, err);
+		if (rc == RC_OK && folded.len == 0)
+			rc = conf_err(err, conf, group, "subject_mark", "a mark is empty");
+		if (rc == RC_OK && !(rule->marks[i] = strdup(buf_text(&folded))))
+			rc = err_set(err, ERR_MEMORY, "rules");
+		if (rc == RC_OK)
+			rule->n_marks++;
+	}
+	buf_fini(&folded);
+	return rc;
+}
+
+static void
+compile_verdicts(struct verdicts *v, const struct conf_group *group)
+{
+	static const char *const sign[] = {"never", "if-possible", "required", NULL};
+	static const char *const form[] = {"clear", "opaque", NULL};
+	static const char *const unsafe[] = {"opaque", "skip", "refuse", NULL};
+	static const char *const encrypt[] = {"never", "if-proven", "if-known", "required", NULL};
+	static const char *const missing[] = {"refuse-all", "clear", NULL};
+	static const char *const preset[] = {"classic", "modern", "jp-classic", NULL};
+	static const char *const trouble[] = {"deliver", "mark", NULL};
+
+	v->sign = (enum verdict_sign)word_index(conf_str(group, "sign"), sign);
+	v->sign_key = conf_str(group, "sign_key");
+	v->form = (enum sign_form)word_index(conf_str(group, "form"), form);
+	v->unsafe = (enum unsafe)word_index(conf_str(group, "unsafe"), unsafe);
+	v->encrypt = (enum verdict_encrypt)word_index(conf_str(group, "encrypt"), encrypt);
+	v->if_missing = (enum if_missing)word_index(conf_str(group, "if_missing"), missing);
+	v->preset = (enum preset)word_index(conf_str(group, "preset"), preset);
+	v->open = strcmp(conf_str(group, "open"), "never") != 0;
+	v->verify = strcmp(conf_str(group, "verify"), "never") != 0;
+	v->on_no_key = (enum on_trouble)word_index(conf_str(group, "on_no_key"), trouble);
+	v->on_bad_signature =
+		(enum on_trouble)word_index(conf_str(group, "on_bad_signature"), trouble);
+	v->on_unauthenticated =
+		(enum on_trouble)word_index(conf_str(group, "on_unauthenticated"), trouble);
+	v->message = conf_str(group, "message");
+}
+
+static bool
+is_plain_text(const char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~' || *text == '"')
+			return false;
+	return true;
+}
+
+/* What single options can't say: verdicts and criteria that contradict each other. */
+static enum rc
+check_rule(
+	const struct rule *rule, struct conf *conf, const struct conf_group *group, struct err *err)
+{
+	const struct verdicts *v = &rule->verdicts;
+	char addr[ADDR_MAX + 1];
+
+	if (!*rule->name || !is_plain_text(rule->name))
+		return conf_err(err, conf, group, "name",
+			"a name is printable ASCII without quotes: it stands in replies");
+	if (v->message && !is_plain_text(v->message))
+		return conf_err(err, conf, group, "message",
+			"must be printable ASCII without quotes: it stands in an SMTP reply");
+	if (rule->has_over && rule->has_under && rule->over >= rule->under)
+		return conf_err(err, conf, group, "size_over",
+			"no message is larger than size_over and smaller than size_under");
+	if (strcmp(v->sign_key, "own") != 0 &&
+		(addr_canonical(v->sign_key, strlen(v->sign_key), addr, NULL) != RC_OK ||
+			!addr_domain(addr)))
+		return conf_err(err, conf, group, "sign_key", "neither \"own\" nor an address");
+	if (v->encrypt != ENCRYPT_REQUIRED && conf_is_set(group, "if_missing"))
+		return conf_err(err, conf, group, "if_missing", "only with encrypt = \"required\"");
+	if (rule->directions && !(rule->directions & (DIR_OUTBOUND | DIR_INTERNAL)) &&
+		(v->sign != SIGN_NEVER || v->encrypt != ENCRYPT_NEVER))
+		return conf_err(err, conf, group, "direction",
+			"inbound mail is neither signed nor encrypted");
+	if (rule->directions == DIR_OUTBOUND && (v->open || v->verify))
+		return conf_err(err, conf, group, "direction",
+			"outbound mail is neither opened nor verified");
+	return RC_OK;
+}
+
+enum rc
+rule_compile(struct rule *rule, struct conf *conf, const struct conf_group *group, struct err *err)
+{
+	static const char *const directions[] = {"outbound", "inbound", "internal", NULL};
+	static const char *const authorised[] = {"yes", "no", NULL};
+	static const char *const certificate[] = {"known", "proven", "none", NULL};
+	enum rc rc;
+
+	rule->name = conf_str(group, "name");
+	rule->line = conf_line(group);
+	rule->observe = strcmp(conf_str(group, "mode"), "observe") == 0;
+	rule->n_identities = conf_strings(group, "identity", &rule->identities);
+	rule->has_over = conf_is_set(group, "size_over");
+	rule->has_under = conf_is_set(group, "size_under");
+	rule->over = (uint64_t)conf_int(group, "size_over");
+	rule->under = (uint64_t)conf_int(group, "size_under");
+	compile_verdicts(&rule->verdicts, group);
+	rc = compile_services(rule, conf, group, err);
+	if (rc == RC_OK)
+		rc = compile_words(conf, group, "direction", directions, &rule->directions, err);
+	if (rc == RC_OK)
+		rc = compile_words(conf, group, "authorised", authorised, &rule->authorised, err);
+	if (rc == RC_OK)
+		rc = compile_words(
+			conf, group, "certificate", certificate, &rule->certificate, err);
+	if (rc == RC_OK)
+		rc = compile_classes(rule, conf, group, err);
+	if (rc == RC_OK)
+		rc = compile_addresses(conf, group, "senders", &rule->senders, err);
+	if (rc == RC_OK)
+		rc = compile_addresses(conf, group, "recipients", &rule->recipients, err);
+	if (rc == RC_OK)
+		rc = compile_addresses(conf, group, "from", &rule->from, err);
+	if (rc == RC_OK)
+		rc = compile_headers(rule, conf, group, err);
+	if (rc == RC_OK)
+		rc = compile_marks(rule, conf, group, err);
+	return rc == RC_OK ? check_rule(rule, conf, group, err) : rc;
+}
+
+void
+rule_fini(struct rule *rule)
+{
+	addrmap_free(&rule->senders);
+	addrmap_free(&rule->recipients);
+	addrmap_free(&rule->from);
+	for (size_t i = 0; i < rule->n_headers; i++) {
+		free(rule->headers[i].name);
+		regfree(&rule->headers[i].pattern);
+	}
+	free(rule->headers);
+	for (size_t i = 0; i < rule->n_marks; i++)
+		free(rule->marks[i]);
+	free(rule->marks);
+	memset(rule, 0, sizeof(*rule));
+}
+
+static bool
+service_matches(const struct rule *rule, const char *service)
+{
+	for (size_t i = 0; i < rule->n_services; i++)
+		if (service && strcmp(rule->services[i], service) == 0)
+			return true;
+	return rule->n_services == 0;
+}
+
+static bool
+identity_matches(const struct rule *rule, const char *identity)
+{
+	for (size_t i = 0; i < rule->n_identities; i++)
+		if (identity && (strcmp(rule->identities[i], "*") == 0 ||
+					strcmp(rule->identities[i], identity) == 0))
+			return true;
+	return rule->n_identities == 0;
+}
+
+static bool
+from_matches(const struct rule *rule, const struct addrlist *from)
+{
+	struct addrkey key;
+
+	for (size_t i = 0; from && i < from->n; i++) {
+		addrkey_set(&key, from->v[i]);
+		if (addrmap_has(rule->from, &key))
+			return true;
+	}
+	return false;
+}
+
+/* Does any field called MATCH's name hold its pattern? */
+static enum rc
+header_matches(
+	const struct header_match *match, const struct hdrs *hdrs, bool *found, struct err *err)
+{
+	struct buf text = BUF_INIT(HDRS_MAX_BYTES * 4);
+	const struct hdr *hdr;
+	enum rc rc = RC_OK;
+
+	*found = false;
+	for (size_t i = 0; rc == RC_OK && !*found && (hdr = hdrs_find(hdrs, match->name, i)); i++) {
+		buf_clear(&text);
+		rc = hdr_decode(hdr, &text, err);
+		if (rc != RC_OK)
+			break;
+		if (text.len > HEADER_TEXT_MAX)
+			text.data[HEADER_TEXT_MAX] = '\0';
+		*found = regexec(&match->pattern, buf_text(&text), 0, NULL, 0) == 0;
+	}
+	buf_fini(&text);
+	return rc;
+}
+
+static enum rc
+headers_match(const struct rule *rule, const struct hdrs *hdrs, bool *found, struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	*found = false;
+	for (size_t i = 0; rc == RC_OK && !*found && i < rule->n_headers; i++)
+		rc = header_matches(&rule->headers[i], hdrs, found, err);
+	return rc;
+}
+
+static enum rc
+marks_match(const struct rule *rule, struct msg_view *msg, bool *found, struct err *err)
+{
+	const struct hdr *hdr = hdrs_find(msg->facts->hdrs, "Subject", 0);
+	struct buf text = BUF_INIT(HDRS_MAX_BYTES * 4);
+	enum rc rc = RC_OK;
+
+	*found = false;
+	if (!msg->has_subject && hdr) {
+		rc = hdr_decode(hdr, &text, err);
+		if (rc == RC_OK)
+			rc = fold_text(buf_text(&text), text.len, &msg->subject, err);
+		buf_fini(&text);
+	}
+	if (rc != RC_OK)
+		return rc;
+	msg->has_subject = true;
+	for (size_t i = 0; !*found && i < rule->n_marks; i++)
+		*found = strstr(buf_text(&msg->subject), rule->marks[i]) != NULL;
+	return RC_OK;
+}
+
+/* Criteria that look at the envelope and at what is known, cheapest first; the name of the first
+ * that fails, or NULL. */
+static const char *
+failing_fact(const struct rule *rule, const struct msg_view *msg)
+{
+	const struct msg_facts *facts = msg->facts;
+
+	if (!service_matches(rule, facts->service))
+		return "services";
+	if (rule->classes && !(rule->classes & facts->classes))
+		return "class";
+	if (rule->has_over && facts->size <= rule->over)
+		return "size_over";
+	if (rule->has_under && facts->size >= rule->under)
+		return "size_under";
+	if (rule->senders && !addrmap_has(rule->senders, &msg->sender))
+		return "senders";
+	if (!identity_matches(rule, facts->identity))
+		return "identity";
+	if (rule->from && !from_matches(rule, facts->from))
+		return "from";
+	if ((rule->authorised == AUTH_YES && facts->authorised == TRI_NO) ||
+		(rule->authorised == AUTH_NO && facts->authorised == TRI_YES))
+		return "authorised";
+	return NULL;
+}
+
+enum rc
+rule_match_msg(const struct rule *rule, struct msg_view *msg, enum tri *matched,
+	const char **criterion, struct err *err)
+{
+	enum rc rc = RC_OK;
+	bool found;
+
+	*matched = TRI_NO;
+	*criterion = failing_fact(rule, msg);
+	if (*criterion)
+		return RC_OK;
+	if (rule->n_headers) {
+		rc = headers_match(rule, msg->facts->hdrs, &found, err);
+		*criterion = "header";
+		if (rc != RC_OK || !found)
+			return rc;
+	}
+	if (rule->n_marks) {
+		rc = marks_match(rule, msg, &found, err);
+		*criterion = "subject_mark";
+		if (rc != RC_OK || !found)
+			return rc;
+	}
+	*criterion = NULL;
+	*matched = TRI_YES;
+	if (msg->facts->authorised == TRI_UNKNOWN &&
+		(rule->authorised == AUTH_YES || rule->authorised == AUTH_NO)) {
+		*criterion = "authorised";
+		*matched = TRI_UNKNOWN;
+	}
+	return RC_OK;
+}
+
+static enum tri
+either(enum tri a, enum tri b)
+{
+	if (a == TRI_YES || b == TRI_YES)
+		return TRI_YES;
+	return a == TRI_UNKNOWN || b == TRI_UNKNOWN ? TRI_UNKNOWN : TRI_NO;
+}
+
+static enum tri
+certificate_matches(const struct rule *rule, const struct rcpt_facts *rcpt)
+{
+	enum tri none = rcpt->cert_known == TRI_UNKNOWN ? TRI_UNKNOWN
+			: rcpt->cert_known == TRI_YES   ? TRI_NO
+							: TRI_YES;
+	enum tri found = TRI_NO;
+
+	if (rule->certificate & CERT_KNOWN)
+		found = either(found, rcpt->cert_known);
+	if (rule->certificate & CERT_PROVEN)
+		found = either(found, rcpt->cert_proven);
+	if (rule->certificate & CERT_NONE)
+		found = either(found, none);
+	/* All three words together leave nothing to ask. */
+	return (rule->certificate & (CERT_KNOWN | CERT_NONE)) == (CERT_KNOWN | CERT_NONE) ? TRI_YES
+											  : found;
+}
+
+enum tri
+rule_match_rcpt(const struct rule *rule, const struct rcpt_facts *rcpt, const struct addrkey *key,
+	const char **criterion)
+{
+	enum tri found = TRI_YES;
+
+	if (rule->directions && !(rule->directions & rcpt->direction)) {
+		*criterion = "direction";
+		return TRI_NO;
+	}
+	if (rule->recipients && !addrmap_has(rule->recipients, key)) {
+		*criterion = "recipients";
+		return TRI_NO;
+	}
+	*criterion = NULL;
+	if (rule->certificate)
+		found = certificate_matches(rule, rcpt);
+	if (found != TRI_YES)
+		*criterion = "certificate";
+	return found;
+}
