@@ -17,11 +17,16 @@ cleanup() {
 	grep -q " $root/" /proc/mounts || rm -rf "$root"
 }
 trap cleanup EXIT
-packages=$("$src/contrib/deps" test --print | tr ' ' ',')
 if [ ! -e "$cache/.complete" ]; then
 	rm -rf "$cache"
 	mkdir -p "$cache"
 	debootstrap --variant=minbase "$release" "$cache" "$mirror" >"$cache.log" 2>&1 ||
+		{ tail -n 20 "$cache.log" >&2; exit 1; }
+	mkdir -p "$cache/sealgate-deps/contrib"
+	cp "$src/contrib/deps" "$cache/sealgate-deps/contrib/"
+	printf '#!/bin/sh\nexit 101\n' >"$cache/usr/sbin/policy-rc.d"
+	chmod 755 "$cache/usr/sbin/policy-rc.d"
+	chroot "$cache" /sealgate-deps/contrib/deps test >>"$cache.log" 2>&1 </dev/null ||
 		{ tail -n 20 "$cache.log" >&2; exit 1; }
 	touch "$cache/.complete"
 fi
@@ -30,9 +35,6 @@ mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
 mkdir "$root/sealgate"
 tar -C "$src" --exclude=./.git -cf - . | tar -C "$root/sealgate" -xf -
-printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
-chmod 755 "$root/usr/sbin/policy-rc.d"
-echo "packages: $packages" | cut -c 1-60
 chroot "$root" /bin/sh -c 'cd /sealgate && contrib/deps test && openssl version &&
 	autoreconf -i >/dev/null 2>&1 && mkdir /build && cd /build && /sealgate/configure -q --enable-werror &&
 	make -s -j"$(nproc)" && make -s -k -j"$(nproc)" check' </dev/null >"$root/log" 2>&1 || status=$?
