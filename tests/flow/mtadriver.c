@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * mtadriver.c - hand messages to a milter as Postfix would, and show what became of them
+ *
+ *   mtadriver [options] FILE...           one JSON line for each message; "-" is standard input
+ *   mtadriver [options] -n CONNECTIONS -m MESSAGES FILE     load: one line of figures
+ *
+ * Exit status: 0 all accepted, 65 one was refused (5xx), 75 one was deferred (4xx or the milter
+ * lost), 64 wrong usage, 66 no such file. 5xx goes before 4xx.
+ */
+#include "tests/flow/mtaclient.h"
+
+#include <getopt.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static struct mta_options options;
+static const char *sender = "<alice@example.org>", *sender_args, *identity, *out_path, *qid;
+static struct mta_rcpt rcpts[MTA_MAX_RCPTS];
+static size_t n_rcpts;
+static bool lf = true, one_session, new_connection, quiet;
+static long connections, per_connection, abort_every;
+
+static const char usage[] =
+	"usage: mtadriver -S unix:PATH|inet:PORT@ADDR [options] FILE...\n"
+	"  -f SENDER  --sender-args 'RET=FULL ENVID=x'  -r RCPT [--rcpt-args 'NOTIFY=NEVER'] ...\n"
+	"  -u LOGIN   --client-name N --client-addr A --helo H  -M STAGE:NAME=VALUE  --qid ID\n"
+	"  -o FILE (last result; %d: number)  --crlf  --one-session  -q\n"
+	"  --version N --actions MASK --protocol MASK --timeout MS\n"
+	"  --cut-after BYTES  --inject STAGE:HEX\n"
+	"  load: -n CONNECTIONS -m MESSAGES [--new-connection] [--abort-every N]\n";
+
+enum {
+	OPT_SENDER_ARGS = 256,
+	OPT_RCPT_ARGS,
+	OPT_CLIENT_NAME,
+	OPT_CLIENT_ADDR,
+	OPT_HELO,
+	OPT_QID,
+	OPT_CRLF,
+	OPT_ONE_SESSION,
+	OPT_VERSION,
+	OPT_ACTIONS,
+	OPT_PROTOCOL,
+	OPT_TIMEOUT,
+	OPT_CUT,
+	OPT_INJECT,
+	OPT_NEW_CONNECTION,
+	OPT_ABORT_EVERY
+};
+
+static const struct option longs[] = {{"sender-args", required_argument, NULL, OPT_SENDER_ARGS},
+	{"rcpt-args", required_argument, NULL, OPT_RCPT_ARGS},
+	{"client-name", required_argument, NULL, OPT_CLIENT_NAME},
+	{"client-addr", required_argument, NULL, OPT_CLIENT_ADDR},
+	{"helo", required_argument, NULL, OPT_HELO}, {"qid", required_argument, NULL, OPT_QID},
+	{"crlf", no_argument, NULL, OPT_CRLF}, {"one-session", no_argument, NULL, OPT_ONE_SESSION},
+	{"version", required_argument, NULL, OPT_VERSION},
+	{"actions", required_argument, NULL, OPT_ACTIONS},
+	{"protocol", required_argument, NULL, OPT_PROTOCOL},
+	{"timeout", required_argument, NULL, OPT_TIMEOUT},
+	{"cut-after", required_argument, NULL, OPT_CUT},
+	{"inject", required_argument, NULL, OPT_INJECT},
+	{"new-connection", no_argument, NULL, OPT_NEW_CONNECTION},
+	{"abort-every", required_argument, NULL, OPT_ABORT_EVERY}, {NULL, 0, NULL, 0}};
+
+static void
+die(const char *what)
+{
+	fprintf(stderr, "mtadriver: %s\n%s", what, usage);
+	exit(64);
+}
+
+static double
+now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* STAGE:NAME=VALUE, cut up in place. */
+static void
+take_macro(char *text)
+{
+	struct mta_macro *macro = &options.macros[options.n_macros];
+	char *value = strchr(text, '=');
+
+	if (strlen(text) < 4 || text[1] != ':' || !strchr("CHMRTNE", text[0]) || !value ||
+		options.n_macros == MTA_MAX_MACROS)
+		die("-M STAGE:NAME=VALUE");
+	*value = '\0';
+	*macro = (struct mta_macro){.stage = text[0], .name = text + 2, .value = value + 1};
+	options.n_macros++;
+}
+
+static void
+take_inject(const char *text)
+{
+	static unsigned char bytes[65536];
+	unsigned byte;
+	size_t n = 0;
+
+	if (strlen(text) < 2 || text[1] != ':')
+		die("--inject STAGE:HEX");
+	for (const char *p = text + 2; *p && n < sizeof bytes; p += 2, n++) {
+		if (sscanf(p, "%2x", &byte) != 1 || !p[1])
+			die("--inject STAGE:HEX");
+		bytes[n] = (unsigned char)byte;
+	}
+	options.inject_stage = text[0];
+	options.inject = bytes;
+	options.inject_len = n;
+}
+
+static void
+take_long_option(int opt, char *arg)
+{
+	switch (opt) {
+	case OPT_SENDER_ARGS:
+		sender_args = arg;
+		break;
+	case OPT_RCPT_ARGS:
+		if (!n_rcpts)
+			die("--rcpt-args without -r");
+		rcpts[n_rcpts - 1].args = arg;
+		break;
+	case OPT_CLIENT_NAME:
+		options.client_name = arg;
+		break;
+	case OPT_CLIENT_ADDR:
+		options.client_addr = *arg ? arg : NULL;
+		break;
+	case OPT_HELO:
+		options.helo = arg;
+		break;
+	case OPT_QID:
+		qid = arg;
+		break;
+	case OPT_CRLF:
+		lf = false;
+		break;
+	case OPT_ONE_SESSION:
+		one_session = true;
+		break;
+	case OPT_VERSION:
+		options.version = (uint32_t)strtoul(arg, NULL, 0);
+		break;
+	case OPT_ACTIONS:
+		options.actions = (uint32_t)strtoul(arg, NULL, 0);
+		break;
+	case OPT_PROTOCOL:
+		options.protocol = (uint32_t)strtoul(arg, NULL, 0);
+		break;
+	case OPT_TIMEOUT:
+		options.timeout_ms = atoi(arg);
+		break;
+	case OPT_CUT:
+		options.cut_after = atoll(arg);
+		break;
+	case OPT_INJECT:
+		take_inject(arg);
+		break;
+	case OPT_NEW_CONNECTION:
+		new_connection = true;
+		break;
+	case OPT_ABORT_EVERY:
+		abort_every = atol(arg);
+		break;
+	default:
+		die("unknown option");
+	}
+}
+
+static void
+take_options(int argc, char **argv)
+{
+	int opt;
+
+	mta_options_init(&options, NULL);
+	while ((opt = getopt_long(argc, argv, "S:f:r:u:M:o:n:m:q", longs, NULL)) != -1) {
+		if (opt == 'S')
+			options.socket = optarg;
+		else if (opt == 'f')
+			sender = optarg;
+		else if (opt == 'r' && n_rcpts < MTA_MAX_RCPTS)
+			rcpts[n_rcpts++].addr = optarg;
+		else if (opt == 'u')
+			identity = optarg;
+		else if (opt == 'M')
+			take_macro(optarg);
+		else if (opt == 'o')
+			out_path = optarg;
+		else if (opt == 'n')
+			connections = atol(optarg);
+		else if (opt == 'm')
+			per_connection = atol(optarg);
+		else if (opt == 'q')
+			quiet = true;
+		else
+			take_long_option(opt, optarg);
+	}
+	if (!options.socket || optind == argc)
+		die("a socket and a message are needed");
+	if (!n_rcpts)
+		rcpts[n_rcpts++].addr = (char *)"<bob@example.net>";
+	if (options.version < 6)
+		options.protocol &= 0x7f | (options.version > 3 ? 0x300 : 0);
+}
+
+static void
+json_text(const char *key, const char *text)
+{
+	if (key)
+		printf("\"%s\":", key);
+	putchar('"');
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c == '"' || c == '\\')
+			printf("\\%c", c);
+		else if (c < 32 || c > 126)
+			printf("\\u%04x", c);
+		else
+			putchar(c);
+	}
+	putchar('"');
+}
+
+static void
+print_result(const char *file, const struct mta_message *message, const struct mta_reply *reply,
+	double ms)
+{
+	printf("{");
+	json_text("file", file);
+	printf(",\"stage\":\"%c\",\"code\":%d,", reply->stage ? reply->stage : '?', reply->code);
+	json_text("text", reply->text ? reply->text : "");
+	printf(",\"changed\":%s,\"body_changed\":%s,\"lost\":%s,\"discarded\":%s,",
+		reply->changed ? "true" : "false", reply->body_changed ? "true" : "false",
+		reply->lost ? "true" : "false", reply->discarded ? "true" : "false");
+	json_text("actions", reply->actions);
+	printf(",\"progress\":%u,", reply->progress);
+	json_text("sender", message->sender);
+	if (message->sender_args) {
+		putchar(',');
+		json_text("sender_args", message->sender_args);
+	}
+	printf(",\"recipients\":[");
+	for (size_t i = 0; i < message->n_rcpts; i++) {
+		if (i)
+			putchar(',');
+		json_text(NULL, message->rcpts[i].addr);
+	}
+	printf("],");
+	if (reply->quarantine) {
+		json_text("quarantine", reply->quarantine);
+		putchar(',');
+	}
+	printf("\"ms\":%.1f}\n", ms);
+	fflush(stdout);
+}
+
+static void
+write_result(const struct mta_message *message, int number)
+{
+	char path[4096];
+	const char *mark = strstr(out_path, "%d");
+	size_t len;
+	char *text = mta_message_format(message, lf, &len);
+	FILE *file;
+
+	if (mark)
+		snprintf(path, sizeof path, "%.*s%d%s", (int)(mark - out_path), out_path, number,
+			mark + 2);
+	else
+		snprintf(path, sizeof path, "%s", out_path);
+	file = strcmp(path, "-") ? fopen(path, "wb") : stdout;
+	if (!file || fwrite(text, 1, len, file) != len || (file != stdout && fclose(file)) != 0) {
+		perror(path);
+		exit(66);
+	}
+	free(text);
+}
+
+static void
+set_envelope(struct mta_message *message)
+{
+	mta_message_sender(message, sender, sender_args);
+	for (size_t i = 0; i < n_rcpts; i++)
+		mta_message_rcpt(message, rcpts[i].addr, rcpts[i].args);
+	message->identity = identity;
+	message->qid = qid;
+}
+
+/* Opens and greets; on failure REPLY is a deferral. */
+static struct mta *
+connect_milter(struct mta_reply *reply)
+{
+	char why[200];
+	struct mta *mta = mta_open(&options, why);
+
+	if (!mta) {
+		reply->code = 451;
+		reply->stage = 'O';
+		reply->lost = true;
+		if (asprintf(&reply->text, "451 4.7.1 Service unavailable (%s)", why) < 0)
+			reply->text = NULL;
+		return NULL;
+	}
+	if (!mta_hello(mta, reply))
+		mta_cut(&mta);
+	return mta;
+}
+
+static int
+worst(int a, int code)
+{
+	int b = code / 100 == 2 ? 0 : code / 100 == 5 ? 65 : 75;
+
+	return a == 65 || b == 65 ? 65 : a ? a : b;
+}
+
+static int
+run_files(char **files)
+{
+	struct mta *mta = NULL;
+	int status = 0;
+
+	for (int i = 0; files[i]; i++) {
+		struct mta_message message = {0};
+		struct mta_reply reply = {0};
+		double begun = now();
+
+		if (!mta_message_read(&message, files[i])) {
+			perror(files[i]);
+			return 66;
+		}
+		set_envelope(&message);
+		if (!mta)
+			mta = connect_milter(&reply);
+		if (mta)
+			mta_send(mta, &message, &reply);
+		status = worst(status, reply.code);
+		if (!quiet)
+			print_result(files[i], &message, &reply, (now() - begun) * 1000);
+		if (out_path && reply.code == 250 && !reply.discarded)
+			write_result(&message, i + 1);
+		if (reply.lost)
+			mta_cut(&mta);
+		else if (!one_session)
+			mta_quit(&mta);
+		mta_message_fini(&message);
+		mta_reply_fini(&reply);
+	}
+	mta_quit(&mta);
+	return status;
+}
+
+struct load {
+	const struct mta_message *message;
+	double *latency; /* PER_CONNECTION of them */
+	long ok, refused, deferred, aborted;
+};
+
+/* One message of a load: copied, since the milter may change it. */
+static void
+load_message(struct load *load, struct mta **mta, long number)
+{
+	struct mta_message *copy = mta_message_copy(load->message);
+	struct mta_reply reply = {0};
+	double begun = now();
+
+	if (!*mta)
+		*mta = connect_milter(&reply);
+	if (*mta && abort_every && number % abort_every == abort_every - 1) {
+		if (mta_envelope(*mta, copy, &reply))
+			mta_abort(*mta);
+		load->aborted++;
+		reply.code = 0;
+	} else {
+		if (*mta)
+			mta_send(*mta, copy, &reply);
+		load->ok += reply.code == 250;
+		load->refused += reply.code / 100 == 5;
+		load->deferred += reply.code / 100 == 4;
+	}
+	load->latency[number] = (now() - begun) * 1000;
+	if (reply.lost)
+		mta_cut(mta);
+	else if (new_connection)
+		mta_quit(mta);
+	mta_reply_fini(&reply);
+	mta_message_fini(copy);
+	free(copy);
+}
+
+static void *
+load_thread(void *arg)
+{
+	struct load *load = arg;
+	struct mta *mta = NULL;
+
+	for (long i = 0; i < per_connection; i++)
+		load_message(load, &mta, i);
+	mta_quit(&mta);
+	return NULL;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static int
+print_load(struct load *loads, double *latency, double seconds)
+{
+	long total = connections * per_connection;
+	struct load sum = {0};
+
+	for (long i = 0; i < connections; i++) {
+		sum.ok += loads[i].ok;
+		sum.refused += loads[i].refused;
+		sum.deferred += loads[i].deferred;
+		sum.aborted += loads[i].aborted;
+	}
+	qsort(latency, (size_t)total, sizeof *latency, compare);
+	printf("{\"messages\":%ld,\"ok\":%ld,\"refused\":%ld,\"deferred\":%ld,\"aborted\":%ld,"
+	       "\"seconds\":%.3f,\"per_second\":%.1f,\"p50_ms\":%.2f,\"p99_ms\":%.2f,"
+	       "\"max_ms\":%.2f}\n",
+		total, sum.ok, sum.refused, sum.deferred, sum.aborted, seconds,
+		(double)total / seconds, latency[total / 2], latency[total * 99 / 100],
+		latency[total - 1]);
+	return sum.refused ? 65 : sum.deferred ? 75 : 0;
+}
+
+static int
+run_load(const char *file)
+{
+	struct mta_message message = {0};
+	struct load *loads = calloc((size_t)connections, sizeof *loads);
+	double *latency = calloc((size_t)(connections * per_connection), sizeof *latency);
+	pthread_t *threads = calloc((size_t)connections, sizeof *threads);
+	double begun;
+	int status;
+
+	if (!mta_message_read(&message, file)) {
+		perror(file);
+		return 66;
+	}
+	set_envelope(&message);
+	begun = now();
+	for (long i = 0; i < connections; i++) {
+		loads[i] =
+			(struct load){.message = &message, .latency = latency + i * per_connection};
+		if (pthread_create(&threads[i], NULL, load_thread, &loads[i]) != 0)
+			abort();
+	}
+	for (long i = 0; i < connections; i++)
+		pthread_join(threads[i], NULL);
+	status = print_load(loads, latency, now() - begun);
+	mta_message_fini(&message);
+	free(loads);
+	free(latency);
+	free(threads);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	take_options(argc, argv);
+	if (connections < 0 || per_connection < 0 || (connections > 0) != (per_connection > 0))
+		die("-n and -m go together");
+	return connections ? run_load(argv[optind]) : run_files(argv + optind);
+}
