@@ -5,8 +5,11 @@
  * Each row: certificate, addresses, provenance (source, first and last seen, who vouched), tier, pin. Anchors
  * carry the domains that they speak for.
  *
+ * The file may be read by a user who cannot write it; writers need to write beside it too (SQLite's journal).
+ *
  * Threads: one struct certstore may be used by any number of threads. A busy store waits at most
  * CERTSTORE_BUSY_MS and is then RC_TEMP.
+ * Limits:  100000 rows in an answer.
  */
 #ifndef DIRECTORY_CERTSTORE_H
 #define DIRECTORY_CERTSTORE_H
@@ -33,15 +36,19 @@ struct certrow {
 struct certstore;
 enum rc certstore_open(const char *path, bool create, struct certstore **out, struct err *err);
 void certstore_close(struct certstore **store);
-enum rc certstore_add(struct certstore *store, const struct certrow *row, struct err *err); /* updates an existing one */
-/* Rows for ADDR, best tier first; RC_NONE when there are none. Free with certrows_free. */
+/* Updates the row when this certificate is filed under this address (or as an anchor) already: a worse tier does not
+ * overwrite a better one's word, pin and proof stay. ROW's strings may be NULL; times of 0 mean now (signed_at: none). */
+enum rc certstore_add(struct certstore *store, const struct certrow *row, struct err *err);
+/* Rows for ADDR (case does not matter), best tier first, no anchors; RC_NONE when there are none. Free with certrows_free.
+ * A pinned row's tier reads as TIER_PINNED. A damaged row is RC_TEMP, never left out. */
 enum rc certstore_find(struct certstore *store, const char *addr, struct certrow **rows, size_t *n, struct err *err);
 enum rc certstore_list(struct certstore *store, bool anchors, struct certrow **rows, size_t *n, struct err *err);
 enum rc certstore_by_fingerprint(struct certstore *store, const char *sha256_prefix, struct certrow **rows, size_t *n, struct err *err);
+/* A fingerprint may be cut to 4 digits or more; ERR_USAGE when two certificates begin so. */
 enum rc certstore_pin(struct certstore *store, const char *fingerprint, bool pinned, struct err *err); /* RC_NONE: no such */
 enum rc certstore_forget(struct certstore *store, const char *fingerprint, struct err *err);
 void certrows_free(struct certrow **rows, size_t n);
-/* Changes with every write by any process: for caches and for reloading anchors. */
+/* Changes with every write by any process: for caches and for reloading anchors. Never waits: RC_TEMP while somebody writes. */
 enum rc certstore_generation(struct certstore *store, int64_t *generation, struct err *err);
 
 #endif

@@ -1,2 +1,9 @@
 noinst_LIBRARIES += libdirectory.a
-libdirectory_a_SOURCES = directory/certstore.h directory/lookup.h
+libdirectory_a_SOURCES = \
+	directory/certstore.c directory/certstore.h \
+	directory/ldap.c directory/ldap.h \
+	directory/ldap_conn.c directory/ldap_conn.h \
+	directory/lookup.c directory/lookup.h \
+	directory/question.c directory/question.h \
+	directory/select.c directory/select.h \
+	directory/source.c directory/source.h

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include "directory/ldap_conn.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define MAX_KEPT 64
+
+struct server {
+	char *uri;            /* owned */
+	int64_t down_until;   /* clock_monotonic_ms: left alone until then; 0: in order */
+	LDAP *kept[MAX_KEPT]; /* idle connections, the one used last at the end */
+	int n_kept;
+};
+
+struct ldap_pool {
+	struct ldap_login login;
+	pthread_mutex_t lock; /* for what follows; never held while the network is used */
+	struct server *servers;
+	size_t n;
+};
+
+enum rc
+ldap_pool_new(const struct ldap_login *login, const char *const *uris, size_t n,
+	struct ldap_pool **out, struct err *err)
+{
+	struct ldap_pool *pool = calloc(1, sizeof(*pool));
+	bool full = pool != NULL;
+
+	*out = NULL;
+	if (pool && (pool->servers = calloc(n, sizeof(*pool->servers)))) {
+		pthread_mutex_init(&pool->lock, NULL);
+		pool->n = n;
+		for (size_t i = 0; i < n; i++)
+			full &= (pool->servers[i].uri = strdup(uris[i])) != NULL;
+	} else {
+		full = false;
+	}
+	if (!full) {
+		ldap_pool_free(&pool);
+		return err_set(err, ERR_MEMORY, "directory %s", login->name);
+	}
+	pool->login = *login;
+	if (pool->login.keep > MAX_KEPT)
+		pool->login.keep = MAX_KEPT;
+	*out = pool;
+	return RC_OK;
+}
+
+static void
+close_connection(LDAP *ld)
+{
+	if (ld)
+		ldap_unbind_ext(ld, NULL, NULL);
+}
+
+void
+ldap_pool_free(struct ldap_pool **pool)
+{
+	if (!*pool)
+		return;
+	for (size_t i = 0; (*pool)->servers && i < (*pool)->n; i++) {
+		struct server *server = &(*pool)->servers[i];
+
+		for (int k = 0; k < server->n_kept; k++)
+			close_connection(server->kept[k]);
+		free(server->uri);
+	}
+	free((*pool)->servers);
+	free((*pool)->login.dn);
+	free((*pool)->login.ca_file);
+	secret_free(&(*pool)->login.password);
+	free(*pool);
+	*pool = NULL;
+}
+
+size_t
+ldap_pool_servers(const struct ldap_pool *pool)
+{
+	return pool->n;
+}
+
+const char *
+ldap_pool_uri(const struct ldap_pool *pool, size_t server)
+{
+	return pool->servers[server].uri;
+}
+
+struct timeval
+ldap_conn_left(int64_t deadline)
+{
+	int64_t ms = deadline - clock_monotonic_ms();
+
+	if (ms < 1)
+		ms = 1;
+	return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+}
+
+enum rc
+ldap_conn_err(struct err *err, const char *name, const char *uri, LDAP *ld, int result)
+{
+	char *said = NULL;
+	enum errcode code = ERR_DIR_ANSWER;
+
+	switch (result) {
+	case LDAP_TIMEOUT:
+	case LDAP_TIMELIMIT_EXCEEDED:
+		code = ERR_DIR_TIMEOUT;
+		break;
+	case LDAP_SERVER_DOWN:
+	case LDAP_CONNECT_ERROR:
+	case LDAP_BUSY:
+	case LDAP_UNAVAILABLE:
+		code = ERR_DIR_UNAVAILABLE;
+		break;
+	default:
+		break;
+	}
+	if (ld)
+		ldap_get_option(ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &said);
+	err_set(err, code, "directory %s, %s: %s%s%s", name, uri, ldap_err2string(result),
+		said && *said ? ": " : "", said ? said : "");
+	ldap_memfree(said);
+	return RC_TEMP;
+}
+
+/* Settings of TLS for one handle: the server's certificate has to be good, always. */
+static int
+set_tls(LDAP *ld, const struct ldap_login *login)
+{
+	int demand = LDAP_OPT_X_TLS_DEMAND, client = 0, result;
+
+	result = ldap_set_option(ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand);
+	if (result == LDAP_OPT_SUCCESS && login->ca_file)
+		result = ldap_set_option(ld, LDAP_OPT_X_TLS_CACERTFILE, login->ca_file);
+	if (result == LDAP_OPT_SUCCESS)
+		result = ldap_set_option(ld, LDAP_OPT_X_TLS_NEWCTX, &client);
+	return result == LDAP_OPT_SUCCESS ? LDAP_SUCCESS : LDAP_LOCAL_ERROR;
+}
+
+/*
+ * Every option that matters is set here, so that nothing depends on ldap.conf, a user's file
+ * or the environment, which libldap reads too. (The system's anchors do come from there
+ * when ca_file is unset.)
+ */
+static int
+set_options(LDAP *ld, const struct ldap_login *login, int64_t deadline)
+{
+	struct timeval left = ldap_conn_left(deadline);
+	int version = LDAP_VERSION3, deref = LDAP_DEREF_NEVER, result = 0;
+	ber_len_t most = LDAP_MAX_ANSWER;
+	Sockbuf *sb = NULL;
+
+	result |= ldap_set_option(ld, LDAP_OPT_PROTOCOL_VERSION, &version);
+	result |= ldap_set_option(ld, LDAP_OPT_REFERRALS, LDAP_OPT_OFF);
+	result |= ldap_set_option(ld, LDAP_OPT_DEREF, &deref);
+	result |= ldap_set_option(ld, LDAP_OPT_RESTART, LDAP_OPT_ON);
+	result |= ldap_set_option(ld, LDAP_OPT_NETWORK_TIMEOUT, &left);
+	result |= ldap_set_option(ld, LDAP_OPT_TIMEOUT, &left);
+	result |= ldap_get_option(ld, LDAP_OPT_SOCKBUF, &sb);
+	if (result != LDAP_OPT_SUCCESS || !sb)
+		return LDAP_LOCAL_ERROR;
+	/* A message of the protocol past this closes the connection before it is read. */
+	if (ber_sockbuf_ctrl(sb, LBER_SB_OPT_SET_MAX_INCOMING, &most) < 0)
+		return LDAP_LOCAL_ERROR;
+	return set_tls(ld, login);
+}
+
+/* Binds and waits for the answer until DEADLINE. */
+static int
+do_bind(LDAP *ld, const struct ldap_login *login, int64_t deadline)
+{
+	struct berval cred = {0};
+	struct timeval left;
+	LDAPMessage *answer = NULL;
+	const char *mechanism = LDAP_SASL_SIMPLE, *dn = login->dn;
+	int id, result, bound = LDAP_OTHER;
+
+	if (login->bind == LDAP_BIND_ANONYMOUS)
+		return LDAP_SUCCESS; /* version 3 needs no bind for it */
+	if (login->bind == LDAP_BIND_EXTERNAL) {
+		mechanism = "EXTERNAL";
+		dn = NULL;
+	} else {
+		cred.bv_val = (char *)secret_data(login->password);
+		cred.bv_len = secret_len(login->password);
+	}
+	result = ldap_sasl_bind(ld, dn, mechanism, &cred, NULL, NULL, &id);
+	if (result != LDAP_SUCCESS)
+		return result;
+	left = ldap_conn_left(deadline);
+	result = ldap_result(ld, id, LDAP_MSG_ALL, &left, &answer);
+	if (result == 0)
+		return LDAP_TIMEOUT;
+	if (result < 0 || !answer) {
+		ldap_get_option(ld, LDAP_OPT_RESULT_CODE, &bound);
+		return bound == LDAP_SUCCESS ? LDAP_OTHER : bound;
+	}
+	result = ldap_parse_result(ld, answer, &bound, NULL, NULL, NULL, NULL, 1);
+	return result == LDAP_SUCCESS ? bound : result;
+}
+
+/* A new connection, secured and bound. */
+static enum rc
+open_connection(
+	const struct ldap_pool *pool, const char *uri, int64_t deadline, LDAP **ld, struct err *err)
+{
+	const struct ldap_login *login = &pool->login;
+	int result = ldap_initialize(ld, uri);
+
+	if (result == LDAP_SUCCESS)
+		result = set_options(*ld, login, deadline);
+	if (result == LDAP_SUCCESS && login->starttls)
+		result = ldap_start_tls_s(*ld, NULL, NULL);
+	if (result == LDAP_SUCCESS)
+		result = do_bind(*ld, login, deadline);
+	if (result == LDAP_SUCCESS)
+		return RC_OK;
+	ldap_conn_err(err, login->name, uri, *ld, result);
+	close_connection(*ld);
+	*ld = NULL;
+	return RC_TEMP;
+}
+
+/* Begins to leave a server alone; the first to notice says so in the log. */
+static void
+mark_down(struct ldap_pool *pool, struct server *server)
+{
+	LDAP *closing[MAX_KEPT];
+	int n;
+
+	pthread_mutex_lock(&pool->lock);
+	server->down_until = clock_monotonic_ms() + pool->login.error_ttl_ms;
+	n = server->n_kept;
+	memcpy(closing, server->kept, sizeof(closing));
+	server->n_kept = 0;
+	pthread_mutex_unlock(&pool->lock);
+	for (int i = 0; i < n; i++)
+		close_connection(closing[i]);
+}
+
+enum rc
+ldap_pool_lend(
+	struct ldap_pool *pool, size_t i, bool fresh, struct ldap_lease *lease, struct err *err)
+{
+	struct server *server = &pool->servers[i];
+	int64_t now = clock_monotonic_ms();
+	bool down;
+
+	*lease = (struct ldap_lease){.server = i, .deadline = now + pool->login.timeout_ms};
+	pthread_mutex_lock(&pool->lock);
+	down = now < server->down_until;
+	if (!down && !fresh && server->n_kept > 0) {
+		lease->ld = server->kept[--server->n_kept];
+		lease->kept = true;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	if (down)
+		return err_set(err, ERR_DIR_UNAVAILABLE,
+			"directory %s, %s: failed a moment ago, left alone", pool->login.name,
+			server->uri);
+	if (lease->ld)
+		return RC_OK;
+	if (open_connection(pool, server->uri, lease->deadline, &lease->ld, err) == RC_OK)
+		return RC_OK;
+	log_error(LOGL_WARN, NULL, "directory-failed", err, "directory", pool->login.name, NULL);
+	mark_down(pool, server);
+	return RC_TEMP;
+}
+
+void
+ldap_pool_return(struct ldap_pool *pool, struct ldap_lease *lease)
+{
+	struct server *server = &pool->servers[lease->server];
+
+	pthread_mutex_lock(&pool->lock);
+	server->down_until = 0;
+	if (server->n_kept < pool->login.keep) {
+		server->kept[server->n_kept++] = lease->ld;
+		lease->ld = NULL; /* the pool's now */
+	}
+	pthread_mutex_unlock(&pool->lock);
+	close_connection(lease->ld);
+	lease->ld = NULL;
+}
+
+void
+ldap_pool_drop(struct ldap_pool *pool, struct ldap_lease *lease, bool down)
+{
+	if (down)
+		mark_down(pool, &pool->servers[lease->server]);
+	close_connection(lease->ld);
+	lease->ld = NULL;
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include "directory/select.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+void
+selection_init(struct selection *selection, struct trust *trust, const char *addr)
+{
+	*selection = (struct selection){
+		.trust = trust, .addr = addr, .failed = TIER_LAST, .undecided = TIER_LAST};
+}
+
+void
+selection_fini(struct selection *selection)
+{
+	candidates_free(&selection->v, selection->n);
+	selection->n = 0;
+}
+
+void
+selection_fail(struct selection *selection, enum tier tier, const struct err *err)
+{
+	if ((int)tier >= selection->failed)
+		return;
+	selection->failed = (int)tier;
+	selection->err = *err;
+	if (err_rc(err->code) != RC_TEMP)
+		selection->err.code = ERR_DIR_ANSWER;
+}
+
+/* "expired 2025-01-01": the day is what a person needs. */
+static void
+why_date(struct candidate *c, const char *what, int64_t at)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	snprintf(c->why, sizeof(c->why), "%s %.10s", what, clock_format(at, text));
+}
+
+/* What the certificate says of itself, without a path; false with why. */
+static bool
+is_fit(struct candidate *c, int64_t now)
+{
+	struct err err = ERR_INIT;
+
+	if (now > cert_not_after(c->cert))
+		why_date(c, "expired", cert_not_after(c->cert));
+	else if (now < cert_not_before(c->cert))
+		why_date(c, "not valid before", cert_not_before(c->cert));
+	else if (cert_check_use(c->cert, CERT_ENCRYPT, &err) != RC_OK)
+		snprintf(c->why, sizeof(c->why), "%.199s", err.detail);
+	return c->why[0] == '\0';
+}
+
+/* A certificate of TIER would be used if its revocation were known. */
+static void
+leave_undecided(struct selection *selection, const struct candidate *c)
+{
+	if ((int)c->tier >= selection->undecided)
+		return;
+	selection->undecided = (int)c->tier;
+	err_set(&selection->undecided_err, ERR_DIR_UNAVAILABLE, "revocation of %s is not known",
+		cert_fingerprint(c->cert));
+}
+
+/*
+ * Judges one candidate. When only its revocation is unknown and has to be known, nobody can
+ * tell yet. That is not the same as "none", which might let a message go in the clear because a CRL
+ * was not fetched.
+ */
+static enum rc
+judge(struct selection *selection, struct candidate *c, const struct certset *extra,
+	struct err *err)
+{
+	bool required = trust_revocation_mode(selection->trust) == REVOKE_REQUIRED;
+	bool good;
+	struct verdict verdict;
+	enum rc rc;
+
+	if (!is_fit(c, clock_now()))
+		return RC_OK;
+	verdict_init(&verdict);
+	rc = trust_check(
+		selection->trust, c->cert, extra, CERT_ENCRYPT, selection->addr, -1, &verdict, err);
+	good = verdict.path == PATH_VALID && verdict.sender == SENDER_MATCH &&
+	       verdict.strength == STRENGTH_OK && verdict.revocation != REVOCATION_REVOKED;
+	if (rc == RC_OK && (!good || (required && verdict.revocation != REVOCATION_GOOD)))
+		snprintf(c->why, sizeof(c->why), "%.199s",
+			verdict.reason[0] ? verdict.reason : "not valid");
+	if (rc == RC_OK && good && c->why[0])
+		leave_undecided(selection, c);
+	verdict_fini(&verdict);
+	return rc;
+}
+
+enum rc
+selection_add(struct selection *selection, struct answer *answer, struct err *err)
+{
+	struct candidate *grown;
+
+	if (answer->n == 0)
+		return RC_OK;
+	for (size_t i = 0; i < answer->n; i++) {
+		enum rc rc = judge(selection, &answer->v[i], &answer->extra, err);
+
+		if (rc != RC_OK)
+			return rc;
+	}
+	grown = realloc(selection->v, (selection->n + answer->n) * sizeof(*grown));
+	if (!grown)
+		return err_set(err, ERR_MEMORY, "candidates");
+	selection->v = grown;
+	memcpy(grown + selection->n, answer->v, answer->n * sizeof(*grown));
+	selection->n += answer->n;
+	answer->n = 0; /* the selection's now */
+	return RC_OK;
+}
+
+/* The tier that decides among what is there; TIER_LAST when none does. */
+static int
+deciding_tier(const struct selection *selection)
+{
+	int best = TIER_LAST;
+
+	for (size_t i = 0; i < selection->n; i++) {
+		const struct candidate *c = &selection->v[i];
+
+		if ((c->why[0] == '\0' || c->tier == TIER_PINNED) && (int)c->tier < best)
+			best = (int)c->tier;
+	}
+	return best;
+}
+
+bool
+selection_is_decided(const struct selection *selection, enum tier tier)
+{
+	return deciding_tier(selection) < (int)tier;
+}
+
+/* The same certificate before I in the list, or NULL. */
+static struct candidate *
+find_earlier(const struct selection *selection, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (memcmp(cert_sha256(selection->v[k].cert), cert_sha256(selection->v[i].cert),
+			    SHA256_SIZE) == 0)
+			return &selection->v[k];
+	return NULL;
+}
+
+/*
+ * Proof is a matter of the certificate, whoever brought it: a signature seen with a certificate
+ * that an LDAP server names too proves that one.
+ */
+static void
+share_proof(struct selection *selection)
+{
+	for (size_t i = 1; i < selection->n; i++) {
+		struct candidate *first = find_earlier(selection, i);
+
+		if (first)
+			first->proven |= selection->v[i].proven;
+	}
+	for (size_t i = 1; i < selection->n; i++) {
+		struct candidate *first = find_earlier(selection, i);
+
+		if (first)
+			selection->v[i].proven = first->proven;
+	}
+}
+
+/* Marks those that are used; says why the others are not. */
+static size_t
+mark_used(struct selection *selection, int tier)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < selection->n; i++) {
+		struct candidate *c = &selection->v[i];
+		struct candidate *first = find_earlier(selection, i);
+
+		if (c->why[0] != '\0')
+			continue;
+		if ((int)c->tier != tier)
+			snprintf(c->why, sizeof(c->why), "worse tier");
+		else if (first && first->used)
+			snprintf(c->why, sizeof(c->why), "the same as from %s", first->source);
+		else
+			c->used = true;
+		used += c->used;
+	}
+	return used;
+}
+
+/* Why nothing can be said; NULL when it can. */
+static const struct err *
+deferral(const struct selection *selection, int tier, size_t used)
+{
+	if (selection->failed != TIER_LAST && selection->failed <= tier)
+		return &selection->err;
+	if (selection->undecided < tier || (used == 0 && selection->undecided != TIER_LAST))
+		return &selection->undecided_err;
+	return NULL;
+}
+
+void
+selection_finish(struct selection *selection, struct lookup_result *result)
+{
+	int tier = deciding_tier(selection);
+	const struct err *defer;
+	size_t used;
+
+	memset(result, 0, sizeof(*result));
+	share_proof(selection);
+	used = mark_used(selection, tier);
+	result->rc = used > 0 ? RC_OK : RC_NONE;
+	if ((defer = deferral(selection, tier, used))) {
+		result->rc = RC_TEMP;
+		result->err = *defer;
+	}
+	for (size_t i = 0; i < selection->n; i++) {
+		struct candidate *c = &selection->v[i];
+
+		if (defer && c->used) {
+			c->used = false;
+			snprintf(c->why, sizeof(c->why), "a source could not be asked");
+		}
+		result->proven |= c->used && c->proven;
+	}
+	result->v = selection->v; /* the result's now */
+	result->n = selection->n;
+	selection->v = NULL;
+	selection->n = 0;
+}

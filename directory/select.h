@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * select.h - which of the candidates for an address are used, and why the others lose
+ *
+ * Pure but for trust_check. The best tier with a usable certificate decides. A pinned certificate decides even when
+ * it cannot be used: the pin says "this one and no other". A tier that could not be asked in full defers, unless a better
+ * one decided. So does a certificate whose revocation has to be known and is not, unless one of its tier is good.
+ */
+#ifndef DIRECTORY_SELECT_H
+#define DIRECTORY_SELECT_H
+
+#include "directory/source.h"
+
+#define TIER_LAST (TIER_HARVESTED + 1) /* worse than any */
+
+struct selection {
+	struct trust *trust;     /* borrowed */
+	const char *addr;        /* borrowed */
+	struct candidate *v;     /* owned */
+	size_t n;
+	int failed;              /* the best tier that could not be asked; TIER_LAST: none */
+	struct err err;          /* why it could not */
+	int undecided;           /* the best tier with a certificate of unknown revocation; TIER_LAST: none */
+	struct err undecided_err;
+};
+
+void selection_init(struct selection *selection, struct trust *trust, const char *addr);
+/* Judges what a source answered and takes the candidates out of ANSWER. */
+enum rc selection_add(struct selection *selection, struct answer *answer, struct err *err);
+/* A source whose best tier is TIER could not be asked. */
+void selection_fail(struct selection *selection, enum tier tier, const struct err *err);
+/* Has a tier better than TIER decided already, so that sources from TIER on need not be asked? */
+bool selection_is_decided(const struct selection *selection, enum tier tier);
+/* Fills RESULT, which takes the candidates. */
+void selection_finish(struct selection *selection, struct lookup_result *result);
+void selection_fini(struct selection *selection);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include "directory/source.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "message/addr.h"
+
+enum rc
+answer_add(struct answer *answer, struct cert *cert, const char *source, enum tier tier,
+	bool proven, struct err *err)
+{
+	struct candidate *grown;
+	char *name;
+
+	/* The same certificate in both attributes of an entry is one candidate. */
+	for (size_t i = 0; i < answer->n; i++) {
+		struct candidate *c = &answer->v[i];
+
+		if (memcmp(cert_sha256(c->cert), cert_sha256(cert), SHA256_SIZE) == 0) {
+			c->proven |= proven;
+			c->tier = tier < c->tier ? tier : c->tier;
+			return RC_OK;
+		}
+	}
+	if (answer->n == LOOKUP_MAX_CERTS)
+		return err_set(err, ERR_DIR_ANSWER, "%s: more than %d certificates", source,
+			LOOKUP_MAX_CERTS);
+	grown = realloc(answer->v, (answer->n + 1) * sizeof(*grown));
+	if (!grown)
+		return err_set(err, ERR_MEMORY, "candidates");
+	answer->v = grown;
+	if (!(name = strdup(source)))
+		return err_set(err, ERR_MEMORY, "candidates");
+	answer->v[answer->n++] = (struct candidate){
+		.cert = cert_ref(cert), .source = name, .tier = tier, .proven = proven};
+	return RC_OK;
+}
+
+void
+candidates_free(struct candidate **v, size_t n)
+{
+	for (size_t i = 0; *v && i < n; i++) {
+		cert_unref(&(*v)[i].cert);
+		free((*v)[i].source);
+	}
+	free(*v);
+	*v = NULL;
+}
+
+void
+answer_fini(struct answer *answer)
+{
+	candidates_free(&answer->v, answer->n);
+	answer->n = 0;
+	certset_fini(&answer->extra);
+}
+
+bool
+source_covers(const struct source *source, const char *addr)
+{
+	const char *domain = addr_domain(addr);
+
+	if (source->n_domains == 0)
+		return true;
+	return domain &&
+	       addr_domain_in(domain, (const char *const *)source->domains, source->n_domains);
+}
+
+void
+source_free(struct source **source)
+{
+	if (!*source)
+		return;
+	if ((*source)->free)
+		(*source)->free((*source)->ctx);
+	for (size_t i = 0; i < (*source)->n_domains; i++)
+		free((*source)->domains[i]);
+	free((*source)->domains);
+	free((*source)->name);
+	free(*source);
+	*source = NULL;
+}
+
+struct store_source {
+	struct certstore *store; /* borrowed */
+	int proof_months;
+};
+
+/*
+ * An administrator's word is proof for good. What was learnt from a signature is proof for
+ * some months after the last one.
+ */
+static bool
+row_is_proven(const struct certrow *row, int proof_months)
+{
+	int64_t limit = clock_now() - (int64_t)proof_months * 30 * 86400;
+
+	if (row->signed_at > 0 && row->signed_at >= limit)
+		return true;
+	return row->proven && strcmp(row->source, "harvest") != 0;
+}
+
+static enum rc
+store_find(void *ctx, const char *addr, struct answer *answer, struct err *err)
+{
+	const struct store_source *source = ctx;
+	struct certrow *rows;
+	size_t n;
+	enum rc rc = certstore_find(source->store, addr, &rows, &n, err);
+
+	for (size_t i = 0; rc == RC_OK && i < n; i++)
+		rc = answer_add(answer, rows[i].cert, "store", rows[i].tier,
+			row_is_proven(&rows[i], source->proof_months), err);
+	certrows_free(&rows, n);
+	return rc;
+}
+
+enum rc
+source_store_new(struct certstore *store, int proof_months, struct source **out, struct err *err)
+{
+	struct source *source = calloc(1, sizeof(*source));
+	struct store_source *ctx = calloc(1, sizeof(*ctx));
+	char *name = strdup("store");
+
+	*out = NULL;
+	if (!source || !ctx || !name) {
+		free(source);
+		free(ctx);
+		free(name);
+		return err_set(err, ERR_MEMORY, "certificate store");
+	}
+	*ctx = (struct store_source){.store = store, .proof_months = proof_months};
+	*source = (struct source){
+		.name = name,
+		.tier = TIER_PINNED,
+		.find = store_find,
+		.free = free,
+		.ctx = ctx,
+	};
+	*out = source;
+	return RC_OK;
+}
