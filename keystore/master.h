@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * master.h - where the master key comes from
+ *
+ * vault.master_key is one of
+ *   file:PATH        64 hex digits in a file of mode 0400 that belongs to us or to root; a relative
+ * PATH starts at the configuration's folder credential:NAME  the same in
+ * $CREDENTIALS_DIRECTORY/NAME, which systemd fills ask              a passphrase asked on the
+ * terminal (or read as one line from standard input when there is none), stretched by scrypt with
+ * the parameters that stand in the store
+ */
+#ifndef KEYSTORE_MASTER_H
+#define KEYSTORE_MASTER_H
+
+#include "base/secret.h"
+#include "keystore/wrap.h"
+
+#define MASTER_KDF_SIZE 160
+
+/* KDF: parameters from the store, "" when there are none. DIR: where relative paths begin. */
+enum rc
+master_read(
+	const char *spec, const char *dir, const char *kdf, struct secret **out, struct err *err);
+/*
+ * For a new store: makes the file (refusing to replace one), reads the credential, or asks twice
+ * and chooses KDF parameters, which the caller keeps in the store.
+ */
+enum rc
+master_make(const char *spec, const char *dir, char kdf[MASTER_KDF_SIZE], struct secret **out,
+	struct err *err);
+
+/* Asks for a passphrase; tests put their own in its place. */
+typedef enum rc
+master_prompt(const char *text, struct secret **out, struct err *err);
+void
+master_set_prompt(master_prompt *prompt);
+
+#endif

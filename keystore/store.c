@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "keystore/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "keystore/store_row.h"
+
+#define SCHEMA_VERSION 1
+
+static const char SCHEMA[] =
+	"CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL, mac BLOB NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE secrets(name TEXT PRIMARY KEY, wrapped BLOB NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE persons(id TEXT PRIMARY KEY, name TEXT NOT NULL, kind INTEGER NOT NULL,"
+	" client_key INTEGER NOT NULL, created INTEGER NOT NULL, seq INTEGER NOT NULL,"
+	" mac BLOB NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE addresses(id TEXT PRIMARY KEY, person TEXT NOT NULL, addr TEXT NOT NULL,"
+	" lookup TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL, seq INTEGER NOT NULL,"
+	" mac BLOB NOT NULL) WITHOUT ROWID;"
+	"CREATE INDEX addresses_lookup ON addresses(lookup);"
+	"CREATE INDEX addresses_person ON addresses(person);"
+	"CREATE TABLE grants(id TEXT PRIMARY KEY, owner TEXT NOT NULL, addr TEXT NOT NULL,"
+	" lookup TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL, seq INTEGER NOT NULL,"
+	" mac BLOB NOT NULL) WITHOUT ROWID;"
+	"CREATE INDEX grants_owner ON grants(owner, lookup);"
+	"CREATE TABLE keys(id TEXT PRIMARY KEY, person TEXT NOT NULL, purpose INTEGER NOT NULL,"
+	" status INTEGER NOT NULL, type INTEGER NOT NULL, fingerprint TEXT NOT NULL UNIQUE,"
+	" created INTEGER NOT NULL, changed INTEGER NOT NULL, seq INTEGER NOT NULL,"
+	" mac BLOB NOT NULL, wrapped BLOB NOT NULL, fallback BLOB NOT NULL);"
+	"CREATE INDEX keys_person ON keys(person);"
+	"CREATE TABLE certs(sha256 TEXT PRIMARY KEY, key TEXT NOT NULL, ident BLOB NOT NULL,"
+	" ski BLOB NOT NULL, not_before INTEGER NOT NULL, not_after INTEGER NOT NULL,"
+	" created INTEGER NOT NULL, seq INTEGER NOT NULL, chain BLOB NOT NULL, mac BLOB NOT NULL,"
+	" der BLOB NOT NULL);"
+	"CREATE INDEX certs_key ON certs(key);"
+	"CREATE INDEX certs_ident ON certs(ident);"
+	"CREATE INDEX certs_ski ON certs(ski);"
+	"CREATE TABLE chain(sha256 BLOB PRIMARY KEY, der BLOB NOT NULL);"
+	"PRAGMA user_version=1;";
+
+/* Settings of every connection: durable commits, no other reader of half-written pages, deleted
+ * rows overwritten. */
+static const char PRAGMAS[] =
+	"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;"
+	"PRAGMA foreign_keys=OFF; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;";
+
+static enum rc
+open_db(const char *path, int flags, struct store **out, struct err *err)
+{
+	pthread_mutexattr_t attr;
+	struct store *store = calloc(1, sizeof(*store));
+	enum rc rc;
+
+	*out = NULL;
+	if (!store)
+		return err_set(err, ERR_MEMORY, "store");
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&store->lock, &attr);
+	pthread_mutexattr_destroy(&attr);
+	if (sqlite3_open_v2(path, &store->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+		rc = err_set(err, ERR_KEYSTORE, "%s: %s", path,
+			store->db ? sqlite3_errmsg(store->db) : "no memory");
+		store_close(&store);
+		return rc;
+	}
+	sqlite3_busy_timeout(store->db, 5000);
+	(void)sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	rc = store_exec(store, PRAGMAS, err);
+	if (rc) {
+		err_prefix(err, "%s", path);
+		store_close(&store);
+		return rc;
+	}
+	*out = store;
+	return RC_OK;
+}
+
+void
+store_close(struct store **store)
+{
+	if (!*store)
+		return;
+	for (size_t i = 0; i < (*store)->n_cache; i++)
+		sqlite3_finalize((*store)->cache[i].st);
+	sqlite3_close((*store)->db);
+	keyring_free(&(*store)->keyring);
+	pthread_mutex_destroy(&(*store)->lock);
+	free(*store);
+	*store = NULL;
+}
+
+static enum rc
+put_meta(struct store *store, const char *name, const char *value, struct err *err)
+{
+	struct row row;
+	enum rc rc = row_begin(
+		&row, store, "meta", "INSERT INTO meta(name, value, mac) VALUES(?, ?, ?)", err);
+
+	if (rc)
+		return rc;
+	row_put_text(&row, name);
+	row_put_text(&row, value);
+	rc = row_seal(&row, err);
+	return rc ? rc : store_run(store, row.st, err);
+}
+
+/* CHECK: with its HMAC, which needs the keyring. */
+static enum rc
+get_meta(struct store *store, const char *name, bool check, char *out, size_t size, struct err *err)
+{
+	static const char sql[] = "SELECT name, value, mac FROM meta WHERE name = ?";
+	sqlite3_stmt *st;
+	struct row row;
+	char same[64];
+	enum rc rc = store_prepare(store, sql, &st, err);
+
+	out[0] = 0;
+	if (rc)
+		return rc;
+	sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC);
+	rc = store_step(store, st, err);
+	if (!rc) {
+		row_read(&row, store, "meta", st);
+		row_get_text(&row, same, sizeof(same));
+		row_get_text(&row, out, size);
+		if (check) {
+			rc = row_check(&row, err);
+		} else {
+			buf_fini(&row.mac);
+			rc = row.rc;
+			if (rc && err)
+				*err = row.err;
+		}
+	}
+	sqlite3_reset(st);
+	return rc;
+}
+
+/* The row "master" can only be read with the right master key: its HMAC is the check. */
+static enum rc
+fill_new(struct store *store, const char *kdf, struct secret *master, struct err *err)
+{
+	char now[CLOCK_TEXT_SIZE];
+	enum rc rc = keyring_new(master, &store->keyring, err);
+
+	if (!rc)
+		rc = store_begin(store, err);
+	if (!rc)
+		rc = store_exec(store, SCHEMA, err);
+	if (!rc)
+		rc = put_meta(store, "kdf", kdf, err);
+	if (!rc)
+		rc = put_meta(store, "master", "sealgate key store 1", err);
+	if (!rc)
+		rc = put_meta(store, "created", clock_format(clock_now(), now), err);
+	return rc ? rc : store_commit(store, err);
+}
+
+enum rc
+store_create(const char *path, const char *kdf, struct secret *master, struct store **out,
+	struct err *err)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	enum rc rc;
+
+	*out = NULL;
+	if (fd < 0 && errno == EEXIST)
+		return err_set(err, ERR_KEYSTORE, "%s: is there already", path);
+	if (fd < 0)
+		return err_set(err, ERR_KEYSTORE, "%s: %s", path, strerror(errno));
+	close(fd);
+	rc = open_db(path, SQLITE_OPEN_READWRITE, out, err);
+	if (!rc) {
+		snprintf((*out)->kdf, sizeof((*out)->kdf), "%s", kdf);
+		rc = fill_new(*out, kdf, master, err);
+	}
+	if (rc) {
+		store_close(out);
+		unlink(path);
+	}
+	return rc;
+}
+
+static enum rc
+check_version(struct store *store, struct err *err)
+{
+	sqlite3_stmt *st;
+	enum rc rc = store_prepare(store, "PRAGMA user_version", &st, err);
+	int version = 0;
+
+	if (!rc)
+		rc = store_step(store, st, err);
+	if (!rc)
+		version = sqlite3_column_int(st, 0);
+	if (st)
+		sqlite3_reset(st);
+	if (!rc && version != SCHEMA_VERSION)
+		rc = err_set(err, ERR_KEYSTORE, "key store of version %d, this program knows %d",
+			version, SCHEMA_VERSION);
+	return rc == RC_NONE ? err_set(err, ERR_KEYSTORE, "no key store") : rc;
+}
+
+enum rc
+store_open(const char *path, struct store **out, struct err *err)
+{
+	struct stat st;
+	enum rc rc;
+
+	*out = NULL;
+	if (stat(path, &st))
+		return err_set(err, ERR_KEYSTORE, "%s: %s", path, strerror(errno));
+	if (st.st_mode & 077)
+		return err_set(err, ERR_KEYSTORE, "%s: has mode %04o, must not be open to others",
+			path, (unsigned)st.st_mode & 07777);
+	rc = open_db(path, SQLITE_OPEN_READWRITE, out, err);
+	if (!rc)
+		rc = check_version(*out, err);
+	if (!rc)
+		rc = get_meta(*out, "kdf", false, (*out)->kdf, sizeof((*out)->kdf), err);
+	if (rc == RC_NONE)
+		rc = err_set(err, ERR_KEYSTORE_TAMPERED, "the store has no row \"kdf\"");
+	if (rc)
+		store_close(out);
+	return rc;
+}
+
+const char *
+store_kdf(const struct store *store)
+{
+	return store->kdf;
+}
+
+enum rc
+store_unlock(struct store *store, struct secret *master, struct err *err)
+{
+	char text[192];
+	struct err why = ERR_INIT;
+	enum rc rc = keyring_new(master, &store->keyring, err);
+
+	if (rc)
+		return rc;
+	rc = get_meta(store, "master", true, text, sizeof(text), &why);
+	if (rc == RC_NONE || (rc && why.code == ERR_KEYSTORE_TAMPERED))
+		return err_set(err, ERR_KEYSTORE, "the master key is not this store's");
+	if (rc) {
+		if (err)
+			*err = why;
+		return rc;
+	}
+	return get_meta(store, "kdf", true, text, sizeof(text), err);
+}
+
+enum rc
+store_checkpoint(struct store *store, struct err *err)
+{
+	enum rc rc;
+
+	pthread_mutex_lock(&store->lock);
+	rc = store_exec(store, "PRAGMA wal_checkpoint(TRUNCATE)", err);
+	pthread_mutex_unlock(&store->lock);
+	return rc;
+}
+
+enum rc
+store_version(struct store *store, int64_t *version, struct err *err)
+{
+	sqlite3_stmt *st;
+	enum rc rc;
+
+	pthread_mutex_lock(&store->lock);
+	rc = store_prepare(store, "PRAGMA data_version", &st, err);
+	if (!rc)
+		rc = store_step(store, st, err);
+	if (!rc) {
+		*version = sqlite3_column_int64(st, 0);
+		sqlite3_reset(st);
+	}
+	pthread_mutex_unlock(&store->lock);
+	return rc;
+}
+
+enum rc
+store_begin(struct store *store, struct err *err)
+{
+	enum rc rc;
+
+	pthread_mutex_lock(&store->lock);
+	rc = store->in_tx ? err_set(err, ERR_INTERNAL, "a transaction within a transaction")
+			  : store_exec(store, "BEGIN IMMEDIATE", err);
+	if (rc)
+		pthread_mutex_unlock(&store->lock);
+	else
+		store->in_tx = true;
+	return rc;
+}
+
+/* The lock that store_begin took is given up whatever came out. */
+static void
+end_tx(struct store *store)
+{
+	store->in_tx = false;
+	pthread_mutex_unlock(&store->lock);
+}
+
+enum rc
+store_commit(struct store *store, struct err *err)
+{
+	enum rc rc = store_exec(store, "COMMIT", err);
+
+	if (rc) {
+		struct err ignored;
+
+		(void)store_exec(store, "ROLLBACK", &ignored);
+	}
+	end_tx(store);
+	return rc;
+}
+
+void
+store_rollback(struct store *store)
+{
+	struct err ignored;
+	bool ours;
+
+	/* Recursive: only the thread that is in a transaction gets here with in_tx set. */
+	pthread_mutex_lock(&store->lock);
+	ours = store->in_tx;
+	if (ours)
+		(void)store_exec(store, "ROLLBACK", &ignored);
+	pthread_mutex_unlock(&store->lock);
+	if (ours)
+		end_tx(store);
+}
+
+enum rc
+store_new_id(char letter, char id[STORE_ID_SIZE], struct err *err)
+{
+	unsigned char r[8];
+	enum rc rc = random_bytes(r, sizeof(r), err);
+
+	if (rc)
+		return rc;
+	snprintf(id, STORE_ID_SIZE, "%c%02x%02x%02x%02x%02x%02x%02x%02x", letter, r[0], r[1], r[2],
+		r[3], r[4], r[5], r[6], r[7]);
+	return RC_OK;
+}
+
+/* Associated data of a secret: its name. */
+static void
+secret_aad(const char *name, char aad[128])
+{
+	snprintf(aad, 128, "sealgate secret 1|%s", name);
+}
+
+enum rc
+store_put_secret(struct store *store, const char *name, struct secret *secret, struct err *err)
+{
+	struct buf wrapped = BUF_INIT(1u << 20);
+	char aad[128];
+	sqlite3_stmt *st;
+	enum rc rc;
+
+	secret_aad(name, aad);
+	rc = keyring_wrap(store->keyring, aad, strlen(aad), secret, &wrapped, err);
+	pthread_mutex_lock(&store->lock);
+	if (!rc)
+		rc = store_prepare(store,
+			"INSERT OR REPLACE INTO secrets(name, wrapped) VALUES(?, ?)", &st, err);
+	if (!rc) {
+		sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC);
+		sqlite3_bind_blob64(st, 2, wrapped.data, wrapped.len, SQLITE_STATIC);
+		rc = store_run(store, st, err);
+	}
+	pthread_mutex_unlock(&store->lock);
+	buf_fini(&wrapped);
+	return rc;
+}
+
+enum rc
+store_get_secret(struct store *store, const char *name, struct secret **out, struct err *err)
+{
+	char aad[128];
+	sqlite3_stmt *st;
+	enum rc rc;
+
+	*out = NULL;
+	secret_aad(name, aad);
+	pthread_mutex_lock(&store->lock);
+	rc = store_prepare(store, "SELECT wrapped FROM secrets WHERE name = ?", &st, err);
+	if (!rc) {
+		sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC);
+		rc = store_step(store, st, err);
+		if (!rc)
+			rc = keyring_unwrap(store->keyring, aad, strlen(aad),
+				sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0),
+				out, err);
+		sqlite3_reset(st);
+		sqlite3_clear_bindings(st);
+	}
+	pthread_mutex_unlock(&store->lock);
+	return rc;
+}
+
+enum rc
+store_del_secrets(struct store *store, const char *first, const char *last, struct err *err)
+{
+	sqlite3_stmt *st;
+	bool any = false;
+	enum rc rc;
+
+	pthread_mutex_lock(&store->lock);
+	rc = store_prepare(store, "DELETE FROM secrets WHERE name >= ? AND name <= ?", &st, err);
+	if (!rc) {
+		sqlite3_bind_text(st, 1, first, -1, SQLITE_STATIC);
+		sqlite3_bind_text(st, 2, last, -1, SQLITE_STATIC);
+		rc = store_run(store, st, err);
+		any = !rc && sqlite3_changes(store->db) > 0;
+	}
+	/* The bytes are in the write-ahead log too, until that is cut. */
+	if (any && !store->in_tx)
+		rc = store_checkpoint(store, err);
+	pthread_mutex_unlock(&store->lock);
+	return rc;
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "keystore/store_row.h"
+
+#include <string.h>
+
+enum rc
+store_trouble(struct store *store, const char *what, struct err *err)
+{
+	int code = sqlite3_errcode(store->db);
+
+	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
+		return err_set(
+			err, ERR_KEYSTORE_TAMPERED, "%s: %s", what, sqlite3_errmsg(store->db));
+	return err_set(err, ERR_KEYSTORE, "%s: %s", what, sqlite3_errmsg(store->db));
+}
+
+enum rc
+store_prepare(struct store *store, const char *sql, sqlite3_stmt **out, struct err *err)
+{
+	size_t i;
+
+	*out = NULL;
+	for (i = 0; i < store->n_cache && store->cache[i].sql != sql; i++)
+		;
+	if (i == store->n_cache) {
+		if (i == STORE_STATEMENTS)
+			return err_set(err, ERR_INTERNAL, "too many statements");
+		if (sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_PERSISTENT,
+			    &store->cache[i].st, NULL) != SQLITE_OK)
+			return store_trouble(store, "prepare", err);
+		store->cache[i].sql = sql;
+		store->n_cache++;
+	}
+	*out = store->cache[i].st;
+	sqlite3_reset(*out);
+	sqlite3_clear_bindings(*out);
+	return RC_OK;
+}
+
+enum rc
+store_step(struct store *store, sqlite3_stmt *st, struct err *err)
+{
+	int code = sqlite3_step(st);
+	enum rc rc;
+
+	if (code == SQLITE_ROW)
+		return RC_OK;
+	if (code == SQLITE_DONE) {
+		sqlite3_reset(st);
+		return RC_NONE;
+	}
+	rc = store_trouble(store, "step", err);
+	sqlite3_reset(st);
+	return rc;
+}
+
+enum rc
+store_run(struct store *store, sqlite3_stmt *st, struct err *err)
+{
+	enum rc rc = store_step(store, st, err);
+
+	sqlite3_reset(st);
+	sqlite3_clear_bindings(st);
+	return rc == RC_NONE ? RC_OK : rc;
+}
+
+enum rc
+store_exec(struct store *store, const char *sql, struct err *err)
+{
+	if (sqlite3_exec(store->db, sql, NULL, NULL, NULL) != SQLITE_OK)
+		return store_trouble(store, "exec", err);
+	return RC_OK;
+}
+
+/* Adds one column to what the HMAC is over. */
+static void
+mac_column(struct row *row, char kind, const void *data, size_t len)
+{
+	if (row->rc)
+		return;
+	row->rc = buf_append_char(&row->mac, kind, &row->err);
+	if (!row->rc)
+		row->rc = buf_append_u32(&row->mac, (unsigned)len, &row->err);
+	if (!row->rc && len)
+		row->rc = buf_append(&row->mac, data, len, &row->err);
+}
+
+static void
+mac_int(struct row *row, int64_t n)
+{
+	unsigned char v[8];
+
+	for (int i = 0; i < 8; i++)
+		v[i] = (uint64_t)n >> (56 - 8 * i) & 0xff;
+	mac_column(row, 'i', v, sizeof(v));
+}
+
+static void
+row_init(struct row *row, struct store *store, const char *table, sqlite3_stmt *st)
+{
+	*row = (struct row){.store = store, .st = st, .table = table, .err = ERR_INIT};
+	buf_init(&row->mac, 1u << 20);
+	mac_column(row, 'T', table, strlen(table));
+}
+
+enum rc
+row_begin(struct row *row, struct store *store, const char *table, const char *sql, struct err *err)
+{
+	sqlite3_stmt *st;
+	enum rc rc = store_prepare(store, sql, &st, err);
+
+	if (rc)
+		return rc;
+	row_init(row, store, table, st);
+	row->column = 1;
+	return RC_OK;
+}
+
+static void
+bound(struct row *row, int code)
+{
+	if (!row->rc && code != SQLITE_OK)
+		row->rc = store_trouble(row->store, "bind", &row->err);
+}
+
+void
+row_put_text(struct row *row, const char *text)
+{
+	bound(row, sqlite3_bind_text(row->st, row->column++, text, -1, SQLITE_TRANSIENT));
+	mac_column(row, 't', text, strlen(text));
+}
+
+void
+row_put_blob(struct row *row, const void *data, size_t len)
+{
+	/* SQLite makes NULL of a NULL pointer; an empty blob has to stay one. */
+	bound(row, sqlite3_bind_blob64(
+			   row->st, row->column++, len ? data : "", len, SQLITE_TRANSIENT));
+	mac_column(row, 'b', data, len);
+}
+
+void
+row_put_int(struct row *row, int64_t n)
+{
+	bound(row, sqlite3_bind_int64(row->st, row->column++, n));
+	mac_int(row, n);
+}
+
+enum rc
+row_seal(struct row *row, struct err *err)
+{
+	unsigned char mac[WRAP_MAC_SIZE];
+	enum rc rc = row->rc;
+
+	if (!rc)
+		rc = row->rc = keyring_mac(
+			row->store->keyring, row->mac.data, row->mac.len, mac, &row->err);
+	if (!rc) {
+		bound(row, sqlite3_bind_blob(
+				   row->st, row->column++, mac, sizeof(mac), SQLITE_TRANSIENT));
+		rc = row->rc;
+	}
+	if (rc && err)
+		*err = row->err;
+	buf_fini(&row->mac);
+	return rc;
+}
+
+void
+row_read(struct row *row, struct store *store, const char *table, sqlite3_stmt *st)
+{
+	row_init(row, store, table, st);
+}
+
+/* The first thing that cannot have been written by us. */
+static void
+tampered(struct row *row, const char *what)
+{
+	if (!row->rc)
+		row->rc = err_set(&row->err, ERR_KEYSTORE_TAMPERED, "table %s, column %d: %s",
+			row->table, row->column, what);
+}
+
+void
+row_get_text(struct row *row, char *out, size_t size)
+{
+	const void *text = sqlite3_column_text(row->st, row->column);
+	size_t len = (size_t)sqlite3_column_bytes(row->st, row->column);
+
+	out[0] = 0;
+	if (sqlite3_column_type(row->st, row->column) != SQLITE_TEXT || !text || len >= size ||
+		memchr(text, 0, len)) {
+		tampered(row, "no text that fits");
+	} else {
+		memcpy(out, text, len);
+		out[len] = 0;
+		mac_column(row, 't', out, len);
+	}
+	row->column++;
+}
+
+const void *
+row_get_blob(struct row *row, size_t *len)
+{
+	const void *data = sqlite3_column_blob(row->st, row->column);
+
+	*len = (size_t)sqlite3_column_bytes(row->st, row->column);
+	if (sqlite3_column_type(row->st, row->column) != SQLITE_BLOB || *len > 512u << 10) {
+		tampered(row, "no bytes that fit");
+		*len = 0;
+	} else {
+		mac_column(row, 'b', data, *len);
+	}
+	row->column++;
+	return data;
+}
+
+int64_t
+row_get_int(struct row *row, int64_t min, int64_t max)
+{
+	int64_t n = sqlite3_column_int64(row->st, row->column);
+
+	if (sqlite3_column_type(row->st, row->column) != SQLITE_INTEGER || n < min || n > max) {
+		tampered(row, "no number in bounds");
+		n = min;
+	}
+	mac_int(row, n);
+	row->column++;
+	return n;
+}
+
+enum rc
+row_check(struct row *row, struct err *err)
+{
+	unsigned char mac[WRAP_MAC_SIZE];
+	const void *stored = sqlite3_column_blob(row->st, row->column);
+
+	if (!row->rc)
+		row->rc = keyring_mac(
+			row->store->keyring, row->mac.data, row->mac.len, mac, &row->err);
+	if (!row->rc && (sqlite3_column_bytes(row->st, row->column) != WRAP_MAC_SIZE || !stored ||
+				secret_compare(stored, mac, WRAP_MAC_SIZE)))
+		row->rc = err_set(&row->err, ERR_KEYSTORE_TAMPERED,
+			"a row of table %s was not written by the vault", row->table);
+	if (row->rc && err)
+		*err = row->err;
+	buf_fini(&row->mac);
+	return row->rc;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * store_row.h - inside the store: statements, and rows that carry an HMAC
+ *
+ * A row is written and read by naming its columns in one order; each column goes into the HMAC with
+ * its length, after the table's name, and the last one is the HMAC itself.
+ */
+#ifndef KEYSTORE_STORE_ROW_H
+#define KEYSTORE_STORE_ROW_H
+
+#include "keystore/store.h"
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+#define STORE_STATEMENTS 64
+
+struct store {
+	sqlite3 *db;
+	pthread_mutex_t lock; /* recursive: held through a transaction */
+	struct keyring *keyring;
+	char kdf[192];
+	bool in_tx;
+	struct {
+		const char *sql;
+		sqlite3_stmt *st;
+	} cache[STORE_STATEMENTS];
+	size_t n_cache;
+};
+
+/* A prepared statement for SQL (a literal), reset and without bindings. */
+enum rc
+store_prepare(struct store *store, const char *sql, sqlite3_stmt **out, struct err *err);
+/* RC_OK: a row, RC_NONE: done. */
+enum rc
+store_step(struct store *store, sqlite3_stmt *st, struct err *err);
+/* Steps a statement that gives no rows. */
+enum rc
+store_run(struct store *store, sqlite3_stmt *st, struct err *err);
+enum rc
+store_exec(struct store *store, const char *sql, struct err *err);
+enum rc
+store_trouble(struct store *store, const char *what, struct err *err);
+
+struct row {
+	struct store *store;
+	sqlite3_stmt *st;
+	const char *table;
+	int column;     /* next */
+	struct buf mac; /* what the HMAC is over */
+	enum rc rc;     /* first failure */
+	struct err err;
+};
+
+/* Writing: row_begin, row_put… for each column, row_seal; then further columns may be bound by
+ * hand. */
+enum rc
+row_begin(
+	struct row *row, struct store *store, const char *table, const char *sql, struct err *err);
+void
+row_put_text(struct row *row, const char *text);
+void
+row_put_blob(struct row *row, const void *data, size_t len);
+void
+row_put_int(struct row *row, int64_t n);
+/* Binds the HMAC, gives the first failure. */
+enum rc
+row_seal(struct row *row, struct err *err);
+
+/* Reading the row that ST stands on: row_read, row_get… for each, row_check. */
+void
+row_read(struct row *row, struct store *store, const char *table, sqlite3_stmt *st);
+void
+row_get_text(struct row *row, char *out, size_t size); /* too long: tampered */
+const void *
+row_get_blob(struct row *row, size_t *len);
+int64_t
+row_get_int(struct row *row, int64_t min, int64_t max);
+/* ERR_KEYSTORE_TAMPERED when the HMAC does not fit. */
+enum rc
+row_check(struct row *row, struct err *err);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "keystore/wrap.h"
+
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
+
+#include "crypto/openssl_glue.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define WRAP_VERSION 1
+#define NONCE_SIZE   12
+#define TAG_SIZE     16
+
+struct keyring {
+	struct secret *wrap;
+	struct secret *mac;
+};
+
+/* HKDF-SHA-256 without salt: the master key is uniform already. */
+static enum rc
+derive(struct secret *master, const char *label, struct secret **out, struct err *err)
+{
+	EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+	EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
+	OSSL_PARAM params[4];
+	enum rc rc;
+
+	EVP_KDF_free(kdf);
+	if (!ctx)
+		return ossl_err(err, ERR_CRYPTO, "HKDF");
+	params[0] = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)"SHA256", 0);
+	params[1] = OSSL_PARAM_construct_octet_string(
+		OSSL_KDF_PARAM_KEY, secret_data(master), secret_len(master));
+	params[2] = OSSL_PARAM_construct_octet_string(
+		OSSL_KDF_PARAM_INFO, (void *)(uintptr_t)label, strlen(label));
+	params[3] = OSSL_PARAM_construct_end();
+	rc = secret_new(32, out, err);
+	if (!rc && EVP_KDF_derive(ctx, secret_data(*out), 32, params) != 1) {
+		secret_free(out);
+		rc = ossl_err(err, ERR_CRYPTO, "HKDF");
+	}
+	EVP_KDF_CTX_free(ctx);
+	return rc;
+}
+
+enum rc
+keyring_new(struct secret *master, struct keyring **out, struct err *err)
+{
+	struct keyring *keyring;
+	enum rc rc;
+
+	*out = NULL;
+	if (secret_len(master) != MASTER_SIZE)
+		return err_set(err, ERR_KEYSTORE, "a master key of %zu bytes", secret_len(master));
+	keyring = calloc(1, sizeof(*keyring));
+	if (!keyring)
+		return err_set(err, ERR_MEMORY, "keyring");
+	rc = derive(master, "sealgate wrap 1", &keyring->wrap, err);
+	if (!rc)
+		rc = derive(master, "sealgate rows 1", &keyring->mac, err);
+	if (rc)
+		keyring_free(&keyring);
+	*out = keyring;
+	return rc;
+}
+
+void
+keyring_free(struct keyring **keyring)
+{
+	if (!*keyring)
+		return;
+	secret_free(&(*keyring)->wrap);
+	secret_free(&(*keyring)->mac);
+	free(*keyring);
+	*keyring = NULL;
+}
+
+/* One AES-256-GCM pass; IN and OUT may be of length 0. */
+static bool
+gcm(EVP_CIPHER_CTX *ctx, bool encrypt, struct secret *key, const unsigned char *nonce,
+	const void *aad, size_t aad_len, const unsigned char *in, size_t len, unsigned char *out,
+	unsigned char *tag)
+{
+	int n;
+
+	if (EVP_CipherInit_ex(ctx, EVP_aes_256_gcm(), NULL, secret_data(key), nonce, encrypt) !=
+			1 ||
+		EVP_CipherUpdate(ctx, NULL, &n, aad, (int)aad_len) != 1 ||
+		EVP_CipherUpdate(ctx, out, &n, in, (int)len) != 1 || (size_t)n != len)
+		return false;
+	if (!encrypt && EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_SIZE, tag) != 1)
+		return false;
+	if (EVP_CipherFinal_ex(ctx, out + len, &n) != 1)
+		return false;
+	return !encrypt || EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, tag) == 1;
+}
+
+enum rc
+keyring_wrap(const struct keyring *keyring, const void *aad, size_t aad_len, struct secret *plain,
+	struct buf *out, struct err *err)
+{
+	size_t len = secret_len(plain), at = out->len;
+	unsigned char *p;
+	EVP_CIPHER_CTX *ctx;
+	enum rc rc = buf_reserve(out, len + WRAP_OVERHEAD, err);
+
+	if (rc)
+		return rc;
+	p = (unsigned char *)out->data + at;
+	p[0] = WRAP_VERSION;
+	rc = random_bytes(p + 1, NONCE_SIZE, err);
+	if (rc)
+		return rc;
+	ctx = EVP_CIPHER_CTX_new();
+	if (!ctx || !gcm(ctx, true, keyring->wrap, p + 1, aad, aad_len, secret_data(plain), len,
+			    p + 1 + NONCE_SIZE, p + 1 + NONCE_SIZE + len))
+		rc = ossl_err(err, ERR_CRYPTO, "wrapping a secret");
+	else
+		out->len = at + len + WRAP_OVERHEAD;
+	out->data[out->len] = 0;
+	EVP_CIPHER_CTX_free(ctx);
+	return rc;
+}
+
+enum rc
+keyring_unwrap(const struct keyring *keyring, const void *aad, size_t aad_len, const void *wrapped,
+	size_t len, struct secret **out, struct err *err)
+{
+	const unsigned char *p = wrapped;
+	unsigned char tag[TAG_SIZE];
+	EVP_CIPHER_CTX *ctx;
+	size_t plain;
+	enum rc rc;
+
+	*out = NULL;
+	if (len < WRAP_OVERHEAD || p[0] != WRAP_VERSION)
+		return err_set(err, ERR_KEYSTORE_TAMPERED, "a wrapped secret of %zu bytes", len);
+	plain = len - WRAP_OVERHEAD;
+	rc = secret_new(plain, out, err);
+	if (rc)
+		return rc;
+	memcpy(tag, p + len - TAG_SIZE, TAG_SIZE);
+	ctx = EVP_CIPHER_CTX_new();
+	if (!ctx) {
+		rc = ossl_err(err, ERR_CRYPTO, "unwrapping a secret");
+	} else if (!gcm(ctx, false, keyring->wrap, p + 1, aad, aad_len, p + 1 + NONCE_SIZE, plain,
+			   secret_data(*out), tag)) {
+		ossl_clear();
+		rc = err_set(err, ERR_KEYSTORE_TAMPERED, "a wrapped secret does not open");
+	}
+	EVP_CIPHER_CTX_free(ctx);
+	if (rc)
+		secret_free(out);
+	return rc;
+}
+
+enum rc
+keyring_mac(const struct keyring *keyring, const void *data, size_t len,
+	unsigned char out[WRAP_MAC_SIZE], struct err *err)
+{
+	unsigned n = 0;
+
+	if (!HMAC(EVP_sha256(), secret_data(keyring->mac), (int)secret_len(keyring->mac), data, len,
+		    out, &n) ||
+		n != WRAP_MAC_SIZE)
+		return ossl_err(err, ERR_CRYPTO, "HMAC");
+	return RC_OK;
+}
