@@ -1,2 +1,4 @@
 noinst_LIBRARIES += libpipeline.a
-libpipeline_a_SOURCES = milter/pipeline.h
+libpipeline_a_SOURCES = \
+	milter/check_signature.c milter/check_signature.h \
+	milter/pipeline.h
