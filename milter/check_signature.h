@@ -11,6 +11,7 @@
 
 #include "crypto/cms_envelope.h"
 #include "crypto/cms_verify.h"
+#include "message/addr.h"
 #include "message/classify.h"
 
 struct signature_check {
@@ -22,23 +23,20 @@ struct signature_check {
 };
 
 /*
- * ROOT in SPOOL (as mime_parse gives them). VERDICT is initialised here; verdict_fini it. RC_OK whatever the verdict; what is not signed, or
- * holds certificates only, has signature "none". RC_TEMP: our own trouble, no verdict. CONTENT: for
- * an opaque signature receives the signed bytes when not NULL (not finished by us; whether to
- * believe them is the verdict's to say).
+ * ROOT in SPOOL (as mime_parse gives them). VERDICT is initialised here; verdict_fini it. RC_OK
+ * whatever the verdict; what is not signed, or holds certificates only, has signature "none".
+ * RC_TEMP: our own trouble, no verdict. CONTENT: for an opaque signature receives the signed bytes
+ * when not NULL (not finished by us; whether to believe them is the verdict's to say).
  */
-enum rc
-check_signature(const struct signature_check *check, const struct entity *root, struct spool *spool,
-	const struct sink *content, struct verdict *verdict, struct err *err);
+enum rc check_signature(const struct signature_check *check, const struct entity *root,
+	struct spool *spool, const struct sink *content, struct verdict *verdict, struct err *err);
 
 /* The kind of CMS object that a WRAP_PKCS7_MIME entity carries, from its first bytes; *enveloped
  * for what is encrypted (free it), NULL otherwise. RC_PERM when it is malformed. */
-enum rc
-read_cms_header(const struct entity *entity, struct spool *spool, enum cms_kind *kind,
+enum rc read_cms_header(const struct entity *entity, struct spool *spool, enum cms_kind *kind,
 	struct cms_enveloped **enveloped, struct err *err);
 
 /* Addresses of all From: fields. */
-enum rc
-hdrs_from(const struct hdrs *hdrs, struct addrlist *out, struct err *err);
+enum rc hdrs_from(const struct hdrs *hdrs, struct addrlist *out, struct err *err);
 
 #endif

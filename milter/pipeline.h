@@ -17,37 +17,25 @@
 /* What a configuration is compiled into; immutable, reference-counted, pinned by each transaction.
  */
 struct engine;
-enum rc
-engine_new(struct conf *conf, const char *service, struct engine **out, struct err *err);
-struct engine *
-engine_ref(struct engine *engine);
-void
-engine_unref(struct engine **engine);
-const struct conf *
-engine_conf(const struct engine *engine);
-struct spool_conf
-engine_spool_conf(const struct engine *engine);
+enum rc engine_new(struct conf *conf, const char *service, struct engine **out, struct err *err);
+struct engine *engine_ref(struct engine *engine);
+void engine_unref(struct engine **engine);
+const struct conf *engine_conf(const struct engine *engine);
+struct spool_conf engine_spool_conf(const struct engine *engine);
 
 struct transaction;
-enum rc
-transaction_new(struct engine *engine, struct transaction **out, struct err *err);
-void
-transaction_free(struct transaction **tx);
+enum rc transaction_new(struct engine *engine, struct transaction **out, struct err *err);
+void transaction_free(struct transaction **tx);
 /* SENDER with or without <>. IDENTITY: SASL login, or NULL. CLIENT: IP address as text, or NULL. */
-enum rc
-transaction_sender(struct transaction *tx, const char *sender, const char *identity,
+enum rc transaction_sender(struct transaction *tx, const char *sender, const char *identity,
 	const char *client, struct err *err);
 /* Begins the look-up of certificates where a rule could need it. */
-enum rc
-transaction_rcpt(struct transaction *tx, const char *rcpt, struct err *err);
-void
-transaction_set_qid(struct transaction *tx, const char *qid);
-struct msg *
-transaction_msg(struct transaction *tx); /* header and body are added here */
+enum rc transaction_rcpt(struct transaction *tx, const char *rcpt, struct err *err);
+void transaction_set_qid(struct transaction *tx, const char *qid);
+struct msg *transaction_msg(struct transaction *tx); /* header and body are added here */
 /* What end of message will have to wait for; for the daemon, which must not block a worker on it.
  * DONE is called once. */
-void
-transaction_when_ready(struct transaction *tx, void (*done)(void *ctx), void *ctx);
+void transaction_when_ready(struct transaction *tx, void (*done)(void *ctx), void *ctx);
 
 enum edit_kind { EDIT_DELETE, EDIT_CHANGE, EDIT_INSERT, EDIT_ADD };
 struct edit { /* one header modification, in the milter's terms */
@@ -91,15 +79,12 @@ enum pipeline_mode { PIPELINE_RUN, PIPELINE_EXPLAIN /* never uses a key */ };
 /* RC_OK with a result also for refusal and deferral; anything else is our own trouble: defer. */
 enum rc
 pipeline_run(struct transaction *tx, enum pipeline_mode mode, struct result **out, struct err *err);
-void
-result_free(struct result **result);
+void result_free(struct result **result);
 /* The message as the MTA would have it after the edits. */
-enum rc
-result_write(const struct transaction *tx, const struct result *result, const struct sink *sink,
-	struct err *err);
+enum rc result_write(const struct transaction *tx, const struct result *result,
+	const struct sink *sink, struct err *err);
 /* For `explain`: everything that led to the result. */
-enum rc
-pipeline_explain_text(
+enum rc pipeline_explain_text(
 	struct transaction *tx, const struct result *result, struct buf *out, struct err *err);
 enum rc
 pipeline_explain_json(struct transaction *tx, const struct result *result, struct json *json);

@@ -26,23 +26,17 @@ struct addrkey {
 	size_t at; /* offset of the last '@'; LEN when there is none */
 };
 
-void
-addrkey_set(struct addrkey *key, const char *addr);
+void addrkey_set(struct addrkey *key, const char *addr);
 
 struct addrmap;
 
-enum rc
-addrmap_new(struct addrmap **out, struct err *err);
-void
-addrmap_free(struct addrmap **map);
+enum rc addrmap_new(struct addrmap **out, struct err *err);
+void addrmap_free(struct addrmap **map);
 /* PATTERN as in addr_match; RC_PERM, ERR_USAGE with a sentence when it is none. */
-enum rc
-addrmap_put(struct addrmap *map, const char *pattern, unsigned value, struct err *err);
-bool
-addrmap_has(const struct addrmap *map, const struct addrkey *key);
+enum rc addrmap_put(struct addrmap *map, const char *pattern, unsigned value, struct err *err);
+bool addrmap_has(const struct addrmap *map, const struct addrkey *key);
 /* Lists of the patterns that match KEY, at most ADDRMAP_MAX_LISTS. */
-size_t
-addrmap_lists(
+size_t addrmap_lists(
 	const struct addrmap *map, const struct addrkey *key, const struct addrmap_list **lists);
 
 #endif

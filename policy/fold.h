@@ -12,7 +12,6 @@
 #include "base/buf.h"
 
 /* TEXT is UTF-8; bytes that are not are kept as they are. */
-enum rc
-fold_text(const char *text, size_t len, struct buf *out, struct err *err);
+enum rc fold_text(const char *text, size_t len, struct buf *out, struct err *err);
 
 #endif

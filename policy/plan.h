@@ -47,9 +47,7 @@ struct plan {
 	size_t n_groups;
 };
 
-enum rc
-plan_build(struct plan_rcpt *rcpts, size_t n, struct plan **out, struct err *err);
-void
-plan_free(struct plan **plan);
+enum rc plan_build(struct plan_rcpt *rcpts, size_t n, struct plan **out, struct err *err);
+void plan_free(struct plan **plan);
 
 #endif

@@ -76,36 +76,25 @@ struct decision {
 			     unknown */
 };
 
-enum rc
-policy_compile(struct conf *conf, struct policy **out, struct err *err);
-void
-policy_free(struct policy **policy);
+enum rc policy_compile(struct conf *conf, struct policy **out, struct err *err);
+void policy_free(struct policy **policy);
 /* Could any rule ask for the certificates of a recipient of this direction? */
-bool
-policy_needs_certs(const struct policy *policy, enum direction direction);
+bool policy_needs_certs(const struct policy *policy, enum direction direction);
 /* MSG and what it points to are borrowed for the view's life. A view is for one thread at a time.
  */
-enum rc
-policy_view_new(const struct policy *policy, const struct msg_facts *msg, struct policy_view **out,
-	struct err *err);
-void
-policy_view_free(struct policy_view **view);
-enum rc
-policy_decide(struct policy_view *view, const struct rcpt_facts *rcpt, struct decision *out,
+enum rc policy_view_new(const struct policy *policy, const struct msg_facts *msg,
+	struct policy_view **out, struct err *err);
+void policy_view_free(struct policy_view **view);
+enum rc policy_decide(struct policy_view *view, const struct rcpt_facts *rcpt, struct decision *out,
 	struct err *err);
 /* Direction of mail to RCPT: from inside to us internal, from outside to us inbound, all else
  * outbound. */
-enum direction
-policy_direction(const struct policy *policy, bool sender_inside, const char *rcpt);
-bool
-policy_is_ours(const struct policy *policy, const char *addr);
+enum direction policy_direction(const struct policy *policy, bool sender_inside, const char *rcpt);
+bool policy_is_ours(const struct policy *policy, const char *addr);
 
-const char *
-rule_name(const struct rule *rule);
-bool
-rule_is_observed(const struct rule *rule);
-int
-rule_line(const struct rule *rule); /* 0: shipped */
+const char *rule_name(const struct rule *rule);
+bool rule_is_observed(const struct rule *rule);
+int rule_line(const struct rule *rule); /* 0: shipped */
 
 /* For explain: each rule tried in order with whether and why not it matched. */
 struct rule_trace {
@@ -113,21 +102,16 @@ struct rule_trace {
 	enum tri matched;
 	const char *criterion;
 };
-enum rc
-policy_trace(struct policy_view *view, const struct rcpt_facts *rcpt, struct rule_trace *out,
-	size_t max, size_t *n, struct err *err);
-size_t
-policy_count(const struct policy *policy); /* rules in all */
+enum rc policy_trace(struct policy_view *view, const struct rcpt_facts *rcpt,
+	struct rule_trace *out, size_t max, size_t *n, struct err *err);
+size_t policy_count(const struct policy *policy); /* rules in all */
 
 /* Who may be signed for: does (service, identity, client) have the right to sign as FROM, and with
  * which key? *key is "own" or an address, borrowed. TRI_UNKNOWN never means yes. */
 struct rights;
-enum rc
-rights_compile(struct conf *conf, struct rights **out, struct err *err);
-void
-rights_free(struct rights **rights);
-enum tri
-rights_may_sign(const struct rights *rights, const char *service, const char *identity,
+enum rc rights_compile(struct conf *conf, struct rights **out, struct err *err);
+void rights_free(struct rights **rights);
+enum tri rights_may_sign(const struct rights *rights, const char *service, const char *identity,
 	const char *client_ip, const char *from, const char **key);
 
 #endif

@@ -54,15 +54,12 @@ struct msg_view {
 /* Fills RULE, which is zero; rule_fini it also after a failure. Errors name file and line. */
 enum rc
 rule_compile(struct rule *rule, struct conf *conf, const struct conf_group *group, struct err *err);
-void
-rule_fini(struct rule *rule);
+void rule_fini(struct rule *rule);
 
 /* *criterion: the one that failed, or that can't be told; NULL when all hold. */
-enum rc
-rule_match_msg(const struct rule *rule, struct msg_view *msg, enum tri *matched,
+enum rc rule_match_msg(const struct rule *rule, struct msg_view *msg, enum tri *matched,
 	const char **criterion, struct err *err);
-enum tri
-rule_match_rcpt(const struct rule *rule, const struct rcpt_facts *rcpt, const struct addrkey *key,
-	const char **criterion);
+enum tri rule_match_rcpt(const struct rule *rule, const struct rcpt_facts *rcpt,
+	const struct addrkey *key, const char **criterion);
 
 #endif

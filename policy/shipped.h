@@ -9,7 +9,6 @@
 
 /* Rules without lists and patterns; nothing in them has to be freed. The last matches everything
  * and leaves it alone; it is there also when policy.shipped_rules is off. */
-const struct rule *
-shipped_rules(size_t *count);
+const struct rule *shipped_rules(size_t *count);
 
 #endif
