@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "crypto/trust.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "crypto/openssl_glue.h"
+#include "crypto/path.h"
+#include "message/addr.h"
+
+#include <openssl/objects.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_ANCHORS    10000
+#define MAX_FILES      100000
+#define MAX_CRL_FILE   (256u << 20)
+#define BUCKET_SECONDS 60 /* how long a result is good for */
+
+struct anchor {
+	struct cert *cert; /* owned reference */
+	char **domains;    /* owned; n 0: all */
+	size_t n;
+};
+
+/*
+ * Results by (leaf, other certificates, use, address, time): a table of sets of WAYS entries each;
+ * a new one replaces the oldest of its set. The key is a SHA-256 over the question, so that whoever
+ * chooses certificates and addresses cannot make two questions meet.
+ */
+#define SETS  1024
+#define WAYS  4
+#define LOCKS 16
+
+struct result {
+	unsigned char key[SHA256_SIZE];
+	bool used;
+	enum verdict_path path;
+	enum verdict_revocation revocation;
+	enum verdict_sender sender;
+	enum verdict_strength strength;
+	char reason[sizeof(((struct verdict *)0)->reason)];
+};
+
+struct trust {
+	atomic_uint refs;
+	struct trust_options options; /* its policies point nowhere: see POLICIES */
+	STACK_OF(ASN1_OBJECT) * policies;
+	struct anchor *anchors;
+	size_t n_anchors;
+	bool scoped;                  /* an anchor has domains */
+	STACK_OF(X509) * all_anchors; /* borrowed from ANCHORS */
+	struct certset intermediates;
+	STACK_OF(X509) * untrusted; /* borrowed from INTERMEDIATES */
+	struct crl_index *crls;
+	struct {
+		pthread_mutex_t lock[LOCKS];
+		struct result *results; /* SETS * WAYS */
+		atomic_uint turn;
+	} cache;
+};
+
+static enum rc
+add_policies(struct trust *trust, const struct trust_options *options, struct err *err)
+{
+	size_t i;
+
+	if (!options->n_policies)
+		return RC_OK;
+	trust->policies = sk_ASN1_OBJECT_new_null();
+	if (!trust->policies)
+		return ossl_err(err, ERR_MEMORY, "trust");
+	for (i = 0; i < options->n_policies; i++) {
+		ASN1_OBJECT *oid = OBJ_txt2obj(options->policies[i], 0);
+
+		if (!oid)
+			return ossl_err(err, ERR_USAGE, "no object identifier: %.100s",
+				options->policies[i]);
+		if (!sk_ASN1_OBJECT_push(trust->policies, oid)) {
+			ASN1_OBJECT_free(oid);
+			return ossl_err(err, ERR_MEMORY, "trust");
+		}
+	}
+	return RC_OK;
+}
+
+enum rc
+trust_new(const struct trust_options *options, struct trust **out, struct err *err)
+{
+	struct trust *trust = calloc(1, sizeof(*trust));
+	enum rc rc;
+	size_t i;
+
+	*out = NULL;
+	if (!trust)
+		return err_set(err, ERR_MEMORY, "trust");
+	atomic_init(&trust->refs, 1);
+	for (i = 0; i < LOCKS; i++)
+		pthread_mutex_init(&trust->cache.lock[i], NULL);
+	trust->options = *options;
+	trust->options.policies = NULL;
+	trust->all_anchors = sk_X509_new_null();
+	trust->untrusted = sk_X509_new_null();
+	trust->cache.results = calloc(SETS * WAYS, sizeof(*trust->cache.results));
+	if (!trust->all_anchors || !trust->untrusted || !trust->cache.results)
+		rc = err_set(err, ERR_MEMORY, "trust");
+	else
+		rc = add_policies(trust, options, err);
+	if (rc == RC_OK)
+		rc = crl_index_new(&trust->crls, err);
+	if (rc != RC_OK)
+		trust_unref(&trust);
+	*out = trust;
+	return rc;
+}
+
+struct trust *
+trust_ref(struct trust *trust)
+{
+	if (trust)
+		atomic_fetch_add_explicit(&trust->refs, 1, memory_order_relaxed);
+	return trust;
+}
+
+static void
+anchor_fini(struct anchor *anchor)
+{
+	size_t i;
+
+	for (i = 0; i < anchor->n; i++)
+		free(anchor->domains[i]);
+	free(anchor->domains);
+	cert_unref(&anchor->cert);
+}
+
+void
+trust_unref(struct trust **trust)
+{
+	struct trust *gone = *trust;
+	size_t i;
+
+	*trust = NULL;
+	if (!gone || atomic_fetch_sub_explicit(&gone->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	sk_X509_free(gone->all_anchors);
+	sk_X509_free(gone->untrusted);
+	for (i = 0; i < gone->n_anchors; i++)
+		anchor_fini(&gone->anchors[i]);
+	free(gone->anchors);
+	certset_fini(&gone->intermediates);
+	crl_index_free(&gone->crls);
+	sk_ASN1_OBJECT_pop_free(gone->policies, ASN1_OBJECT_free);
+	for (i = 0; i < LOCKS; i++)
+		pthread_mutex_destroy(&gone->cache.lock[i]);
+	free(gone->cache.results);
+	free(gone);
+}
+
+enum revocation_mode
+trust_revocation_mode(const struct trust *trust)
+{
+	return trust->options.revocation;
+}
+
+static enum rc
+copy_domains(struct anchor *anchor, const char *const *domains, size_t n, struct err *err)
+{
+	size_t i;
+
+	if (!n)
+		return RC_OK;
+	anchor->domains = calloc(n, sizeof(*anchor->domains));
+	if (!anchor->domains)
+		return err_set(err, ERR_MEMORY, "trust anchor");
+	for (i = 0; i < n; i++) {
+		anchor->domains[i] = strdup(domains[i]);
+		if (!anchor->domains[i])
+			return err_set(err, ERR_MEMORY, "trust anchor");
+		anchor->n++;
+	}
+	return RC_OK;
+}
+
+/* The same certificate may be added several times with different domains: each speaks for its own.
+ */
+enum rc
+trust_add_anchor(struct trust *trust, struct cert *cert, const char *const *domains, size_t n,
+	struct err *err)
+{
+	struct anchor anchor = {.cert = cert_ref(cert)}, *grown;
+	enum rc rc = copy_domains(&anchor, domains, n, err);
+
+	if (rc == RC_OK && trust->n_anchors >= MAX_ANCHORS)
+		rc = err_set(err, ERR_LIMIT, "more than %d trust anchors", MAX_ANCHORS);
+	if (rc != RC_OK)
+		goto fail;
+	grown = realloc(trust->anchors, (trust->n_anchors + 1) * sizeof(*grown));
+	if (!grown ||
+		(trust->anchors = grown, !sk_X509_push(trust->all_anchors, cert_x509(cert)))) {
+		rc = err_set(err, ERR_MEMORY, "trust anchor");
+		goto fail;
+	}
+	trust->anchors[trust->n_anchors++] = anchor;
+	trust->scoped = trust->scoped || n;
+	return RC_OK;
+fail:
+	anchor_fini(&anchor);
+	return rc;
+}
+
+enum rc
+trust_add_intermediate(struct trust *trust, struct cert *cert, struct err *err)
+{
+	size_t before = trust->intermediates.n;
+	enum rc rc = certset_add(&trust->intermediates, cert, err);
+
+	if (rc == RC_OK && trust->intermediates.n > before &&
+		!sk_X509_push(trust->untrusted, cert_x509(cert)))
+		rc = err_set(err, ERR_MEMORY, "intermediate certificate");
+	return rc;
+}
+
+enum rc
+trust_add_crl(struct trust *trust, const void *data, size_t len, struct err *err)
+{
+	return crl_index_add(trust->crls, data, len, err);
+}
+
+static enum rc
+load_crl(struct trust *trust, const struct buf *file, bool as_anchors, struct err *err)
+{
+	(void)as_anchors;
+	return trust_add_crl(trust, file->data, file->len, err);
+}
+
+static enum rc
+load_certs(struct trust *trust, const struct buf *file, bool as_anchors, struct err *err)
+{
+	struct certset set = {0};
+	enum rc rc = certset_parse(buf_text(file), file->len, &set, err);
+	size_t i;
+
+	for (i = 0; rc == RC_OK && i < set.n; i++)
+		rc = as_anchors ? trust_add_anchor(trust, set.v[i], NULL, 0, err)
+				: trust_add_intermediate(trust, set.v[i], err);
+	certset_fini(&set);
+	return rc;
+}
+
+/* Hands each file of DIR to LOAD; what is malformed is logged and left out. */
+static enum rc
+load_dir(struct trust *trust, const char *dir, bool as_anchors,
+	enum rc (*load)(struct trust *, const struct buf *, bool, struct err *), struct err *err)
+{
+	char **names;
+	size_t n, i;
+	enum rc rc = file_list(dir, MAX_FILES, &names, &n, err);
+
+	if (rc != RC_OK)
+		return rc == RC_NONE ? RC_OK : rc;
+	for (i = 0; rc == RC_OK && i < n; i++) {
+		char *path = file_join(dir, names[i]);
+		struct buf file = BUF_INIT(MAX_CRL_FILE);
+		struct err why = ERR_INIT;
+
+		rc = path ? file_read(path, &file, &why) : err_set(&why, ERR_MEMORY, "%s", dir);
+		if (rc == RC_OK)
+			rc = load(trust, &file, as_anchors, &why);
+		if (rc == RC_PERM) {
+			log_error(LOGL_WARN, NULL, "file-left-out", &why, "file", path, NULL);
+			rc = RC_OK;
+		} else if (rc == RC_NONE) { /* gone meanwhile */
+			rc = RC_OK;
+		} else if (rc != RC_OK) {
+			err_set(err, why.code, "%s: %s", names[i], why.detail);
+		}
+		buf_fini(&file);
+		free(path);
+	}
+	file_list_free(&names, n);
+	return rc;
+}
+
+enum rc
+trust_load_crls(struct trust *trust, const char *dir, struct err *err)
+{
+	return load_dir(trust, dir, false, load_crl, err);
+}
+
+enum rc
+trust_load_certs(struct trust *trust, const char *dir, bool as_anchors, struct err *err)
+{
+	return load_dir(trust, dir, as_anchors, load_certs, err);
+}
+
+/* The question as a fixed-size key. */
+static enum rc
+make_key(const struct cert *leaf, const struct certset *extra, unsigned use, const char *addr,
+	int64_t at, unsigned char key[DIGEST_MAX_SIZE], struct err *err)
+{
+	/* How many hashes follow and whether there is an address, so that no two questions look alike. */
+	const int64_t head[] = {at, use, extra ? (int64_t)extra->n : 0, addr != NULL};
+	struct buf all = BUF_INIT(SHA256_SIZE * (CERTSET_MAX + 1) + ADDR_MAX + sizeof(head));
+	enum rc rc;
+	size_t i;
+
+	rc = buf_append(&all, head, sizeof(head), err);
+	if (rc == RC_OK)
+		rc = buf_append(&all, cert_sha256(leaf), SHA256_SIZE, err);
+	for (i = 0; rc == RC_OK && extra && i < extra->n; i++)
+		rc = buf_append(&all, cert_sha256(extra->v[i]), SHA256_SIZE, err);
+	if (rc == RC_OK && addr)
+		rc = buf_append(&all, addr, strlen(addr), err);
+	if (rc == RC_OK)
+		rc = digest_bytes(DIGEST_SHA256, all.data, all.len, key, err);
+	buf_fini(&all);
+	return rc;
+}
+
+static struct result *
+set_of(struct trust *trust, const unsigned char *key, pthread_mutex_t **lock)
+{
+	size_t set = (key[0] | key[1] << 8) % SETS;
+
+	*lock = &trust->cache.lock[set % LOCKS];
+	return &trust->cache.results[set * WAYS];
+}
+
+static bool
+cache_find(struct trust *trust, const unsigned char *key, struct result *out)
+{
+	pthread_mutex_t *lock;
+	struct result *set = set_of(trust, key, &lock);
+	bool found = false;
+	size_t i;
+
+	pthread_mutex_lock(lock);
+	for (i = 0; i < WAYS && !found; i++) {
+		found = set[i].used && memcmp(set[i].key, key, SHA256_SIZE) == 0;
+		if (found)
+			*out = set[i];
+	}
+	pthread_mutex_unlock(lock);
+	return found;
+}
+
+static void
+cache_insert(struct trust *trust, const struct result *result)
+{
+	pthread_mutex_t *lock;
+	struct result *set = set_of(trust, result->key, &lock);
+	unsigned way = atomic_fetch_add(&trust->cache.turn, 1) % WAYS;
+
+	pthread_mutex_lock(lock);
+	set[way] = *result;
+	pthread_mutex_unlock(lock);
+}
+
+/* Anchors that may speak for ADDR; NULL: no memory. The stack is the caller's, the certificates are
+ * not. */
+static STACK_OF(X509) * anchors_for(const struct trust *trust, const char *addr)
+{
+	const char *domain = addr ? addr_domain(addr) : NULL;
+	STACK_OF(X509) * anchors;
+	size_t i;
+
+	if (!trust->scoped || !addr)
+		return sk_X509_dup(trust->all_anchors);
+	anchors = sk_X509_new_null();
+	for (i = 0; anchors && i < trust->n_anchors; i++) {
+		const struct anchor *anchor = &trust->anchors[i];
+
+		if (anchor->n &&
+			!(domain && addr_domain_in(domain, (const char *const *)anchor->domains,
+					    anchor->n)))
+			continue;
+		if (!sk_X509_push(anchors, cert_x509(anchor->cert))) {
+			sk_X509_free(anchors);
+			return NULL;
+		}
+	}
+	return anchors;
+}
+
+/* Intermediates of ours and EXTRA ones, borrowed. */
+static STACK_OF(X509) * untrusted_for(const struct trust *trust, const struct certset *extra)
+{
+	STACK_OF(X509) *untrusted = sk_X509_dup(trust->untrusted);
+	size_t i;
+
+	for (i = 0; untrusted && extra && i < extra->n; i++)
+		if (!sk_X509_push(untrusted, cert_x509(extra->v[i]))) {
+			sk_X509_free(untrusted);
+			return NULL;
+		}
+	return untrusted;
+}
+
+/*
+ * No path with the anchors for this address: would there be one with the others? Then that is the
+ * reason that helps.
+ */
+static enum rc
+explain_scope(struct trust *trust, const struct path_request *request, const char *addr,
+	struct verdict *verdict, struct err *err)
+{
+	struct path_request wider = *request;
+	struct verdict other;
+	enum rc rc;
+
+	wider.anchors = trust->all_anchors;
+	wider.crls = NULL;
+	verdict_init(&other);
+	rc = path_check(&wider, &other, err);
+	if (rc == RC_OK && other.path == PATH_VALID)
+		(void)snprintf(verdict->reason, sizeof(verdict->reason),
+			"its path is valid, but the trust anchor at its end may not speak for %.200s",
+			addr_domain(addr) ? addr_domain(addr) : addr);
+	return rc;
+}
+
+static enum rc
+check_path(struct trust *trust, struct cert *leaf, const struct certset *extra, const char *addr,
+	int64_t at, struct verdict *verdict, struct err *err)
+{
+	struct path_request request = {
+		.leaf = cert_x509(leaf),
+		.anchors = anchors_for(trust, addr),
+		.untrusted = untrusted_for(trust, extra),
+		.crls = trust->options.revocation == REVOKE_OFF ? NULL : trust->crls,
+		.at = at,
+		.min_rsa = trust->options.min_rsa,
+		.policies = trust->policies,
+		.require_policy = trust->options.require_policy,
+		.inhibit_mapping = trust->options.inhibit_mapping,
+		.inhibit_any = trust->options.inhibit_any,
+	};
+	enum rc rc;
+
+	if (request.anchors && request.untrusted)
+		rc = path_check(&request, verdict, err);
+	else
+		rc = err_set(err, ERR_MEMORY, "building a path");
+	if (rc == RC_OK && verdict->path == PATH_INVALID &&
+		sk_X509_num(request.anchors) < sk_X509_num(trust->all_anchors))
+		rc = explain_scope(trust, &request, addr, verdict, err);
+	sk_X509_free(request.anchors);
+	sk_X509_free(request.untrusted);
+	return rc;
+}
+
+/* KeyUsage and ExtendedKeyUsage of the leaf. A signature by a key of an odd type is the CMS
+ * reader's to judge. */
+static bool
+check_use(const struct cert *leaf, unsigned use, struct verdict *verdict)
+{
+	static const enum cert_use uses[] = {CERT_SIGN, CERT_ENCRYPT};
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		struct err why = ERR_INIT;
+
+		if (!(use & uses[i]) || cert_check_use(leaf, uses[i], &why) == RC_OK)
+			continue;
+		if (uses[i] == CERT_SIGN && why.code == ERR_CERT_UNSUPPORTED)
+			continue;
+		verdict_reason(
+			verdict, "the certificate of %.120s: %s", cert_subject(leaf), why.detail);
+		return false;
+	}
+	return true;
+}
+
+static void
+check_sender(const struct cert *leaf, const char *addr, struct verdict *verdict)
+{
+	const char *const *addrs;
+
+	if (!addr)
+		return;
+	if (cert_has_addr(leaf, addr, true)) {
+		verdict->sender = SENDER_MATCH;
+		return;
+	}
+	verdict->sender = SENDER_MISMATCH;
+	if (cert_addrs(leaf, true, &addrs))
+		verdict_reason(
+			verdict, "the certificate is for %.120s, not for %.120s", addrs[0], addr);
+	else
+		verdict_reason(verdict,
+			"the certificate has no mail address, so it is not for %.120s", addr);
+}
+
+static enum rc
+check_all(struct trust *trust, struct cert *leaf, const struct certset *extra, unsigned use,
+	const char *addr, int64_t at, struct verdict *found, struct err *err)
+{
+	bool fit = check_use(leaf, use, found);
+	enum rc rc = check_path(trust, leaf, extra, addr, at, found, err);
+
+	if (rc != RC_OK)
+		return rc;
+	if (!fit)
+		found->path = PATH_INVALID;
+	if (found->path != PATH_VALID)
+		found->revocation = REVOCATION_UNCHECKED;
+	check_sender(leaf, addr, found);
+	return RC_OK;
+}
+
+/* "" when the address cannot be read: then it matches nothing. */
+static void
+canonical(const char *addr, char out[ADDR_MAX + 1])
+{
+	if (!addr || addr_canonical(addr, strlen(addr), out, NULL) != RC_OK)
+		out[0] = '\0';
+}
+
+enum rc
+trust_check(struct trust *trust, struct cert *leaf, const struct certset *extra, unsigned use,
+	const char *addr, int64_t at, struct verdict *verdict, struct err *err)
+{
+	unsigned char key[DIGEST_MAX_SIZE];
+	char mailbox[ADDR_MAX + 1];
+	int64_t now = at < 0 ? clock_now() : at;
+	struct result result;
+	struct verdict found;
+	enum rc rc;
+
+	canonical(addr, mailbox);
+	rc = make_key(leaf, extra, use, addr ? mailbox : NULL,
+		at < 0 ? -1 - now / BUCKET_SECONDS : at, key, err);
+	if (rc != RC_OK)
+		return rc;
+	if (!cache_find(trust, key, &result)) {
+		verdict_init(&found);
+		rc = check_all(trust, leaf, extra, use, addr ? mailbox : NULL, now, &found, err);
+		if (rc != RC_OK)
+			return rc;
+		memset(&result, 0, sizeof(result));
+		memcpy(result.key, key, SHA256_SIZE);
+		result.used = true;
+		result.path = found.path;
+		result.revocation = found.revocation;
+		result.sender = found.sender;
+		result.strength = found.strength;
+		memcpy(result.reason, found.reason, sizeof(result.reason));
+		cache_insert(trust, &result);
+	}
+	verdict->path = result.path;
+	verdict->revocation = result.revocation;
+	verdict->sender = result.sender;
+	verdict->strength = result.strength;
+	if (result.reason[0])
+		verdict_reason(verdict, "%s", result.reason);
+	return RC_OK;
+}
