@@ -5,6 +5,8 @@
  * It negotiates what sealgate-milter negotiates, takes every byte, and by option answers late,
  * changes the message in each way the protocol knows, or refuses.
  */
+#include "milter/minder.h"
+
 #include <libmilter/mfapi.h>
 
 #include <netinet/in.h>
@@ -20,6 +22,7 @@
 
 static long sleep_ms;         /* what end of message takes */
 static const char *slow_from; /* only for this sender; NULL: for all */
+static struct minder *minder; /* with -k: as sealgate-milter has it */
 static const char *action;    /* "edit", "reject", "tempfail", "discard", "die" or NULL */
 
 struct session {
@@ -112,8 +115,14 @@ on_eom(SMFICTX *ctx)
 {
 	struct session *session = smfi_getpriv(ctx);
 
+	struct minded task = {0};
+
+	if (minder)
+		minder_begin(minder, &task);
 	if (sleep_ms && session->slow)
 		usleep((useconds_t)sleep_ms * 1000);
+	if (minder)
+		minder_end(minder, &task);
 	if (!action)
 		return SMFIS_ACCEPT;
 	if (!strcmp(action, "edit"))
@@ -162,20 +171,24 @@ main(int argc, char **argv)
 		.xxfi_eom = on_eom,
 		.xxfi_close = on_close,
 		.xxfi_negotiate = on_negotiate};
+	struct err err = ERR_INIT;
+	bool kick = false;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "s:F:a:")) != -1) {
+	while ((opt = getopt(argc, argv, "s:F:a:k")) != -1) {
 		if (opt == 's')
 			sleep_ms = atol(optarg);
 		else if (opt == 'F')
 			slow_from = optarg;
+		else if (opt == 'k')
+			kick = true;
 		else if (opt == 'a')
 			action = optarg;
 		else
 			return 64;
 	}
 	if (optind + 1 != argc) {
-		fputs("usage: nullmilter [-s ms [-F sender]] [-a action] socket\n", stderr);
+		fputs("usage: nullmilter [-s ms [-F sender]] [-k] [-a action] socket\n", stderr);
 		return 64;
 	}
 	umask(0);
@@ -183,5 +196,7 @@ main(int argc, char **argv)
 		smfi_opensocket(1) == MI_FAILURE)
 		return 69;
 	set_nodelay();
+	if (kick && minder_start(argv[optind], &minder, &err) != RC_OK)
+		return 70;
 	return smfi_main() == MI_SUCCESS ? 0 : 70;
 }
