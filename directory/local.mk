@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libdirectory.a
 libdirectory_a_SOURCES = \
+	directory/anchors.c directory/anchors.h \
 	directory/certstore.c directory/certstore.h \
 	directory/ldap.c directory/ldap.h \
 	directory/ldap_conn.c directory/ldap_conn.h \

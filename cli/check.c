@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * check.c - sealgate -c CONF check: is the configuration good, and what is in effect?
+ *
+ * Whatever the daemons compile at start is compiled here too.
+ */
+#include "base/conf.h"
+#include "cli/cmd.h"
+#include "directory/anchors.h"
+#include "policy/policy.h"
+
+static int run(struct cli *cli, int argc, char **argv);
+
+const struct command cmd_check = {
+	.name = "check",
+	.usage = "",
+	.help = "check the configuration and print what is in effect",
+	.run = run,
+};
+
+static enum rc
+compile(struct conf *conf, struct err *err)
+{
+	struct policy *policy = NULL;
+	struct rights *rights = NULL;
+	struct trust *trust = NULL;
+	enum rc rc = policy_compile(conf, &policy, err);
+
+	if (rc == RC_OK)
+		rc = rights_compile(conf, &rights, err);
+	if (rc == RC_OK)
+		rc = anchors_trust(conf, NULL, &trust, err);
+	trust_unref(&trust);
+	rights_free(&rights);
+	policy_free(&policy);
+	return rc;
+}
+
+static int
+run(struct cli *cli, int argc, char **argv)
+{
+	struct buf text = BUF_INIT(0);
+	struct err err = ERR_INIT;
+	int status;
+
+	if (!cmd_parse(&cmd_check, cli, NULL, 0, &argc, argv, &status) ||
+		!cmd_conf(&cmd_check, cli, &status))
+		return status;
+	if (argc > 1)
+		return cmd_usage(&cmd_check, "too many arguments");
+	if (compile(cli->conf, &err) != RC_OK || conf_format(cli->conf, &text, &err) != RC_OK) {
+		status = cmd_fail(&err);
+		if (err_rc(err.code) == RC_PERM)
+			status = EX_CONFIG;
+	} else {
+		status = cmd_print(&text);
+	}
+	buf_fini(&text);
+	return status;
+}

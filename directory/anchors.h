@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * anchors.h - the trust that a configuration describes: for the milter, `verify` and `cert`
+ */
+#ifndef DIRECTORY_ANCHORS_H
+#define DIRECTORY_ANCHORS_H
+
+#include "base/conf.h"
+#include "crypto/trust.h"
+#include "directory/certstore.h"
+
+/* The section "trust" as options. */
+void anchors_options(const struct conf *conf, struct trust_options *options);
+/* Puts the configured anchors, intermediates and CRLs in, and the anchors of STORE (may be NULL) when
+ * trust.anchors_from_store says so. An anchor file that cannot be read is ERR_CONFIG with file and line; a
+ * CRL or intermediate that cannot is logged and left out. */
+enum rc anchors_load(const struct conf *conf, struct certstore *store, struct trust *trust,
+	struct err *err);
+/* Both: a new trust from CONF. */
+enum rc anchors_trust(const struct conf *conf, struct certstore *store, struct trust **out,
+	struct err *err);
+
+#endif
