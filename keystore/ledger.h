@@ -88,8 +88,7 @@ enum ledger_type {
 	LEDGER_ADMIN,    /* keys, persons, grants */
 	LEDGER_TYPES
 };
-const char *
-ledger_type_name(enum ledger_type type); /* "intent" */
+const char *ledger_type_name(enum ledger_type type); /* "intent" */
 
 /* What the vault saw itself. NULL, 0 and -1 (uid, pid) leave a field out. */
 struct ledger_observed {
@@ -131,21 +130,17 @@ struct ledger_record {
  * the epoch key is gone; an operator has to look. Ignore SIGXFSZ where a limit on file sizes may be
  * set.
  */
-enum rc
-ledger_open(const struct ledger_options *options, struct ledger **out, struct err *err);
+enum rc ledger_open(const struct ledger_options *options, struct ledger **out, struct err *err);
 /* Last checkpoint, then closes. What went wrong in it is returned; the ledger is gone in any case.
  */
-enum rc
-ledger_close(struct ledger **ledger, struct err *err);
+enum rc ledger_close(struct ledger **ledger, struct err *err);
 
 /* SEQ may be NULL. RC_TEMP, ERR_LEDGER: not written, do not use the key. RC_PERM, ERR_LIMIT or
  * ERR_USAGE: no such record can be written. */
-enum rc
-ledger_append(
+enum rc ledger_append(
 	struct ledger *ledger, const struct ledger_record *record, uint64_t *seq, struct err *err);
 /* Writes what is queued and a checkpoint over it, when there is anything new. */
-enum rc
-ledger_checkpoint(struct ledger *ledger, struct err *err);
+enum rc ledger_checkpoint(struct ledger *ledger, struct err *err);
 
 struct ledger_head {
 	uint64_t seq;  /* of the last durable record */
@@ -154,16 +149,13 @@ struct ledger_head {
 	char keyid[65];           /* SHA-256 of the present epoch's public key */
 	uint64_t last_checkpoint; /* last record that a checkpoint covers */
 };
-void
-ledger_head(struct ledger *ledger, struct ledger_head *head);
+void ledger_head(struct ledger *ledger, struct ledger_head *head);
 
 /* "2026-11" for a time; the pseudonym of ADDR under KEY: 32 hex digits. */
 #define LEDGER_PERIOD_SIZE    8
 #define LEDGER_PSEUDONYM_SIZE 33
-void
-ledger_period(int64_t seconds, char out[LEDGER_PERIOD_SIZE]);
-enum rc
-ledger_pseudonym(
+void ledger_period(int64_t seconds, char out[LEDGER_PERIOD_SIZE]);
+enum rc ledger_pseudonym(
 	struct secret *key, const char *addr, char out[LEDGER_PSEUDONYM_SIZE], struct err *err);
 
 #endif

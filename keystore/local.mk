@@ -1,5 +1,10 @@
 noinst_LIBRARIES += libkeystore.a
-libkeystore_a_SOURCES = keystore/admin.h keystore/client.h keystore/ledger.h \
+libkeystore_a_SOURCES = keystore/admin.h keystore/client.h \
+	keystore/ledger.c keystore/ledger.h keystore/ledger_private.h keystore/ledger_keeper.c \
+	keystore/ledger_open.c keystore/ledger_chain.c keystore/ledger_chain.h \
+	keystore/ledger_epoch.c keystore/ledger_epoch.h keystore/ledger_file.c \
+	keystore/ledger_file.h keystore/ledger_format.c keystore/ledger_format.h \
+	keystore/ledger_read.c keystore/ledger_read.h keystore/ledger_verify.c \
 	keystore/ledger_verify.h
 libkeystore_a_SOURCES += \
 	keystore/master.c keystore/master.h \

@@ -1,1 +1,5 @@
 ## Unit tests of keystore/: one program for each source file; add it to check_PROGRAMS.
+check_PROGRAMS += tests/unit/keystore/ledger_test
+tests_unit_keystore_ledger_test_SOURCES = tests/unit/keystore/ledger_test.c \
+	tests/unit/keystore/ledger_world.h
+tests_unit_keystore_ledger_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "keystore/ledger_private.h"
+
+#include "base/log.h"
+
+#include <string.h>
+#include <time.h>
+
+#define LAZY_MS        400  /* how long a lazy record may wait */
+#define RETRY_MS       1000 /* between attempts while something fails */
+#define KEEPER_IDLE_MS 600000
+
+/* Is a new epoch due? Call with the lock held. */
+static bool
+epoch_is_due(const struct ledger *ledger)
+{
+	return ledger->full || clock_now() - ledger->epoch.since >= ledger->epoch_interval;
+}
+
+/* Destroys the old keys. Called and left with the lock held, which is free meanwhile. */
+static enum rc
+destroy_old(struct ledger *ledger)
+{
+	struct err err = ERR_INIT;
+	uint64_t upto = ledger->destroy;
+	enum rc rc;
+
+	pthread_mutex_unlock(&ledger->lock);
+	rc = ledger->keys.epoch_destroy(ledger->keys.ctx, upto, &err);
+	if (rc)
+		log_error(LOGL_ERROR, NULL, "ledger-epoch-destroy", &err, NULL);
+	pthread_mutex_lock(&ledger->lock);
+	if (rc == RC_OK && ledger->destroy == upto)
+		ledger->destroy = 0;
+	return rc;
+}
+
+/* Has a key made for the next epoch. Called and left with the lock held, which is free meanwhile.
+ */
+static enum rc
+prepare_epoch(struct ledger *ledger)
+{
+	struct ledger_signer next;
+	struct err err = ERR_INIT;
+	uint64_t number = ledger->epoch.number + 1;
+	enum rc rc;
+
+	if (ledger->next.number)
+		return RC_OK;
+	pthread_mutex_unlock(&ledger->lock);
+	rc = ledger_signer_make(&next, &ledger->keys, number, &err);
+	if (rc)
+		log_error(LOGL_ERROR, NULL, "ledger-epoch", &err, NULL);
+	pthread_mutex_lock(&ledger->lock);
+	if (rc == RC_OK)
+		ledger->next = next;
+	return rc;
+}
+
+/* Hands over to the next epoch, and goes on in a new segment if this one is full. */
+static enum rc
+renew_epoch(struct ledger *ledger)
+{
+	unsigned want = ledger->full ? LEDGER_WANT_SEGMENT : 0;
+	enum rc rc = RC_OK;
+
+	if (!ledger->segment_due) {
+		rc = prepare_epoch(ledger);
+		want |= LEDGER_WANT_EPOCH;
+	}
+	if (rc)
+		return rc;
+	ledger_wait_idle(ledger);
+	rc = ledger_commit(ledger, want, NULL);
+	return rc == RC_OK && ledger->segment_due ? RC_TEMP : rc;
+}
+
+/* Does what is due now; *wait is how long nothing will be. */
+static enum rc
+keeper_step(struct ledger *ledger, int64_t *wait)
+{
+	int64_t now = clock_monotonic_ms(), left;
+
+	*wait = KEEPER_IDLE_MS;
+	if (ledger->destroy)
+		return destroy_old(ledger);
+	ledger_wait_idle(ledger);
+	if (epoch_is_due(ledger))
+		return renew_epoch(ledger);
+	if (ledger->uncovered_since) {
+		left = ledger->uncovered_since + ledger->checkpoint_ms - now;
+		if (left <= 0)
+			return ledger_commit(ledger, LEDGER_WANT_CHECKPOINT, NULL);
+		*wait = left < *wait ? left : *wait;
+	}
+	if (ledger->n_lazy) {
+		left = ledger->lazy_since + LAZY_MS - now;
+		if (left <= 0)
+			return ledger_commit(ledger, 0, NULL);
+		*wait = left < *wait ? left : *wait;
+	}
+	return RC_NONE;
+}
+
+void *
+ledger_keeper_main(void *arg)
+{
+	struct ledger *ledger = arg;
+	struct timespec until;
+	int64_t wait;
+	enum rc rc;
+
+	pthread_mutex_lock(&ledger->lock);
+	while (!ledger->stopping) {
+		rc = keeper_step(ledger, &wait);
+		if (rc == RC_OK || ledger->stopping)
+			continue;
+		if (rc != RC_NONE)
+			wait = RETRY_MS;
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_sec += wait / 1000;
+		until.tv_nsec += wait % 1000 * 1000000;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_sec++;
+			until.tv_nsec -= 1000000000;
+		}
+		(void)pthread_cond_timedwait(&ledger->wake, &ledger->lock, &until);
+	}
+	pthread_mutex_unlock(&ledger->lock);
+	return NULL;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ledger_private.h - what the files of the ledger's writer share; for nobody else
+ */
+#ifndef KEYSTORE_LEDGER_PRIVATE_H
+#define KEYSTORE_LEDGER_PRIVATE_H
+
+#include "keystore/ledger_epoch.h"
+#include "keystore/ledger_file.h"
+
+#include <pthread.h>
+
+#define LEDGER_LINE_OVERHEAD 320 /* bytes at most of a line's fixed members */
+
+struct ledger_entry {
+	struct ledger_entry *next;
+	enum ledger_type type;
+	struct buf body;
+	bool lazy; /* owned by the queue; the others live with their thread */
+	bool done;
+	enum rc rc;
+	uint64_t seq;
+	struct err err;
+};
+
+struct ledger_position { /* the end of the chain */
+	uint64_t seq;
+	char hash[LEDGER_HASH_SIZE];
+	uint64_t last_checkpoint;
+	uint64_t since; /* records behind the last checkpoint */
+};
+
+struct ledger {
+	char node[LEDGER_MAX_NODE + 1];
+	int64_t segment_size, checkpoint_records, checkpoint_ms, epoch_interval;
+	struct ledger_keys keys;
+	struct ledger_file file; /* the committer's */
+
+	pthread_mutex_t lock; /* for everything below */
+	pthread_cond_t done;  /* a write has ended */
+	pthread_cond_t wake;  /* the keeper has something to do */
+	bool committing;      /* somebody writes */
+	bool stopping;        /* the keeper is to end */
+	bool failing;         /* the last write failed, and the log says so */
+	bool full;            /* the segment has reached its size */
+	bool segment_due;     /* the handover before a new segment is done, the segment is not */
+	struct ledger_entry *head, **tail;
+	size_t n_lazy;
+	int64_t lazy_since;         /* ms; when the oldest lazy record came */
+	struct ledger_position at;  /* durable */
+	int64_t uncovered_since;    /* ms; 0: nothing waits for a checkpoint */
+	struct ledger_signer epoch; /* changed by the committer only */
+	struct ledger_signer next;  /* made by the keeper, taken by the committer */
+	uint64_t destroy;           /* private keys up to this epoch are to be destroyed */
+
+	pthread_mutex_t period_lock;
+	char period[LEDGER_PERIOD_SIZE];
+	struct secret *period_key;
+
+	pthread_t keeper;
+	bool keeper_runs;
+};
+
+/* What a write is to do beside the queue's records. */
+enum ledger_want {
+	LEDGER_WANT_CHECKPOINT = 1,
+	LEDGER_WANT_EPOCH = 2,  /* hand over to the next epoch, when its key is there */
+	LEDGER_WANT_SEGMENT = 4 /* checkpoint, then a new segment */
+};
+
+/* Writes one batch. Called and left with the lock held; nobody else is committing. */
+enum rc ledger_commit(struct ledger *ledger, unsigned want, struct err *err);
+/* Waits until nobody is committing. */
+void ledger_wait_idle(struct ledger *ledger);
+/* Numbers, chains and writes BATCH and what WANT asks for. AT is stepped only over what is durable.
+ */
+enum rc ledger_write_batch(struct ledger *ledger, struct ledger_entry *batch, unsigned want,
+	struct ledger_position *at, struct err *err);
+/* Writes the first record of SEGMENT and goes on there. */
+enum rc ledger_begin_segment(
+	struct ledger *ledger, uint64_t segment, struct ledger_position *at, struct err *err);
+/* The ledger's own thread: checkpoints by time, lazy records, epochs, segments. ARG: the ledger. */
+void *ledger_keeper_main(void *arg);
+
+#endif
