@@ -358,6 +358,8 @@ ledger_body_record(struct buf *out, const struct ledger_record *record, const ch
 	if (rc == RC_OK && record->detail)
 		rc = put_detail(&json, record->detail, err);
 	json_object_end(&json);
+	if (rc == RC_OK && json.rc == RC_PERM)
+		return err_set(err, ERR_LIMIT, "a ledger record would be too long");
 	return rc == RC_OK ? json_end(&json, err) : rc;
 }
 
