@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * charset.h - text of any charset that mail knows, as UTF-8
+ *
+ * Names of charsets come from outside and are looked up in a list; the converter never sees a
+ * name that is not in it. ISO-2022-JP is read as CP50221 (NEC and IBM rows, half-width kana),
+ * Shift_JIS as CP932. What can't be decoded stands as U+FFFD, one for each bad byte.
+ */
+#ifndef MESSAGE_CHARSET_H
+#define MESSAGE_CHARSET_H
+
+#include "base/buf.h"
+
+/* Length of the UTF-8 character at P, 1 to 4; 0 when there is none (LEN is not 0). */
+size_t utf8_length(const char *p, size_t len);
+bool utf8_is_valid(const char *text, size_t len);
+
+/* Appends TEXT in UTF-8. An unknown charset is taken for UTF-8. */
+enum rc charset_decode(const char *charset, size_t charset_len, const char *text, size_t len,
+	struct buf *out, struct err *err);
+/* Text without a charset: UTF-8, and ISO-2022-JP from one escape sequence to the next. */
+enum rc charset_decode_raw(const char *text, size_t len, struct buf *out, struct err *err);
+/* Is there an escape sequence of ISO-2022-JP at P after which bytes are not ASCII? Its length, or
+ * 0. */
+size_t jis_shift_length(const char *p, size_t len);
+/* Length of the run at P, which begins with such a sequence, up to the return to ASCII with its
+ * sequence, or to the end of the line: opaque to every parser. */
+size_t jis_run_length(const char *p, size_t len);
+
+#endif
