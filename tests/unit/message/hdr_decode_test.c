@@ -36,7 +36,7 @@ static const struct {
 	{" =?windows-1252?Q?=80?=", "€"},
 	/* raw */
 	{" \x1b$B!Z0E9f2=![\x1b(B x", "【暗号化】 x"},
-	{" \x1b$B=?=?\x1b(B =?utf-8?q?a?=", "従従 a"},
+	{" \x1b$B=?=?\x1b(B =?utf-8?q?a?=", "戎戎 a"},
 	{" \xe3\x81\x82", "あ"},
 	{" \xff"
 	 "a\xe3\x81",
