@@ -218,7 +218,8 @@ make_store(const STACK_OF(X509) * anchors, const STACK_OF(X509) * excluded)
 		for (j = 0; j < sk_X509_num(excluded); j++)
 			if (X509_cmp(sk_X509_value(excluded, j), anchor) == 0)
 				break;
-		if (j == sk_X509_num(excluded) && !X509_STORE_add_cert(store, anchor)) {
+		/* The number of no stack at all is -1. */
+		if (j >= sk_X509_num(excluded) && !X509_STORE_add_cert(store, anchor)) {
 			X509_STORE_free(store);
 			return NULL;
 		}
