@@ -45,7 +45,7 @@ why_date(struct candidate *c, const char *what, int64_t at)
 
 /* What the certificate says of itself, without a path; false with why. */
 static bool
-is_fit(struct candidate *c, int64_t now)
+is_fit(struct candidate *c, const char *addr, int64_t now)
 {
 	struct err err = ERR_INIT;
 
@@ -53,6 +53,8 @@ is_fit(struct candidate *c, int64_t now)
 		why_date(c, "expired", cert_not_after(c->cert));
 	else if (now < cert_not_before(c->cert))
 		why_date(c, "not valid before", cert_not_before(c->cert));
+	else if (!cert_has_addr(c->cert, addr, true))
+		snprintf(c->why, sizeof(c->why), "another address");
 	else if (cert_check_use(c->cert, CERT_ENCRYPT, &err) != RC_OK)
 		snprintf(c->why, sizeof(c->why), "%.199s", err.detail);
 	return c->why[0] == '\0';
@@ -83,7 +85,7 @@ judge(struct selection *selection, struct candidate *c, const struct certset *ex
 	struct verdict verdict;
 	enum rc rc;
 
-	if (!is_fit(c, clock_now()))
+	if (!is_fit(c, selection->addr, clock_now()))
 		return RC_OK;
 	verdict_init(&verdict);
 	rc = trust_check(

@@ -1,1 +1,9 @@
 ## Unit tests of directory/: one program for each source file; add it to check_PROGRAMS.
+check_PROGRAMS += \
+	tests/unit/directory/certstore_test \
+	tests/unit/directory/ldap_test \
+	tests/unit/directory/lookup_test
+tests_unit_directory_certstore_test_LDADD = $(SG_LIBS_DIRECTORY) $(CMOCKA_LIBS)
+tests_unit_directory_ldap_test_LDADD = $(SG_LIBS_DIRECTORY) $(CMOCKA_LIBS)
+tests_unit_directory_lookup_test_LDADD = $(SG_LIBS_DIRECTORY) $(CMOCKA_LIBS)
+noinst_HEADERS += tests/unit/directory/people.h
