@@ -58,7 +58,7 @@ struct cms_enveloped { /* what stands before the content */
 	enum content_cipher cipher; /* CIPHER_NONE: not supported */
 	struct rinfo *rinfos;
 	size_t n;
-	bool has_auth_attrs;
+	bool has_auth_attrs; /* known only when the skeleton was taken behind the content; the decryptor reads them either way */
 	/* private to cms_envelope.c: parameters of the cipher */
 	unsigned char iv[16];
 	size_t iv_len, tag_len;
@@ -78,7 +78,7 @@ enum cms_kind cms_header_kind(const struct cms_header_reader *reader);
 enum rc cms_header_take(struct cms_header_reader *reader, struct cms_enveloped **out, struct err *err);
 void cms_header_reader_free(struct cms_header_reader **reader);
 
-/* Takes the whole CMS again and writes plaintext to TO. Every failure after the key is ERR_CMS_CORRUPT, one shape for a wrong
+/* Takes the whole CMS again and writes plaintext to TO. CEK stays the caller's and has to live as long. Every failure after the key is ERR_CMS_CORRUPT, one shape for a wrong
  * key, damaged content and a bad tag. */
 struct cms_decryptor;
 enum rc cms_decryptor_new(struct secret *cek, const struct sink *to, struct cms_decryptor **out, struct err *err);

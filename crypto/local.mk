@@ -15,3 +15,6 @@ libcrypto_sg_a_SOURCES += crypto/openssl_glue.h crypto/openssl_glue.c
 libcrypto_sg_a_SOURCES += crypto/digest.c crypto/der.h crypto/der.c
 libcrypto_sg_a_SOURCES += crypto/oid.h crypto/oid.c crypto/oids.def crypto/ber.c
 libcrypto_sg_a_SOURCES += crypto/cms_sign.c crypto/cms_opaque.c crypto/smime.c
+libcrypto_sg_a_SOURCES += crypto/content_cipher.h crypto/content_cipher.c crypto/gcm_late.h crypto/gcm_late.c
+libcrypto_sg_a_SOURCES += crypto/ecdh.h crypto/ecdh.c crypto/rinfo.h crypto/rinfo.c crypto/rinfo_write.c
+libcrypto_sg_a_SOURCES += crypto/cms_envelope.c crypto/cms_enveloped.c crypto/cms_decrypt.c

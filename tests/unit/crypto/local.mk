@@ -1,1 +1,6 @@
 ## Unit tests of crypto/: one program for each source file; add it to check_PROGRAMS.
+
+## The CMS half
+check_PROGRAMS += tests/unit/crypto/cms_envelope_test
+tests_unit_crypto_cms_envelope_test_SOURCES = tests/unit/crypto/cms_envelope_test.c tests/unit/crypto/people.h
+tests_unit_crypto_cms_envelope_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "crypto/rinfo.h"
+
+#include "crypto/ecdh.h"
+
+#include <openssl/hmac.h>
+#include <openssl/rsa.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Opening a RecipientInfo is where an attacker who may send mail would like to learn one bit about
+ * a private key operation: whether the padding was right (Bleichenbacher, Manger). So everything
+ * that can be seen without the key is checked first and has its own errors; from the private key
+ * operation on there is one outcome, a content key of the right size, which is the sender's or else
+ * one that looks like it.
+ */
+
+#define MAX_RSA_BYTES 2048 /* a modulus of 16384 bits */
+
+/* What is written in a RecipientInfo. */
+struct parsed {
+	enum rinfo_type type;
+	struct der encrypted_key; /* of the one that was asked for */
+	enum oid algorithm;
+	/* KTRI with OAEP */
+	enum digest oaep_md, mgf1_md;
+	struct der label;
+	/* KARI */
+	struct ecdh ecdh;
+	struct der point;
+	bool other_originator; /* not an ephemeral key: unsupported */
+};
+
+static enum rc
+malformed(struct err *err)
+{
+	return err_set(err, ERR_CMS_MALFORMED, "malformed RecipientInfo");
+}
+
+/* --- parsing --- */
+
+/* IssuerAndSerialNumber, SubjectKeyIdentifier [0], or in a KARI RecipientKeyIdentifier [0]. */
+static bool
+take_id(struct der *in, bool kari, struct rinfo *id)
+{
+	struct der_item item, name, serial, ski;
+
+	if (der_take(in, DER_SEQUENCE, &item)) {
+		if (!der_take(&item.body, DER_SEQUENCE, &name) ||
+			!der_take(&item.body, DER_INTEGER, &serial) || !der_done(&item.body))
+			return false;
+		id->issuer = name.whole.p;
+		id->issuer_len = name.whole.len;
+		id->serial = serial.body.p;
+		id->serial_len = serial.body.len;
+		return true;
+	}
+	if (!kari && der_take(in, DER_CONTEXT, &item)) {
+		id->ski = item.body.p;
+		id->ski_len = item.body.len;
+		return true;
+	}
+	if (kari && der_take(in, DER_CONTEXT_CONSTRUCTED, &item) &&
+		der_take(&item.body, DER_OCTETS, &ski)) {
+		id->ski = ski.body.p;
+		id->ski_len = ski.body.len;
+		return true;
+	}
+	return false;
+}
+
+/* RSAES-OAEP-params: what is left out is SHA-1, MGF1 with SHA-1, no label. */
+static bool
+parse_oaep(struct der params, struct parsed *out)
+{
+	struct der_item seq, part, octets;
+	enum oid oid;
+	struct der inner;
+
+	out->oaep_md = out->mgf1_md = DIGEST_SHA1;
+	if (params.len == 0)
+		return true;
+	if (!der_take(&params, DER_SEQUENCE, &seq) || !der_done(&params))
+		return false;
+	if (der_take(&seq.body, DER_CONTEXT_CONSTRUCTED, &part)) {
+		if (!der_take_algorithm(&part.body, &oid, &inner) || !der_no_params(&inner))
+			return false;
+		out->oaep_md = oid_digest(oid);
+	}
+	if (der_take(&seq.body, DER_CONTEXT_CONSTRUCTED | 1, &part)) {
+		if (!der_take_algorithm(&part.body, &oid, &params))
+			return false;
+		out->mgf1_md = DIGEST_NONE;
+		if (oid == OID_MGF1) {
+			if (!der_take_algorithm(&params, &oid, &inner) || !der_no_params(&inner))
+				return false;
+			out->mgf1_md = oid_digest(oid);
+		}
+	}
+	if (der_take(&seq.body, DER_CONTEXT_CONSTRUCTED | 2, &part)) {
+		if (!der_take_algorithm(&part.body, &oid, &params) || oid != OID_P_SPECIFIED ||
+			!der_take(&params, DER_OCTETS, &octets) || !der_done(&params))
+			return false;
+		out->label = octets.body;
+	}
+	return der_done(&seq.body);
+}
+
+static bool
+parse_ktri(struct der body, struct rinfo *id, struct parsed *out)
+{
+	struct der_item key;
+	struct der params;
+	int version;
+
+	if (!der_take_int(&body, &version) || (version != 0 && version != 2) ||
+		!take_id(&body, false, id) ||
+		!der_take_algorithm(&body, &out->algorithm, &params) ||
+		!der_take(&body, DER_OCTETS, &key) || !der_done(&body))
+		return false;
+	if (out->algorithm == OID_RSA && !der_no_params(&params))
+		return false;
+	if (out->algorithm == OID_RSA_OAEP && !parse_oaep(params, out))
+		return false;
+	out->encrypted_key = key.body;
+	return true;
+}
+
+/* OriginatorIdentifierOrKey: only an ephemeral key is of use to us. */
+static bool
+parse_originator(struct der in, struct parsed *out)
+{
+	struct der_item key, bits;
+	struct der params;
+	enum oid oid;
+
+	if (!der_take(&in, DER_CONTEXT_CONSTRUCTED | 1, &key)) {
+		out->other_originator = true;
+		return der_next(&in, &key) && der_done(&in);
+	}
+	if (!der_done(&in) || !der_take_algorithm(&key.body, &oid, &params) ||
+		!der_take(&key.body, DER_BIT_STRING, &bits) || !der_done(&key.body) ||
+		bits.body.len < 1 || bits.body.p[0] != 0)
+		return false;
+	out->other_originator = oid != OID_EC;
+	out->point = (struct der){bits.body.p + 1, bits.body.len - 1};
+	return true;
+}
+
+/* The fields before the RecipientEncryptedKeys, which LIST then holds. */
+static bool
+parse_kari(struct der body, struct parsed *out, struct der *list)
+{
+	struct der_item originator, ukm, octets, keys;
+	struct der params, wrap_params;
+	int version;
+
+	if (!der_take_int(&body, &version) || version != 3 ||
+		!der_take(&body, DER_CONTEXT_CONSTRUCTED, &originator) ||
+		!parse_originator(originator.body, out))
+		return false;
+	if (der_take(&body, DER_CONTEXT_CONSTRUCTED | 1, &ukm)) {
+		if (!der_take(&ukm.body, DER_OCTETS, &octets) || !der_done(&ukm.body))
+			return false;
+		out->ecdh.ukm = octets.body;
+	}
+	if (!der_take_algorithm(&body, &out->algorithm, &params) ||
+		!der_take(&body, DER_SEQUENCE, &keys) || !der_done(&body))
+		return false;
+	out->ecdh.kdf = ecdh_kdf_of(out->algorithm);
+	out->ecdh.wrap_info = params;
+	out->ecdh.wrap = OID_NONE;
+	if (out->ecdh.kdf != DIGEST_NONE &&
+		!der_take_algorithm(&params, &out->ecdh.wrap, &wrap_params))
+		return false;
+	*list = keys.body;
+	return true;
+}
+
+/*
+ * One pass over a RecipientInfo: the identifiers into IDS[0..*N-1] (IDS may be NULL), and into
+ * PARSED what is needed to open key INDEX.
+ */
+static enum rc
+parse(const void *der, size_t len, struct rinfo *ids, size_t max, size_t *n, unsigned index,
+	struct parsed *parsed, struct err *err)
+{
+	struct der in = {der, len}, list;
+	struct der_item whole, one, key;
+	struct rinfo id, *slot;
+
+	*n = 0;
+	memset(parsed, 0, sizeof *parsed);
+	if (len > CMS_MAX_RINFO)
+		return err_set(
+			err, ERR_CMS_LIMIT, "a RecipientInfo of more than %d bytes", CMS_MAX_RINFO);
+	if (!der_next(&in, &whole) || !der_done(&in))
+		return malformed(err);
+	memset(&id, 0, sizeof id);
+	if (whole.tag == DER_SEQUENCE) {
+		slot = ids && max ? &ids[0] : &id;
+		memset(slot, 0, sizeof *slot);
+		slot->type = parsed->type = RINFO_KTRI;
+		*n = 1;
+		return parse_ktri(whole.body, slot, parsed) ? RC_OK : malformed(err);
+	}
+	if (whole.tag != (DER_CONTEXT_CONSTRUCTED | 1)) {
+		parsed->type = RINFO_OTHER;
+		return RC_OK;
+	}
+	parsed->type = RINFO_KARI;
+	if (!parse_kari(whole.body, parsed, &list) || der_done(&list))
+		return malformed(err);
+	for (; !der_done(&list); ++*n) {
+		if (ids && *n >= max)
+			return err_set(err, ERR_CMS_LIMIT, "too many recipients");
+		slot = ids ? &ids[*n] : &id;
+		memset(slot, 0, sizeof *slot);
+		slot->type = RINFO_KARI;
+		slot->index = (unsigned)*n;
+		if (!der_take(&list, DER_SEQUENCE, &one) || !take_id(&one.body, true, slot) ||
+			!der_take(&one.body, DER_OCTETS, &key) || !der_done(&one.body))
+			return malformed(err);
+		if (*n == index)
+			parsed->encrypted_key = key.body;
+	}
+	return RC_OK;
+}
+
+enum rc
+rinfo_parse(const void *der, size_t len, struct rinfo *out, size_t max, size_t *n, struct err *err)
+{
+	struct parsed parsed;
+	enum rc rc = parse(der, len, out, max, n, 0, &parsed, err);
+
+	for (size_t i = 0; rc == RC_OK && i < *n && i < max; i++) {
+		out[i].der = (unsigned char *)(uintptr_t)der;
+		out[i].der_len = len;
+	}
+	return rc;
+}
+
+/* --- opening --- */
+
+/* OUT = MASK ? A : OUT, byte by byte; MASK is 0 or 0xff. */
+static void
+take_if(unsigned char mask, unsigned char *out, const unsigned char *a, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		out[i] = (unsigned char)((out[i] & ~mask) | (a[i] & mask));
+}
+
+/* 0xff when X is 0, else 0. */
+static unsigned char
+is_zero(unsigned x)
+{
+	return (unsigned char)((x - 1u) >> 24 & ~(x >> 24));
+}
+
+/*
+ * PKCS#1 v1.5: the raw RSA operation, then 00 02 PS 00 CEK. The size of the content key is known
+ * from the cipher, so the zero stands at one place only and no search is needed: every byte is
+ * looked at once, whatever is in it. (OpenSSL's own unpadding tells good from bad by its result,
+ * in 3.0 also by its time.)
+ */
+static void
+open_v15(EVP_PKEY *key, const struct der *in, unsigned char *cek, size_t cek_len)
+{
+	unsigned char em[MAX_RSA_BYTES] = {0}, bad = 0;
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
+	size_t size = (size_t)EVP_PKEY_get_size(key), n = sizeof em, zero_at;
+
+	if (!ctx || size > sizeof em || size < cek_len + 11 || EVP_PKEY_decrypt_init(ctx) != 1 ||
+		EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING) != 1 ||
+		EVP_PKEY_decrypt(ctx, em, &n, in->p, in->len) != 1 || n != size)
+		goto out; /* too long, or not below the modulus: anybody can see that */
+	zero_at = size - cek_len - 1;
+	bad = (unsigned char)(em[0] | (em[1] ^ 2) | em[zero_at]);
+	for (size_t i = 2; i < zero_at; i++)
+		bad |= is_zero(em[i]);
+	take_if(is_zero(bad), cek, em + zero_at + 1, cek_len);
+out:
+	EVP_PKEY_CTX_free(ctx);
+	secret_wipe(em, sizeof em);
+}
+
+static void
+open_oaep(EVP_PKEY *key, const struct parsed *p, unsigned char *cek, size_t cek_len)
+{
+	unsigned char out[MAX_RSA_BYTES] = {0};
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
+	size_t n = sizeof out;
+	void *label = p->label.len ? OPENSSL_memdup(p->label.p, p->label.len) : NULL;
+	bool good = ctx && EVP_PKEY_decrypt_init(ctx) == 1 &&
+		    EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING) == 1 &&
+		    EVP_PKEY_CTX_set_rsa_oaep_md(ctx, digest_evp(p->oaep_md)) == 1 &&
+		    EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, digest_evp(p->mgf1_md)) == 1;
+
+	if (good && p->label.len) {
+		good = label &&
+		       EVP_PKEY_CTX_set0_rsa_oaep_label(ctx, label, (int)p->label.len) == 1;
+		if (good)
+			label = NULL; /* the context's now */
+	}
+	good = good &&
+	       EVP_PKEY_decrypt(ctx, out, &n, p->encrypted_key.p, p->encrypted_key.len) == 1 &&
+	       n == cek_len;
+	take_if((unsigned char)(0 - (unsigned)good), cek, out, cek_len);
+	OPENSSL_free(label);
+	EVP_PKEY_CTX_free(ctx);
+	secret_wipe(out, sizeof out);
+}
+
+static void
+open_kari(EVP_PKEY *key, const struct parsed *p, unsigned char *cek, size_t cek_len)
+{
+	unsigned char out[ECDH_MAX_WRAPPED + 8] = {0};
+	EVP_PKEY *peer = ecdh_peer(key, p->point.p, p->point.len);
+	bool good = peer && p->encrypted_key.len == ecdh_wrapped_size(p->ecdh.wrap, cek_len) &&
+		    ecdh_unwrap(&p->ecdh, key, peer, p->encrypted_key.p, p->encrypted_key.len, out);
+
+	take_if((unsigned char)(0 - (unsigned)good), cek, out, cek_len);
+	EVP_PKEY_free(peer);
+	secret_wipe(out, sizeof out);
+}
+
+/* What anybody can see that we can't do. */
+static enum rc
+check_supported(const struct parsed *p, struct err *err)
+{
+	if (p->type == RINFO_KTRI) {
+		if (p->algorithm == OID_RSA)
+			return RC_OK;
+		if (p->algorithm == OID_RSA_OAEP && p->oaep_md >= DIGEST_SHA1 &&
+			p->mgf1_md >= DIGEST_SHA1)
+			return RC_OK;
+		return err_set(err, ERR_CMS_UNSUPPORTED, "unknown key transport");
+	}
+	if (p->type == RINFO_KARI && !p->other_originator && p->ecdh.kdf != DIGEST_NONE &&
+		ecdh_is_wrap(p->ecdh.wrap))
+		return RC_OK;
+	return err_set(err, ERR_CMS_UNSUPPORTED,
+		p->type == RINFO_KARI ? "unknown key agreement" : "unknown kind of RecipientInfo");
+}
+
+enum rc
+rinfo_open(const void *der, size_t len, unsigned index, enum content_cipher cipher,
+	const struct pkey *key, const struct secret *fallback, struct secret **cek, struct err *err)
+{
+	struct parsed p;
+	unsigned char mac[EVP_MAX_MD_SIZE];
+	unsigned mac_len = 0;
+	size_t n, cek_len = content_cipher_key_size(cipher);
+	struct secret *fb = (struct secret *)(uintptr_t)fallback; /* only read */
+	enum rc rc;
+
+	*cek = NULL;
+	if (cek_len == 0)
+		return err_set(err, ERR_CMS_UNSUPPORTED, "unknown content cipher");
+	if ((rc = parse(der, len, NULL, 0, &n, index, &p, err)) != RC_OK ||
+		(rc = check_supported(&p, err)) != RC_OK)
+		return rc;
+	if (index >= n)
+		return err_set(
+			err, ERR_CMS_MALFORMED, "no key of this number in the RecipientInfo");
+	if (!HMAC(digest_evp(DIGEST_SHA256), secret_data(fb), (int)secret_len(fb),
+		    p.encrypted_key.p, p.encrypted_key.len, mac, &mac_len) ||
+		mac_len < cek_len)
+		return ossl_err(err, ERR_CRYPTO, "HMAC");
+	if ((rc = secret_copy(mac, cek_len, cek, err)) == RC_OK) {
+		enum key_type type = pkey_type(key);
+
+		if (p.type == RINFO_KTRI && type == KEY_RSA && p.algorithm == OID_RSA)
+			open_v15(pkey_evp(key), &p.encrypted_key, secret_data(*cek), cek_len);
+		else if (p.type == RINFO_KTRI && type == KEY_RSA)
+			open_oaep(pkey_evp(key), &p, secret_data(*cek), cek_len);
+		else if (p.type == RINFO_KARI &&
+			 (type == KEY_EC_P256 || type == KEY_EC_P384 || type == KEY_EC_P521))
+			open_kari(pkey_evp(key), &p, secret_data(*cek), cek_len);
+	}
+	secret_wipe(mac, sizeof mac);
+	ossl_clear();
+	return rc;
+}
