@@ -2,9 +2,10 @@
 /*
  * cmd.h - one record for each command of `sealgate`, and what all of them share
  *
- * A command is a file with a struct command in it and a line in commands.def. Results go to standard
- * output, messages for people to standard error. A command returns its exit status (sysexits.h): 0
- * done, 64 wrong usage, 65 refused, 66 input unreadable, 70 our fault, 75 deferred, 78 configuration refused.
+ * A command is a file with a struct command in it and a line in commands.def. Results go to
+ * standard output, messages for people to standard error. A command returns its exit status
+ * (sysexits.h): 0 done, 64 wrong usage, 65 refused, 66 input unreadable, 70 our fault, 75 deferred,
+ * 78 configuration refused.
  */
 #ifndef CLI_CMD_H
 #define CLI_CMD_H
@@ -32,7 +33,11 @@ struct command {
 };
 
 /* One option of a command, "--name". Every command has --help, --json and -c besides its own. */
-enum cmd_opt_type { OPT_FLAG /* bool */, OPT_VALUE /* const char * */, OPT_VALUES /* struct cmd_values */ };
+enum cmd_opt_type {
+	OPT_FLAG /* bool */,
+	OPT_VALUE /* const char * */,
+	OPT_VALUES /* struct cmd_values */
+};
 struct cmd_values {
 	const char *v[CMD_MAX_VALUES]; /* borrowed from argv */
 	size_t n;
@@ -44,8 +49,9 @@ struct cmd_opt {
 };
 
 /*
- * Takes options out of ARGV (up to "--"), in any place among the arguments. Afterwards argv[1] … argv[*argc - 1] are the
- * arguments. False: *status is what to return (0 after --help, 64 otherwise), and everything has been said.
+ * Takes options out of ARGV (up to "--"), in any place among the arguments. Afterwards argv[1] …
+ * argv[*argc - 1] are the arguments. False: *status is what to return (0 after --help, 64
+ * otherwise), and everything has been said.
  */
 bool cmd_parse(const struct command *command, struct cli *cli, const struct cmd_opt *opts, size_t n,
 	int *argc, char **argv, int *status);

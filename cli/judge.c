@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "cli/judge.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "directory/anchors.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAX_FILES     100000
+#define CERT_FILE_MAX (16u << 20)
+#define CRL_FILE_MAX  (256u << 20)
+
+void
+judge_opts(struct judge *judge, struct cmd_opt *opts)
+{
+	const struct cmd_opt table[JUDGE_N_OPTS] = {
+		{"anchor", OPT_VALUES, &judge->anchors},
+		{"cert", OPT_VALUES, &judge->certs},
+		{"crl", OPT_VALUES, &judge->crls},
+		{"at", OPT_VALUE, &judge->at_text},
+		{"from", OPT_VALUE, &judge->from},
+		{"no-revocation", OPT_FLAG, &judge->no_revocation},
+		{"policy", OPT_VALUES, &judge->policies},
+		{"require-policy", OPT_FLAG, &judge->require_policy},
+		{"inhibit-mapping", OPT_FLAG, &judge->inhibit_mapping},
+		{"inhibit-any", OPT_FLAG, &judge->inhibit_any},
+	};
+
+	memcpy(opts, table, sizeof(table));
+}
+
+/* Hands the content of one file to ADD. A file that is named must be there and good. */
+typedef enum rc add_fn(struct judge *judge, const struct buf *file, struct err *err);
+
+static enum rc
+add_file(struct judge *judge, const char *path, size_t max, add_fn *add, struct err *err)
+{
+	struct buf file = BUF_INIT(max);
+	enum rc rc = file_read(path, &file, err);
+
+	if (rc == RC_NONE)
+		rc = err_set(err, ERR_FILE, "%s is not there", path);
+	else if (rc == RC_OK && (rc = add(judge, &file, err)) != RC_OK)
+		rc = err_prefix(err, "%s", path);
+	buf_fini(&file);
+	return rc;
+}
+
+static enum rc
+add_anchor(struct judge *judge, const struct buf *file, struct err *err)
+{
+	struct certset set = {0};
+	enum rc rc = certset_parse(buf_text(file), file->len, &set, err);
+	size_t i;
+
+	for (i = 0; rc == RC_OK && i < set.n; i++)
+		rc = trust_add_anchor(judge->trust, set.v[i], NULL, 0, err);
+	certset_fini(&set);
+	return rc;
+}
+
+static enum rc
+add_cert(struct judge *judge, const struct buf *file, struct err *err)
+{
+	return certset_parse(buf_text(file), file->len, &judge->extra, err);
+}
+
+static enum rc
+add_crl(struct judge *judge, const struct buf *file, struct err *err)
+{
+	return trust_add_crl(judge->trust, buf_text(file), file->len, err);
+}
+
+/* Each file of a folder; what is of another kind lies there by right and is passed over. */
+static enum rc
+add_dir(struct judge *judge, const char *dir, size_t max, add_fn *add, struct err *err)
+{
+	char **names;
+	size_t n, i;
+	enum rc rc = file_list(dir, MAX_FILES, &names, &n, err);
+
+	if (rc != RC_OK)
+		return rc;
+	for (i = 0; rc == RC_OK && i < n; i++) {
+		char *path = file_join(dir, names[i]);
+
+		if (!path)
+			rc = err_set(err, ERR_MEMORY, "%s", dir);
+		else
+			rc = add_file(judge, path, max, add, err);
+		if (err->code == ERR_CERT_MALFORMED || err->code == ERR_CRL_MALFORMED) {
+			err_clear(err);
+			rc = RC_OK;
+		}
+		free(path);
+	}
+	file_list_free(&names, n);
+	return rc;
+}
+
+static enum rc
+add_all(struct judge *judge, const struct cmd_values *values, size_t max, add_fn *add,
+	struct err *err)
+{
+	enum rc rc = RC_OK;
+	struct stat st;
+	size_t i;
+
+	for (i = 0; rc == RC_OK && i < values->n; i++) {
+		if (stat(values->v[i], &st) == 0 && S_ISDIR(st.st_mode))
+			rc = add_dir(judge, values->v[i], max, add, err);
+		else
+			rc = add_file(judge, values->v[i], max, add, err);
+	}
+	return rc;
+}
+
+/* Anchors, CRLs and intermediates of the configuration; the store only when it is there. */
+static enum rc
+add_conf(struct judge *judge, struct conf *conf, struct err *err)
+{
+	const char *path = conf_str(conf_section(conf, "certstore"), "path");
+	struct certstore *store = NULL;
+	enum rc rc = RC_OK;
+
+	if (access(path, F_OK) == 0)
+		rc = certstore_open(path, false, &store, err);
+	if (rc == RC_OK)
+		rc = anchors_load(conf, store, judge->trust, err);
+	certstore_close(&store);
+	return rc;
+}
+
+/* Whoever gives CRLs by hand wants an answer from them; a configuration says itself what it wants.
+ */
+static struct trust_options
+options_of(const struct judge *judge, const struct cli *cli)
+{
+	struct trust_options options = {
+		.revocation = judge->crls.n ? REVOKE_REQUIRED : REVOKE_IF_KNOWN,
+		.min_rsa = 2048,
+	};
+
+	if (cli->conf)
+		anchors_options(cli->conf, &options);
+	if (judge->no_revocation)
+		options.revocation = REVOKE_OFF;
+	options.policies = judge->policies.v;
+	options.n_policies = judge->policies.n;
+	options.require_policy = judge->require_policy;
+	options.inhibit_mapping = judge->inhibit_mapping;
+	options.inhibit_any = judge->inhibit_any;
+	return options;
+}
+
+bool
+judge_open(const struct command *command, struct cli *cli, struct judge *judge, int *status)
+{
+	struct trust_options options;
+	struct err err = ERR_INIT;
+
+	judge->at = -1;
+	if (judge->at_text && clock_parse(judge->at_text, &judge->at, &err) != RC_OK) {
+		*status = cmd_usage(command, "--at %s: %s", judge->at_text, err.detail);
+		return false;
+	}
+	if (cli->conf_path && !cmd_conf(command, cli, status))
+		return false;
+	options = options_of(judge, cli);
+	if (trust_new(&options, &judge->trust, &err) != RC_OK ||
+		(cli->conf && add_conf(judge, cli->conf, &err) != RC_OK)) {
+		*status = cmd_fail(&err);
+		return false;
+	}
+	if (add_all(judge, &judge->anchors, CERT_FILE_MAX, add_anchor, &err) != RC_OK ||
+		add_all(judge, &judge->certs, CERT_FILE_MAX, add_cert, &err) != RC_OK ||
+		add_all(judge, &judge->crls, CRL_FILE_MAX, add_crl, &err) != RC_OK) {
+		*status = cmd_fail_input(&err);
+		return false;
+	}
+	return true;
+}
+
+void
+judge_close(struct judge *judge)
+{
+	trust_unref(&judge->trust);
+	certset_fini(&judge->extra);
+}
