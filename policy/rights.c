@@ -6,19 +6,14 @@
 #include "policy/policy.h"
 
 #include "base/file.h"
+#include "base/network.h"
 #include "policy/addrmap.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #define LOGIN_MAP_MAX (32u << 20)
-
-struct network {
-	unsigned char addr[16]; /* IPv4 as ::ffff:a.b.c.d */
-	unsigned bits;
-};
 
 struct right {
 	const char *const *services;
@@ -43,56 +38,6 @@ struct rights {
 	struct login *logins; /* sorted by name */
 	size_t n_logins;
 };
-
-static bool
-parse_ip(const char *text, unsigned char out[16])
-{
-	static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-	if (strncasecmp(text, "IPv6:", 5) == 0)
-		text += 5;
-	if (inet_pton(AF_INET6, text, out) == 1)
-		return true;
-	memcpy(out, mapped, sizeof(mapped));
-	return inet_pton(AF_INET, text, out + 12) == 1;
-}
-
-/* "192.0.2.0/24", "2001:db8::/32", or one address */
-static bool
-parse_network(const char *text, struct network *out)
-{
-	const char *slash = strchr(text, '/');
-	char addr[64], *end;
-	size_t len = slash ? (size_t)(slash - text) : strlen(text);
-	bool v4 = !memchr(text, ':', len);
-	long bits = v4 ? 32 : 128;
-
-	if (len >= sizeof(addr))
-		return false;
-	memcpy(addr, text, len);
-	addr[len] = '\0';
-	if (!parse_ip(addr, out->addr))
-		return false;
-	if (slash) {
-		if (slash[1] < '0' || slash[1] > '9')
-			return false;
-		bits = strtol(slash + 1, &end, 10);
-		if (*end || bits > (v4 ? 32 : 128))
-			return false;
-	}
-	out->bits = (unsigned)bits + (v4 ? 96 : 0);
-	return true;
-}
-
-static bool
-network_has(const struct network *network, const unsigned char addr[16])
-{
-	unsigned whole = network->bits / 8, rest = network->bits % 8;
-
-	if (memcmp(network->addr, addr, whole) != 0)
-		return false;
-	return rest == 0 || ((network->addr[whole] ^ addr[whole]) >> (8 - rest)) == 0;
-}
 
 static enum rc
 compile_from(
@@ -138,7 +83,7 @@ compile_networks(
 	if (!right->networks)
 		return err_set(err, ERR_MEMORY, "rights");
 	for (size_t i = 0; i < n; i++)
-		if (!parse_network(values[i], &right->networks[right->n_networks++]))
+		if (!network_parse(values[i], &right->networks[right->n_networks++]))
 			return conf_err(err, conf, group, "networks",
 				"\"%.60s\" is no address or network", values[i]);
 	return RC_OK;
@@ -343,7 +288,7 @@ sender_fits(const struct right *right, const char *identity, const char *client_
 		return false;
 	if (right->n_networks == 0)
 		return true;
-	if (!client_ip || !parse_ip(client_ip, addr))
+	if (!client_ip || !network_parse_addr(client_ip, addr))
 		return false;
 	for (size_t i = 0; i < right->n_networks; i++)
 		if (network_has(&right->networks[i], addr))
