@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "milter/daemon.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct daemon {
+	const struct service *service;
+	struct minder *minder;
+	pthread_mutex_t mutex; /* for all below */
+	pthread_cond_t quiet;  /* no content in flight */
+	struct engine *engine;
+	unsigned long contents;
+	bool stopping;
+};
+
+enum rc
+daemon_new(
+	const struct service *service, struct engine *engine, struct daemon **out, struct err *err)
+{
+	struct daemon *daemon = calloc(1, sizeof *daemon);
+	pthread_condattr_t attr;
+
+	*out = NULL;
+	if (!daemon)
+		return err_set(err, ERR_MEMORY, "daemon");
+	daemon->service = service;
+	daemon->engine = engine_ref(engine);
+	pthread_mutex_init(&daemon->mutex, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&daemon->quiet, &attr);
+	pthread_condattr_destroy(&attr);
+	*out = daemon;
+	return RC_OK;
+}
+
+void
+daemon_free(struct daemon **daemon)
+{
+	if (!*daemon)
+		return;
+	minder_stop(&(*daemon)->minder);
+	engine_unref(&(*daemon)->engine);
+	pthread_cond_destroy(&(*daemon)->quiet);
+	pthread_mutex_destroy(&(*daemon)->mutex);
+	free(*daemon);
+	*daemon = NULL;
+}
+
+const struct service *
+daemon_service(const struct daemon *daemon)
+{
+	return daemon->service;
+}
+
+struct minder *
+daemon_minder(struct daemon *daemon)
+{
+	return daemon->minder;
+}
+
+enum rc
+daemon_start_minder(struct daemon *daemon, struct err *err)
+{
+	return minder_start(daemon->service->socket, &daemon->minder, err);
+}
+
+struct engine *
+daemon_engine(struct daemon *daemon)
+{
+	struct engine *engine;
+
+	pthread_mutex_lock(&daemon->mutex);
+	engine = engine_ref(daemon->engine);
+	pthread_mutex_unlock(&daemon->mutex);
+	return engine;
+}
+
+void
+daemon_set_engine(struct daemon *daemon, struct engine *engine)
+{
+	struct engine *old;
+
+	pthread_mutex_lock(&daemon->mutex);
+	old = daemon->engine;
+	daemon->engine = engine_ref(engine);
+	pthread_mutex_unlock(&daemon->mutex);
+	engine_unref(&old);
+}
+
+void
+daemon_content_begins(struct daemon *daemon)
+{
+	pthread_mutex_lock(&daemon->mutex);
+	daemon->contents++;
+	pthread_mutex_unlock(&daemon->mutex);
+}
+
+void
+daemon_content_ends(struct daemon *daemon)
+{
+	pthread_mutex_lock(&daemon->mutex);
+	if (--daemon->contents == 0)
+		pthread_cond_broadcast(&daemon->quiet);
+	pthread_mutex_unlock(&daemon->mutex);
+}
+
+bool
+daemon_is_stopping(struct daemon *daemon)
+{
+	bool stopping;
+
+	pthread_mutex_lock(&daemon->mutex);
+	stopping = daemon->stopping;
+	pthread_mutex_unlock(&daemon->mutex);
+	return stopping;
+}
+
+bool
+daemon_drain(struct daemon *daemon, long ms)
+{
+	struct timespec until;
+	bool quiet;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += ms * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_mutex_lock(&daemon->mutex);
+	daemon->stopping = true;
+	while (daemon->contents > 0)
+		if (pthread_cond_timedwait(&daemon->quiet, &daemon->mutex, &until) != 0)
+			break;
+	quiet = daemon->contents == 0;
+	pthread_mutex_unlock(&daemon->mutex);
+	return quiet;
+}

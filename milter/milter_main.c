@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * milter_main.c - sealgate-milter: reads mail, holds no private key
+ *
+ * libmilter has a thread of its own that waits for SIGHUP, SIGTERM and SIGINT and then stops in up
+ * to 5 s, cutting whatever is under way. So libmilter runs in a second thread here, and the first
+ * one, which Linux prefers when a signal is for the whole process and does not block it, keeps
+ * these signals for itself: a handler writes the number into a pipe that this thread reads. A stop
+ * is then: defer what is new, give what is in flight a moment, tell libmilter, knock at our own
+ * socket so that its listener wakes, and go.
+ */
+#include "base/counter.h"
+#include "base/log.h"
+#include "base/sandbox.h"
+#include "milter/callbacks.h"
+#include "milter/listen.h"
+#include "milter/supervise.h"
+
+#include <libmilter/mfapi.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define EXIT_USAGE  64
+#define EXIT_FAULT  70
+#define EXIT_CONFIG 78
+#define DRAIN_MS    600 /* for what is in flight when a stop comes */
+#define END_MS      250 /* for libmilter to return after that */
+
+static int signal_pipe[2] = {-1, -1};
+
+struct options {
+	const char *conf;
+	const char *service;
+	bool foreground;
+};
+
+/* One service's process. */
+struct server {
+	const struct options *options;
+	struct conf *conf;
+	struct service service;
+	struct daemon *daemon;
+	int ready_fd; /* -1: there is no supervisor */
+};
+
+static void
+on_signal(int sig)
+{
+	int saved = errno;
+	unsigned char byte = (unsigned char)sig;
+
+	if (write(signal_pipe[1], &byte, 1) < 0) {
+		/* full: there is more than enough to do already */
+	}
+	errno = saved;
+}
+
+static enum rc
+catch_signals(struct err *err)
+{
+	static const int caught[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+
+	if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
+		return err_set(err, ERR_SYSTEM, "pipe: %s", strerror(errno));
+	for (size_t i = 0; i < sizeof caught / sizeof *caught; i++)
+		sigaction(caught[i], &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	return RC_OK;
+}
+
+static int
+refuse(const struct err *err)
+{
+	log_error(LOGL_ERROR, NULL, "not-started", err, NULL);
+	return err->code == ERR_CONFIG ? EXIT_CONFIG : EXIT_FAULT;
+}
+
+static void
+set_level(const struct conf *conf)
+{
+	static const char *const names[] = {"error", "warn", "info", "debug"};
+	const char *level = conf_str(conf_section(conf, "log"), "level");
+
+	for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
+		if (!strcmp(names[i], level))
+			log_set_level((enum log_level)i);
+}
+
+/* The new configuration, or the old one stays. Messages under way keep theirs in any case. */
+static void
+reload(struct server *server)
+{
+	struct err err = ERR_INIT;
+	struct conf *conf = NULL;
+	struct engine *engine = NULL;
+	struct service service;
+	enum rc rc = conf_load(server->options->conf, &conf, &err);
+
+	if (rc == RC_OK)
+		rc = service_init(&service, conf, server->service.name, &err);
+	if (rc == RC_OK)
+		rc = engine_new(conf, server->service.name, &engine, &err);
+	if (rc != RC_OK) {
+		log_error(LOGL_ERROR, NULL, "reload-refused", &err, "service", server->service.name,
+			NULL);
+	} else {
+		daemon_set_engine(server->daemon, engine);
+		set_level(conf);
+		log_event(LOGL_INFO, NULL, "reloaded", "service", server->service.name, "socket",
+			strcmp(service.socket, server->service.socket) ? "needs a restart" : NULL,
+			NULL);
+		counter_log();
+	}
+	engine_unref(&engine);
+	conf_unref(&conf);
+}
+
+static void *
+run_libmilter(void *arg)
+{
+	int *result = arg;
+
+	*result = smfi_main();
+	on_signal(SIGCHLD); /* wakes the first thread: libmilter is at its end */
+	return NULL;
+}
+
+/* All signals are blocked in the thread, and so in all that libmilter makes. */
+static enum rc
+start_libmilter(pthread_t *thread, int *result, struct err *err)
+{
+	sigset_t all, old;
+	int failed;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	failed = pthread_create(thread, NULL, run_libmilter, result);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return failed ? err_set(err, ERR_SYSTEM, "no thread: %s", strerror(failed)) : RC_OK;
+}
+
+static void *
+tell_libmilter(void *arg)
+{
+	(void)arg;
+	smfi_stop(); /* waits for a lock that the listener has while it polls, up to 5 s */
+	return NULL;
+}
+
+/* True when libmilter's main thread has returned. */
+static bool
+end_libmilter(struct server *server, pthread_t thread)
+{
+	struct timespec until;
+	pthread_t teller;
+	bool told = pthread_create(&teller, NULL, tell_libmilter, NULL) == 0;
+
+	for (int ms = 0; told && ms < END_MS; ms += 10) {
+		minder_knock(daemon_minder(server->daemon));
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += 10000000;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		if (pthread_timedjoin_np(thread, NULL, &until) == 0) {
+			pthread_join(teller, NULL);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Reads signals until one says stop, or libmilter ends by itself. */
+static int
+serve(struct server *server)
+{
+	struct pollfd pfd = {.fd = signal_pipe[0], .events = POLLIN};
+	unsigned char sig;
+
+	for (;;) {
+		poll(&pfd, 1, -1);
+		while (read(signal_pipe[0], &sig, 1) == 1) {
+			if (sig == SIGUSR1)
+				reload(server);
+			else
+				return sig;
+		}
+	}
+}
+
+/* What was in flight is finished, or deferred by the end of the process. */
+static int
+stop(struct server *server, pthread_t thread, bool alive)
+{
+	bool quiet;
+
+	log_event(LOGL_INFO, NULL, "stopping", "service", server->service.name, NULL);
+	quiet = daemon_drain(server->daemon, DRAIN_MS);
+	counter_log();
+	if (alive)
+		alive = !end_libmilter(server, thread);
+	listen_close(&server->service); /* not before: the knocks need it */
+	log_event(LOGL_INFO, NULL, "stopped", "service", server->service.name, "in-flight",
+		quiet ? NULL : "deferred", NULL);
+	/* sessions of libmilter's may still be inside of us: nothing is freed under them */
+	if (alive || !quiet)
+		_exit(0);
+	return 0;
+}
+
+static void
+tell_ready(struct server *server)
+{
+	log_event(LOGL_INFO, NULL, "ready", "service", server->service.name, "socket",
+		server->service.socket, NULL);
+	if (server->ready_fd < 0)
+		sandbox_ready();
+	else if (write(server->ready_fd, "r", 1) < 0)
+		log_event(LOGL_WARN, NULL, "supervisor-gone", NULL);
+}
+
+/* With the socket open and privileges gone. */
+static int
+run_server(struct server *server)
+{
+	struct err err = ERR_INIT;
+	pthread_t thread;
+	int result = MI_SUCCESS, sig;
+
+	if (daemon_start_minder(server->daemon, &err) != RC_OK || catch_signals(&err) != RC_OK ||
+		start_libmilter(&thread, &result, &err) != RC_OK)
+		return refuse(&err);
+	tell_ready(server);
+	sig = serve(server);
+	if (sig == SIGCHLD)
+		pthread_join(thread, NULL);
+	stop(server, thread, sig != SIGCHLD);
+	if (sig == SIGCHLD && result != MI_SUCCESS)
+		log_event(LOGL_ERROR, NULL, "libmilter-failed", "service", server->service.name,
+			NULL);
+	return sig == SIGCHLD ? EXIT_FAULT : 0;
+}
+
+/* What needs privileges, then without them the engine, whose files the daemon's user must be able
+ * to read: a reload can't do otherwise. */
+static enum rc
+prepare(struct server *server, struct err *err)
+{
+	struct engine *engine = NULL;
+	enum rc rc = service_init(&server->service, server->conf, server->options->service, err);
+
+	if (rc == RC_OK)
+		rc = callbacks_register(NULL, err);
+	if (rc == RC_OK)
+		rc = listen_open(&server->service, err);
+	if (rc == RC_OK)
+		rc = sandbox_drop(server->service.user, server->service.group, err);
+	if (rc == RC_OK)
+		rc = engine_new(server->conf, server->service.name, &engine, err);
+	if (rc == RC_OK)
+		rc = daemon_new(&server->service, engine, &server->daemon, err);
+	if (rc == RC_OK)
+		rc = callbacks_register(server->daemon, err);
+	engine_unref(&engine);
+	return rc;
+}
+
+static int
+run_service(const char *service, int ready_fd, void *ctx)
+{
+	struct options options = *(const struct options *)ctx;
+	struct server server = {.options = &options, .ready_fd = ready_fd};
+	struct err err = ERR_INIT;
+	int status;
+
+	if (service)
+		options.service = service;
+	if (conf_load(options.conf, &server.conf, &err) != RC_OK)
+		return refuse(&err);
+	set_level(server.conf);
+	status = prepare(&server, &err) == RC_OK ? 0 : refuse(&err);
+	if (status == 0) {
+		if (ready_fd >= 0) /* setuid has cleared it, so it is set only now */
+			prctl(PR_SET_PDEATHSIG, SIGTERM);
+		status = run_server(&server);
+	}
+	daemon_free(&server.daemon);
+	conf_unref(&server.conf);
+	return status;
+}
+
+static int
+usage(void)
+{
+	fputs("usage: sealgate-milter -c CONF [-s SERVICE] [-f]\n", stderr);
+	return EXIT_USAGE;
+}
+
+/* -c is made absolute: the daemon leaves its folder and reads the file again at a reload. */
+static bool
+take_options(int argc, char **argv, struct options *options)
+{
+	int opt;
+
+	*options = (struct options){0};
+	while ((opt = getopt(argc, argv, "c:s:f")) != -1) {
+		if (opt == 'c')
+			options->conf = optarg;
+		else if (opt == 's')
+			options->service = optarg;
+		else if (opt == 'f')
+			options->foreground = true;
+		else
+			return false;
+	}
+	return options->conf && optind == argc;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options;
+	struct err err = ERR_INIT;
+	struct conf *conf = NULL;
+	char *path;
+	size_t services;
+	int status;
+
+	log_open("sealgate-milter", true);
+	if (!take_options(argc, argv, &options))
+		return usage();
+	path = realpath(options.conf, NULL);
+	if (!path) {
+		err_set(&err, ERR_CONFIG, "%s: %s", options.conf, strerror(errno));
+		return refuse(&err);
+	}
+	options.conf = path;
+	if (sandbox_harden(&err) != RC_OK || conf_load(path, &conf, &err) != RC_OK ||
+		service_check_all(conf, &err) != RC_OK ||
+		(!options.foreground && sandbox_daemonize(&err) != RC_OK))
+		return refuse(&err);
+	log_open("sealgate-milter", options.foreground);
+	services = conf_count(conf, "services");
+	if (options.service || services == 1)
+		status = run_service(options.service, -1, &options);
+	else
+		status = supervise(conf, run_service, sandbox_ready, &options);
+	conf_unref(&conf);
+	free(path);
+	return status;
+}

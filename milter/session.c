@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "milter/session.h"
+#include "base/clock.h"
+#include "base/counter.h"
+#include "base/log.h"
+#include "milter/edits.h"
+
+#include <netdb.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#define WAIT_SLICE_MS 20 /* how soon a waiting message notices that the daemon stops */
+#define WAIT_MAX_MS   120000
+
+struct session {
+	struct daemon *daemon;
+	bool leadspc;
+	unsigned long actions; /* what the MTA lets us do, SMFIF_* */
+	char client[64];       /* IP address, "" unknown */
+	/* one message */
+	struct engine *engine;
+	struct transaction *tx;
+	char *sender; /* as given */
+	char *envid;  /* "ENVID=…" or NULL */
+	char qid[64];
+	size_t n_rcpts, max_rcpts;
+	bool content;       /* counted as in flight */
+	struct err trouble; /* first one in recipients, header or body */
+};
+
+struct session *
+session_new(struct daemon *daemon, bool leadspc, unsigned long actions)
+{
+	struct session *session = calloc(1, sizeof *session);
+
+	if (!session)
+		return NULL;
+	session->daemon = daemon;
+	session->leadspc = leadspc;
+	session->actions = actions;
+	return session;
+}
+
+void
+session_free(struct session **session)
+{
+	if (!*session)
+		return;
+	session_reset(*session);
+	free(*session);
+	*session = NULL;
+}
+
+void
+session_connect(struct session *session, const struct sockaddr *client)
+{
+	socklen_t len = !client                         ? 0
+			: client->sa_family == AF_INET  ? sizeof(struct sockaddr_in)
+			: client->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+							: 0;
+
+	session->client[0] = '\0';
+	if (len && getnameinfo(client, len, session->client, sizeof session->client, NULL, 0,
+			   NI_NUMERICHOST) != 0)
+		session->client[0] = '\0';
+}
+
+void
+session_reset(struct session *session)
+{
+	transaction_free(&session->tx);
+	engine_unref(&session->engine);
+	free(session->sender);
+	free(session->envid);
+	session->sender = session->envid = NULL;
+	session->qid[0] = '\0';
+	session->n_rcpts = 0;
+	err_clear(&session->trouble);
+	if (session->content)
+		daemon_content_ends(session->daemon);
+	session->content = false;
+}
+
+/* Text that may stand in an SMTP reply: printable ASCII. */
+static void
+set_reply(struct reply *reply, int code, const char *enhanced, const char *text)
+{
+	reply->code = code;
+	snprintf(reply->enhanced, sizeof reply->enhanced, "%s", enhanced);
+	snprintf(reply->text, sizeof reply->text, "%s", text);
+	for (char *p = reply->text; *p; p++)
+		if (*p < 32 || *p > 126)
+			*p = '?';
+}
+
+/* The one place where a session's trouble is logged and made an answer. */
+static void
+fail(struct session *session, const struct err *err, struct reply *reply)
+{
+	bool later = err_rc(err->code) != RC_PERM;
+
+	counter_add(later ? COUNTER_DEFERRED : COUNTER_REFUSED, 1);
+	log_error(later ? LOGL_WARN : LOGL_INFO, session->qid[0] ? session->qid : NULL,
+		later ? "deferred" : "refused", err, "service",
+		daemon_service(session->daemon)->name, "sender", session->sender, "client",
+		session->client[0] ? session->client : NULL, NULL);
+	set_reply(reply, err_smtp(err->code), err_enhanced(err->code), err_public(err->code));
+}
+
+/* Keeps the first trouble for the end of the message. */
+static void
+keep_trouble(struct session *session, const struct err *err)
+{
+	if (session->trouble.code == ERR_NONE)
+		session->trouble = *err;
+}
+
+static bool
+refuse_while_stopping(struct session *session, struct reply *reply)
+{
+	if (!daemon_is_stopping(session->daemon))
+		return false;
+	set_reply(reply, 451, "4.3.2", "The mail filter is being stopped, try again later");
+	return true;
+}
+
+/* Takes what matters of MAIL's parameters: ENVID for a later RET=, SIZE to refuse early. */
+static enum rc
+take_mail_args(struct session *session, char **args, struct err *err)
+{
+	int64_t max = conf_int(conf_section(engine_conf(session->engine), "milter"), "max_message");
+
+	for (; *args; args++) {
+		if (!strncasecmp(*args, "ENVID=", 6) && !session->envid) {
+			session->envid = strdup(*args);
+			if (!session->envid)
+				return err_set(err, ERR_MEMORY, "ENVID");
+		}
+		if (!strncasecmp(*args, "SIZE=", 5) && strtoll(*args + 5, NULL, 10) > max)
+			return err_set(err, ERR_MSG_TOO_BIG, "announced %.20s", *args);
+	}
+	return RC_OK;
+}
+
+static enum rc
+begin_message(struct session *session, char **argv, const char *identity, struct err *err)
+{
+	enum rc rc;
+
+	session->engine = daemon_engine(session->daemon);
+	session->max_rcpts = (size_t)conf_int(
+		conf_section(engine_conf(session->engine), "milter"), "max_recipients");
+	session->sender = strdup(argv[0]);
+	if (!session->sender)
+		return err_set(err, ERR_MEMORY, "sender");
+	rc = take_mail_args(session, argv + 1, err);
+	if (rc == RC_OK)
+		rc = transaction_new(session->engine, &session->tx, err);
+	if (rc == RC_OK)
+		rc = transaction_sender(session->tx, argv[0], identity,
+			session->client[0] ? session->client : NULL, err);
+	return rc;
+}
+
+void
+session_mail(struct session *session, char **argv, const char *identity, struct reply *reply)
+{
+	struct err err = ERR_INIT;
+
+	session_reset(session);
+	if (refuse_while_stopping(session, reply))
+		return;
+	if (!argv[0])
+		err_set(&err, ERR_INTERNAL, "MAIL without an address");
+	if (argv[0] && begin_message(session, argv, identity, &err) == RC_OK)
+		return;
+	fail(session, &err, reply);
+	session_reset(session);
+}
+
+void
+session_rcpt(struct session *session, char **argv, struct reply *reply)
+{
+	struct err err = ERR_INIT;
+
+	if (!session->tx || !argv[0]) {
+		err_set(&err, ERR_INTERNAL, "RCPT out of order");
+		fail(session, &err, reply);
+		return;
+	}
+	if (refuse_while_stopping(session, reply))
+		return;
+	if (session->n_rcpts >= session->max_rcpts) {
+		/* the client sends the rest as another message */
+		set_reply(reply, 452, "4.5.3", "Too many recipients");
+		return;
+	}
+	session->n_rcpts++;
+	/* mail from sendmail(1) has no dialogue in which a recipient could be refused: at the end
+	 */
+	if (transaction_rcpt(session->tx, argv[0], &err) != RC_OK)
+		keep_trouble(session, &err);
+}
+
+/* The first header field or body chunk of a message: from now on a stop waits for it. */
+static bool
+in_content(struct session *session)
+{
+	struct err err = ERR_INIT;
+
+	if (!session->tx) {
+		err_set(&err, ERR_INTERNAL, "content out of order");
+		keep_trouble(session, &err);
+		return false;
+	}
+	if (!session->content)
+		daemon_content_begins(session->daemon);
+	session->content = true;
+	return session->trouble.code == ERR_NONE;
+}
+
+void
+session_header(struct session *session, const char *name, const char *value)
+{
+	struct err err = ERR_INIT;
+	struct hdrs *hdrs;
+	char *spaced = NULL;
+	enum rc rc;
+
+	if (!in_content(session))
+		return;
+	hdrs = &transaction_msg(session->tx)->hdrs;
+	/* an MTA that has taken the blank away: nearly always there was one */
+	if (!session->leadspc && value[0] != '\t' && asprintf(&spaced, " %s", value) < 0) {
+		err_set(&err, ERR_MEMORY, "header");
+		keep_trouble(session, &err);
+		return;
+	}
+	rc = hdrs_add(hdrs, name, strlen(name), spaced ? spaced : value,
+		strlen(spaced ? spaced : value), &err);
+	free(spaced);
+	if (rc != RC_OK)
+		keep_trouble(session, &err);
+}
+
+void
+session_body(struct session *session, const void *data, size_t len)
+{
+	struct err err = ERR_INIT;
+
+	if (in_content(session) &&
+		spool_append(transaction_msg(session->tx)->body, data, len, &err) != RC_OK)
+		keep_trouble(session, &err);
+}
+
+/* Shared by the waiting message and whoever tells it that all answers are there; the last one
+ * frees. */
+struct wait {
+	pthread_mutex_t mutex;
+	pthread_cond_t cond;
+	bool done;
+	int users;
+};
+
+static void
+wait_leave(struct wait *wait)
+{
+	bool last = --wait->users == 0;
+
+	pthread_mutex_unlock(&wait->mutex);
+	if (!last)
+		return;
+	pthread_cond_destroy(&wait->cond);
+	pthread_mutex_destroy(&wait->mutex);
+	free(wait);
+}
+
+static void
+wait_done(void *ctx)
+{
+	struct wait *wait = ctx;
+
+	pthread_mutex_lock(&wait->mutex);
+	wait->done = true;
+	pthread_cond_signal(&wait->cond);
+	wait_leave(wait);
+}
+
+/* One slice of waiting. */
+static void
+wait_slice(struct wait *wait)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += WAIT_SLICE_MS * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_cond_timedwait(&wait->cond, &wait->mutex, &until);
+}
+
+/* Waits for the look-ups that were begun at RCPT; the pool is kicked first when it takes time. */
+static enum rc
+wait_until_ready(struct session *session, struct minded *task, struct err *err)
+{
+	struct wait *wait = calloc(1, sizeof *wait);
+	int64_t limit = clock_monotonic_ms() + WAIT_MAX_MS;
+	enum rc rc = RC_OK;
+
+	if (!wait)
+		return err_set(err, ERR_MEMORY, "wait");
+	pthread_mutex_init(&wait->mutex, NULL);
+	pthread_cond_init(&wait->cond, NULL);
+	wait->users = 2;
+	transaction_when_ready(session->tx, wait_done, wait);
+	pthread_mutex_lock(&wait->mutex);
+	if (!wait->done)
+		minder_kick(daemon_minder(session->daemon), task);
+	while (!wait->done && rc == RC_OK) {
+		wait_slice(wait);
+		if (wait->done)
+			break;
+		if (daemon_is_stopping(session->daemon))
+			rc = err_set(err, ERR_TIMEOUT, "stopped while waiting for a look-up");
+		else if (clock_monotonic_ms() > limit)
+			rc = err_set(err, ERR_TIMEOUT, "look-ups took more than %d s",
+				WAIT_MAX_MS / 1000);
+	}
+	wait_leave(wait);
+	return rc;
+}
+
+static enum rc
+run(struct session *session, struct minded *task, struct result **out, struct err *err)
+{
+	enum rc rc = wait_until_ready(session, task, err);
+
+	if (rc == RC_OK)
+		rc = pipeline_run(session->tx, PIPELINE_RUN, out, err);
+	if (rc == RC_OK && (*out)->outcome == PLAN_DELIVER)
+		rc = edits_check(*out, session->actions, err);
+	if (rc != RC_OK)
+		result_free(out);
+	return rc;
+}
+
+struct result *
+session_finish(struct session *session, const char *qid, struct minded *task, struct reply *reply)
+{
+	struct err err = ERR_INIT;
+	struct result *result = NULL;
+
+	snprintf(session->qid, sizeof session->qid, "%s", qid ? qid : "");
+	if (in_content(session)) {
+		transaction_set_qid(session->tx, session->qid);
+		if (run(session, task, &result, &err) != RC_OK)
+			keep_trouble(session, &err);
+	}
+	if (session->trouble.code != ERR_NONE) {
+		fail(session, &session->trouble, reply);
+		return NULL;
+	}
+	if (result->outcome != PLAN_DELIVER) {
+		set_reply(reply, result->smtp, result->enhanced, result->text);
+		result_free(&result);
+	}
+	return result;
+}
+
+bool
+session_leadspc(const struct session *session)
+{
+	return session->leadspc;
+}
+
+const char *
+session_qid(const struct session *session)
+{
+	return session->qid[0] ? session->qid : NULL;
+}
+
+const char *
+session_sender(const struct session *session)
+{
+	return session->sender;
+}
+
+enum rc
+session_ret_args(const struct session *session, const char *ret, struct buf *out, struct err *err)
+{
+	return buf_appendf(out, err, "RET=%s%s%s", ret, session->envid ? " " : "",
+		session->envid ? session->envid : "");
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * session.h - one connection of the MTA, message after message, without libmilter's types
+ *
+ * What the MTA said is put into a transaction; at the end of the message the pipeline is run.
+ * Header and body are not answered, so trouble there is kept and becomes the answer to the end of
+ * the message.
+ *
+ * Threads: one at a time; which one may change between calls.
+ */
+#ifndef MILTER_SESSION_H
+#define MILTER_SESSION_H
+
+#include "milter/daemon.h"
+
+#include <sys/socket.h>
+
+struct session;
+
+struct reply {
+	int code; /* 0: nothing to say, go on */
+	char enhanced[12];
+	char text[400]; /* ASCII without line ends */
+};
+
+/* LEADSPC: header values come and go with their leading blanks. */
+struct session *
+session_new(struct daemon *daemon, bool leadspc, unsigned long actions); /* or NULL */
+void session_free(struct session **session);
+void session_connect(struct session *session, const struct sockaddr *client); /* NULL: unknown */
+
+/* ARGV: address and ESMTP parameters, as libmilter has them. IDENTITY: SASL login or NULL. */
+void session_mail(struct session *session, char **argv, const char *identity, struct reply *reply);
+void session_rcpt(struct session *session, char **argv, struct reply *reply);
+void session_header(struct session *session, const char *name, const char *value);
+void session_body(struct session *session, const void *data, size_t len);
+/*
+ * Runs the pipeline. A result means: apply it (it has been checked that it can be), then call
+ * session_done; NULL: REPLY says why not.
+ */
+struct result *
+session_finish(struct session *session, const char *qid, struct minded *task, struct reply *reply);
+/* The message is over, in whichever way. */
+void session_reset(struct session *session);
+
+bool session_leadspc(const struct session *session);
+const char *session_qid(const struct session *session);
+/* Sender with <> and ESMTP parameters for a new RET=, keeping ENVID=. */
+const char *session_sender(const struct session *session);
+enum rc
+session_ret_args(const struct session *session, const char *ret, struct buf *out, struct err *err);
+
+#endif
