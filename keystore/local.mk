@@ -12,3 +12,12 @@ libkeystore_a_SOURCES += \
 	keystore/store.c keystore/store.h keystore/store_key.c keystore/store_person.c \
 	keystore/store_row.c keystore/store_row.h \
 	keystore/wrap.c keystore/wrap.h
+libkeystore_a_SOURCES += \
+	keystore/admin.c keystore/admin_cmd.c keystore/admin_cmd.h keystore/admin_import.c \
+	keystore/admin_issue.c keystore/admin_key.c keystore/admin_person.c \
+	keystore/budget.c keystore/budget.h \
+	keystore/keycache.c keystore/keycache.h \
+	keystore/link.c keystore/link.h \
+	keystore/settings.c keystore/settings.h \
+	keystore/use.c keystore/use.h \
+	keystore/vault.c keystore/vault.h

@@ -34,6 +34,7 @@ static const char SCHEMA[] =
 	" created INTEGER NOT NULL, changed INTEGER NOT NULL, seq INTEGER NOT NULL,"
 	" mac BLOB NOT NULL, wrapped BLOB NOT NULL, fallback BLOB NOT NULL);"
 	"CREATE INDEX keys_person ON keys(person);"
+	"CREATE INDEX keys_ca ON keys(created) WHERE purpose = 4;"
 	"CREATE TABLE certs(sha256 TEXT PRIMARY KEY, key TEXT NOT NULL, ident BLOB NOT NULL,"
 	" ski BLOB NOT NULL, not_before INTEGER NOT NULL, not_after INTEGER NOT NULL,"
 	" created INTEGER NOT NULL, seq INTEGER NOT NULL, chain BLOB NOT NULL, mac BLOB NOT NULL,"

@@ -179,6 +179,8 @@ store_get_key(struct store *store, const char *id, struct store_key *out, struct
 enum rc
 store_find_key(
 	struct store *store, const char *fingerprint, struct store_key *out, struct err *err);
+/* The active key of the organisation's CA, the newest one. */
+enum rc store_find_ca(struct store *store, struct store_key *out, struct err *err);
 enum rc
 store_set_status(struct store *store, const char *id, enum key_status status, int64_t at,
 	int64_t seq, struct err *err);

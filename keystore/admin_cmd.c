@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "keystore/admin_cmd.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "keystore/admin.h"
+#include "keystore/proto.h"
+
+enum rc
+admin_record(struct admin *a, const char *event, const char *key, const char *addr, const char *detail,
+	uint64_t *seq, struct err *err)
+{
+	struct ledger_record record = LEDGER_RECORD_INIT(LEDGER_ADMIN);
+
+	record.event = event;
+	record.observed.key = key;
+	record.observed.service = "admin";
+	record.observed.uid = a->uid;
+	record.observed.pid = a->pid;
+	record.subject = addr;
+	record.detail = detail;
+	a->changed = true;
+	return ledger_append(vault_ledger(a->vault), &record, seq, err);
+}
+
+enum rc
+admin_addr(struct admin *a, const char *member, char out[ADDR_MAX + 1], struct err *err)
+{
+	const char *text = json_get_text(a->request, member);
+	enum rc rc;
+
+	out[0] = 0;
+	if (!text || !*text)
+		return err_set(err, ERR_USAGE, "\"%s\" is missing", member);
+	rc = settings_resolve(a->settings, text, out, err);
+	if (!rc && !addr_domain(out))
+		rc = err_set(err, ERR_USAGE, "\"%.200s\" is no mail address", text);
+	return rc;
+}
+
+enum rc
+admin_days(struct admin *a, int64_t *days, struct err *err)
+{
+	*days = json_get_int(a->request, "days", ADMIN_DAYS);
+	if (*days < 1 || *days > ADMIN_DAYS_MAX)
+		return err_set(err, ERR_USAGE, "days: 1 to %d", ADMIN_DAYS_MAX);
+	return RC_OK;
+}
+
+/* Name, kind and client_key of the request over what PERSON has. */
+static enum rc
+take_person(struct admin *a, const char *addr, struct store_person *person, struct err *err)
+{
+	const char *name = json_get_text(a->request, "name"), *kind = json_get_text(a->request, "kind");
+	const struct json_value *client_key = json_find(a->request, "client_key");
+
+	if (!name && !person->name[0])
+		name = addr;
+	if (name && (strlen(name) >= sizeof(person->name) || !*name))
+		return err_set(err, ERR_USAGE, "name: 1 to %d bytes", STORE_NAME_SIZE - 1);
+	if (name)
+		strcpy(person->name, name);
+	if (kind && (!person_kind_find(kind, &person->kind) || person->kind == PERSON_ORGANISATION))
+		return err_set(err, ERR_USAGE, "kind: person or role");
+	if (client_key)
+		person->client_key = json_is_true(client_key);
+	return RC_OK;
+}
+
+static enum rc
+new_person(struct admin *a, const char *addr, uint64_t seq, struct store_person *out, struct err *err)
+{
+	struct store_addr row = {.seq = (int64_t)seq, .since = clock_now()};
+	enum rc rc;
+
+	*out = (struct store_person){.created = clock_now(), .seq = (int64_t)seq};
+	rc = take_person(a, addr, out, err);
+	if (!rc)
+		rc = store_new_id('p', out->id, err);
+	if (!rc)
+		rc = store_put_person(vault_store(a->vault), out, err);
+	if (!rc)
+		rc = store_new_id('a', row.id, err);
+	if (rc)
+		return rc;
+	strcpy(row.person, out->id);
+	strcpy(row.addr, addr);
+	return store_put_addr(vault_store(a->vault), &row, err);
+}
+
+enum rc
+admin_get_person(struct admin *a, const char *addr, uint64_t seq, struct store_person *out, struct err *err)
+{
+	struct store_addr row;
+	enum rc rc = store_find_addr(vault_store(a->vault), addr, clock_now(), &row, err);
+
+	if (rc == RC_NONE)
+		return new_person(a, addr, seq, out, err);
+	if (!rc)
+		rc = store_get_person(vault_store(a->vault), row.person, out, err);
+	if (rc == RC_NONE)
+		rc = err_set(err, ERR_KEYSTORE_TAMPERED, "an address belongs to nobody");
+	return rc;
+}
+
+struct newest {
+	unsigned purpose;
+	struct store_key key;
+	bool found;
+};
+
+/* The list begins with the newest; an active one goes before others. */
+static enum rc
+pick_newest(void *ctx, const struct store_key *key, struct err *err)
+{
+	struct newest *pick = ctx;
+
+	(void)err;
+	if (key->purpose == PURPOSE_CA || (pick->purpose && !(key->purpose & pick->purpose)))
+		return RC_OK;
+	if (!pick->found || (pick->key.status != KEY_ACTIVE && key->status == KEY_ACTIVE)) {
+		pick->key = *key;
+		pick->found = true;
+	}
+	return RC_OK;
+}
+
+enum rc
+admin_find_key(struct admin *a, unsigned purpose, struct store_key *out, struct err *err)
+{
+	const char *text = json_get_text(a->request, "key");
+	struct newest pick = {.purpose = purpose};
+	char addr[ADDR_MAX + 1];
+	struct store_addr row;
+	enum rc rc;
+
+	if (!text || !*text)
+		return err_set(err, ERR_USAGE, "\"key\" is missing");
+	if (!strchr(text, '@')) {
+		rc = store_get_key(vault_store(a->vault), text, out, err);
+		return rc == RC_NONE ? err_set(err, ERR_VAULT_NO_KEY, "no key %.64s", text) : rc;
+	}
+	rc = admin_addr(a, "key", addr, err);
+	if (!rc)
+		rc = store_find_addr(vault_store(a->vault), addr, clock_now(), &row, err);
+	if (!rc)
+		rc = store_list_keys(
+			vault_store(a->vault), row.person, "", STORE_MAX_ROWS, pick_newest, &pick, err);
+	if (rc == RC_NONE || (!rc && !pick.found))
+		return err_set(err, ERR_VAULT_NO_KEY, "no key for %s", addr);
+	*out = pick.key;
+	return rc;
+}
+
+/* --- commands of a few lines --- */
+
+static enum rc
+put_head(struct admin *a)
+{
+	struct ledger_head head;
+
+	ledger_head(vault_ledger(a->vault), &head);
+	json_int(a->out, "seq", (int64_t)head.seq);
+	json_str(a->out, "hash", head.hash);
+	json_int(a->out, "epoch", (int64_t)head.epoch);
+	json_str(a->out, "keyid", head.keyid);
+	json_int(a->out, "checkpoint", (int64_t)head.last_checkpoint);
+	return RC_OK;
+}
+
+static enum rc
+ledger_head_cmd(struct admin *a, struct err *err)
+{
+	(void)err;
+	return put_head(a);
+}
+
+static enum rc
+ledger_checkpoint_cmd(struct admin *a, struct err *err)
+{
+	enum rc rc = ledger_checkpoint(vault_ledger(a->vault), err);
+
+	return rc ? rc : put_head(a);
+}
+
+/* Under which names the ledger speaks of an address. That somebody asked is in the ledger. */
+static enum rc
+audit_pseudonyms(struct admin *a, struct err *err)
+{
+	const struct json_value *periods = json_find(a->request, "periods");
+	char addr[ADDR_MAX + 1], pseudonym[LEDGER_PSEUDONYM_SIZE], name[64];
+	enum rc rc = admin_addr(a, "addr", addr, err);
+
+	if (!rc && (!periods || json_type(periods) != JSON_ARRAY || json_count(periods) > 1200))
+		rc = err_set(err, ERR_USAGE, "\"periods\" is no list");
+	if (!rc)
+		rc = admin_record(a, "audit.pseudonyms", NULL, addr, NULL, NULL, err);
+	json_array(a->out, "pseudonyms");
+	for (size_t i = 0; !rc && i < json_count(periods); i++) {
+		const char *period = json_text(json_at(periods, i));
+		struct secret *key = NULL;
+
+		snprintf(name, sizeof(name), "ledger-period-%.32s", period ? period : "");
+		rc = store_get_secret(vault_store(a->vault), name, &key, err);
+		if (!rc)
+			rc = ledger_pseudonym(key, addr, pseudonym, err);
+		if (!rc) {
+			json_object(a->out, NULL);
+			json_str(a->out, "period", period);
+			json_str(a->out, "pseudonym", pseudonym);
+			json_object_end(a->out);
+		}
+		rc = rc == RC_NONE ? RC_OK : rc;
+		secret_free(&key);
+	}
+	json_array_end(a->out);
+	return rc;
+}
+
+static enum rc
+vault_status(struct admin *a, struct err *err)
+{
+	(void)err;
+	json_int(a->out, "version", PROTO_VERSION);
+	json_int(a->out, "pid", getpid());
+	return RC_OK;
+}
+
+static const struct {
+	const char *name;
+	unsigned rights; /* any of these */
+	enum rc (*run)(struct admin *a, struct err *err);
+} commands[] = {
+	{"key.new", RIGHT_KEYS, admin_key_new},
+	{"key.import", RIGHT_KEYS, admin_key_import},
+	{"key.list", RIGHT_KEYS | RIGHT_AUDIT, admin_key_list},
+	{"key.show", RIGHT_KEYS | RIGHT_AUDIT, admin_key_show},
+	{"key.cert", RIGHT_KEYS | RIGHT_AUDIT, admin_key_cert},
+	{"key.renew", RIGHT_KEYS, admin_key_renew},
+	{"key.retire", RIGHT_KEYS, admin_key_retire},
+	{"key.revoke", RIGHT_KEYS, admin_key_revoke},
+	{"key.grant", RIGHT_KEYS, admin_key_grant},
+	{"key.ungrant", RIGHT_KEYS, admin_key_ungrant},
+	{"person.add", RIGHT_KEYS, admin_person_add},
+	{"person.set", RIGHT_KEYS, admin_person_set},
+	{"person.list", RIGHT_KEYS | RIGHT_AUDIT, admin_person_list},
+	{"address.add", RIGHT_KEYS, admin_address_add},
+	{"address.end", RIGHT_KEYS, admin_address_end},
+	{"ca.show", RIGHT_KEYS | RIGHT_AUDIT | RIGHT_PROCESS, admin_ca_show},
+	{"ca.crl", RIGHT_KEYS, admin_ca_crl},
+	{"ledger.head", RIGHT_AUDIT | RIGHT_KEYS, ledger_head_cmd},
+	{"ledger.checkpoint", RIGHT_AUDIT | RIGHT_KEYS, ledger_checkpoint_cmd},
+	{"audit.pseudonyms", RIGHT_AUDIT, audit_pseudonyms},
+	{"vault.status", RIGHT_KEYS | RIGHT_AUDIT | RIGHT_PROCESS, vault_status},
+};
+
+static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+
+static enum rc
+dispatch(struct admin *a, unsigned rights, struct err *err)
+{
+	const char *cmd = json_get_text(a->request, "cmd");
+	enum rc rc;
+
+	for (size_t i = 0; cmd && i < sizeof(commands) / sizeof(*commands); i++) {
+		if (strcmp(commands[i].name, cmd) != 0)
+			continue;
+		if (!(commands[i].rights & rights)) {
+			log_event(LOGL_WARN, NULL, "admin-denied", "cmd", cmd, "uid", LOG_NUM(a->uid), NULL);
+			return err_set(err, ERR_VAULT_DENIED, "uid %lld may not %s", (long long)a->uid, cmd);
+		}
+		pthread_mutex_lock(&one_at_a_time);
+		rc = commands[i].run(a, err);
+		store_rollback(vault_store(a->vault)); /* what a failed command left open */
+		if (a->changed)
+			keycache_flush(vault_keycache(a->vault));
+		pthread_mutex_unlock(&one_at_a_time);
+		if (rc)
+			log_error(LOGL_WARN, NULL, "admin-failed", err, "cmd", cmd, "uid", LOG_NUM(a->uid), NULL);
+		else
+			log_event(LOGL_INFO, NULL, "admin", "cmd", cmd, "uid", LOG_NUM(a->uid), NULL);
+		return rc;
+	}
+	return err_set(err, ERR_USAGE, "no command \"%.64s\"", cmd ? cmd : "");
+}
+
+enum rc
+admin_run(struct vault *vault, unsigned rights, int64_t uid, int64_t pid, const char *request, size_t len,
+	struct secret *blob, struct buf *answer, struct err *err)
+{
+	struct settings *settings = vault_settings(vault);
+	struct json_value *value = NULL;
+	struct json json;
+	struct admin a = {.vault = vault, .settings = settings, .blob = blob, .out = &json, .uid = uid, .pid = pid};
+	enum rc rc = json_parse(request, len, &value, err);
+
+	if (rc || json_type(value) != JSON_OBJECT) {
+		rc = err_set(err, ERR_USAGE, "the request is no JSON object");
+	} else {
+		a.request = value;
+		json_init(&json, answer);
+		json_object(&json, NULL);
+		json_int(&json, "v", 1);
+		rc = dispatch(&a, rights, err);
+		if (!rc) {
+			json_object_end(&json);
+			rc = json_end(&json, err);
+		}
+	}
+	json_free(&value);
+	settings_unref(&settings);
+	return rc == RC_NONE ? err_set(err, ERR_INTERNAL, "an answer is missing") : rc;
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "keystore/link.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+struct link {
+	int fd;
+	uint32_t id;   /* of the last request */
+	struct buf in; /* answers hold content keys: wiped */
+};
+
+/* Waits until EVENTS or the time UNTIL. */
+static enum rc
+wait_for(int fd, short events, int64_t until, struct err *err)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+
+	for (;;) {
+		int64_t left = until - clock_monotonic_ms();
+		int n = poll(&p, 1, left > 0 ? (int)left : 0);
+
+		if (n > 0)
+			return RC_OK;
+		if (n == 0)
+			return err_set(err, ERR_VAULT_DOWN, "no answer in time");
+		if (errno != EINTR)
+			return err_set(err, ERR_VAULT_DOWN, "poll: %s", strerror(errno));
+	}
+}
+
+static enum rc
+send_all(struct link *link, const struct buf *out, int64_t until, struct err *err)
+{
+	for (size_t at = 0; at < out->len;) {
+		ssize_t n = send(link->fd, out->data + at, out->len - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n > 0) {
+			at += (size_t)n;
+		} else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+			if (wait_for(link->fd, POLLOUT, until, err))
+				return RC_TEMP;
+		} else if (n < 0 && errno != EINTR) {
+			return err_set(err, ERR_VAULT_DOWN, "send: %s", strerror(errno));
+		}
+	}
+	return RC_OK;
+}
+
+/* Reads until there is one whole frame; more than that is a broken protocol. */
+static enum rc
+receive(struct link *link, int64_t until, size_t *frame, struct err *err)
+{
+	enum rc rc;
+
+	*frame = 0;
+	for (;;) {
+		size_t want = 4096;
+		ssize_t n;
+
+		rc = proto_frame_len(link->in.data, link->in.len, PROTO_MAX_ADMIN, frame, err);
+		if (rc)
+			return rc;
+		if (*frame && link->in.len > *frame)
+			return err_set(err, ERR_VAULT_PROTOCOL, "more than one answer");
+		if (*frame && link->in.len == *frame)
+			return RC_OK;
+		if (*frame)
+			want = *frame - link->in.len;
+		rc = buf_reserve(&link->in, want, err);
+		if (!rc)
+			rc = wait_for(link->fd, POLLIN, until, err);
+		if (rc)
+			return rc;
+		n = recv(link->fd, link->in.data + link->in.len, want, MSG_DONTWAIT);
+		if (n == 0)
+			return err_set(err, ERR_VAULT_DOWN, "the vault closed the connection");
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return err_set(err, ERR_VAULT_DOWN, "recv: %s", strerror(errno));
+		if (n > 0)
+			link->in.len += (size_t)n;
+	}
+}
+
+/* The id is the link's business, so that an answer to an earlier request is never taken for this one's. */
+static void
+stamp(struct link *link, struct buf *request)
+{
+	unsigned char *p = (unsigned char *)request->data + 8;
+
+	link->id++;
+	for (int i = 0; i < 4; i++)
+		p[i] = link->id >> (24 - 8 * i) & 0xff;
+}
+
+enum rc
+link_ask(struct link *link, struct buf *request, int64_t timeout_ms, struct proto_msg *answer,
+	bool *answered, struct err *err)
+{
+	int64_t until = clock_monotonic_ms() + timeout_ms;
+	size_t frame;
+	enum rc rc;
+
+	*answer = (struct proto_msg){0};
+	*answered = false;
+	stamp(link, request);
+	secret_wipe(link->in.data, link->in.len);
+	buf_clear(&link->in);
+	rc = send_all(link, request, until, err);
+	if (!rc)
+		rc = receive(link, until, &frame, err);
+	*answered = link->in.len > 0;
+	if (!rc)
+		rc = proto_parse(link->in.data, frame, answer, err);
+	if (!rc && answer->id != link->id) {
+		proto_msg_fini(answer);
+		rc = err_set(err, ERR_VAULT_PROTOCOL, "answer to request %u instead of %u", answer->id, link->id);
+	}
+	return rc;
+}
+
+bool
+link_is_dead(const struct link *link)
+{
+	char c;
+	ssize_t n = recv(link->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	/* Silence is what a link that nobody asked should have. */
+	return !(n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK));
+}
+
+void
+link_close(struct link **link)
+{
+	if (!*link)
+		return;
+	if ((*link)->fd >= 0)
+		close((*link)->fd);
+	buf_fini(&(*link)->in);
+	free(*link);
+	*link = NULL;
+}
+
+static enum rc
+connect_to(const char *path, int64_t timeout_ms, int *fd, struct err *err)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	struct timeval tv = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
+	int error;
+
+	if (strlen(path) >= sizeof(sun.sun_path))
+		return err_set(err, ERR_CONFIG, "%s: too long for a socket", path);
+	strcpy(sun.sun_path, path);
+	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (*fd < 0)
+		return err_set(err, ERR_SYSTEM, "socket: %s", strerror(errno));
+	/* A full backlog blocks connect() for as long as the time limit for sending says. */
+	(void)setsockopt(*fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+	if (connect(*fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
+		return RC_OK;
+	error = errno;
+	close(*fd);
+	*fd = -1;
+	err_set(err, error == EACCES || error == EPERM ? ERR_VAULT_DENIED : ERR_VAULT_DOWN, "%s: %s", path,
+		strerror(error));
+	return error == ENOENT || error == ECONNREFUSED ? RC_NONE
+	       : error == EACCES || error == EPERM	? RC_PERM
+							: RC_TEMP;
+}
+
+/* Version and role must be agreed on before anything else. */
+static enum rc
+say_hello(struct link *link, const char *service, const char *role, int64_t timeout_ms, struct err *err)
+{
+	struct buf hello = BUF_INIT(PROTO_MAX_HELLO);
+	struct proto_writer w;
+	struct proto_msg answer = {0};
+	bool answered;
+	enum rc rc;
+
+	proto_begin(&w, &hello, PROTO_HELLO, 0);
+	proto_put_number(&w, TAG_VERSION, PROTO_VERSION);
+	proto_put_text(&w, TAG_SERVICE, service);
+	proto_put_text(&w, TAG_ROLE, role);
+	rc = proto_end(&w, err);
+	if (!rc)
+		rc = link_ask(link, &hello, timeout_ms, &answer, &answered, err);
+	if (!rc && answer.type == PROTO_ERROR)
+		rc = proto_error(&answer, err);
+	else if (!rc && (answer.type != PROTO_WELCOME ||
+				proto_number(&answer, TAG_VERSION, 0) != PROTO_VERSION))
+		rc = err_set(err, ERR_VAULT_PROTOCOL, "no welcome");
+	proto_msg_fini(&answer);
+	buf_fini(&hello);
+	return rc;
+}
+
+enum rc
+link_open(const char *path, const char *service, const char *role, int64_t timeout_ms,
+	struct link **out, struct err *err)
+{
+	struct link *link = calloc(1, sizeof(*link));
+	enum rc rc;
+
+	*out = NULL;
+	if (!link)
+		return err_set(err, ERR_MEMORY, "link");
+	link->fd = -1;
+	buf_init(&link->in, PROTO_MAX_ADMIN);
+	link->in.wipe = true;
+	rc = connect_to(path, timeout_ms, &link->fd, err);
+	if (!rc)
+		rc = say_hello(link, service, role, timeout_ms, err);
+	if (rc)
+		link_close(&link);
+	*out = link;
+	return rc;
+}

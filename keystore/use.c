@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "keystore/use.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/counter.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "crypto/cms_envelope.h"
+#include "crypto/cms_sign.h"
+
+#define KEYS_OF_PERSON 64 /* looked at to find a signer */
+#define KEYS_OF_RINFO  8  /* with one SubjectKeyIdentifier */
+#define RINFO_PARTS    64 /* keys in one KeyAgreeRecipientInfo */
+#define TIME_BACK      (7 * 86400)
+#define TIME_AHEAD     600
+
+struct key_ids {
+	char ids[KEYS_OF_PERSON][STORE_ID_SIZE];
+	size_t n;
+	unsigned purpose;  /* any of these bits */
+	bool only_active;
+};
+
+static enum rc
+collect_key(void *ctx, const struct store_key *key, struct err *err)
+{
+	struct key_ids *found = ctx;
+
+	(void)err;
+	if (key->purpose != PURPOSE_CA && (key->purpose & found->purpose) &&
+		(key->status == KEY_ACTIVE || !found->only_active) && found->n < KEYS_OF_PERSON)
+		memcpy(found->ids[found->n++], key->id, STORE_ID_SIZE);
+	return RC_OK;
+}
+
+/* Who has this address now, by the vault's tables. */
+static enum rc
+find_owner(struct vault *vault, const struct settings *settings, const char *addr, char resolved[ADDR_MAX + 1],
+	struct store_addr *row, struct err *err)
+{
+	enum rc rc = settings_resolve(settings, addr, resolved, err);
+
+	if (rc || !*resolved)
+		return rc == RC_TEMP ? rc : RC_NONE;
+	return store_find_addr(vault_store(vault), resolved, clock_now(), row, err);
+}
+
+static bool
+valid_now(const struct keyent *ent)
+{
+	int64_t now = clock_now();
+
+	return ent->cert.cert && ent->cert.not_before <= now && now <= ent->cert.not_after;
+}
+
+enum rc
+use_find_signer(struct vault *vault, const struct settings *settings, const char *addr,
+	struct keyent **ent, struct err *err)
+{
+	struct key_ids keys = {.purpose = PURPOSE_SIGN, .only_active = true};
+	char resolved[ADDR_MAX + 1];
+	struct store_addr row;
+	bool named = false;
+	enum rc rc = find_owner(vault, settings, addr, resolved, &row, err);
+
+	*ent = NULL;
+	if (!rc)
+		rc = store_list_keys(
+			vault_store(vault), row.person, "", STORE_MAX_ROWS, collect_key, &keys, err);
+	/* The newest key whose certificate names the address; failing that the newest. */
+	for (size_t i = 0; !rc && i < keys.n && !named; i++) {
+		struct keyent *e;
+
+		rc = keycache_get(vault_keycache(vault), keys.ids[i], false, &e, err);
+		if (rc == RC_NONE)
+			rc = RC_OK;
+		if (rc || !e)
+			continue;
+		if (valid_now(e) && cert_allows(e->cert.cert, CERT_SIGN)) {
+			named = cert_has_addr(e->cert.cert, resolved, true);
+			if (named || !*ent) {
+				keyent_unref(ent);
+				*ent = e;
+				continue;
+			}
+		}
+		keyent_unref(&e);
+	}
+	if (rc)
+		keyent_unref(ent);
+	return rc ? rc : *ent ? RC_OK : RC_NONE;
+}
+
+enum rc
+use_holds(struct vault *vault, const struct settings *settings, const char *addr, bool *client_key,
+	struct err *err)
+{
+	struct key_ids keys = {.purpose = PURPOSE_OPEN};
+	char resolved[ADDR_MAX + 1];
+	struct store_person person;
+	struct store_addr row;
+	enum rc rc = find_owner(vault, settings, addr, resolved, &row, err);
+
+	*client_key = false;
+	if (!rc)
+		rc = store_list_keys(
+			vault_store(vault), row.person, "", STORE_MAX_ROWS, collect_key, &keys, err);
+	if (!rc && keys.n == 0)
+		return RC_NONE;
+	if (!rc)
+		rc = store_get_person(vault_store(vault), row.person, &person, err);
+	if (!rc)
+		*client_key = person.client_key;
+	return rc;
+}
+
+/* --- the ledger --- */
+
+/* A refused use goes into the ledger; that it cannot be written changes nothing, for no key was used. */
+static enum rc
+deny(struct vault *vault, const struct peer *peer, const char *event, const char *key,
+	const struct vault_claim *claim, const char *qid, struct err *why)
+{
+	struct ledger_record record = LEDGER_RECORD_INIT(LEDGER_DENIED);
+	struct err err = ERR_INIT;
+
+	record.event = event;
+	record.reason = err_name(why->code);
+	record.observed.key = key;
+	record.observed.service = peer->service;
+	record.observed.uid = peer->uid;
+	record.observed.pid = peer->pid;
+	record.claim = claim;
+	record.lazy = true;
+	if (ledger_append(vault_ledger(vault), &record, NULL, &err))
+		log_error(LOGL_WARN, qid, "ledger-denied-lost", &err, NULL);
+	counter_add(COUNTER_VAULT_DENIED, 1);
+	log_error(LOGL_INFO, qid, "key-denied", why, "use", event, "service", peer->service, "key", key, NULL);
+	return err_rc(why->code);
+}
+
+/* After the key was used: "done", or "failed" with the reason. Made durable with what comes next. */
+static void
+outcome(struct vault *vault, const struct ledger_record *intent, uint64_t seq, enum rc rc, const struct err *why)
+{
+	struct ledger_record record = LEDGER_RECORD_INIT(LEDGER_OUTCOME);
+	struct err err = ERR_INIT;
+
+	record.event = rc ? "failed" : "done";
+	record.reason = rc ? err_name(why->code) : NULL;
+	record.intent = seq;
+	record.observed.key = intent->observed.key;
+	record.lazy = true;
+	if (ledger_append(vault_ledger(vault), &record, NULL, &err))
+		log_error(LOGL_WARN, NULL, "ledger-outcome-lost", &err, NULL);
+}
+
+static void
+hex_of(const unsigned char *data, size_t len, char *out)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < len; i++) {
+		out[2 * i] = digits[data[i] >> 4];
+		out[2 * i + 1] = digits[data[i] & 15];
+	}
+	out[2 * len] = 0;
+}
+
+static void
+fill_intent(struct ledger_record *record, const char *event, const struct peer *peer,
+	const struct keyent *ent, const struct vault_claim *claim)
+{
+	*record = (struct ledger_record)LEDGER_RECORD_INIT(LEDGER_INTENT);
+	record->event = event;
+	record->observed.key = ent->key.id;
+	record->observed.fingerprint = ent->cert.sha256[0] ? ent->cert.sha256 : NULL;
+	record->observed.service = peer->service;
+	record->observed.uid = peer->uid;
+	record->observed.pid = peer->pid;
+	record->claim = claim;
+}
+
+/* --- signing --- */
+
+/* May this key sign now? */
+static enum rc
+check_signer(const struct keyent *ent, const struct vault_sign_request *request, size_t value_len, struct err *err)
+{
+	if (ent->key.status != KEY_ACTIVE)
+		return err_set(err, ERR_VAULT_DENIED, "key %s is %s", ent->key.id,
+			key_status_name(ent->key.status));
+	if (!(ent->key.purpose & PURPOSE_SIGN) || ent->key.purpose == PURPOSE_CA)
+		return err_set(err, ERR_VAULT_DENIED, "key %s is for %s", ent->key.id,
+			key_purpose_name(ent->key.purpose));
+	if (!valid_now(ent))
+		return err_set(err, ERR_VAULT_NO_KEY, "key %s has no certificate that is valid now", ent->key.id);
+	if (request->digest != DIGEST_SHA256 && request->digest != DIGEST_SHA384 &&
+		request->digest != DIGEST_SHA512)
+		return err_set(err, ERR_VAULT_DENIED, "signing with digest %s", digest_name(request->digest));
+	if (value_len != digest_size(request->digest))
+		return err_set(err, ERR_VAULT_PROTOCOL, "a digest of %zu bytes", value_len);
+	return RC_OK;
+}
+
+static enum rc
+sign_with(struct vault *vault, const struct peer *peer, const struct keyent *ent,
+	const struct vault_sign_request *request, struct buf *der, struct err *err)
+{
+	char digest[2 * DIGEST_MAX_SIZE + 1];
+	int64_t now = clock_now();
+	struct cms_sign_request cms = {
+		.digest = request->digest,
+		.value = request->value,
+		.signing_time = request->signing_time,
+		.pss = request->pss,
+		.encrypt_cert = ent->encrypt_cert,
+	};
+	struct ledger_record record;
+	uint64_t seq = 0;
+	enum rc rc;
+
+	if (cms.signing_time < now - TIME_BACK || cms.signing_time > now + TIME_AHEAD)
+		cms.signing_time = -1;
+	fill_intent(&record, "sign", peer, ent, &request->claim);
+	hex_of(request->value, digest_size(request->digest), digest);
+	record.observed.digest_name = digest_name(request->digest);
+	record.observed.digest = digest;
+	rc = ledger_append(vault_ledger(vault), &record, &seq, err);
+	if (rc)
+		return rc;
+	rc = cms_sign_digest(ent->pkey, ent->cert.cert, &ent->cert.chain, &cms, der, err);
+	outcome(vault, &record, seq, rc, err);
+	return rc;
+}
+
+enum rc
+use_sign(struct vault *vault, const struct settings *settings, const struct peer *peer,
+	const struct vault_sign_request *request, size_t value_len, struct buf *der, struct err *err)
+{
+	struct keyent *ent = NULL;
+	enum rc rc;
+
+	if (!(peer->role & ROLE_SIGN))
+		rc = err_set(err, ERR_VAULT_DENIED, "service %s may not sign", peer->service);
+	else
+		rc = keycache_get(vault_keycache(vault), request->key_id, true, &ent, err);
+	if (rc == RC_NONE)
+		rc = err_set(err, ERR_VAULT_NO_KEY, "no key %s", request->key_id);
+	if (!rc)
+		rc = check_signer(ent, request, value_len, err);
+	if (!rc)
+		rc = budget_charge(vault_budget(vault), settings, peer->service, ent->key.id, ROLE_SIGN,
+			clock_now(), err);
+	if (rc && (err->code == ERR_VAULT_DENIED || err->code == ERR_VAULT_NO_KEY ||
+			  err->code == ERR_VAULT_BUDGET))
+		deny(vault, peer, "sign", ent ? ent->key.id : NULL, &request->claim, request->claim.qid, err);
+	if (!rc) {
+		rc = sign_with(vault, peer, ent, request, der, err);
+		counter_add(COUNTER_VAULT_SIGNS, 1);
+	}
+	keyent_unref(&ent);
+	return rc;
+}
+
+/* --- opening --- */
+
+/* May RESOLVED (whose owner is PERSON, "" for nobody) have mail opened with this key? */
+static enum rc
+check_entitled(struct vault *vault, const struct store_key *key, const char *resolved, const char *person,
+	struct err *err)
+{
+	struct store_grant grant;
+
+	if (key->purpose == PURPOSE_CA || !(key->purpose & PURPOSE_OPEN))
+		return RC_NONE;
+	if (strcmp(key->person, person) == 0)
+		return RC_OK;
+	return store_find_grant(vault_store(vault), key->person, resolved, clock_now(), &grant, err);
+}
+
+/*
+ * The key among those that C names which RECIPIENT may have used. RC_NONE: none; *known tells whether there is
+ * one that is somebody else's.
+ */
+static enum rc
+find_opener(struct vault *vault, const char *resolved, const char *person, const struct candidate *c,
+	struct store_key *key, bool *known, struct err *err)
+{
+	char ids[KEYS_OF_RINFO][STORE_ID_SIZE];
+	size_t n;
+	enum rc rc = store_match(
+		vault_store(vault), c->is_ski, c->value, c->len, ids, KEYS_OF_RINFO, &n, err);
+
+	for (size_t i = 0; !rc && i < n; i++) {
+		rc = store_get_key(vault_store(vault), ids[i], key, err);
+		if (rc == RC_NONE)
+			return err_set(err, ERR_KEYSTORE_TAMPERED, "key %s is gone", ids[i]);
+		if (rc)
+			return rc;
+		rc = check_entitled(vault, key, resolved, person, err);
+		if (rc != RC_NONE)
+			return rc;
+		*known = true;
+		rc = RC_OK;
+	}
+	return rc ? rc : RC_NONE;
+}
+
+/* Recipient as claimed → address and person that the tables know; nobody is fine: a grant may be for the address. */
+static enum rc
+find_recipient(struct vault *vault, const struct settings *settings, const char *recipient,
+	char resolved[ADDR_MAX + 1], struct store_addr *owner, struct err *err)
+{
+	enum rc rc = settings_resolve(settings, recipient, resolved, err);
+
+	owner->person[0] = 0;
+	if (rc)
+		return rc;
+	rc = store_find_addr(vault_store(vault), resolved, clock_now(), owner, err);
+	if (rc)
+		owner->person[0] = 0;
+	return rc == RC_NONE ? RC_OK : rc;
+}
+
+enum rc
+use_match(struct vault *vault, const struct settings *settings, const struct peer *peer,
+	const char *recipient, const struct candidate *v, size_t n, size_t *index, struct err *err)
+{
+	char resolved[ADDR_MAX + 1];
+	struct store_addr owner;
+	struct store_key key;
+	bool known = false;
+	enum rc rc;
+
+	if (!(peer->role & ROLE_OPEN))
+		return err_set(err, ERR_VAULT_DENIED, "service %s may not open", peer->service);
+	rc = find_recipient(vault, settings, recipient, resolved, &owner, err);
+	for (size_t i = 0; !rc && i < n; i++) {
+		rc = find_opener(vault, resolved, owner.person, &v[i], &key, &known, err);
+		if (rc == RC_OK) {
+			*index = i;
+			return RC_OK;
+		}
+		if (rc == RC_NONE)
+			rc = RC_OK;
+	}
+	return rc ? rc : RC_NONE;
+}
+
+/* What the RecipientInfo says by which its key is found. */
+static enum rc
+candidate_of(const struct open_request *request, struct candidate *c, unsigned char ident[SHA256_SIZE],
+	struct err *err)
+{
+	struct rinfo parts[RINFO_PARTS];
+	size_t n = 0;
+	enum rc rc = rinfo_parse(request->der, request->len, parts, RINFO_PARTS, &n, err);
+
+	for (size_t i = 0; !rc && i < n; i++) {
+		const struct rinfo *part = &parts[i];
+
+		if (part->index != request->index || part->type == RINFO_OTHER)
+			continue;
+		if (part->ski_len) {
+			*c = (struct candidate){true, part->ski, part->ski_len};
+			return RC_OK;
+		}
+		rc = store_ident(part->issuer, part->issuer_len, part->serial, part->serial_len, ident, err);
+		*c = (struct candidate){false, ident, SHA256_SIZE};
+		return rc;
+	}
+	return rc ? rc : err_set(err, ERR_CMS_UNSUPPORTED, "a RecipientInfo without a key that can be found");
+}
+
+/* Everything that is decided before a private key is touched. */
+static enum rc
+decide_open(struct vault *vault, const struct settings *settings, const struct peer *peer,
+	const struct open_request *request, struct keyent **ent, struct err *err)
+{
+	unsigned char ident[SHA256_SIZE];
+	char resolved[ADDR_MAX + 1];
+	struct candidate c;
+	struct store_addr owner;
+	struct store_key key;
+	bool known = false;
+	enum rc rc;
+
+	if (!(peer->role & ROLE_OPEN))
+		return err_set(err, ERR_VAULT_DENIED, "service %s may not open", peer->service);
+	rc = candidate_of(request, &c, ident, err);
+	if (!rc)
+		rc = find_recipient(vault, settings, request->recipient, resolved, &owner, err);
+	if (!rc)
+		rc = find_opener(vault, resolved, owner.person, &c, &key, &known, err);
+	if (rc == RC_NONE)
+		return known ? err_set(err, ERR_VAULT_DENIED, "the key belongs to another recipient")
+			     : err_set(err, ERR_VAULT_NO_KEY, "no key for this RecipientInfo");
+	if (!rc)
+		rc = keycache_get(vault_keycache(vault), key.id, true, ent, err);
+	if (rc == RC_NONE)
+		return err_set(err, ERR_VAULT_NO_KEY, "no key %s", key.id);
+	if (!rc)
+		rc = budget_charge(vault_budget(vault), settings, peer->service, key.id, ROLE_OPEN,
+			clock_now(), err);
+	return rc;
+}
+
+enum rc
+use_open(struct vault *vault, const struct settings *settings, const struct peer *peer,
+	const struct open_request *request, struct secret **cek, struct err *err)
+{
+	unsigned char hash[DIGEST_MAX_SIZE];
+	char hex[2 * DIGEST_MAX_SIZE + 1];
+	struct vault_claim claim = request->claim;
+	struct ledger_record record;
+	struct keyent *ent = NULL;
+	uint64_t seq = 0;
+	enum rc rc;
+
+	*cek = NULL;
+	/* The record is about this recipient, whoever else the message had. */
+	claim.recipients = &request->recipient;
+	claim.n_recipients = 1;
+	rc = decide_open(vault, settings, peer, request, &ent, err);
+	if (rc && (err->code == ERR_VAULT_DENIED || err->code == ERR_VAULT_NO_KEY ||
+			  err->code == ERR_VAULT_BUDGET))
+		deny(vault, peer, "open", ent ? ent->key.id : NULL, &claim, claim.qid, err);
+	if (!rc)
+		rc = digest_bytes(DIGEST_SHA256, request->der, request->len, hash, err);
+	if (!rc) {
+		hex_of(hash, SHA256_SIZE, hex);
+		fill_intent(&record, "open", peer, ent, &claim);
+		record.observed.rinfo = hex;
+		if (ent->key.status == KEY_REVOKED)
+			record.detail = "{\"key\":\"revoked\"}";
+		rc = ledger_append(vault_ledger(vault), &record, &seq, err);
+	}
+	if (!rc) {
+		rc = rinfo_open(request->der, request->len, request->index, request->cipher, ent->pkey,
+			ent->fallback, cek, err);
+		outcome(vault, &record, seq, rc, err);
+		counter_add(COUNTER_VAULT_OPENS, 1);
+	}
+	keyent_unref(&ent);
+	return rc;
+}
+
+/* --- decisions --- */
+
+/* An object whose members are plain values. */
+static enum rc
+check_flat(const char *json, struct err *err)
+{
+	struct json_value *value = NULL;
+	enum rc rc;
+
+	if (strlen(json) > LEDGER_MAX_DETAIL)
+		return err_set(err, ERR_LIMIT, "details of %zu bytes", strlen(json));
+	rc = json_parse(json, strlen(json), &value, err);
+	if (!rc && json_type(value) != JSON_OBJECT)
+		rc = err_set(err, ERR_USAGE, "details are no object");
+	for (size_t i = 0; !rc && i < json_count(value); i++)
+		if (json_type(json_at(value, i)) >= JSON_ARRAY)
+			rc = err_set(err, ERR_USAGE, "details are not flat");
+	json_free(&value);
+	return rc;
+}
+
+enum rc
+use_record(struct vault *vault, const struct peer *peer, const char *event, const struct vault_claim *claim,
+	const char *json, struct err *err)
+{
+	struct ledger_record record = LEDGER_RECORD_INIT(LEDGER_DECISION);
+	enum rc rc;
+
+	if (peer->role == ROLE_NONE)
+		return err_set(err, ERR_VAULT_DENIED, "service %s uses no keys", peer->service);
+	if (strcmp(event, "sealed") != 0 && strcmp(event, "opened") != 0 && strcmp(event, "refused") != 0)
+		return err_set(err, ERR_USAGE, "no decision \"%s\"", event);
+	rc = check_flat(json, err);
+	if (rc)
+		return rc;
+	record.event = event;
+	record.observed.service = peer->service;
+	record.observed.uid = peer->uid;
+	record.observed.pid = peer->pid;
+	record.claim = claim;
+	record.detail = json;
+	record.lazy = true;
+	return ledger_append(vault_ledger(vault), &record, NULL, err);
+}

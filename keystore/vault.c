@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "keystore/vault.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "keystore/master.h"
+
+#define LOCK_WAIT_MS 3000
+
+struct vault {
+	pthread_rwlock_t settings_lock;
+	struct settings *settings;
+	struct store *store;
+	struct ledger *ledger;
+	struct keycache *cache;
+	struct budget *budget;
+	int lock_fd;
+};
+
+char *
+vault_conf_dir(const struct conf *conf)
+{
+	char *path = strdup(conf_path(conf)), *dir = path ? strdup(dirname(path)) : NULL;
+
+	free(path);
+	return dir;
+}
+
+enum rc
+vault_read_master(const struct conf *conf, struct secret **master, struct err *err)
+{
+	const char *spec = conf_str(conf_section(conf, "vault"), "master_key");
+	char *dir;
+	enum rc rc;
+
+	*master = NULL;
+	if (strcmp(spec, "ask") == 0)
+		return RC_OK;
+	dir = vault_conf_dir(conf);
+	rc = dir ? master_read(spec, dir, "", master, err) : err_set(err, ERR_MEMORY, "master key");
+	free(dir);
+	return rc;
+}
+
+/* One process at a time; a tool that is about to end is waited for. */
+static enum rc
+take_lock(const char *store_path, int *fd, struct err *err)
+{
+	struct buf path = BUF_INIT(4096);
+	int64_t until = clock_monotonic_ms() + LOCK_WAIT_MS;
+	enum rc rc = buf_appendf(&path, err, "%s.lock", store_path);
+
+	*fd = -1;
+	if (!rc) {
+		*fd = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (*fd < 0)
+			rc = err_set(err, ERR_KEYSTORE, "%s: %s", path.data, strerror(errno));
+	}
+	while (!rc && flock(*fd, LOCK_EX | LOCK_NB)) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			rc = err_set(err, ERR_KEYSTORE, "%s: %s", path.data, strerror(errno));
+		else if (clock_monotonic_ms() > until)
+			rc = err_set(err, ERR_VAULT_DOWN, "%s: another process has the key store open",
+				path.data);
+		else
+			usleep(20000);
+	}
+	if (rc && *fd >= 0) {
+		close(*fd);
+		*fd = -1;
+	}
+	buf_fini(&path);
+	return rc;
+}
+
+/* --- the ledger's secrets --- */
+
+static void
+epoch_name(uint64_t epoch, char name[64])
+{
+	snprintf(name, 64, "ledger-epoch-%020" PRIu64, epoch);
+}
+
+static enum rc
+epoch_load(void *ctx, uint64_t epoch, struct secret **der, struct err *err)
+{
+	char name[64];
+
+	epoch_name(epoch, name);
+	return store_get_secret(ctx, name, der, err);
+}
+
+static enum rc
+epoch_store(void *ctx, uint64_t epoch, struct secret *der, struct err *err)
+{
+	char name[64];
+
+	epoch_name(epoch, name);
+	return store_put_secret(ctx, name, der, err);
+}
+
+static enum rc
+epoch_destroy(void *ctx, uint64_t epoch, struct err *err)
+{
+	char first[64], last[64];
+
+	epoch_name(0, first);
+	epoch_name(epoch, last);
+	return store_del_secrets(ctx, first, last, err);
+}
+
+static enum rc
+period_key(void *ctx, const char *period, bool create, struct secret **key, struct err *err)
+{
+	char name[64];
+	enum rc rc;
+
+	snprintf(name, sizeof(name), "ledger-period-%.32s", period);
+	rc = store_get_secret(ctx, name, key, err);
+	if (rc != RC_NONE || !create)
+		return rc;
+	rc = secret_random(LEDGER_PERIOD_KEY_SIZE, key, err);
+	if (!rc)
+		rc = store_put_secret(ctx, name, *key, err);
+	if (rc)
+		secret_free(key);
+	return rc;
+}
+
+static enum rc
+open_ledger(struct vault *vault, bool create, struct err *err)
+{
+	const struct conf_group *group = conf_section(vault->settings->conf, "ledger");
+	struct ledger_options options = {
+		.create = create,
+		.dir = conf_str(group, "dir"),
+		.node = conf_str(group, "node"),
+		.segment_size = conf_int(group, "segment_size"),
+		.checkpoint_records = conf_int(group, "checkpoint_records"),
+		.checkpoint_interval = conf_int(group, "checkpoint_interval"),
+		.keys = {epoch_load, epoch_store, epoch_destroy, period_key, vault->store},
+	};
+
+	return ledger_open(&options, &vault->ledger, err);
+}
+
+/* What both ways of opening share: settings and lock before, the rest after the store is there. */
+static enum rc
+begin(struct conf *conf, struct vault **out, struct err *err)
+{
+	struct vault *vault = calloc(1, sizeof(*vault));
+	enum rc rc;
+
+	*out = NULL;
+	if (!vault)
+		return err_set(err, ERR_MEMORY, "vault");
+	vault->lock_fd = -1;
+	pthread_rwlock_init(&vault->settings_lock, NULL);
+	rc = settings_new(conf, &vault->settings, err);
+	if (!rc)
+		rc = take_lock(conf_str(conf_section(conf, "vault"), "store"), &vault->lock_fd, err);
+	if (rc)
+		vault_stop(&vault);
+	*out = vault;
+	return rc;
+}
+
+static enum rc
+finish(struct vault *vault, bool create, struct err *err)
+{
+	struct secret *counts = NULL;
+	struct err ignored;
+	enum rc rc = open_ledger(vault, create, err);
+
+	if (!rc)
+		rc = keycache_new(vault->store, &vault->cache, err);
+	if (!rc)
+		rc = budget_new(&vault->budget, err);
+	if (!rc && store_get_secret(vault->store, "budgets", &counts, &ignored) == RC_OK)
+		budget_parse(vault->budget, (const char *)secret_data(counts), secret_len(counts));
+	secret_free(&counts);
+	return rc;
+}
+
+enum rc
+vault_start(struct conf *conf, struct secret **master, struct vault **out, struct err *err)
+{
+	struct secret *key = master ? *master : NULL;
+	char *dir = NULL;
+	enum rc rc;
+
+	if (master)
+		*master = NULL; /* ours now */
+	rc = begin(conf, out, err);
+	if (!rc)
+		rc = store_open(conf_str(conf_section(conf, "vault"), "store"), &(*out)->store, err);
+	if (!rc && !key) {
+		dir = vault_conf_dir(conf);
+		rc = dir ? master_read(conf_str(conf_section(conf, "vault"), "master_key"), dir,
+				   store_kdf((*out)->store), &key, err)
+			 : err_set(err, ERR_MEMORY, "master key");
+		free(dir);
+	}
+	if (!rc)
+		rc = store_unlock((*out)->store, key, err);
+	secret_free(&key);
+	if (!rc)
+		rc = finish(*out, false, err);
+	if (rc)
+		vault_stop(out);
+	return rc;
+}
+
+enum rc
+vault_create(struct conf *conf, struct vault **out, struct err *err)
+{
+	const struct conf_group *group = conf_section(conf, "vault");
+	const char *path = conf_str(group, "store");
+	char kdf[MASTER_KDF_SIZE], *dir = vault_conf_dir(conf);
+	struct secret *master = NULL;
+	enum rc rc = dir ? RC_OK : err_set(err, ERR_MEMORY, "vault");
+
+	*out = NULL;
+	if (!rc && access(path, F_OK) == 0)
+		rc = err_set(err, ERR_KEY_EXISTS, "%s: there is a key store already", path);
+	if (!rc)
+		rc = begin(conf, out, err);
+	if (!rc)
+		rc = master_make(conf_str(group, "master_key"), dir, kdf, &master, err);
+	if (!rc)
+		rc = store_create(path, kdf, master, &(*out)->store, err);
+	if (!rc)
+		rc = finish(*out, true, err);
+	if (rc)
+		vault_stop(out);
+	secret_free(&master);
+	free(dir);
+	return rc;
+}
+
+void
+vault_save_budgets(struct vault *vault)
+{
+	struct buf text = BUF_INIT(64u << 20);
+	struct secret *secret = NULL;
+	struct err err = ERR_INIT;
+	enum rc rc = budget_format(vault->budget, clock_now(), &text, &err);
+
+	if (!rc && text.len > 0)
+		rc = secret_copy(text.data, text.len, &secret, &err);
+	if (!rc && secret)
+		rc = store_put_secret(vault->store, "budgets", secret, &err);
+	if (rc)
+		log_error(LOGL_WARN, NULL, "budgets-not-saved", &err, NULL);
+	secret_free(&secret);
+	buf_fini(&text);
+}
+
+void
+vault_stop(struct vault **vault)
+{
+	struct vault *v = *vault;
+	struct err err = ERR_INIT;
+
+	*vault = NULL;
+	if (!v)
+		return;
+	if (v->budget)
+		vault_save_budgets(v);
+	if (v->ledger && ledger_close(&v->ledger, &err))
+		log_error(LOGL_ERROR, NULL, "ledger-close", &err, NULL);
+	keycache_free(&v->cache);
+	budget_free(&v->budget);
+	if (v->store && store_checkpoint(v->store, &err))
+		log_error(LOGL_WARN, NULL, "store-checkpoint", &err, NULL);
+	store_close(&v->store);
+	settings_unref(&v->settings);
+	if (v->lock_fd >= 0)
+		close(v->lock_fd);
+	pthread_rwlock_destroy(&v->settings_lock);
+	free(v);
+}
+
+enum rc
+vault_reload(struct vault *vault, struct conf *conf, struct err *err)
+{
+	struct settings *fresh, *old;
+	enum rc rc = settings_new(conf, &fresh, err);
+
+	if (rc)
+		return rc;
+	pthread_rwlock_wrlock(&vault->settings_lock);
+	old = vault->settings;
+	vault->settings = fresh;
+	pthread_rwlock_unlock(&vault->settings_lock);
+	settings_unref(&old);
+	keycache_flush(vault->cache);
+	return RC_OK;
+}
+
+struct settings *
+vault_settings(struct vault *vault)
+{
+	struct settings *settings;
+
+	pthread_rwlock_rdlock(&vault->settings_lock);
+	settings = settings_ref(vault->settings);
+	pthread_rwlock_unlock(&vault->settings_lock);
+	return settings;
+}
+
+struct store *
+vault_store(struct vault *vault)
+{
+	return vault->store;
+}
+
+struct ledger *
+vault_ledger(struct vault *vault)
+{
+	return vault->ledger;
+}
+
+struct keycache *
+vault_keycache(struct vault *vault)
+{
+	return vault->cache;
+}
+
+struct budget *
+vault_budget(struct vault *vault)
+{
+	return vault->budget;
+}
