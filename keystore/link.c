@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/secret.h"
 
 struct link {
 	int fd;
