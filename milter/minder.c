@@ -33,9 +33,10 @@
  *
  * A task that knows it will wait is kicked at once; of the others this thread takes care when they
  * have taken KICK_MS. A kick costs about 0.1 ms of processor time, and there is at most one in each
- * tick, so quick callbacks never pay for it. Workers can also hang where no callback shows it, in
- * the middle of a packet of which the MTA has sent half, so as long as sessions are open there is a
- * kick every IDLE_MS as well.
+ * tick, so quick callbacks never pay for it. A worker can also be kept where no callback shows it:
+ * by an MTA that sends its next command within the millisecond for which a worker waits, message
+ * after message, or that has sent half a packet. So as long as there are other sessions beside it
+ * there is a kick every BUSY_KICK_MS while messages come, and every IDLE_MS in any case.
  *
  * The gap was there in 8.17.1 and may be closed elsewhere; then the kicks are harmless.
  */
@@ -58,6 +59,7 @@
 #define KICKED_TICK_MS 1 /* after a kick, so that many left behind are soon helped */
 #define KICK_MS        5 /* a callback that takes longer is slow */
 #define IDLE_MS        250
+#define BUSY_KICK_MS   25
 #define BUSY_MS        100  /* goes on ticking for so long, so that quick tasks need not wake it */
 #define TELL_MS        5000 /* MTAs wait 300 s by default, and some administrators less */
 #define OWN_PORTS      256u
@@ -171,11 +173,16 @@ minder_knock(struct minder *minder)
 static bool
 look_after_tasks(struct minder *minder, int64_t now)
 {
-	bool kick = minder->kick_now || now - minder->kicked_ms >= IDLE_MS;
+	bool kick = minder->kick_now;
+	int64_t every = IDLE_MS;
 
 	minder->kick_now = false;
 	if (minder->tasks)
 		minder->busy_ms = now;
+	if (minder->sessions > 1 && now - minder->busy_ms < BUSY_MS)
+		every = BUSY_KICK_MS;
+	if (now - minder->kicked_ms >= every)
+		kick = true;
 	for (struct minded *task = minder->tasks; task; task = task->next) {
 		if (!task->kicked && now - task->began_ms >= KICK_MS) {
 			task->kicked = true;
