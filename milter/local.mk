@@ -1,8 +1,24 @@
 noinst_LIBRARIES += libpipeline.a
 libpipeline_a_SOURCES = \
+	milter/alias.c milter/alias.h \
+	milter/authres.c milter/authres.h \
 	milter/check_signature.c milter/check_signature.h \
-	milter/pipeline.h \
-	milter/service.c milter/service.h
+	milter/decide.c \
+	milter/edit_list.c milter/edit_list.h \
+	milter/engine.c \
+	milter/entity_split.c milter/entity_split.h \
+	milter/facts.c \
+	milter/marks.h \
+	milter/pipeline.c milter/pipeline.h \
+	milter/record.c \
+	milter/reply.c milter/reply.h \
+	milter/seal.c milter/seal.h \
+	milter/service.c milter/service.h \
+	milter/transaction.c \
+	milter/transform.c \
+	milter/trust_conf.c milter/trust_conf.h \
+	milter/tx.h \
+	milter/unwrap.c
 
 ## What the daemon has beside the pipeline; apart from main, so that tests can link it.
 noinst_LIBRARIES += libmilterd.a

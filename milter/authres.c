@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "milter/authres.h"
+
+#include "crypto/cert.h"
+
+#include <string.h>
+#include <strings.h>
+
+struct scan {
+	const char *p, *end;
+};
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Past blanks and comments (RFC 5322 CFWS); a comment without end goes to the end. */
+static void
+skip_cfws(struct scan *s)
+{
+	int depth = 0;
+
+	for (; s->p < s->end; s->p++) {
+		if (depth && *s->p == '\\' && s->p + 1 < s->end)
+			s->p++;
+		else if (*s->p == '(')
+			depth++;
+		else if (depth && *s->p == ')')
+			depth--;
+		else if (!depth && !is_blank(*s->p))
+			break;
+	}
+}
+
+/* A quoted string or a run of anything but CFWS and the characters in STOP, unquoted into OUT. */
+static enum rc
+take_word(struct scan *s, const char *stop, struct buf *out, struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	buf_clear(out);
+	if (s->p < s->end && *s->p == '"') {
+		for (s->p++; rc == RC_OK && s->p < s->end && *s->p != '"'; s->p++) {
+			if (*s->p == '\\' && s->p + 1 < s->end)
+				s->p++;
+			rc = buf_append_char(out, *s->p, err);
+		}
+		if (s->p < s->end)
+			s->p++;
+		return rc;
+	}
+	for (; rc == RC_OK && s->p < s->end && !is_blank(*s->p) && *s->p != '(' &&
+		!strchr(stop, *s->p);
+		s->p++)
+		rc = buf_append_char(out, *s->p, err);
+	return rc;
+}
+
+/* To the next ';' outside quotes and comments, or the end. */
+static void
+skip_result(struct scan *s)
+{
+	while (s->p < s->end && *s->p != ';') {
+		if (*s->p == '(') {
+			skip_cfws(s);
+		} else if (*s->p == '"') {
+			for (s->p++; s->p < s->end && *s->p != '"'; s->p++)
+				if (*s->p == '\\' && s->p + 1 < s->end)
+					s->p++;
+			if (s->p < s->end)
+				s->p++;
+		} else {
+			s->p++;
+		}
+	}
+}
+
+/* Does the result at S speak of smime? S is left where it was. */
+static enum rc
+is_smime(struct scan s, bool *yes, struct buf *word, struct err *err)
+{
+	enum rc rc;
+
+	skip_cfws(&s);
+	rc = take_word(&s, "=/;", word, err);
+	*yes = rc == RC_OK && strcasecmp(buf_text(word), "smime") == 0;
+	return rc;
+}
+
+static enum rc
+keep_others(struct scan *s, struct buf *out, struct buf *word, size_t *kept, size_t *dropped,
+	struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	*kept = *dropped = 0;
+	while (rc == RC_OK && s->p < s->end) {
+		const char *start = ++s->p; /* past the ';' */
+		bool smime;
+
+		rc = is_smime(*s, &smime, word, err);
+		skip_result(s);
+		if (rc != RC_OK || smime) {
+			(*dropped)++;
+			continue;
+		}
+		(*kept)++;
+		rc = buf_append_char(out, ';', err);
+		if (rc == RC_OK)
+			rc = buf_append(out, start, (size_t)(s->p - start), err);
+	}
+	return rc;
+}
+
+enum rc
+authres_examine(const char *value, size_t len, const char *id, enum authres_kind *kind,
+	struct buf *out, struct err *err)
+{
+	struct scan s = {.p = value, .end = value + len};
+	struct buf word = BUF_INIT(0);
+	size_t kept, dropped;
+	enum rc rc;
+
+	*kind = AUTHRES_OTHER;
+	buf_clear(out);
+	skip_cfws(&s);
+	rc = take_word(&s, ";", &word, err);
+	if (rc != RC_OK || strcasecmp(buf_text(&word), id) != 0) {
+		buf_fini(&word);
+		return rc;
+	}
+	skip_result(&s); /* a version number may follow the id */
+	rc = buf_append(out, value, (size_t)(s.p - value), err);
+	if (rc == RC_OK)
+		rc = keep_others(&s, out, &word, &kept, &dropped, err);
+	if (rc == RC_OK && dropped)
+		*kind = kept ? AUTHRES_CHANGE : AUTHRES_DELETE;
+	buf_fini(&word);
+	return rc;
+}
+
+/* TEXT as a quoted string; what could not stand in a header field becomes '?'. */
+static enum rc
+append_quoted(struct buf *out, const char *text, struct err *err)
+{
+	enum rc rc = buf_append_char(out, '"', err);
+
+	for (; rc == RC_OK && *text; text++) {
+		if (*text == '"' || *text == '\\')
+			rc = buf_append_char(out, '\\', err);
+		if (rc == RC_OK)
+			rc = buf_append_char(out, *text < ' ' || *text > '~' ? '?' : *text, err);
+	}
+	return rc == RC_OK ? buf_append_char(out, '"', err) : rc;
+}
+
+/* TEXT as a comment. */
+static enum rc
+append_comment(struct buf *out, const char *text, struct err *err)
+{
+	enum rc rc = buf_append_char(out, '(', err);
+
+	for (; rc == RC_OK && *text; text++)
+		rc = buf_append_char(out,
+			*text < ' ' || *text > '~' || strchr("()\\", *text) ? '?' : *text, err);
+	return rc == RC_OK ? buf_append_char(out, ')', err) : rc;
+}
+
+static bool
+is_plain_value(const char *text)
+{
+	for (; *text; text++)
+		if (*text <= ' ' || *text > '~' || strchr("()<>,;:\\\"/[]?=", *text))
+			return false;
+	return true;
+}
+
+static enum rc
+append_property(struct buf *out, const char *name, const char *value, struct err *err)
+{
+	enum rc rc = buf_appendf(out, err, "\n\tbody.%s=", name);
+
+	if (rc != RC_OK)
+		return rc;
+	return is_plain_value(value) && *value ? buf_append_str(out, value, err)
+					       : append_quoted(out, value, err);
+}
+
+static enum rc
+append_signer(struct buf *out, const struct cert *cert, struct err *err)
+{
+	const char *const *addrs;
+	size_t n = cert_addrs(cert, true, &addrs);
+	enum rc rc = RC_OK;
+
+	if (n > 0)
+		rc = append_property(out, "smime-identifier", addrs[0], err);
+	if (rc == RC_OK)
+		rc = append_property(out, "smime-serial", cert_serial(cert), err);
+	return rc == RC_OK ? append_property(out, "smime-issuer", cert_issuer(cert), err) : rc;
+}
+
+static enum rc
+append_verdict(struct buf *out, const struct verdict *verdict, struct err *err)
+{
+	enum rc rc = buf_appendf(out, err, ";\n\tsmime=%s", verdict_overall_name(verdict->overall));
+
+	if (rc == RC_OK && *verdict->reason) {
+		rc = buf_append_char(out, ' ', err);
+		if (rc == RC_OK)
+			rc = append_comment(out, verdict->reason, err);
+	}
+	if (rc == RC_OK && verdict->n_signers > 0)
+		rc = append_signer(out, verdict->signers[0], err);
+	return rc;
+}
+
+enum rc
+authres_format(
+	const char *id, const struct verdict *verdicts, size_t n, struct buf *out, struct err *err)
+{
+	enum rc rc = buf_appendf(out, err, " %s", id);
+
+	for (size_t i = 0; rc == RC_OK && i < n; i++)
+		rc = append_verdict(out, &verdicts[i], err);
+	return rc;
+}

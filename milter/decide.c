@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Stages 2 to 4: what the rules say, what the directory and the vault have, and the plan.
+ *
+ * Nothing is asked that no verdict needs: mail that no rule touches waits for nobody.
+ */
+#include "milter/tx.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Waits for the directory's answer about one recipient. */
+static enum rc
+wait_certs(struct transaction *tx, struct rcpt *rcpt, struct err *err)
+{
+	struct err why = ERR_INIT;
+	enum rc rc = RC_OK;
+
+	if (rcpt->found || rcpt->lookup_err.code != ERR_NONE)
+		return RC_OK;
+	if (!rcpt->lookup)
+		rc = lookup_begin(sources_lookups(tx->sources), rcpt->person, &rcpt->lookup, &why);
+	if (rc == RC_OK)
+		rc = lookup_wait(
+			rcpt->lookup, engine_lookup_timeout(tx->engine), &rcpt->found, &why);
+	if (rc == RC_OK && rcpt->found->rc != RC_OK && rcpt->found->rc != RC_NONE) {
+		why = rcpt->found->err;
+		rc = RC_TEMP;
+	}
+	if (rc != RC_OK) { /* not known: whether that matters is the plan's to say */
+		rcpt->lookup_err = why;
+		if (rcpt->lookup_err.code == ERR_NONE)
+			err_set(&rcpt->lookup_err, ERR_DIR_UNAVAILABLE, "no answer");
+		log_error(LOGL_WARN, tx->qid, "lookup-failed", &rcpt->lookup_err, "rcpt",
+			rcpt->addr, NULL);
+		return RC_OK;
+	}
+	(void)err;
+	rcpt->facts.cert_known = rcpt->found->rc == RC_OK ? TRI_YES : TRI_NO;
+	rcpt->facts.cert_proven =
+		rcpt->found->rc == RC_OK && rcpt->found->proven ? TRI_YES : TRI_NO;
+	return RC_OK;
+}
+
+static enum rc
+decide_one(struct transaction *tx, struct rcpt *rcpt, struct err *err)
+{
+	enum rc rc = policy_decide(tx->view, &rcpt->facts, &rcpt->decision, err);
+
+	if (rc == RC_OK && rcpt->decision.wants_certs) {
+		rc = wait_certs(tx, rcpt, err);
+		if (rc == RC_OK)
+			rc = policy_decide(tx->view, &rcpt->facts, &rcpt->decision, err);
+	}
+	if (rc == RC_OK && rcpt->decision.known == TRI_YES &&
+		rcpt->decision.verdicts.encrypt != ENCRYPT_NEVER)
+		rc = wait_certs(tx, rcpt, err);
+	return rc;
+}
+
+static const char *
+signer_address(const struct transaction *tx, const struct verdicts *verdicts)
+{
+	if (strcmp(verdicts->sign_key, "own") != 0)
+		return verdicts->sign_key;
+	if (tx->right_key && strcmp(tx->right_key, "own") != 0)
+		return tx->right_key;
+	return tx->from.n == 1 ? tx->from.v[0] : NULL;
+}
+
+const struct tx_signer *
+tx_signer_for(const struct transaction *tx, const struct verdicts *verdicts)
+{
+	const char *addr = signer_address(tx, verdicts);
+
+	for (const struct tx_signer *s = tx->signers; addr && s; s = s->next)
+		if (strcmp(s->addr, addr) == 0)
+			return s;
+	return NULL;
+}
+
+/* Asks the vault for the key behind ADDR: the address itself, then the person it belongs to. */
+static void
+ask_signer(struct transaction *tx, struct tx_signer *signer)
+{
+	struct vault_client *vault = engine_vault(tx->engine);
+	char person[ADDR_MAX + 1], canonical[ADDR_MAX + 1];
+	enum rc rc;
+
+	if (addr_canonical(signer->addr, strlen(signer->addr), canonical, NULL) != RC_OK)
+		snprintf(canonical, sizeof(canonical), "%s", signer->addr);
+	rc = vault_find_signer(vault, canonical, &signer->signer, &signer->err);
+	engine_person(tx->engine, canonical, person);
+	if (rc == RC_NONE && !addr_equal(person, canonical))
+		rc = vault_find_signer(vault, person, &signer->signer, &signer->err);
+	signer->there = rc == RC_OK ? TRI_YES : rc == RC_TEMP ? TRI_UNKNOWN : TRI_NO;
+	if (rc == RC_TEMP || rc == RC_PERM)
+		log_error(LOGL_WARN, tx->qid, "signer-unknown", &signer->err, "address",
+			signer->addr, NULL);
+}
+
+static enum rc
+need_signer(struct transaction *tx, const struct verdicts *verdicts, const struct tx_signer **out,
+	struct err *err)
+{
+	const char *addr = signer_address(tx, verdicts);
+	struct tx_signer *signer;
+
+	*out = tx_signer_for(tx, verdicts);
+	if (*out || !addr)
+		return RC_OK;
+	signer = calloc(1, sizeof(*signer));
+	if (!signer || !(signer->addr = strdup(addr))) {
+		free(signer);
+		return err_set(err, ERR_MEMORY, "signer");
+	}
+	signer->next = tx->signers;
+	tx->signers = signer;
+	ask_signer(tx, signer);
+	*out = signer;
+	return RC_OK;
+}
+
+static enum rc
+plan_signer(struct transaction *tx, struct rcpt *rcpt, struct plan_rcpt *plan, struct err *err)
+{
+	const struct tx_signer *signer = NULL;
+	enum rc rc;
+
+	plan->signer = tx->facts.authorised;
+	if (rcpt->decision.known != TRI_YES || rcpt->decision.verdicts.sign == SIGN_NEVER ||
+		tx->facts.authorised != TRI_YES)
+		return RC_OK;
+	rc = need_signer(tx, &rcpt->decision.verdicts, &signer, err);
+	plan->signer = rc == RC_OK && signer ? signer->there : TRI_NO;
+	if (signer && signer->there == TRI_UNKNOWN && plan->lookup_err.code == ERR_NONE)
+		plan->lookup_err = signer->err;
+	return rc;
+}
+
+/* Asked only where an answer could change something: the vault is left alone otherwise. */
+static void
+plan_held(struct transaction *tx, struct rcpt *rcpt, struct plan_rcpt *plan)
+{
+	struct err why = ERR_INIT;
+	bool client_key = false;
+	enum rc rc;
+
+	plan->held = TRI_UNKNOWN;
+	rc = vault_holds(engine_vault(tx->engine), rcpt->person, &client_key, &why);
+	if (rc == RC_OK)
+		plan->held = client_key ? TRI_NO : TRI_YES;
+	else if (rc == RC_NONE)
+		plan->held = TRI_NO;
+	else if (plan->lookup_err.code == ERR_NONE)
+		plan->lookup_err = why;
+}
+
+static enum rc
+parse_named(struct transaction *tx, const char *name, struct err *err)
+{
+	const struct hdr *hdr;
+
+	for (size_t i = 0; (hdr = hdrs_find(&tx->msg->hdrs, name, i)); i++) {
+		struct addrlist one;
+		enum rc rc = addrlist_parse(hdr->value, hdr->value_len, &one, err);
+		char **v;
+
+		if (rc == RC_PERM)
+			continue; /* names nobody that we can read: a copy of one's own then */
+		if (rc != RC_OK)
+			return rc;
+		v = one.n ? realloc(tx->named.v, (tx->named.n + one.n) * sizeof(*v)) : NULL;
+		if (one.n && !v) {
+			addrlist_fini(&one);
+			return err_set(err, ERR_MEMORY, "recipients in the header");
+		}
+		if (v)
+			tx->named.v = v;
+		for (size_t k = 0; k < one.n; k++)
+			tx->named.v[tx->named.n++] = one.v[k];
+		free(one.v);
+	}
+	return RC_OK;
+}
+
+/* Is the recipient named neither in To: nor in Cc:? */
+static enum rc
+plan_hidden(struct transaction *tx, struct rcpt *rcpt, struct plan_rcpt *plan, struct err *err)
+{
+	char person[ADDR_MAX + 1];
+	enum rc rc = RC_OK;
+
+	if (!tx->named_known) {
+		rc = parse_named(tx, "To", err);
+		if (rc == RC_OK)
+			rc = parse_named(tx, "Cc", err);
+		tx->named_known = rc == RC_OK;
+	}
+	if (rc != RC_OK)
+		return rc;
+	plan->hidden = true;
+	for (size_t i = 0; plan->hidden && i < tx->named.n; i++) {
+		plan->hidden = !addr_equal(tx->named.v[i], rcpt->addr);
+		if (plan->hidden && plan->inside) {
+			engine_person(tx->engine, tx->named.v[i], person);
+			plan->hidden = !addr_equal(person, rcpt->person);
+		}
+	}
+	return RC_OK;
+}
+
+static enum rc
+plan_input(struct transaction *tx, size_t i, struct err *err)
+{
+	struct rcpt *rcpt = &tx->rcpts[i];
+	struct plan_rcpt *plan = &tx->plan_rcpts[i];
+	const struct verdicts *v = &rcpt->decision.verdicts;
+	enum rc rc;
+
+	*plan = (struct plan_rcpt){.addr = rcpt->addr,
+		.decision = &rcpt->decision,
+		.inside = rcpt->facts.direction != DIR_OUTBOUND,
+		.cert_known = rcpt->facts.cert_known,
+		.cert_proven = rcpt->facts.cert_proven,
+		.held = TRI_UNKNOWN,
+		.lookup_err = rcpt->lookup_err};
+	rc = plan_signer(tx, rcpt, plan, err);
+	if (rc != RC_OK || rcpt->decision.known != TRI_YES || v->encrypt == ENCRYPT_NEVER)
+		return rc;
+	if (v->encrypt == ENCRYPT_REQUIRED ||
+		(v->encrypt == ENCRYPT_IF_PROVEN && plan->cert_proven != TRI_NO) ||
+		(v->encrypt == ENCRYPT_IF_KNOWN && plan->cert_known != TRI_NO))
+		plan_held(tx, rcpt, plan);
+	return tx->n > 1 ? plan_hidden(tx, rcpt, plan, err) : RC_OK;
+}
+
+enum rc
+decide_all(struct transaction *tx, struct err *err)
+{
+	enum rc rc = policy_view_new(engine_policy(tx->engine), &tx->facts, &tx->view, err);
+
+	for (size_t i = 0; rc == RC_OK && i < tx->n; i++)
+		rc = decide_one(tx, &tx->rcpts[i], err);
+	if (rc != RC_OK)
+		return rc;
+	tx->plan_rcpts = calloc(tx->n ? tx->n : 1, sizeof(*tx->plan_rcpts));
+	if (!tx->plan_rcpts)
+		return err_set(err, ERR_MEMORY, "plan");
+	for (size_t i = 0; rc == RC_OK && i < tx->n; i++)
+		rc = plan_input(tx, i, err);
+	return rc == RC_OK ? plan_build(tx->plan_rcpts, tx->n, &tx->plan, err) : rc;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "milter/edit_list.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum rc
+edit_list_add(struct result *result, enum edit_kind kind, const char *name, size_t index,
+	const char *value, struct err *err)
+{
+	struct edit *v = realloc(result->edits, (result->n_edits + 1) * sizeof(*v));
+	struct edit *edit;
+
+	if (!v)
+		return err_set(err, ERR_MEMORY, "edits");
+	result->edits = v;
+	edit = &v[result->n_edits++];
+	*edit = (struct edit){.kind = kind,
+		.name = strdup(name),
+		.index = index,
+		.value = value ? strdup(value) : NULL};
+	return edit->name && (!value || edit->value) ? RC_OK : err_set(err, ERR_MEMORY, "edits");
+}
+
+/* Which of its name, from 1, is field I? */
+static size_t
+index_of(const struct hdrs *hdrs, size_t i)
+{
+	size_t n = 1;
+
+	for (size_t k = 0; k < i; k++)
+		n += strcasecmp(hdrs->v[k].name, hdrs->v[i].name) == 0;
+	return n;
+}
+
+static bool
+is_content(const char *name)
+{
+	return strncasecmp(name, "Content-", 8) == 0;
+}
+
+static enum rc
+delete_where(struct result *result, const struct hdrs *hdrs, const char *name, bool content,
+	struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	for (size_t i = hdrs->n; rc == RC_OK && i-- > 0;)
+		if (strcasecmp(hdrs->v[i].name, name) == 0 ||
+			(content && is_content(hdrs->v[i].name)))
+			rc = edit_list_add(
+				result, EDIT_DELETE, hdrs->v[i].name, index_of(hdrs, i), NULL, err);
+	return rc;
+}
+
+enum rc
+edit_list_delete(struct result *result, const struct hdrs *hdrs, const char *name, struct err *err)
+{
+	return delete_where(result, hdrs, name, false, err);
+}
+
+enum rc
+edit_list_replace_content(
+	struct result *result, const struct hdrs *hdrs, const struct hdrs *content, struct err *err)
+{
+	enum rc rc = delete_where(result, hdrs, "MIME-Version", true, err);
+
+	if (rc == RC_OK)
+		rc = edit_list_add(result, EDIT_ADD, "MIME-Version", 0, " 1.0", err);
+	for (size_t i = 0; rc == RC_OK && i < content->n; i++)
+		rc = edit_list_add(
+			result, EDIT_ADD, content->v[i].name, 0, content->v[i].value, err);
+	return rc;
+}
+
+enum rc
+content_fields(const struct hdrs *hdrs, struct hdrs *out, struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	hdrs_init(out);
+	for (size_t i = 0; rc == RC_OK && i < hdrs->n; i++)
+		if (is_content(hdrs->v[i].name))
+			rc = hdrs_add(out, hdrs->v[i].name, hdrs->v[i].name_len, hdrs->v[i].value,
+				hdrs->v[i].value_len, err);
+	return rc;
+}
+
+/* Position of the INDEXth (from 1) field called NAME; HDRS->n when there is none. */
+static size_t
+position(const struct hdrs *hdrs, const char *name, size_t index)
+{
+	size_t i;
+
+	for (i = 0; i < hdrs->n; i++)
+		if (strcasecmp(hdrs->v[i].name, name) == 0 && --index == 0)
+			break;
+	return i;
+}
+
+static enum rc
+apply_one(struct hdrs *hdrs, const struct edit *edit, struct err *err)
+{
+	size_t at = hdrs->n;
+
+	switch (edit->kind) {
+	case EDIT_DELETE:
+		at = position(hdrs, edit->name, edit->index);
+		if (at < hdrs->n)
+			hdrs_remove(hdrs, at);
+		return RC_OK;
+	case EDIT_CHANGE:
+		at = position(hdrs, edit->name, edit->index);
+		if (at < hdrs->n)
+			hdrs_remove(hdrs, at);
+		return hdrs_insert(hdrs, at, edit->name, edit->value, err);
+	case EDIT_INSERT:
+		at = edit->index < hdrs->n ? edit->index : hdrs->n;
+		return hdrs_insert(hdrs, at, edit->name, edit->value, err);
+	case EDIT_ADD:
+	default:
+		return hdrs_insert(hdrs, hdrs->n, edit->name, edit->value, err);
+	}
+}
+
+enum rc
+edit_list_apply(
+	const struct result *result, const struct hdrs *hdrs, struct hdrs *out, struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	hdrs_init(out);
+	for (size_t i = 0; rc == RC_OK && i < hdrs->n; i++)
+		rc = hdrs_add(out, hdrs->v[i].name, hdrs->v[i].name_len, hdrs->v[i].value,
+			hdrs->v[i].value_len, err);
+	for (size_t i = 0; rc == RC_OK && i < result->n_edits; i++)
+		rc = apply_one(out, &result->edits[i], err);
+	return rc;
+}

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "milter/tx.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "milter/alias.h"
+#include "milter/trust_conf.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How often the store and the CRL folder are looked at for changes. */
+#define SOURCES_CHECK_MS 1000
+
+struct sources {
+	atomic_int refs;
+	struct trust *trust;
+	struct lookups *lookups;
+	struct trust_state state; /* what they were made from */
+};
+
+struct engine {
+	atomic_int refs;
+	struct conf *conf;
+	const char *service, *authserv_id;
+	enum role role;
+	struct policy *policy;
+	struct rights *rights;
+	struct certstore *store;
+	struct vault_client *vault;
+	struct alias_map *aliases;
+	pthread_mutex_t lock;
+	struct sources *sources; /* under LOCK */
+	int64_t checked;         /* under LOCK; clock_monotonic_ms */
+	int lookup_timeout;
+};
+
+void
+sources_unref(struct sources **sources)
+{
+	struct sources *s = *sources;
+
+	*sources = NULL;
+	if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
+		return;
+	lookups_free(&s->lookups);
+	trust_unref(&s->trust);
+	trust_state_fini(&s->state);
+	free(s);
+}
+
+static enum rc
+sources_new(struct conf *conf, struct certstore *store, struct sources **out, struct err *err)
+{
+	struct sources *s = calloc(1, sizeof(*s));
+	enum rc rc;
+
+	*out = NULL;
+	if (!s)
+		return err_set(err, ERR_MEMORY, "trust");
+	atomic_init(&s->refs, 1);
+	rc = trust_state_get(conf, store, &s->state, err);
+	if (rc == RC_OK)
+		rc = trust_from_conf(conf, store, NULL, &s->trust, err);
+	if (rc == RC_OK)
+		rc = lookups_new(conf, store, s->trust, &s->lookups, err);
+	if (rc == RC_OK)
+		*out = s;
+	else
+		sources_unref(&s);
+	return rc;
+}
+
+/* Anchors added to the store and CRLs put into their folder count from the next message on. When
+ * the new state can't be had, the one in force stays. */
+static void
+refresh(struct engine *engine)
+{
+	struct trust_state now = {0};
+	struct sources *fresh = NULL;
+	struct err err = ERR_INIT;
+	enum rc rc = trust_state_get(engine->conf, engine->store, &now, &err);
+
+	if (rc == RC_OK && !trust_state_equal(&now, &engine->sources->state)) {
+		rc = sources_new(engine->conf, engine->store, &fresh, &err);
+		if (rc == RC_OK) {
+			struct sources *old = engine->sources;
+
+			engine->sources = fresh;
+			sources_unref(&old);
+			log_event(LOGL_INFO, NULL, "trust-reloaded", NULL);
+		}
+	}
+	if (rc != RC_OK)
+		log_error(LOGL_ERROR, NULL, "trust-reload-failed", &err, NULL);
+	trust_state_fini(&now);
+}
+
+struct sources *
+engine_sources(struct engine *engine)
+{
+	struct sources *s;
+	int64_t now = clock_monotonic_ms();
+
+	pthread_mutex_lock(&engine->lock);
+	if (now - engine->checked >= SOURCES_CHECK_MS) {
+		engine->checked = now;
+		refresh(engine);
+	}
+	s = engine->sources;
+	atomic_fetch_add(&s->refs, 1);
+	pthread_mutex_unlock(&engine->lock);
+	return s;
+}
+
+struct lookups *
+sources_lookups(const struct sources *sources)
+{
+	return sources->lookups;
+}
+
+struct trust *
+sources_trust(const struct sources *sources)
+{
+	return sources->trust;
+}
+
+/* NULL: the first service. */
+static enum rc
+find_service(struct engine *engine, const char *name, struct err *err)
+{
+	static const char *const roles[] = {"open", "seal", "gate", "all"};
+	size_t n = conf_count(engine->conf, "services");
+
+	for (size_t i = 0; i < n; i++) {
+		const struct conf_group *group = conf_item(engine->conf, "services", i);
+
+		if (name && strcmp(conf_str(group, "name"), name) != 0)
+			continue;
+		engine->service = conf_str(group, "name");
+		for (size_t k = 0; k < sizeof(roles) / sizeof(*roles); k++)
+			if (strcmp(conf_str(group, "role"), roles[k]) == 0)
+				engine->role = (enum role)k;
+		return RC_OK;
+	}
+	return err_set(err, ERR_CONFIG, "%s: there is no service%s%s", conf_path(engine->conf),
+		name ? " " : "", name ? name : "");
+}
+
+/* All servers of all directories, one after the other, and a little for ourselves. */
+static int
+lookup_timeout(const struct conf *conf)
+{
+	int64_t ms = 2000;
+
+	for (size_t i = 0; i < conf_count(conf, "directories"); i++) {
+		const struct conf_group *group = conf_item(conf, "directories", i);
+		const char *const *uris;
+
+		ms += conf_int(group, "timeout") * (int64_t)conf_strings(group, "uri", &uris);
+	}
+	return ms > 120000 ? 120000 : (int)ms;
+}
+
+static enum rc
+engine_fill(struct engine *engine, const char *service, struct err *err)
+{
+	const struct conf_group *group = conf_section(engine->conf, "organisation");
+	const char *const *domains;
+	enum rc rc = find_service(engine, service, err);
+
+	engine->authserv_id = conf_str(group, "authserv_id");
+	if (!engine->authserv_id && conf_strings(group, "domains", &domains) > 0)
+		engine->authserv_id = **domains == '.' ? *domains + 1 : *domains;
+	engine->lookup_timeout = lookup_timeout(engine->conf);
+	if (rc == RC_OK)
+		rc = policy_compile(engine->conf, &engine->policy, err);
+	if (rc == RC_OK)
+		rc = rights_compile(engine->conf, &engine->rights, err);
+	if (rc == RC_OK)
+		rc = alias_map_load(conf_str(group, "alias_map"), &engine->aliases, err);
+	if (rc == RC_OK)
+		rc = certstore_open(conf_str(conf_section(engine->conf, "certstore"), "path"), true,
+			&engine->store, err);
+	if (rc == RC_OK)
+		rc = sources_new(engine->conf, engine->store, &engine->sources, err);
+	if (rc == RC_OK)
+		rc = vault_client_new(engine->conf, engine->service, &engine->vault, err);
+	return rc;
+}
+
+enum rc
+engine_new(struct conf *conf, const char *service, struct engine **out, struct err *err)
+{
+	struct engine *engine = calloc(1, sizeof(*engine));
+	enum rc rc;
+
+	*out = NULL;
+	if (!engine)
+		return err_set(err, ERR_MEMORY, "engine");
+	atomic_init(&engine->refs, 1);
+	pthread_mutex_init(&engine->lock, NULL);
+	engine->conf = conf_ref(conf);
+	engine->checked = clock_monotonic_ms();
+	rc = engine_fill(engine, service, err);
+	if (rc == RC_OK)
+		*out = engine;
+	else
+		engine_unref(&engine);
+	return rc;
+}
+
+struct engine *
+engine_ref(struct engine *engine)
+{
+	atomic_fetch_add(&engine->refs, 1);
+	return engine;
+}
+
+void
+engine_unref(struct engine **engine)
+{
+	struct engine *e = *engine;
+
+	*engine = NULL;
+	if (!e || atomic_fetch_sub(&e->refs, 1) != 1)
+		return;
+	sources_unref(&e->sources);
+	certstore_close(&e->store);
+	vault_client_free(&e->vault);
+	policy_free(&e->policy);
+	rights_free(&e->rights);
+	alias_map_free(&e->aliases);
+	pthread_mutex_destroy(&e->lock);
+	conf_unref(&e->conf);
+	free(e);
+}
+
+const struct conf *
+engine_conf(const struct engine *engine)
+{
+	return engine->conf;
+}
+
+struct spool_conf
+engine_spool_conf(const struct engine *engine)
+{
+	const struct conf_group *group = conf_section(engine->conf, "milter");
+
+	return (struct spool_conf){.dir = conf_str(group, "spool"),
+		.memory = (size_t)conf_int(group, "spool_memory"),
+		.max = (uint64_t)conf_int(group, "max_message")};
+}
+
+const char *
+engine_service(const struct engine *engine)
+{
+	return engine->service;
+}
+
+enum role
+engine_role(const struct engine *engine)
+{
+	return engine->role;
+}
+
+const struct policy *
+engine_policy(const struct engine *engine)
+{
+	return engine->policy;
+}
+
+const struct rights *
+engine_rights(const struct engine *engine)
+{
+	return engine->rights;
+}
+
+struct vault_client *
+engine_vault(const struct engine *engine)
+{
+	return engine->vault;
+}
+
+const char *
+engine_authserv_id(const struct engine *engine)
+{
+	return engine->authserv_id;
+}
+
+int
+engine_lookup_timeout(const struct engine *engine)
+{
+	return engine->lookup_timeout;
+}
+
+uint64_t
+engine_next_size_limit(const struct engine *engine)
+{
+	return (uint64_t)conf_int(conf_section(engine->conf, "milter"), "next_size_limit");
+}
+
+unsigned
+engine_max_depth(const struct engine *engine)
+{
+	return (unsigned)conf_int(conf_section(engine->conf, "milter"), "max_depth");
+}
+
+void
+engine_person(const struct engine *engine, const char *addr, char *out)
+{
+	const char *delimiter =
+		conf_str(conf_section(engine->conf, "organisation"), "recipient_delimiter");
+	const char *other = alias_map_find(engine->aliases, addr);
+
+	snprintf(out, ADDR_MAX + 1, "%s", other ? other : addr);
+	if (other || !delimiter || !*delimiter || !policy_is_ours(engine->policy, addr))
+		return;
+	addr_strip_extension(addr, *delimiter, out);
+	other = alias_map_find(engine->aliases, out);
+	if (other)
+		snprintf(out, ADDR_MAX + 1, "%s", other);
+}

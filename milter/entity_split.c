@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "milter/entity_split.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct entity_split {
+	struct buf header; /* with the empty line */
+	struct spool *body;
+	bool in_body, after_cr;
+	size_t line; /* length of the present header line */
+};
+
+enum rc
+entity_split_new(const struct spool_conf *conf, struct entity_split **out, struct err *err)
+{
+	struct entity_split *split = calloc(1, sizeof(*split));
+	enum rc rc;
+
+	*out = NULL;
+	if (!split)
+		return err_set(err, ERR_MEMORY, "entity");
+	buf_init(&split->header, ENTITY_HEADER_MAX);
+	split->header.wipe = true;
+	rc = spool_new(conf, &split->body, err);
+	if (rc == RC_OK)
+		*out = split;
+	else
+		entity_split_free(&split);
+	return rc;
+}
+
+void
+entity_split_free(struct entity_split **split)
+{
+	if (!*split)
+		return;
+	buf_fini(&(*split)->header);
+	spool_free(&(*split)->body);
+	free(*split);
+	*split = NULL;
+}
+
+/* Header bytes up to and with the empty line; returns how many were taken. */
+static enum rc
+take_header(
+	struct entity_split *split, const char *data, size_t len, size_t *taken, struct err *err)
+{
+	enum rc rc = RC_OK;
+	size_t i;
+
+	for (i = 0; rc == RC_OK && i < len && !split->in_body; i++) {
+		if (data[i] == '\n') {
+			if (!split->after_cr)
+				rc = buf_append_char(&split->header, '\r', err);
+			split->in_body = split->line == 0;
+			split->line = 0;
+		} else if (data[i] != '\r') {
+			split->line++;
+		}
+		split->after_cr = data[i] == '\r';
+		if (rc == RC_OK)
+			rc = buf_append_char(&split->header, data[i], err);
+	}
+	*taken = i;
+	/* A header block without an end is no entity, whoever made it. */
+	if (rc != RC_OK && split->header.len + 2 >= ENTITY_HEADER_MAX)
+		return err_set(err, ERR_MSG_MALFORMED, "no end of the header within %u bytes",
+			ENTITY_HEADER_MAX);
+	return rc;
+}
+
+static enum rc
+take_body(struct entity_split *split, const char *data, size_t len, struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	while (rc == RC_OK && len) {
+		const char *lf = memchr(data, '\n', len);
+		size_t n = lf ? (size_t)(lf - data) : len;
+		bool cr = n ? data[n - 1] == '\r' : split->after_cr;
+
+		if (n)
+			rc = spool_append(split->body, data, n, err);
+		if (rc == RC_OK && lf) {
+			rc = cr ? spool_append(split->body, "\n", 1, err)
+				: spool_append(split->body, "\r\n", 2, err);
+			n++;
+		}
+		split->after_cr = !lf && cr;
+		data += n;
+		len -= n;
+	}
+	return rc;
+}
+
+static enum rc
+split_feed(void *ctx, const void *data, size_t len, struct err *err)
+{
+	struct entity_split *split = ctx;
+	size_t taken = 0;
+	enum rc rc = RC_OK;
+
+	if (!split->in_body) {
+		rc = take_header(split, data, len, &taken, err);
+		if (split->in_body)
+			split->after_cr = false;
+	}
+	if (rc != RC_OK || taken == len)
+		return rc;
+	return take_body(split, (const char *)data + taken, len - taken, err);
+}
+
+struct sink
+entity_split_sink(struct entity_split *split)
+{
+	return (struct sink){.feed = split_feed, .ctx = split};
+}
+
+/* Either an empty header, or fields only, of which one says what the content is. */
+static enum rc
+check_header(
+	const struct entity_split *split, const struct hdrs *hdrs, size_t used, struct err *err)
+{
+	if (!split->in_body || used != split->header.len ||
+		memchr(split->header.data, '\0', split->header.len))
+		return err_set(err, ERR_MSG_MALFORMED, "no MIME entity");
+	if (hdrs->n > 0 && !hdrs_find(hdrs, "Content-Type", 0))
+		return err_set(err, ERR_MSG_MALFORMED, "no Content-Type inside");
+	return RC_OK;
+}
+
+enum rc
+entity_split_take(struct entity_split *split, struct inner *out, struct err *err)
+{
+	size_t used = 0;
+	enum rc rc;
+
+	memset(out, 0, sizeof(*out));
+	hdrs_init(&out->hdrs);
+	rc = hdrs_parse(buf_text(&split->header), split->header.len, &out->hdrs, &used, err);
+	if (rc == RC_OK)
+		rc = check_header(split, &out->hdrs, used, err);
+	if (rc == RC_OK)
+		rc = mime_parse(&out->hdrs, split->body, &out->root, err);
+	if (rc == RC_OK) {
+		out->body = split->body;
+		split->body = NULL; /* the inner entity's now */
+	} else {
+		inner_fini(out);
+	}
+	return rc;
+}
+
+void
+inner_fini(struct inner *inner)
+{
+	entity_free(&inner->root);
+	spool_free(&inner->body);
+	hdrs_fini(&inner->hdrs);
+	memset(inner, 0, sizeof(*inner));
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Stage 1: what the message is, who wrote it, and whether they may be signed for.
+ */
+#include "milter/tx.h"
+
+#include "base/log.h"
+#include "milter/check_signature.h"
+#include "milter/marks.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* A message of ours that comes back is a loop. The mark grants nothing: whoever forges it stops
+ * their own mail. */
+static enum rc
+check_loop(const struct transaction *tx, struct err *err)
+{
+	const char *id = engine_authserv_id(tx->engine);
+	const struct hdr *hdr;
+	struct buf text = BUF_INIT(HDRS_MAX_BYTES);
+	bool loop = false;
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; rc == RC_OK && (hdr = hdrs_find(&tx->msg->hdrs, LOOP_MARK, i)); i++) {
+		buf_clear(&text);
+		rc = hdr_unfold(hdr, &text, err);
+		loop |= rc == RC_OK && strcasecmp(buf_text(&text), id) == 0;
+	}
+	buf_fini(&text);
+	return rc == RC_OK && loop ? err_set(err, ERR_LOOP, "%s: %s", LOOP_MARK, id) : rc;
+}
+
+/*
+ * A structure past the limits is not understood: such a message is neither signed nor opened, but
+ * it may pass when no rule wants anything of it.
+ */
+static enum rc
+parse_structure(struct transaction *tx, struct err *err)
+{
+	struct err why = ERR_INIT;
+	enum rc rc = mime_parse(&tx->msg->hdrs, tx->msg->body, &tx->root, &why);
+
+	tx->facts.classes = CLASS_PLAIN;
+	if (rc == RC_OK)
+		rc = classify(&tx->msg->hdrs, tx->root, tx->msg->body, tx->sender,
+			&tx->facts.classes, &why);
+	if (rc == RC_PERM) {
+		log_error(LOGL_WARN, tx->qid, "not-understood", &why, NULL);
+		entity_free(&tx->root);
+		return RC_OK;
+	}
+	if (rc != RC_OK && err)
+		*err = why;
+	return rc;
+}
+
+__attribute__((format(printf, 3, 4))) static void
+authorise(struct transaction *tx, enum tri answer, const char *fmt, ...)
+{
+	va_list ap;
+
+	tx->facts.authorised = answer;
+	va_start(ap, fmt);
+	vsnprintf(tx->why_authorised, sizeof(tx->why_authorised), fmt, ap);
+	va_end(ap);
+}
+
+/* Exactly one author, in one field: with several, or none, nobody can say for whom to sign. */
+static void
+check_author(struct transaction *tx)
+{
+	size_t fields = hdrs_count(&tx->msg->hdrs, "From");
+	char person[ADDR_MAX + 1];
+	enum role role = engine_role(tx->engine);
+
+	if (fields != 1) {
+		authorise(tx, TRI_NO, "%zu From: fields", fields);
+		return;
+	}
+	if (tx->from.n != 1) {
+		authorise(tx, TRI_NO, "From: names %zu addresses", tx->from.n);
+		return;
+	}
+	if (role != ROLE_SEAL && role != ROLE_ALL) {
+		authorise(tx, TRI_NO, "service %s does not sign", engine_service(tx->engine));
+		return;
+	}
+	tx->facts.authorised =
+		rights_may_sign(engine_rights(tx->engine), engine_service(tx->engine), tx->identity,
+			tx->client, tx->from.v[0], &tx->right_key);
+	if (tx->facts.authorised == TRI_NO) { /* an alias or extension of one's own address */
+		engine_person(tx->engine, tx->from.v[0], person);
+		tx->facts.authorised =
+			rights_may_sign(engine_rights(tx->engine), engine_service(tx->engine),
+				tx->identity, tx->client, person, &tx->right_key);
+	}
+	if (tx->facts.authorised == TRI_YES)
+		authorise(tx, TRI_YES, "%s%s has the right to sign as %s",
+			tx->identity ? "login " : "client ",
+			tx->identity ? tx->identity : tx->client, tx->from.v[0]);
+	else if (tx->identity)
+		authorise(tx, tx->facts.authorised, "login %s has no right to sign as %s",
+			tx->identity, tx->from.v[0]);
+	else
+		authorise(tx, tx->facts.authorised, "no login, and no right for the client");
+}
+
+static bool
+is_inside(const struct transaction *tx)
+{
+	if (tx->facts.authorised == TRI_YES)
+		return true;
+	return tx->identity && policy_is_ours(engine_policy(tx->engine), tx->sender);
+}
+
+enum rc
+facts_gather(struct transaction *tx, struct err *err)
+{
+	struct err why = ERR_INIT;
+	enum rc rc = check_loop(tx, err);
+
+	if (rc == RC_OK)
+		rc = parse_structure(tx, err);
+	if (rc != RC_OK)
+		return rc;
+	rc = hdrs_from(&tx->msg->hdrs, &tx->from, &why);
+	if (rc == RC_TEMP) {
+		if (err)
+			*err = why;
+		return rc;
+	}
+	tx->facts.service = engine_service(tx->engine);
+	tx->facts.sender = tx->sender;
+	tx->facts.from = &tx->from;
+	tx->facts.hdrs = &tx->msg->hdrs;
+	tx->facts.identity = tx->identity;
+	tx->facts.size = msg_size(tx->msg);
+	check_author(tx);
+	if (rc == RC_PERM)
+		authorise(tx, TRI_NO, "From: can't be read");
+	tx->inside = is_inside(tx);
+	for (size_t i = 0; i < tx->n; i++) {
+		struct rcpt *rcpt = &tx->rcpts[i];
+
+		rcpt->facts.addr = rcpt->addr;
+		rcpt->facts.direction =
+			policy_direction(engine_policy(tx->engine), tx->inside, rcpt->addr);
+		rcpt->facts.cert_known = rcpt->facts.cert_proven = TRI_UNKNOWN;
+	}
+	return RC_OK;
+}

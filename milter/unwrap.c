@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Stage 5, on the way in: layers from the outside in.
+ *
+ * Only the root entity is looked at, and what stands alone inside a layer; never a part beside
+ * others. A signature is checked and stays where it is, unless an envelope inside it is opened:
+ * that could not be read otherwise.
+ *
+ * Who gets to see an opened message. Each recipient's own key has to give the same content key: a
+ * forger can add a RecipientInfo that names somebody to another's ciphertext, but cannot make it
+ * open to the content key that he does not know. When keys are missing or differ, everybody gets it
+ * unopened.
+ *
+ * After a key matched, every failure is one outcome, "not opened": neither reply nor edits tell a
+ * sender what came out.
+ */
+#include "milter/tx.h"
+
+#include "base/counter.h"
+#include "base/log.h"
+#include "crypto/cms_envelope.h"
+#include "milter/authres.h"
+#include "milter/check_signature.h"
+#include "milter/edit_list.h"
+#include "milter/entity_split.h"
+#include "milter/marks.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Recipients of one message for whom keys are used; past this it stays closed. */
+#define OPEN_MAX_RECIPIENTS 50
+#define MAX_LAYERS          16
+
+struct unwrap {
+	struct transaction *tx;
+	struct result *result;
+	const struct verdicts *verdicts;
+	unsigned transform;
+	enum pipeline_mode mode;
+	/* the entity in hand */
+	const struct entity *root;
+	struct spool *spool;
+	/* storage behind it */
+	struct inner opened;  /* what the last envelope contained */
+	struct inner content; /* what the last opaque signature contained */
+	bool is_opened, unauthenticated, no_key;
+	struct verdict checked[MAX_LAYERS];
+	size_t n_checked;
+	bool signed_inside; /* a good signature in what was opened */
+};
+
+__attribute__((format(printf, 4, 5))) static enum rc
+add_layer(struct unwrap *u, const char *kind, struct err *err, const char *fmt, ...)
+{
+	struct result *result = u->result;
+	struct layer *v = realloc(result->layers, (result->n_layers + 1) * sizeof(*v));
+	va_list ap;
+
+	if (!v)
+		return err_set(err, ERR_MEMORY, "layers");
+	result->layers = v;
+	v[result->n_layers].kind = kind;
+	va_start(ap, fmt);
+	vsnprintf(v[result->n_layers].detail, sizeof(v->detail), fmt, ap);
+	va_end(ap);
+	result->n_layers++;
+	return RC_OK;
+}
+
+/* What is inside the signature becomes the entity in hand. */
+static enum rc
+enter_signed(struct unwrap *u, struct entity_split *split, bool *more, struct err *err)
+{
+	struct inner inner;
+	enum rc rc;
+
+	*more = true;
+	if (entity_wrapping(u->root) == WRAP_MULTIPART_SIGNED) {
+		*more = u->root->n == 2;
+		if (*more)
+			u->root = u->root->parts[0];
+		return RC_OK;
+	}
+	rc = entity_split_take(split, &inner, err);
+	if (rc == RC_PERM) { /* nothing to look into */
+		*more = false;
+		return RC_OK;
+	}
+	if (rc != RC_OK)
+		return rc;
+	inner_fini(&u->content);
+	u->content = inner;
+	u->root = u->content.root;
+	u->spool = u->content.body;
+	return RC_OK;
+}
+
+static enum rc
+unwrap_signed(struct unwrap *u, bool *more, struct err *err)
+{
+	struct signature_check check = {
+		.trust = sources_trust(u->tx->sources), .from = &u->tx->from, .at = -1};
+	struct spool_conf conf = engine_spool_conf(u->tx->engine);
+	struct verdict *verdict = &u->checked[u->n_checked];
+	struct entity_split *split = NULL;
+	struct sink sink;
+	enum rc rc = entity_split_new(&conf, &split, err);
+
+	if (rc != RC_OK)
+		return rc;
+	sink = entity_split_sink(split);
+	rc = check_signature(&check, u->root, u->spool, &sink, verdict, err);
+	u->n_checked++; /* initialised in any case */
+	if (rc == RC_OK)
+		rc = add_layer(u, "signed", err, "%s%s%s", verdict_overall_name(verdict->overall),
+			*verdict->reason ? ": " : "", verdict->reason);
+	if (rc == RC_OK && u->is_opened && verdict->overall == VERDICT_PASS)
+		u->signed_inside = true;
+	if (rc == RC_OK)
+		rc = enter_signed(u, split, more, err);
+	entity_split_free(&split);
+	return rc;
+}
+
+/* Which RecipientInfo is each recipient's? RC_NONE: at least one recipient has none. */
+static enum rc
+match_recipients(struct unwrap *u, const struct cms_enveloped *enveloped, size_t *indexes,
+	const char **missing, struct err *err)
+{
+	struct vault_client *vault = engine_vault(u->tx->engine);
+
+	for (size_t i = 0; i < u->tx->n; i++) {
+		const struct rcpt *rcpt = &u->tx->rcpts[i];
+		enum rc rc = vault_match(
+			vault, rcpt->addr, enveloped->rinfos, enveloped->n, &indexes[i], err);
+
+		if (rc == RC_NONE && strcmp(rcpt->addr, rcpt->person) != 0)
+			rc = vault_match(vault, rcpt->person, enveloped->rinfos, enveloped->n,
+				&indexes[i], err);
+		if (rc == RC_NONE || rc == RC_PERM) {
+			*missing = rcpt->addr;
+			return RC_NONE;
+		}
+		if (rc != RC_OK)
+			return rc;
+	}
+	return RC_OK;
+}
+
+static enum rc
+open_one(struct unwrap *u, const struct cms_enveloped *enveloped, size_t i, size_t index,
+	const char **claimed, struct secret **cek, struct err *err)
+{
+	struct transaction *tx = u->tx;
+	struct vault_open_request request = {.rinfo = &enveloped->rinfos[index],
+		.cipher = enveloped->cipher,
+		.recipient = tx->rcpts[i].addr,
+		.claim = tx_claim(tx, rule_name(tx->rcpts[i].decision.rule), claimed)};
+	enum rc rc = vault_open(engine_vault(tx->engine), &request, cek, err);
+
+	if (rc == RC_PERM && strcmp(tx->rcpts[i].addr, tx->rcpts[i].person) != 0) {
+		request.recipient = tx->rcpts[i].person;
+		rc = vault_open(engine_vault(tx->engine), &request, cek, err);
+	}
+	if (rc == RC_OK)
+		tx->key_used = true;
+	return rc;
+}
+
+/* The one content key that every recipient's key gives; RC_PERM when they differ or one may not. */
+static enum rc
+open_for_all(struct unwrap *u, const struct cms_enveloped *enveloped, const size_t *indexes,
+	struct secret **out, struct err *err)
+{
+	const char **claimed = calloc(u->tx->n, sizeof(*claimed));
+	struct secret *cek = NULL;
+	enum rc rc = RC_OK;
+	bool same = true;
+
+	*out = NULL;
+	if (!claimed)
+		return err_set(err, ERR_MEMORY, "claims");
+	for (size_t i = 0; rc == RC_OK && i < u->tx->n; i++) {
+		rc = open_one(u, enveloped, i, indexes[i], claimed, &cek, err);
+		if (rc != RC_OK)
+			break;
+		if (!*out) {
+			*out = cek;
+			cek = NULL; /* ours to give away */
+			continue;
+		}
+		same &= secret_len(cek) == secret_len(*out) &&
+			secret_compare(secret_data(cek), secret_data(*out), secret_len(cek)) == 0;
+		secret_free(&cek);
+	}
+	if (rc == RC_OK && !same)
+		rc = err_set(err, ERR_CMS_CORRUPT, "not opened");
+	if (rc != RC_OK)
+		secret_free(out);
+	free(claimed);
+	return rc;
+}
+
+static enum rc
+decrypt(struct unwrap *u, struct secret *cek, struct inner *out, struct err *err)
+{
+	struct spool_conf conf = engine_spool_conf(u->tx->engine);
+	struct entity_split *split = NULL;
+	struct cms_decryptor *decryptor = NULL;
+	struct sink sink, stage;
+	enum rc rc = entity_split_new(&conf, &split, err);
+
+	if (rc == RC_OK) {
+		sink = entity_split_sink(split);
+		rc = cms_decryptor_new(cek, &sink, &decryptor, err);
+	}
+	if (rc == RC_OK) {
+		stage = cms_decryptor_sink(decryptor);
+		rc = entity_decode(u->root, u->spool, &stage, err);
+		if (rc == RC_OK)
+			rc = sink_finish(&stage, err);
+	}
+	if (rc == RC_OK)
+		rc = entity_split_take(split, out, err);
+	cms_decryptor_free(&decryptor);
+	entity_split_free(&split);
+	return rc;
+}
+
+/* The key was there: opens, or leaves it closed without a word about why. */
+static enum rc
+open_matched(struct unwrap *u, const struct cms_enveloped *enveloped, const size_t *indexes,
+	bool *more, struct err *err)
+{
+	struct secret *cek = NULL;
+	struct inner inner = {0};
+	struct err why = ERR_INIT;
+	enum rc rc = open_for_all(u, enveloped, indexes, &cek, &why);
+
+	if (rc == RC_OK)
+		rc = decrypt(u, cek, &inner, &why);
+	secret_free(&cek);
+	if (rc == RC_PERM)
+		return add_layer(u, "enveloped", err, "%s, not opened",
+			content_cipher_name(enveloped->cipher));
+	if (rc != RC_OK) {
+		if (err)
+			*err = why;
+		return rc;
+	}
+	inner_fini(&u->content);
+	inner_fini(&u->opened);
+	u->opened = inner;
+	u->root = u->opened.root;
+	u->spool = u->opened.body;
+	u->is_opened = true;
+	u->signed_inside = false;
+	u->unauthenticated = !content_cipher_is_authenticated(enveloped->cipher);
+	*more = true;
+	return add_layer(u, "enveloped", err, "%s, opened", content_cipher_name(enveloped->cipher));
+}
+
+static enum rc
+try_open(struct unwrap *u, const struct cms_enveloped *enveloped, bool *more, struct err *err)
+{
+	const char *missing = NULL;
+	size_t *indexes;
+	enum rc rc;
+
+	if (enveloped->cipher == CIPHER_NONE)
+		return add_layer(u, "enveloped", err, "unsupported cipher, not opened");
+	if (u->tx->n > OPEN_MAX_RECIPIENTS)
+		return add_layer(u, "enveloped", err, "not opened: %zu recipients", u->tx->n);
+	indexes = calloc(u->tx->n, sizeof(*indexes));
+	if (!indexes)
+		return err_set(err, ERR_MEMORY, "recipients");
+	rc = match_recipients(u, enveloped, indexes, &missing, err);
+	if (rc == RC_NONE) {
+		u->no_key = true;
+		rc = add_layer(u, "enveloped", err, "%s, no key here for %s",
+			content_cipher_name(enveloped->cipher), missing);
+	} else if (rc == RC_OK && u->mode == PIPELINE_EXPLAIN) {
+		rc = add_layer(u, "enveloped", err, "%s, would be opened with the recipient's key",
+			content_cipher_name(enveloped->cipher));
+	} else if (rc == RC_OK) {
+		rc = open_matched(u, enveloped, indexes, more, err);
+	}
+	free(indexes);
+	return rc;
+}
+
+/* One layer; *more: there may be another inside. */
+static enum rc
+unwrap_layer(struct unwrap *u, bool *more, struct err *err)
+{
+	struct cms_enveloped *enveloped = NULL;
+	enum cms_kind kind = CMS_SIGNED;
+	struct err why = ERR_INIT;
+	enum rc rc = RC_OK;
+
+	*more = false;
+	if (entity_wrapping(u->root) == WRAP_NONE)
+		return RC_OK;
+	if (entity_wrapping(u->root) == WRAP_PKCS7_MIME)
+		rc = read_cms_header(u->root, u->spool, &kind, &enveloped, &why);
+	if (rc == RC_PERM) { /* broken: it is delivered as it came */
+		log_error(LOGL_INFO, u->tx->qid, "cms-malformed", &why, NULL);
+		return RC_OK;
+	}
+	if (rc != RC_OK) {
+		if (err)
+			*err = why;
+	} else if (kind == CMS_SIGNED) {
+		rc = unwrap_signed(u, more, err);
+	} else if (enveloped && (u->transform & PLAN_OPEN)) {
+		rc = try_open(u, enveloped, more, err);
+	} else if (enveloped) {
+		rc = add_layer(u, "enveloped", err, "not opened: no rule says so");
+	}
+	cms_enveloped_free(&enveloped);
+	return rc;
+}
+
+static enum rc
+unwrap_layers(struct unwrap *u, struct err *err)
+{
+	unsigned max = engine_max_depth(u->tx->engine);
+	bool more = true;
+	enum rc rc = RC_OK;
+
+	if (max > MAX_LAYERS)
+		max = MAX_LAYERS;
+	for (unsigned depth = 0; rc == RC_OK && more && depth < max; depth++)
+		rc = unwrap_layer(u, &more, err);
+	return rc;
+}
+
+/* Fields that came with the message and claim to be ours. */
+static enum rc
+remove_forged(struct unwrap *u, struct err *err)
+{
+	const struct hdrs *hdrs = &u->tx->msg->hdrs;
+	const char *name = "Authentication-Results";
+	struct buf rest = BUF_INIT(HDRS_MAX_BYTES);
+	enum rc rc = RC_OK;
+
+	for (size_t n = hdrs_count(hdrs, name); rc == RC_OK && n > 0; n--) {
+		const struct hdr *hdr = hdrs_find(hdrs, name, n - 1);
+		enum authres_kind kind;
+
+		rc = authres_examine(hdr->value, hdr->value_len, engine_authserv_id(u->tx->engine),
+			&kind, &rest, err);
+		if (rc == RC_OK && kind == AUTHRES_DELETE)
+			rc = edit_list_add(u->result, EDIT_DELETE, name, n, NULL, err);
+		else if (rc == RC_OK && kind == AUTHRES_CHANGE)
+			rc = edit_list_add(u->result, EDIT_CHANGE, name, n, buf_text(&rest), err);
+	}
+	buf_fini(&rest);
+	if (rc == RC_OK)
+		rc = edit_list_delete(u->result, hdrs, OPENED_MARK, err);
+	return rc == RC_OK ? edit_list_delete(u->result, hdrs, NOTICE_MARK, err) : rc;
+}
+
+static enum rc
+add_notices(struct unwrap *u, struct err *err)
+{
+	const struct verdicts *v = u->verdicts;
+	char text[500];
+	enum rc rc = RC_OK;
+
+	if (u->no_key && v->on_no_key == TROUBLE_MARK)
+		rc = edit_list_add(u->result, EDIT_INSERT, NOTICE_MARK, 0,
+			" encrypted, and the key is not here", err);
+	if (rc == RC_OK && u->is_opened && u->unauthenticated && !u->signed_inside &&
+		v->on_unauthenticated == TROUBLE_MARK)
+		rc = edit_list_add(u->result, EDIT_INSERT, NOTICE_MARK, 0,
+			" was encrypted, but nothing proves that it is unchanged", err);
+	for (size_t i = 0; rc == RC_OK && (u->transform & PLAN_VERIFY) && i < u->n_checked; i++) {
+		if (u->checked[i].overall == VERDICT_PASS ||
+			u->checked[i].overall == VERDICT_NONE ||
+			v->on_bad_signature != TROUBLE_MARK)
+			continue;
+		snprintf(text, sizeof(text), " the signature does not count (%s)",
+			verdict_overall_name(u->checked[i].overall));
+		rc = edit_list_add(u->result, EDIT_INSERT, NOTICE_MARK, 0, text, err);
+		break;
+	}
+	return rc;
+}
+
+static enum rc
+add_results(struct unwrap *u, struct err *err)
+{
+	struct buf value = BUF_INIT(0);
+	enum rc rc = RC_OK;
+
+	if (!(u->transform & PLAN_VERIFY) || u->n_checked == 0)
+		return RC_OK;
+	rc = authres_format(
+		engine_authserv_id(u->tx->engine), u->checked, u->n_checked, &value, err);
+	if (rc == RC_OK)
+		rc = edit_list_add(
+			u->result, EDIT_INSERT, "Authentication-Results", 0, buf_text(&value), err);
+	buf_fini(&value);
+	return rc;
+}
+
+/* The inner entity takes the place of the message's body and Content-* fields. */
+static enum rc
+publish_opened(struct unwrap *u, struct err *err)
+{
+	struct hdrs content;
+	char mark[300];
+	enum rc rc = content_fields(&u->opened.hdrs, &content, err);
+
+	if (rc == RC_OK)
+		rc = edit_list_replace_content(u->result, &u->tx->msg->hdrs, &content, err);
+	hdrs_fini(&content);
+	snprintf(mark, sizeof(mark), " %.250s", engine_authserv_id(u->tx->engine));
+	if (rc == RC_OK)
+		rc = edit_list_add(u->result, EDIT_INSERT, OPENED_MARK, 0, mark, err);
+	if (rc != RC_OK)
+		return rc;
+	u->result->new_ret = strdup("HDRS"); /* a bounce must not carry the plaintext out */
+	if (!u->result->new_ret)
+		return err_set(err, ERR_MEMORY, "RET");
+	u->result->body = u->opened.body;
+	u->opened.body = NULL; /* the result's now */
+	u->tx->transform |= PLAN_OPEN;
+	return RC_OK;
+}
+
+static enum rc
+publish(struct unwrap *u, struct err *err)
+{
+	enum rc rc = u->transform & PLAN_VERIFY ? remove_forged(u, err) : RC_OK;
+
+	if (rc == RC_OK && u->is_opened)
+		rc = publish_opened(u, err);
+	if (rc == RC_OK)
+		rc = add_notices(u, err);
+	if (rc == RC_OK)
+		rc = add_results(u, err);
+	if (rc == RC_OK && u->n_checked > 0 && (u->transform & PLAN_VERIFY)) {
+		u->tx->transform |= PLAN_VERIFY;
+		u->result->verdict = malloc(sizeof(*u->result->verdict));
+		if (!u->result->verdict)
+			return err_set(err, ERR_MEMORY, "verdict");
+		*u->result->verdict = u->checked[0];
+		verdict_init(&u->checked[0]); /* its signers are the result's now */
+	}
+	return rc;
+}
+
+enum rc
+unwrap_inbound(struct transaction *tx, unsigned transform, const struct verdicts *verdicts,
+	enum pipeline_mode mode, struct result *result, struct err *err)
+{
+	struct unwrap *u = calloc(1, sizeof(*u));
+	enum role role = engine_role(tx->engine);
+	enum rc rc = RC_OK;
+
+	if (!u)
+		return err_set(err, ERR_MEMORY, "layers");
+	u->tx = tx;
+	u->result = result;
+	u->verdicts = verdicts;
+	u->transform = transform;
+	u->mode = mode;
+	if (role != ROLE_OPEN && role != ROLE_ALL)
+		u->transform &= ~(unsigned)PLAN_OPEN;
+	u->root = tx->root;
+	u->spool = tx->msg->body;
+	if (tx->root)
+		rc = unwrap_layers(u, err);
+	if (rc == RC_OK)
+		rc = publish(u, err);
+	for (size_t i = 0; i < u->n_checked; i++)
+		verdict_fini(&u->checked[i]);
+	inner_fini(&u->opened);
+	inner_fini(&u->content);
+	free(u);
+	return rc;
+}
