@@ -184,14 +184,14 @@ run_once(struct run *run, struct err *err)
 
 	sk_X509_pop_free(run->chain, X509_free);
 	run->chain = NULL;
+	if (run->with_crls) /* the context takes the function over when it is made */
+		X509_STORE_set_lookup_crls(run->store, on_lookup_crls);
 	if (!ctx || !X509_STORE_CTX_init(ctx, run->store, run->request->leaf, run->untrusted) ||
 		!set_params(ctx, run) || !X509_STORE_CTX_set_app_data(ctx, run)) {
 		rc = ossl_err(err, ERR_MEMORY, "building a path");
 		goto out;
 	}
 	X509_STORE_CTX_set_verify_cb(ctx, on_verify);
-	if (run->with_crls)
-		X509_STORE_set_lookup_crls(run->store, on_lookup_crls);
 	run->valid = X509_verify_cert(ctx) == 1;
 	run->error = X509_STORE_CTX_get_error(ctx);
 	run->depth = X509_STORE_CTX_get_error_depth(ctx);

@@ -4,3 +4,14 @@
 check_PROGRAMS += tests/unit/crypto/cms_envelope_test
 tests_unit_crypto_cms_envelope_test_SOURCES = tests/unit/crypto/cms_envelope_test.c tests/unit/crypto/people.h
 tests_unit_crypto_cms_envelope_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
+
+## The certificate half
+check_PROGRAMS += \
+	tests/unit/crypto/cert_test \
+	tests/unit/crypto/trust_test
+tests_unit_crypto_cert_test_SOURCES = tests/unit/crypto/cert_test.c tests/unit/crypto/pki.h
+tests_unit_crypto_cert_test_CPPFLAGS = $(AM_CPPFLAGS) -DSRCDIR='"$(abs_top_srcdir)"'
+tests_unit_crypto_cert_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
+tests_unit_crypto_trust_test_SOURCES = tests/unit/crypto/trust_test.c tests/unit/crypto/pki.h
+tests_unit_crypto_trust_test_CPPFLAGS = $(AM_CPPFLAGS) -DSRCDIR='"$(abs_top_srcdir)"'
+tests_unit_crypto_trust_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
