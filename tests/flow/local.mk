@@ -4,3 +4,11 @@ libmtaclient_a_SOURCES = tests/flow/mtaclient.c tests/flow/mtaclient.h tests/flo
 noinst_PROGRAMS += mtadriver
 mtadriver_SOURCES = tests/flow/mtadriver.c
 mtadriver_LDADD = libmtaclient.a
+
+## sealgate-milter on a pipeline of the test's own.
+noinst_PROGRAMS += fakegate
+fakegate_SOURCES = milter/milter_main.c milter/service.c tests/flow/fakepipeline.c
+fakegate_LDADD = libmilterd.a $(SG_LIBS_MESSAGE) $(MILTER_LIBS)
+
+check_SCRIPTS += tests/flow/driver.sh tests/flow/daemon.sh
+EXTRA_DIST += tests/flow/lib.sh

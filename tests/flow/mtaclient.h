@@ -91,59 +91,38 @@ struct mta_reply {
 
 struct mta; /* one connection to a milter */
 
-void
-mta_options_init(struct mta_options *options, const char *socket);
+void mta_options_init(struct mta_options *options, const char *socket);
 
 /* Connects and negotiates; NULL with WHY filled when that failed. */
-struct mta *
-mta_open(const struct mta_options *options, char why[200]);
+struct mta *mta_open(const struct mta_options *options, char why[200]);
 /* CONNECT and HELO; false: refused or lost, see REPLY. */
-bool
-mta_hello(struct mta *mta, struct mta_reply *reply);
+bool mta_hello(struct mta *mta, struct mta_reply *reply);
 /* Only the envelope, up to the last RCPT: false when MAIL or all recipients were refused. */
-bool
-mta_envelope(struct mta *mta, struct mta_message *message, struct mta_reply *reply);
+bool mta_envelope(struct mta *mta, struct mta_message *message, struct mta_reply *reply);
 /* Header, body and end of message after mta_envelope; MESSAGE becomes what the MTA would have. */
-void
-mta_content(struct mta *mta, struct mta_message *message, struct mta_reply *reply);
+void mta_content(struct mta *mta, struct mta_message *message, struct mta_reply *reply);
 /* All of it: mta_envelope and mta_content; true for 2xx. */
-bool
-mta_send(struct mta *mta, struct mta_message *message, struct mta_reply *reply);
-void
-mta_abort(struct mta *mta);
+bool mta_send(struct mta *mta, struct mta_message *message, struct mta_reply *reply);
+void mta_abort(struct mta *mta);
 /* A polite QUIT; and without one. Both free. */
-void
-mta_quit(struct mta **mta);
-void
-mta_cut(struct mta **mta);
-uint32_t
-mta_protocol(const struct mta *mta); /* as agreed */
-uint32_t
-mta_actions(const struct mta *mta);
-int64_t
-mta_bytes_sent(const struct mta *mta);
+void mta_quit(struct mta **mta);
+void mta_cut(struct mta **mta);
+uint32_t mta_protocol(const struct mta *mta); /* as agreed */
+uint32_t mta_actions(const struct mta *mta);
+int64_t mta_bytes_sent(const struct mta *mta);
 
 /* From the text of a message file with LF or CRLF line ends (decided by the first). */
-bool
-mta_message_parse(struct mta_message *message, const char *data, size_t len);
-bool
-mta_message_read(struct mta_message *message, const char *path);
-void
-mta_message_sender(struct mta_message *message, const char *sender, const char *args);
-void
-mta_message_rcpt(struct mta_message *message, const char *rcpt, const char *args);
-struct mta_message *
-mta_message_copy(const struct mta_message *message);
+bool mta_message_parse(struct mta_message *message, const char *data, size_t len);
+bool mta_message_read(struct mta_message *message, const char *path);
+void mta_message_sender(struct mta_message *message, const char *sender, const char *args);
+void mta_message_rcpt(struct mta_message *message, const char *rcpt, const char *args);
+struct mta_message *mta_message_copy(const struct mta_message *message);
 /* The message as the next hop would get it, without the MTA's own Received:. Line ends CRLF, or
  * LF. The result is malloc'ed and ends in a NUL that is not counted. */
-char *
-mta_message_format(const struct mta_message *message, bool lf, size_t *len);
+char *mta_message_format(const struct mta_message *message, bool lf, size_t *len);
 /* First field of that name, any case, or NULL. */
-const char *
-mta_message_header(const struct mta_message *message, const char *name);
-void
-mta_message_fini(struct mta_message *message);
-void
-mta_reply_fini(struct mta_reply *reply);
+const char *mta_message_header(const struct mta_message *message, const char *name);
+void mta_message_fini(struct mta_message *message);
+void mta_reply_fini(struct mta_reply *reply);
 
 #endif
