@@ -47,12 +47,13 @@ enum mime_flag {
 	MIME_LONG_LINE = 1 << 6, /* a line above 998 bytes without its end */
 	MIME_HDR_8BIT = 1 << 7,  /* its header block has a byte above 127 */
 	MIME_TRAILING_WS = 1 << 8, /* a line that ends in a blank */
-	MIME_FROM_LINE = 1 << 9  /* a line that begins with "From " */
+	MIME_FROM_LINE = 1 << 9, /* a line that begins with "From " */
+	MIME_HDR_BAD = 1 << 10   /* its header block has NUL, bare CR or LF, or a line above 998 bytes */
 };
 
 struct entity {
 	struct entity *parent;
-	struct entity **parts;  /* multipart: its parts; message/rfc822 and global: the one inside */
+	struct entity **parts;  /* multipart: its parts; message/rfc822 and global: the one inside; may be none */
 	size_t n;
 	unsigned depth;
 	uint64_t start;         /* of its header block; the root of a struct msg: 0, equal to body */

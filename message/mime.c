@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "message/mime.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/*
+ * The pass over a message. Bytes come in pieces and are cut into lines; a line whose beginning is
+ * at hand to its end, or for LINE_HEAD bytes, is looked at once:
+ *
+ *   - Is it a delimiter of one of the open multiparts? The innermost is asked first; the whole line
+ *     has to be the delimiter, so that an inner boundary may have an outer one as its prefix.
+ *   - If not, it belongs to the current entity: to its header, or to its body (a leaf's content,
+ *     a multipart's preamble or epilogue), whose flags it adds to.
+ *
+ * The line end before a delimiter belongs to the delimiter, so what it means for the flags is held
+ * back until the next line is known. Work for a line is bounded by its length and by the
+ * number of open multiparts (MIME_MAX_DEPTH), memory by the entities and one header block.
+ */
+#define PIECE         SINK_CHUNK
+#define LINE_HEAD     1024
+#define DELIMITER_MAX 998 /* a delimiter line without its end */
+
+struct frame {
+	struct entity *entity; /* an open multipart */
+	const char *boundary;  /* in its ctype */
+	size_t len;            /* without blanks at the end, which RFC 2046 does not allow */
+};
+
+struct scanner {
+	struct spool *spool;
+	uint64_t end; /* where to stop */
+	struct entity *root;
+	struct entity *current; /* whose lines come */
+	bool in_header;         /* of the current one */
+	struct buf header;      /* its lines */
+	struct hdrs *root_hdrs; /* where the root's fields go, or NULL */
+	struct frame stack[MIME_MAX_DEPTH];
+	size_t open;        /* frames in use */
+	size_t count;       /* entities */
+	size_t line_len;    /* of the line in hand, without its end */
+	char last;          /* its last byte so far */
+	uint64_t line_end;  /* where the end of the line before begins */
+	unsigned held_back; /* flags of that line end */
+};
+
+/* What a run of bytes without line ends has in it. */
+static unsigned
+byte_flags(const char *data, size_t len)
+{
+	unsigned flags = 0;
+	uint64_t bits = 0, word;
+	size_t i = 0;
+
+	for (; len - i >= sizeof(word); i += sizeof(word)) {
+		memcpy(&word, data + i, sizeof(word));
+		bits |= word;
+	}
+	for (; i < len; i++)
+		bits |= (unsigned char)data[i];
+	if (bits & UINT64_C(0x8080808080808080))
+		flags |= MIME_HAS_8BIT;
+	if (memchr(data, '\0', len))
+		flags |= MIME_HAS_NUL;
+	if (memchr(data, '\r', len))
+		flags |= MIME_BARE_CR;
+	return flags;
+}
+
+/* Makes an entity under PARENT (or the root) that begins at START. */
+static enum rc
+add_entity(struct scanner *scanner, struct entity *parent, uint64_t start, struct err *err)
+{
+	struct entity *entity, **parts;
+
+	if (scanner->count >= MIME_MAX_PARTS)
+		return err_set(err, ERR_LIMIT, "more than %d body parts", MIME_MAX_PARTS);
+	if (parent && parent->depth + 1 >= MIME_MAX_DEPTH)
+		return err_set(err, ERR_LIMIT, "body parts nested deeper than %d", MIME_MAX_DEPTH);
+	entity = calloc(1, sizeof(*entity));
+	if (!entity)
+		return err_set(err, ERR_MEMORY, "body part");
+	if (parent && (parent->n & (parent->n - 1)) == 0) {
+		parts = realloc(parent->parts, (parent->n ? parent->n * 2 : 1) * sizeof(*parts));
+		if (!parts) {
+			free(entity);
+			return err_set(err, ERR_MEMORY, "body parts");
+		}
+		parent->parts = parts;
+	}
+	entity->parent = parent;
+	entity->start = entity->body = entity->end = start;
+	if (parent) {
+		entity->depth = parent->depth + 1;
+		parent->parts[parent->n++] = entity;
+	} else {
+		scanner->root = entity;
+	}
+	scanner->count++;
+	scanner->current = entity;
+	scanner->in_header = true;
+	buf_clear(&scanner->header);
+	return RC_OK;
+}
+
+/* Content-Transfer-Encoding by its name. */
+static enum cte
+cte_parse(const struct hdr *hdr)
+{
+	static const char *const names[] = {"7bit", "8bit", "binary", "quoted-printable", "base64"};
+	static const enum cte ctes[] = {CTE_7BIT, CTE_8BIT, CTE_BINARY, CTE_QP, CTE_BASE64};
+	const char *p = hdr->value + strspn(hdr->value, " \t\r\n");
+	size_t len = strcspn(p, " \t\r\n;(");
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (len == strlen(names[i]) && strncasecmp(p, names[i], len) == 0)
+			return ctes[i];
+	return CTE_OTHER;
+}
+
+/* Sets the type that an entity has without a (good) Content-Type. */
+static enum rc
+set_default_type(struct entity *entity, struct err *err)
+{
+	const struct entity *parent = entity->parent;
+	bool digest =
+		!entity->has_ctype && parent && strcmp(parent->ctype.type, "multipart/digest") == 0;
+
+	entity->ctype.type = strdup(digest ? "message/rfc822" : "text/plain");
+	return entity->ctype.type ? RC_OK : err_set(err, ERR_MEMORY, "body part");
+}
+
+/* Two boundary parameters that differ: other programs may take the other one. */
+static bool
+has_two_boundaries(const struct ctype *ctype)
+{
+	const char *first = ctype_param(ctype, "boundary");
+
+	for (size_t i = 0; first && i < ctype->n; i++)
+		if (strcmp(ctype->params[i].name, "boundary") == 0 &&
+			strcmp(ctype->params[i].value, first) != 0)
+			return true;
+	return false;
+}
+
+/* Reads what the fields of an entity say about its body. */
+static enum rc
+set_type(struct entity *entity, const struct hdrs *hdrs, struct err *err)
+{
+	const struct hdr *hdr = hdrs_find(hdrs, "Content-Type", 0);
+	struct err damage = ERR_INIT;
+	enum rc rc = RC_PERM;
+
+	entity->has_ctype = hdr != NULL;
+	if (hdr)
+		rc = ctype_parse(hdr->value, hdr->value_len, &entity->ctype, &damage);
+	if (rc == RC_TEMP || damage.code == ERR_LIMIT)
+		return err_set(err, damage.code, "Content-Type: %s", damage.detail);
+	if (rc == RC_OK && !strchr(entity->ctype.type, '/')) {
+		ctype_fini(&entity->ctype);
+		rc = RC_PERM;
+	}
+	if (hdr && (rc != RC_OK || hdrs_count(hdrs, "Content-Type") > 1 ||
+			   has_two_boundaries(&entity->ctype)))
+		entity->flags |= MIME_BAD_TYPE;
+	for (size_t i = 0; (hdr = hdrs_find(hdrs, "Content-Transfer-Encoding", i)); i++)
+		entity->cte = i == 0 || cte_parse(hdr) == entity->cte ? cte_parse(hdr) : CTE_OTHER;
+	return rc == RC_OK ? RC_OK : set_default_type(entity, err);
+}
+
+/* Begins the parts of a multipart, when its boundary can be used; else it is a leaf, flagged. */
+static void
+open_multipart(struct scanner *scanner, struct entity *entity)
+{
+	const char *boundary = ctype_param(&entity->ctype, "boundary");
+	size_t len = boundary ? strlen(boundary) : 0;
+
+	while (len && (boundary[len - 1] == ' ' || boundary[len - 1] == '\t'))
+		len--;
+	if (len == 0 || len > DELIMITER_MAX - 4 || has_two_boundaries(&entity->ctype)) {
+		entity->flags |= MIME_BAD_TYPE;
+		return;
+	}
+	scanner->stack[scanner->open++] =
+		(struct frame){.entity = entity, .boundary = boundary, .len = len};
+}
+
+/* The current entity's type is known, its body begins. */
+static enum rc
+begin_body(struct scanner *scanner, uint64_t body, struct err *err)
+{
+	struct entity *entity = scanner->current;
+
+	entity->body = body;
+	scanner->in_header = false;
+	scanner->line_len = 0;
+	if (strncmp(entity->ctype.type, "multipart/", 10) == 0) {
+		open_multipart(scanner, entity);
+		return RC_OK;
+	}
+	if (entity->cte != CTE_QP && entity->cte != CTE_BASE64 &&
+		(strcmp(entity->ctype.type, "message/rfc822") == 0 ||
+			strcmp(entity->ctype.type, "message/global") == 0))
+		return add_entity(scanner, entity, body, err);
+	return RC_OK;
+}
+
+/* The header of the current entity is complete: reads it. */
+static enum rc
+end_header(struct scanner *scanner, struct err *err)
+{
+	struct entity *entity = scanner->current;
+	struct hdrs hdrs;
+	size_t used;
+	enum rc rc = hdrs_parse(buf_text(&scanner->header), scanner->header.len, &hdrs, &used, err);
+
+	if (rc == RC_OK)
+		rc = set_type(entity, &hdrs, err);
+	if (rc == RC_OK && !entity->parent && scanner->root_hdrs) {
+		*scanner->root_hdrs = hdrs; /* the caller's now */
+		return RC_OK;
+	}
+	hdrs_fini(&hdrs);
+	return rc;
+}
+
+/* Is the line (without its end) a delimiter of the frame? *closes: the last one. */
+static bool
+is_delimiter(const struct frame *frame, const char *line, size_t len, bool *closes)
+{
+	size_t at = 2 + frame->len;
+
+	if (len < at || memcmp(line + 2, frame->boundary, frame->len) != 0)
+		return false;
+	*closes = len >= at + 2 && line[at] == '-' && line[at + 1] == '-';
+	for (at += *closes ? 2 : 0; at < len; at++)
+		if (line[at] != ' ' && line[at] != '\t')
+			return false;
+	return true;
+}
+
+/* The innermost open multipart that the line delimits, counted from 1; 0: none. */
+static size_t
+find_delimiter(const struct scanner *scanner, const char *line, size_t len, bool *closes)
+{
+	size_t i = scanner->open;
+
+	if (len < 3 || len > DELIMITER_MAX || line[0] != '-' || line[1] != '-')
+		return 0;
+	while (i > 0 && !is_delimiter(&scanner->stack[i - 1], line, len, closes))
+		i--;
+	return i;
+}
+
+/* Ends the current entity and those around it, below UP, at END (not before their bodies begin). */
+static enum rc
+close_entities(struct scanner *scanner, const struct entity *up, uint64_t end, uint64_t line,
+	struct err *err)
+{
+	if (scanner->in_header) { /* cut short: no body, and nothing is inside */
+		enum rc rc = end_header(scanner, err);
+
+		if (rc != RC_OK)
+			return rc;
+		scanner->current->body = line;
+		scanner->in_header = false;
+	}
+	for (struct entity *e = scanner->current; e != up; e = e->parent) {
+		e->end = end > e->body ? end : e->body;
+		if (e->n && e->parts[e->n - 1]->end > e->end)
+			e->end = e->parts[e->n - 1]->end;
+		if (scanner->open && scanner->stack[scanner->open - 1].entity == e) {
+			scanner->open--;
+			e->flags |= MIME_UNCLOSED;
+		}
+	}
+	return RC_OK;
+}
+
+/* A delimiter line of frame FRAME (from 1) at OFFSET, LEN bytes with EOL bytes of line end. */
+static enum rc
+take_delimiter(struct scanner *scanner, size_t frame, bool closes, uint64_t offset, size_t len,
+	size_t eol, struct err *err)
+{
+	struct entity *entity = scanner->stack[frame - 1].entity;
+	enum rc rc = close_entities(scanner, entity, scanner->line_end, offset, err);
+
+	if (rc != RC_OK)
+		return rc;
+	entity->flags |= scanner->held_back;
+	if (eol == 1)
+		entity->flags |= MIME_BARE_LF;
+	scanner->held_back = 0;
+	scanner->line_end = offset + len - eol;
+	scanner->line_len = 0;
+	if (!closes)
+		return add_entity(scanner, entity, offset + len, err);
+	scanner->open = frame - 1;
+	scanner->current = entity; /* its epilogue comes */
+	return RC_OK;
+}
+
+/* Bytes of a line of the header: START, at its beginning; EOL, length of the line end at theirs. */
+static enum rc
+take_header(struct scanner *scanner, const char *data, size_t len, bool start, size_t eol,
+	struct err *err)
+{
+	unsigned flags = byte_flags(data, len - eol);
+
+	scanner->line_len = (start ? 0 : scanner->line_len) + len - eol;
+	if (flags & MIME_HAS_8BIT)
+		scanner->current->flags |= MIME_HDR_8BIT;
+	if (flags & (MIME_HAS_NUL | MIME_BARE_CR) || eol == 1 || scanner->line_len > 998)
+		scanner->current->flags |= MIME_HDR_BAD;
+	if (scanner->header.len + len > HDRS_MAX_BYTES)
+		return err_set(err, ERR_LIMIT, "header above %u bytes", HDRS_MAX_BYTES);
+	return buf_append(&scanner->header, data, len, err);
+}
+
+/* Bytes of a line of the body, as above; ENDS: the line ends with them. */
+static void
+take_body(struct scanner *scanner, const char *data, size_t len, bool start, bool ends, size_t eol)
+{
+	unsigned flags = byte_flags(data, len - eol);
+
+	len -= eol;
+	if (start) {
+		flags |= scanner->held_back;
+		scanner->held_back = 0;
+		scanner->line_len = 0;
+		if (len >= 5 && memcmp(data, "From ", 5) == 0)
+			flags |= MIME_FROM_LINE;
+	}
+	scanner->line_len += len;
+	if (len)
+		scanner->last = data[len - 1];
+	if (scanner->line_len > 998)
+		flags |= MIME_LONG_LINE;
+	if (ends && scanner->line_len && (scanner->last == ' ' || scanner->last == '\t'))
+		flags |= MIME_TRAILING_WS;
+	if (eol == 1)
+		scanner->held_back = MIME_BARE_LF;
+	scanner->current->flags |= flags;
+}
+
+/* Does the header of the current entity go on with this line? */
+static bool
+is_header_line(const struct scanner *scanner, const char *line, size_t len)
+{
+	size_t gap;
+
+	if (line[0] == ' ' || line[0] == '\t')
+		return scanner->header.len > 0;
+	return hdrs_field_name(line, len, &gap) > 0;
+}
+
+/* A line, or a part of one that is long: START and ENDS tell which. */
+static enum rc
+take_line(struct scanner *scanner, const char *data, size_t len, uint64_t offset, bool start,
+	bool ends, struct err *err)
+{
+	size_t eol = data[len - 1] != '\n' ? 0 : len > 1 && data[len - 2] == '\r' ? 2 : 1;
+	bool closes = false;
+	size_t frame = start && ends ? find_delimiter(scanner, data, len - eol, &closes) : 0;
+	enum rc rc = RC_OK;
+
+	if (frame) {
+		if (data[len - eol - 1] == ' ' || data[len - eol - 1] == '\t')
+			scanner->held_back |= MIME_TRAILING_WS;
+		return take_delimiter(scanner, frame, closes, offset, len, eol, err);
+	}
+	/* A line that is no field ends the header, and may itself begin the header of an entity
+	 * inside. */
+	while (rc == RC_OK && start && scanner->in_header && !is_header_line(scanner, data, len)) {
+		bool empty = len == eol;
+
+		if (empty && eol == 1)
+			scanner->current->flags |= MIME_HDR_BAD;
+		rc = end_header(scanner, err);
+		if (rc == RC_OK)
+			rc = begin_body(scanner, offset + (empty ? len : 0), err);
+		if (rc == RC_OK && empty) {
+			scanner->line_end = offset;
+			return RC_OK;
+		}
+	}
+	if (rc != RC_OK)
+		return rc;
+	if (ends)
+		scanner->line_end = offset + len - eol;
+	if (scanner->in_header)
+		return take_header(scanner, data, len, start, eol, err);
+	take_body(scanner, data, len, start, ends, eol);
+	return RC_OK;
+}
+
+/* Cuts DATA, bytes from OFFSET on, into lines; *used tells how far that went. FINAL: nothing
+ * follows. */
+static enum rc
+take_piece(struct scanner *scanner, const char *data, size_t len, uint64_t offset, bool final,
+	bool *start, size_t *used, struct err *err)
+{
+	size_t at = 0;
+	enum rc rc = RC_OK;
+
+	while (rc == RC_OK && at < len) {
+		const char *lf = memchr(data + at, '\n', len - at);
+		size_t n = lf ? (size_t)(lf + 1 - (data + at)) : len - at;
+		bool ends = lf || final;
+
+		if (!ends && *start && n < LINE_HEAD)
+			break;
+		if (!ends && data[len - 1] == '\r' && --n == 0)
+			break; /* an LF may follow */
+		rc = take_line(scanner, data + at, n, offset + at, *start, ends, err);
+		*start = ends;
+		at += n;
+		if (!ends)
+			break;
+	}
+	*used = at;
+	return rc;
+}
+
+/* Reads the spool from FROM to the end and closes what is open. */
+static enum rc
+scan(struct scanner *scanner, uint64_t from, struct err *err)
+{
+	char *piece = malloc(PIECE);
+	size_t have = 0, used;
+	bool start = true;
+	enum rc rc = piece ? RC_OK : err_set(err, ERR_MEMORY, "body part");
+
+	scanner->line_end = from;
+	while (rc == RC_OK && from < scanner->end) {
+		uint64_t left = scanner->end - from - have;
+		size_t n = left < PIECE - have ? (size_t)left : PIECE - have;
+
+		rc = spool_read(scanner->spool, from + have, piece + have, n, err);
+		have += n;
+		used = 0;
+		if (rc == RC_OK)
+			rc = take_piece(scanner, piece, have, from, n == left, &start, &used, err);
+		have -= used;
+		from += used;
+		memmove(piece, piece + used, have);
+	}
+	free(piece);
+	if (rc == RC_OK) {
+		scanner->current->flags |= scanner->held_back;
+		rc = close_entities(scanner, NULL, scanner->end, scanner->end, err);
+	}
+	return rc;
+}
+
+/* Hands the tree over, or frees it. */
+static enum rc
+finish(struct scanner *scanner, enum rc rc, struct entity **out)
+{
+	buf_fini(&scanner->header);
+	if (rc == RC_OK)
+		*out = scanner->root;
+	else
+		entity_free(&scanner->root);
+	return rc;
+}
+
+/* Flags of a header that did not come as bytes. */
+static unsigned
+header_flags(const struct hdrs *hdrs)
+{
+	unsigned flags = 0;
+
+	for (size_t i = 0; i < hdrs->n; i++)
+		flags |= byte_flags(hdrs->v[i].value, hdrs->v[i].value_len);
+	return (flags & MIME_HAS_8BIT ? MIME_HDR_8BIT : 0) |
+	       (flags & (MIME_HAS_NUL | MIME_BARE_CR) ? MIME_HDR_BAD : 0);
+}
+
+enum rc
+mime_parse(const struct hdrs *hdrs, struct spool *body, struct entity **out, struct err *err)
+{
+	struct scanner scanner = {
+		.spool = body, .end = spool_size(body), .header = BUF_INIT(HDRS_MAX_BYTES)};
+	enum rc rc;
+
+	*out = NULL;
+	rc = add_entity(&scanner, NULL, 0, err);
+	if (rc == RC_OK) {
+		scanner.root->flags = header_flags(hdrs);
+		rc = set_type(scanner.root, hdrs, err);
+	}
+	if (rc == RC_OK)
+		rc = begin_body(&scanner, 0, err);
+	if (rc == RC_OK)
+		rc = scan(&scanner, 0, err);
+	return finish(&scanner, rc, out);
+}
+
+enum rc
+mime_parse_entity(struct spool *spool, uint64_t start, uint64_t end, struct hdrs *hdrs,
+	struct entity **out, struct err *err)
+{
+	struct scanner scanner = {
+		.spool = spool, .end = end, .root_hdrs = hdrs, .header = BUF_INIT(HDRS_MAX_BYTES)};
+	enum rc rc;
+
+	*out = NULL;
+	if (hdrs)
+		hdrs_init(hdrs);
+	if (start > end || end > spool_size(spool))
+		return err_set(err, ERR_INTERNAL, "entity past the end of a spool");
+	rc = add_entity(&scanner, NULL, start, err);
+	if (rc == RC_OK)
+		rc = scan(&scanner, start, err);
+	if (rc != RC_OK && hdrs)
+		hdrs_fini(hdrs);
+	return finish(&scanner, rc, out);
+}
