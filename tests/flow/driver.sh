@@ -10,7 +10,7 @@ null() {
 	sock=$work/run/null.sock
 	rm -f "$sock"
 	start null "$builddir/nullmilter" "$@" "unix:$sock"
-	wait_for 5 test -S "$sock" || fail "nullmilter did not start"
+	wait_for 5 drive --probe -S "unix:$sock" || fail "nullmilter did not start"
 }
 
 null

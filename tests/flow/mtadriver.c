@@ -22,7 +22,7 @@ static struct mta_options options;
 static const char *sender = "<alice@example.org>", *sender_args, *identity, *out_path, *qid;
 static struct mta_rcpt rcpts[MTA_MAX_RCPTS];
 static size_t n_rcpts;
-static bool lf = true, one_session, new_connection, quiet;
+static bool lf = true, one_session, new_connection, quiet, probe;
 static long connections, per_connection, abort_every;
 
 static const char usage[] =
@@ -32,6 +32,7 @@ static const char usage[] =
 	"  -o FILE (last result; %d: number)  --crlf  --one-session  -q\n"
 	"  --version N --actions MASK --protocol MASK --timeout MS\n"
 	"  --cut-after BYTES  --inject STAGE:HEX\n"
+	"  --probe: only connect and negotiate\n"
 	"  load: -n CONNECTIONS -m MESSAGES [--new-connection] [--abort-every N]\n";
 
 enum {
@@ -50,7 +51,8 @@ enum {
 	OPT_CUT,
 	OPT_INJECT,
 	OPT_NEW_CONNECTION,
-	OPT_ABORT_EVERY
+	OPT_ABORT_EVERY,
+	OPT_PROBE
 };
 
 static const struct option longs[] = {{"sender-args", required_argument, NULL, OPT_SENDER_ARGS},
@@ -66,6 +68,7 @@ static const struct option longs[] = {{"sender-args", required_argument, NULL, O
 	{"cut-after", required_argument, NULL, OPT_CUT},
 	{"inject", required_argument, NULL, OPT_INJECT},
 	{"new-connection", no_argument, NULL, OPT_NEW_CONNECTION},
+	{"probe", no_argument, NULL, OPT_PROBE},
 	{"abort-every", required_argument, NULL, OPT_ABORT_EVERY}, {NULL, 0, NULL, 0}};
 
 static void
@@ -172,6 +175,9 @@ take_long_option(int opt, char *arg)
 	case OPT_ABORT_EVERY:
 		abort_every = atol(arg);
 		break;
+	case OPT_PROBE:
+		probe = true;
+		break;
 	default:
 		die("unknown option");
 	}
@@ -205,7 +211,7 @@ take_options(int argc, char **argv)
 		else
 			take_long_option(opt, optarg);
 	}
-	if (!options.socket || optind == argc)
+	if (!options.socket || (optind == argc && !probe))
 		die("a socket and a message are needed");
 	if (!n_rcpts)
 		rcpts[n_rcpts++].addr = (char *)"<bob@example.net>";
@@ -477,6 +483,13 @@ int
 main(int argc, char **argv)
 {
 	take_options(argc, argv);
+	if (probe) {
+		char why[200] = "";
+		struct mta *mta = mta_open(&options, why);
+
+		mta_quit(&mta);
+		return why[0] ? 75 : 0;
+	}
 	if (connections < 0 || per_connection < 0 || (connections > 0) != (per_connection > 0))
 		die("-n and -m go together");
 	return connections ? run_load(argv[optind]) : run_files(argv + optind);
