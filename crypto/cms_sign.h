@@ -21,23 +21,18 @@ struct cms_sign_request {
 };
 
 /* A detached SignedData (DER ContentInfo) with CERT and CHAIN in it. */
-enum rc
-cms_sign_digest(const struct pkey *key, struct cert *cert, const struct certset *chain,
+enum rc cms_sign_digest(const struct pkey *key, struct cert *cert, const struct certset *chain,
 	const struct cms_sign_request *request, struct buf *der, struct err *err);
 /* Digest to be used with this certificate's key: SHA-384 for P-384, SHA-512 for P-521, else
  * SHA-256. */
-enum digest
-cms_sign_digest_for(const struct cert *cert);
+enum digest cms_sign_digest_for(const struct cert *cert);
 
 /* Writes an opaque SignedData: detached DER and the content of CONTENT_LEN bytes fed to the
  * returned stage. DER, definite lengths. */
 struct cms_opaque;
-enum rc
-cms_opaque_new(const void *detached, size_t detached_len, uint64_t content_len,
+enum rc cms_opaque_new(const void *detached, size_t detached_len, uint64_t content_len,
 	const struct sink *to, struct cms_opaque **out, struct err *err);
-struct sink
-cms_opaque_sink(struct cms_opaque *opaque);
-void
-cms_opaque_free(struct cms_opaque **opaque);
+struct sink cms_opaque_sink(struct cms_opaque *opaque);
+void cms_opaque_free(struct cms_opaque **opaque);
 
 #endif

@@ -2,11 +2,13 @@
 /*
  * cms_verify.h - reading SignedData: attributes, digests, signatures
  *
- * Detached: parse the signature first (cms_signed_parse), ask which digests it needs, hash the content, verify.
- * Opaque: cms_signed_reader takes the whole CMS as a stream, hashes its content and hands it to a sink.
- * The path of each signer's certificate is judged by trust.h; cms_signed_verify does both and matches the sender.
+ * Detached: parse the signature first (cms_signed_parse), ask which digests it needs, hash the
+ * content, verify. Opaque: cms_signed_reader takes the whole CMS as a stream, hashes its content
+ * and hands it to a sink. The path of each signer's certificate is judged by trust.h;
+ * cms_signed_verify does both and matches the sender.
  *
- * Limits: CMS_MAX_SIGNERS SignerInfos, CMS_MAX_DIGESTS different digests, CERTSET_MAX certificates, BER_MAX_CAPTURE bytes.
+ * Limits: CMS_MAX_SIGNERS SignerInfos, CMS_MAX_DIGESTS different digests, CERTSET_MAX certificates,
+ * BER_MAX_CAPTURE bytes.
  */
 #ifndef CRYPTO_CMS_VERIFY_H
 #define CRYPTO_CMS_VERIFY_H
@@ -28,19 +30,25 @@ bool cms_signed_is_detached(const struct cms_signed *sd);
 const struct certset *cms_signed_certs(const struct cms_signed *sd); /* borrowed */
 
 /*
- * The verdict over all signers with the content's digests in HASHER (finished). ADDR: the From: address, or NULL. Every
- * signer must be good. EXTRA: more candidates for signer certificates and paths; may be NULL. AT: -1 for now. RC_OK whatever the
- * verdict; an algorithm the library can't do is "unsupported", a weak one "weak".
+ * The verdict over all signers with the content's digests in HASHER (finished). ADDR: the From:
+ * address, or NULL. Every signer must be good. EXTRA: more candidates for signer certificates and
+ * paths; may be NULL. AT: -1 for now. RC_OK whatever the verdict; an algorithm the library can't do
+ * is "unsupported", a weak one "weak".
  */
 enum rc cms_signed_verify(struct cms_signed *sd, const struct hasher *hasher, struct trust *trust,
-	const struct certset *extra, const char *addr, int64_t at, struct verdict *verdict, struct err *err);
+	const struct certset *extra, const char *addr, int64_t at, struct verdict *verdict,
+	struct err *err);
 
-/* The opaque stream: feed CMS bytes; content goes to TO as it comes; after finish take both results. */
+/* The opaque stream: feed CMS bytes; content goes to TO as it comes; after finish take both
+ * results. */
 struct cms_signed_reader;
-enum rc cms_signed_reader_new(const struct sink *to, struct cms_signed_reader **out, struct err *err);
+enum rc
+cms_signed_reader_new(const struct sink *to, struct cms_signed_reader **out, struct err *err);
 struct sink cms_signed_reader_sink(struct cms_signed_reader *reader);
-/* After finish: ownership of the parsed structure goes to the caller; the hasher stays the reader's. */
-enum rc cms_signed_reader_take(struct cms_signed_reader *reader, struct cms_signed **sd, const struct hasher **hasher, struct err *err);
+/* After finish: ownership of the parsed structure goes to the caller; the hasher stays the
+ * reader's. */
+enum rc cms_signed_reader_take(struct cms_signed_reader *reader, struct cms_signed **sd,
+	const struct hasher **hasher, struct err *err);
 void cms_signed_reader_free(struct cms_signed_reader **reader);
 
 #endif

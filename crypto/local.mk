@@ -18,3 +18,4 @@ libcrypto_sg_a_SOURCES += crypto/cms_sign.c crypto/cms_opaque.c crypto/smime.c
 libcrypto_sg_a_SOURCES += crypto/content_cipher.h crypto/content_cipher.c crypto/gcm_late.h crypto/gcm_late.c
 libcrypto_sg_a_SOURCES += crypto/ecdh.h crypto/ecdh.c crypto/rinfo.h crypto/rinfo.c crypto/rinfo_write.c
 libcrypto_sg_a_SOURCES += crypto/cms_envelope.c crypto/cms_enveloped.c crypto/cms_decrypt.c
+libcrypto_sg_a_SOURCES += crypto/signer.h crypto/signer.c crypto/cms_signed.h crypto/cms_signed.c crypto/cms_verify.c

@@ -4,6 +4,9 @@
 check_PROGRAMS += tests/unit/crypto/cms_envelope_test
 tests_unit_crypto_cms_envelope_test_SOURCES = tests/unit/crypto/cms_envelope_test.c tests/unit/crypto/people.h
 tests_unit_crypto_cms_envelope_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/crypto/cms_sign_test
+tests_unit_crypto_cms_sign_test_SOURCES = tests/unit/crypto/cms_sign_test.c tests/unit/crypto/people.h
+tests_unit_crypto_cms_sign_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
 
 ## The certificate half
 check_PROGRAMS += \

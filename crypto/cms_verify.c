@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "crypto/cms_verify.h"
+
+#include "crypto/cms_signed.h"
+
+/*
+ * Everything that can be said of the signature comes from here and from signer.c; what can be said
+ * of the certificate from trust.c. Several signers: the worst of each answer counts, but one of
+ * them carrying the sender's address is enough.
+ */
+
+#define MAX_CANDIDATES \
+	4 /* certificates tried for one signer: an issuer and serial number can be forged */
+
+/* Ranks, the worst highest. */
+static int
+signature_rank(enum verdict_signature s)
+{
+	return s == SIGNATURE_BAD           ? 3
+	       : s == SIGNATURE_UNSUPPORTED ? 2
+	       : s == SIGNATURE_GOOD        ? 1
+					    : 0;
+}
+
+static int
+path_rank(enum verdict_path p)
+{
+	return p == PATH_INVALID ? 2 : p == PATH_UNKNOWN ? 1 : 0;
+}
+
+static int
+revocation_rank(enum verdict_revocation r)
+{
+	return r == REVOCATION_REVOKED   ? 3
+	       : r == REVOCATION_UNKNOWN ? 2
+					 : r == REVOCATION_UNCHECKED;
+}
+
+/* What one call of cms_signed_verify is about. */
+struct judgement {
+	const struct cms_signed *sd;
+	const struct hasher *hasher;
+	struct trust *trust;
+	const struct certset *extra;      /* more places to find a signer's certificate, or NULL */
+	const struct certset *candidates; /* for the path */
+	const char *addr;
+	int64_t at;
+};
+
+/* Adds what was found about one signer to what was found before. */
+static void
+merge(struct verdict *all, const struct verdict *one, bool first)
+{
+	if (first || signature_rank(one->signature) > signature_rank(all->signature))
+		all->signature = one->signature;
+	if (first || path_rank(one->path) > path_rank(all->path))
+		all->path = one->path;
+	if (first || revocation_rank(one->revocation) > revocation_rank(all->revocation))
+		all->revocation = one->revocation;
+	if (first || one->sender == SENDER_MATCH)
+		all->sender = one->sender;
+	if (one->strength == STRENGTH_WEAK)
+		all->strength = STRENGTH_WEAK;
+	if (first)
+		all->signing_time = one->signing_time;
+	if (one->reason[0])
+		verdict_reason(all, "%s", one->reason);
+}
+
+struct search {
+	const struct signer *signer;
+	const struct signer_claims *claims;
+	const unsigned char *digest;
+	struct cert *cert; /* the one that fits, or the first that was tried; borrowed */
+	enum verdict_signature signature;
+	bool weak;
+	const char *reason;
+	unsigned tried;
+};
+
+/* Tries the signer's certificates in SET until the signature is good. */
+static void
+try_certs(struct search *s, const struct certset *set)
+{
+	for (size_t i = 0; set && i < set->n; i++) {
+		enum verdict_signature found;
+		const char *reason;
+		bool weak = false;
+
+		if (s->signature == SIGNATURE_GOOD || s->tried == MAX_CANDIDATES)
+			return;
+		if (!signer_is(s->signer, set->v[i]))
+			continue;
+		found = signer_verify(s->signer, s->claims, set->v[i], s->digest, &weak, &reason);
+		if (s->tried++ == 0 || found == SIGNATURE_GOOD) {
+			s->cert = set->v[i];
+			s->signature = found;
+			s->reason = reason;
+			s->weak = weak;
+		}
+	}
+}
+
+/* The signature of one signer; *CERT is then the signer's certificate (borrowed), NULL when it was not found. */
+static enum rc
+check_signature(const struct judgement *j, const struct signer *signer, struct cert **cert,
+	struct verdict *v, struct err *err)
+{
+	struct signer_claims claims = {.signing_time = -1};
+	struct search search = {.signer = signer, .claims = &claims};
+	const char *reason = NULL;
+	bool sound = true;
+
+	*cert = NULL;
+	v->signature = SIGNATURE_UNSUPPORTED;
+	if (signer->digest == DIGEST_NONE) {
+		verdict_reason(v, "the signature's digest is not supported");
+		return RC_OK;
+	}
+	if (!(j->sd->listed & 1u << signer->digest)) {
+		v->signature = SIGNATURE_BAD;
+		verdict_reason(v, "the signature's digest is not among those announced");
+		return RC_OK;
+	}
+	search.digest = hasher_value(j->hasher, signer->digest);
+	if (!search.digest)
+		return err_set(err, ERR_INTERNAL, "the content's %s was not computed",
+			digest_name(signer->digest));
+	if (signer->has_attributes) {
+		sound = signer_check_attributes(
+			signer, &j->sd->content_type, search.digest, &claims, &reason);
+	} else if (j->sd->content_oid != OID_DATA) {
+		sound = false;
+		reason = "signed attributes are missing";
+	}
+	v->signing_time = claims.signing_time;
+	try_certs(&search, &j->sd->certs);
+	try_certs(&search, j->extra);
+	*cert = search.cert;
+	if (!sound) {
+		v->signature = SIGNATURE_BAD;
+		verdict_reason(v, "%s", reason);
+	} else if (!search.cert) {
+		verdict_reason(v, "the signer's certificate was not found");
+	} else {
+		v->signature = search.signature;
+		if (search.signature != SIGNATURE_GOOD)
+			verdict_reason(v, "%s", search.reason);
+	}
+	if (search.weak)
+		v->strength = STRENGTH_WEAK;
+	return RC_OK;
+}
+
+/* The certificate's side: path, revocation, address. */
+static enum rc
+check_cert(const struct judgement *j, struct cert *cert, struct verdict *v, struct err *err)
+{
+	bool weak = v->strength == STRENGTH_WEAK;
+	enum rc rc;
+
+	if (!cert || !j->trust)
+		return RC_OK;
+	rc = trust_check(j->trust, cert, j->candidates, CERT_SIGN, j->addr, j->at, v, err);
+	if (weak && v->strength == STRENGTH_OK) {
+		v->strength = STRENGTH_WEAK;
+		verdict_reason(v, "the signature uses a weak algorithm or key");
+	}
+	return rc;
+}
+
+static enum rc
+check_signer(const struct judgement *j, size_t i, struct verdict *all, struct err *err)
+{
+	struct verdict v;
+	struct cert *cert;
+	enum rc rc;
+
+	verdict_init(&v);
+	rc = check_signature(j, &j->sd->signers[i], &cert, &v, err);
+	if (rc == RC_OK)
+		rc = check_cert(j, cert, &v, err);
+	if (rc != RC_OK)
+		return rc;
+	merge(all, &v, i == 0);
+	if (cert && all->n_signers < VERDICT_MAX_SIGNERS)
+		all->signers[all->n_signers++] = cert_ref(cert);
+	return RC_OK;
+}
+
+/* The message's certificates and EXTRA in one set. */
+static enum rc
+join(const struct certset *a, const struct certset *b, struct certset *out, struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < a->n && rc == RC_OK; i++)
+		rc = certset_add(out, a->v[i], err);
+	for (size_t i = 0; i < b->n && rc == RC_OK && out->n < CERTSET_MAX; i++)
+		rc = certset_add(out, b->v[i], err);
+	return rc;
+}
+
+enum rc
+cms_signed_verify(struct cms_signed *sd, const struct hasher *hasher, struct trust *trust,
+	const struct certset *extra, const char *addr, int64_t at, struct verdict *verdict,
+	struct err *err)
+{
+	struct certset joined = {NULL, 0};
+	struct judgement j = {.sd = sd,
+		.hasher = hasher,
+		.trust = trust,
+		.extra = extra,
+		.candidates = &sd->certs,
+		.addr = addr,
+		.at = at};
+	enum rc rc = RC_OK;
+
+	verdict_init(verdict);
+	if (extra && extra->n) {
+		rc = join(&sd->certs, extra, &joined, err);
+		j.candidates = &joined;
+	}
+	for (size_t i = 0; i < sd->n && rc == RC_OK; i++)
+		rc = check_signer(&j, i, verdict, err);
+	certset_fini(&joined);
+	if (rc != RC_OK) {
+		verdict_fini(verdict);
+		verdict->overall = VERDICT_TEMPERROR;
+		return rc;
+	}
+	if (sd->n == 0)
+		verdict_reason(verdict, "certificates only, no signature");
+	verdict_conclude(verdict, trust && trust_revocation_mode(trust) == REVOKE_REQUIRED);
+	return RC_OK;
+}
