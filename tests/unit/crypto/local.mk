@@ -11,6 +11,8 @@ tests_unit_crypto_cms_sign_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
 ## The certificate half
 check_PROGRAMS += \
 	tests/unit/crypto/cert_test \
+	tests/unit/crypto/issue_test \
+	tests/unit/crypto/p12_test \
 	tests/unit/crypto/trust_test
 tests_unit_crypto_cert_test_SOURCES = tests/unit/crypto/cert_test.c tests/unit/crypto/pki.h
 tests_unit_crypto_cert_test_CPPFLAGS = $(AM_CPPFLAGS) -DSRCDIR='"$(abs_top_srcdir)"'
@@ -18,3 +20,9 @@ tests_unit_crypto_cert_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
 tests_unit_crypto_trust_test_SOURCES = tests/unit/crypto/trust_test.c tests/unit/crypto/pki.h
 tests_unit_crypto_trust_test_CPPFLAGS = $(AM_CPPFLAGS) -DSRCDIR='"$(abs_top_srcdir)"'
 tests_unit_crypto_trust_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
+tests_unit_crypto_issue_test_SOURCES = tests/unit/crypto/issue_test.c tests/unit/crypto/pki.h
+tests_unit_crypto_issue_test_CPPFLAGS = $(AM_CPPFLAGS) -DSRCDIR='"$(abs_top_srcdir)"'
+tests_unit_crypto_issue_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
+tests_unit_crypto_p12_test_SOURCES = tests/unit/crypto/p12_test.c tests/unit/crypto/pki.h
+tests_unit_crypto_p12_test_CPPFLAGS = $(AM_CPPFLAGS) -DSRCDIR='"$(abs_top_srcdir)"'
+tests_unit_crypto_p12_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
