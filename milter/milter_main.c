@@ -325,6 +325,21 @@ take_options(int argc, char **argv, struct options *options)
 	return options->conf && optind == argc;
 }
 
+/* Everything that can be refused without a service's own process. */
+static enum rc
+load_all(const struct options *options, struct conf **conf, struct err *err)
+{
+	enum rc rc = sandbox_harden(err);
+
+	if (rc == RC_OK)
+		rc = conf_load(options->conf, conf, err);
+	if (rc == RC_OK)
+		rc = service_check_all(*conf, err);
+	if (rc == RC_OK && !options->foreground)
+		rc = sandbox_daemonize(err);
+	return rc;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -332,7 +347,6 @@ main(int argc, char **argv)
 	struct err err = ERR_INIT;
 	struct conf *conf = NULL;
 	char *path;
-	size_t services;
 	int status;
 
 	log_open("sealgate-milter", true);
@@ -344,16 +358,15 @@ main(int argc, char **argv)
 		return refuse(&err);
 	}
 	options.conf = path;
-	if (sandbox_harden(&err) != RC_OK || conf_load(path, &conf, &err) != RC_OK ||
-		service_check_all(conf, &err) != RC_OK ||
-		(!options.foreground && sandbox_daemonize(&err) != RC_OK))
-		return refuse(&err);
-	log_open("sealgate-milter", options.foreground);
-	services = conf_count(conf, "services");
-	if (options.service || services == 1)
-		status = run_service(options.service, -1, &options);
-	else
-		status = supervise(conf, run_service, sandbox_ready, &options);
+	if (load_all(&options, &conf, &err) != RC_OK) {
+		status = refuse(&err);
+	} else {
+		log_open("sealgate-milter", options.foreground);
+		if (options.service || conf_count(conf, "services") == 1)
+			status = run_service(options.service, -1, &options);
+		else
+			status = supervise(conf, run_service, sandbox_ready, &options);
+	}
 	conf_unref(&conf);
 	free(path);
 	return status;
