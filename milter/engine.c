@@ -3,8 +3,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "directory/anchors.h"
 #include "milter/alias.h"
-#include "milter/trust_conf.h"
+#include "milter/trust_state.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -64,7 +65,7 @@ sources_new(struct conf *conf, struct certstore *store, struct sources **out, st
 	atomic_init(&s->refs, 1);
 	rc = trust_state_get(conf, store, &s->state, err);
 	if (rc == RC_OK)
-		rc = trust_from_conf(conf, store, NULL, &s->trust, err);
+		rc = anchors_trust(conf, store, &s->trust, err);
 	if (rc == RC_OK)
 		rc = lookups_new(conf, store, s->trust, &s->lookups, err);
 	if (rc == RC_OK)

@@ -7,6 +7,7 @@ libpipeline_a_SOURCES = \
 	milter/edit_list.c milter/edit_list.h \
 	milter/engine.c \
 	milter/entity_split.c milter/entity_split.h \
+	milter/explain.c \
 	milter/facts.c \
 	milter/marks.h \
 	milter/pipeline.c milter/pipeline.h \
@@ -16,7 +17,7 @@ libpipeline_a_SOURCES = \
 	milter/service.c milter/service.h \
 	milter/transaction.c \
 	milter/transform.c \
-	milter/trust_conf.c milter/trust_conf.h \
+	milter/trust_state.c milter/trust_state.h \
 	milter/tx.h \
 	milter/unwrap.c
 

@@ -86,7 +86,10 @@ enum rc result_write(const struct transaction *tx, const struct result *result,
 /* For `explain`: everything that led to the result. */
 enum rc pipeline_explain_text(
 	struct transaction *tx, const struct result *result, struct buf *out, struct err *err);
+/* Members of an open object: "v", those of result_json, and what led to them. */
 enum rc
 pipeline_explain_json(struct transaction *tx, const struct result *result, struct json *json);
+/* "reply", "refused" and "layers" of the contract, into an open object. */
+void result_json(const struct result *result, struct json *json);
 
 #endif

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Everything that led to a result, for people and for programs. Only reads what the stages left
+ * behind.
+ */
+#include "milter/tx.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const yes_no[] = {"no", "yes", "unknown"}; /* enum tri */
+static const char *const sign_words[] = {"never", "if-possible", "required"};
+static const char *const encrypt_words[] = {"never", "if-proven", "if-known", "required"};
+static const char *const preset_words[] = {"classic", "modern", "jp-classic"};
+static const char *const role_words[] = {"open", "seal", "gate", "all"};
+static const char *const outcome_words[] = {"deliver", "refuse", "defer"};
+static const char *const tier_words[] = {"", "pinned", "directory", "smimea", "harvested"};
+
+static const char *
+direction_word(enum direction direction)
+{
+	return direction == DIR_OUTBOUND  ? "outbound"
+	       : direction == DIR_INBOUND ? "inbound"
+					  : "internal";
+}
+
+static const char *
+tier_word(enum tier tier)
+{
+	return tier >= TIER_PINNED && tier <= TIER_HARVESTED ? tier_words[tier] : "unknown";
+}
+
+/* The algorithms that PRESET stands for, as they are used. */
+static const char *
+preset_algorithms(enum preset preset)
+{
+	return preset == PRESET_MODERN ? "RSA-PSS and OAEP where keys are RSA, AES-256-GCM"
+				       : "RSA PKCS#1 v1.5 where keys are RSA, AES-256-CBC";
+}
+
+/* The first failure sticks, so that a text can be written without looking at each step. */
+struct text {
+	struct buf *out;
+	struct err *err;
+	enum rc rc;
+};
+
+__attribute__((format(printf, 2, 3))) static void
+put(struct text *t, const char *fmt, ...)
+{
+	char line[2048];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	/* What came from outside must not move a terminal's cursor. */
+	for (char *p = line; *p; p++)
+		if ((unsigned char)*p < ' ' && *p != '\n')
+			*p = '?';
+	if (t->rc == RC_OK)
+		t->rc = buf_append_str(t->out, line, t->err);
+}
+
+static void
+text_classes(struct text *t, unsigned classes)
+{
+	const char *separator = "";
+
+	put(t, "  kind       ");
+	for (unsigned bit = 1; bit && bit <= classes; bit <<= 1)
+		if (classes & bit) {
+			put(t, "%s%s", separator, class_name((enum msg_class)bit));
+			separator = ", ";
+		}
+	put(t, "\n");
+}
+
+static void
+text_message(struct text *t, const struct transaction *tx)
+{
+	put(t, "Message\n  sender     <%s>\n  From:      ", tx->sender);
+	for (size_t i = 0; i < tx->from.n && i < 10; i++)
+		put(t, "%s%s", i ? ", " : "", tx->from.v[i]);
+	put(t, "%s\n", tx->from.n ? "" : "(nobody)");
+	put(t, "  may sign   %s: %s\n", yes_no[tx->facts.authorised], tx->why_authorised);
+	put(t, "  size       %llu bytes\n", (unsigned long long)tx->facts.size);
+	text_classes(t, tx->facts.classes);
+	put(t, "  service    %s (role %s)\n", engine_service(tx->engine),
+		role_words[engine_role(tx->engine)]);
+}
+
+static void
+text_rule(struct text *t, const struct rule_trace *trace)
+{
+	char where[24];
+
+	if (rule_line(trace->rule))
+		snprintf(where, sizeof(where), "line %d", rule_line(trace->rule));
+	else
+		snprintf(where, sizeof(where), "shipped");
+	put(t, "    %-28s %-10s ", rule_name(trace->rule), where);
+	if (trace->matched == TRI_NO)
+		put(t, "no, by %s\n", trace->criterion ? trace->criterion : "its criteria");
+	else if (trace->matched == TRI_UNKNOWN)
+		put(t, "cannot be told, by %s\n",
+			trace->criterion ? trace->criterion : "its criteria");
+	else
+		put(t, "%s\n",
+			rule_is_observed(trace->rule) ? "matches, but only observes"
+						      : "matches and decides");
+}
+
+static void
+text_verdicts(struct text *t, const struct verdicts *v)
+{
+	put(t, "  says\n    sign %s", sign_words[v->sign]);
+	if (v->sign != SIGN_NEVER)
+		put(t, " with %s%s, %s", strcmp(v->sign_key, "own") == 0 ? "the author's " : "",
+			strcmp(v->sign_key, "own") == 0 ? "key" : v->sign_key,
+			v->form == FORM_OPAQUE ? "opaque" : "clear");
+	put(t, "; encrypt %s", encrypt_words[v->encrypt]);
+	if (v->encrypt == ENCRYPT_REQUIRED)
+		put(t, " (without a certificate: %s)",
+			v->if_missing == MISSING_CLEAR ? "clear" : "refuse");
+	put(t, "; open %s; verify %s\n", v->open ? "if-possible" : "never",
+		v->verify ? "if-signed" : "never");
+	if (v->sign != SIGN_NEVER || v->encrypt != ENCRYPT_NEVER)
+		put(t, "    preset %s: %s\n", preset_words[v->preset],
+			preset_algorithms(v->preset));
+}
+
+static void
+text_candidates(struct text *t, const struct rcpt *rcpt)
+{
+	char until[CLOCK_TEXT_SIZE];
+
+	put(t, "  certificates\n");
+	if (!rcpt->found) {
+		put(t, "    %s\n",
+			rcpt->lookup_err.code != ERR_NONE ? rcpt->lookup_err.detail
+							  : "not asked: no verdict needs one");
+		return;
+	}
+	if (rcpt->found->n == 0)
+		put(t, "    none: nobody knows this address\n");
+	for (size_t i = 0; i < rcpt->found->n; i++) {
+		const struct candidate *c = &rcpt->found->v[i];
+
+		put(t, "    %s %.16s from %s (%s%s), valid until %s\n      %s\n",
+			c->used ? "used    " : "not used", cert_fingerprint(c->cert), c->source,
+			tier_word(c->tier), c->proven ? ", proven" : "",
+			clock_format(cert_not_after(c->cert), until), cert_subject(c->cert));
+		if (!c->used)
+			put(t, "      because %s\n", c->why);
+	}
+}
+
+static enum rc
+trace_rules(struct transaction *tx, const struct rcpt *rcpt, struct rule_trace **out, size_t *n,
+	struct err *err)
+{
+	size_t max = policy_count(engine_policy(tx->engine));
+	enum rc rc;
+
+	*n = 0;
+	*out = calloc(max ? max : 1, sizeof(**out));
+	if (!*out)
+		return err_set(err, ERR_MEMORY, "explain");
+	rc = tx->view ? policy_trace(tx->view, &rcpt->facts, *out, max, n, err) : RC_OK;
+	if (rc != RC_OK) {
+		free(*out);
+		*out = NULL;
+	}
+	return rc;
+}
+
+static void
+text_signer(struct text *t, const struct transaction *tx, const struct rcpt *rcpt)
+{
+	const struct tx_signer *signer = rcpt->decision.verdicts.sign == SIGN_NEVER
+						 ? NULL
+						 : tx_signer_for(tx, &rcpt->decision.verdicts);
+
+	if (!signer)
+		return;
+	put(t, "  signing key\n    %s: ", signer->addr);
+	if (signer->there == TRI_YES)
+		put(t, "%s %.16s, %s\n", signer->signer.key_id,
+			cert_fingerprint(signer->signer.cert),
+			key_type_name(cert_key_type(signer->signer.cert)));
+	else
+		put(t, "%s\n", signer->there == TRI_NO ? "the vault has none" : signer->err.detail);
+}
+
+static void
+text_recipient(struct text *t, struct transaction *tx, size_t i)
+{
+	struct rcpt *rcpt = &tx->rcpts[i];
+	struct rule_trace *trace = NULL;
+	size_t n = 0;
+
+	put(t, "\nRecipient %s (%s)\n", rcpt->addr, direction_word(rcpt->facts.direction));
+	if (strcmp(rcpt->addr, rcpt->person) != 0)
+		put(t, "  is         %s\n", rcpt->person);
+	if (t->rc == RC_OK)
+		t->rc = trace_rules(tx, rcpt, &trace, &n, t->err);
+	put(t, "  rules, in order\n");
+	for (size_t k = 0; k < n; k++)
+		text_rule(t, &trace[k]);
+	free(trace);
+	if (!rcpt->decision.rule)
+		return;
+	text_verdicts(t, &rcpt->decision.verdicts);
+	if (rcpt->decision.verdicts.encrypt != ENCRYPT_NEVER || rcpt->found)
+		text_candidates(t, rcpt);
+	text_signer(t, tx, rcpt);
+	if (tx->plan_rcpts && *tx->plan_rcpts[i].why)
+		put(t, "  plan       %s\n", tx->plan_rcpts[i].why);
+}
+
+static void
+text_result(struct text *t, const struct transaction *tx, const struct result *result)
+{
+	put(t, "\nResult\n");
+	for (size_t i = 0; i < result->n_layers; i++)
+		put(t, "  layer %zu    %s: %s\n", i + 1, result->layers[i].kind,
+			result->layers[i].detail);
+	if (result->verdict) {
+		const struct verdict *v = result->verdict;
+
+		put(t, "  signature  %s: signature %s, path %s, revocation %s, sender %s, strength %s%s%s\n",
+			verdict_overall_name(v->overall), verdict_signature_name(v->signature),
+			verdict_path_name(v->path), verdict_revocation_name(v->revocation),
+			verdict_sender_name(v->sender), verdict_strength_name(v->strength),
+			*v->reason ? "; " : "", v->reason);
+	}
+	if (*tx->detail)
+		put(t, "  note       %s\n", tx->detail);
+	put(t, "  reply      %d %s %s\n", result->smtp, result->enhanced, result->text);
+}
+
+enum rc
+pipeline_explain_text(
+	struct transaction *tx, const struct result *result, struct buf *out, struct err *err)
+{
+	struct text t = {.out = out, .err = err, .rc = RC_OK};
+
+	text_message(&t, tx);
+	for (size_t i = 0; i < tx->n; i++)
+		text_recipient(&t, tx, i);
+	text_result(&t, tx, result);
+	return t.rc;
+}
+
+static void
+json_message(struct json *json, const struct transaction *tx)
+{
+	json_object(json, "message");
+	json_str(json, "sender", tx->sender);
+	json_array(json, "from");
+	for (size_t i = 0; i < tx->from.n; i++)
+		json_str(json, NULL, tx->from.v[i]);
+	json_array_end(json);
+	json_str(json, "identity", tx->identity);
+	json_str(json, "client", tx->client);
+	json_str(json, "authorised", yes_no[tx->facts.authorised]);
+	json_str(json, "why", tx->why_authorised);
+	json_int(json, "size", (int64_t)tx->facts.size);
+	json_array(json, "class");
+	for (unsigned bit = 1; bit && bit <= tx->facts.classes; bit <<= 1)
+		if (tx->facts.classes & bit)
+			json_str(json, NULL, class_name((enum msg_class)bit));
+	json_array_end(json);
+	json_str(json, "service", engine_service(tx->engine));
+	json_str(json, "role", role_words[engine_role(tx->engine)]);
+	json_object_end(json);
+}
+
+static enum rc
+json_rules(struct json *json, struct transaction *tx, const struct rcpt *rcpt, struct err *err)
+{
+	struct rule_trace *trace;
+	size_t n;
+	enum rc rc = trace_rules(tx, rcpt, &trace, &n, err);
+
+	if (rc != RC_OK)
+		return rc;
+	json_array(json, "rules");
+	for (size_t k = 0; k < n; k++) {
+		json_object(json, NULL);
+		json_str(json, "rule", rule_name(trace[k].rule));
+		if (rule_line(trace[k].rule))
+			json_int(json, "line", rule_line(trace[k].rule));
+		json_str(json, "mode", rule_is_observed(trace[k].rule) ? "observe" : "enforce");
+		json_str(json, "matched", yes_no[trace[k].matched]);
+		json_str(json, "criterion", trace[k].criterion);
+		json_object_end(json);
+	}
+	json_array_end(json);
+	free(trace);
+	return RC_OK;
+}
+
+static void
+json_verdicts(struct json *json, const struct verdicts *v)
+{
+	json_object(json, "says");
+	json_str(json, "sign", sign_words[v->sign]);
+	json_str(json, "sign_key", v->sign_key);
+	json_str(json, "form", v->form == FORM_OPAQUE ? "opaque" : "clear");
+	json_str(json, "encrypt", encrypt_words[v->encrypt]);
+	json_str(json, "if_missing", v->if_missing == MISSING_CLEAR ? "clear" : "refuse-all");
+	json_str(json, "preset", preset_words[v->preset]);
+	json_str(json, "open", v->open ? "if-possible" : "never");
+	json_str(json, "verify", v->verify ? "if-signed" : "never");
+	json_object_end(json);
+}
+
+static void
+json_candidates(struct json *json, const struct rcpt *rcpt)
+{
+	if (rcpt->lookup_err.code != ERR_NONE)
+		json_str(json, "lookup_error", rcpt->lookup_err.detail);
+	if (!rcpt->found)
+		return;
+	json_array(json, "certificates");
+	for (size_t i = 0; i < rcpt->found->n; i++) {
+		const struct candidate *c = &rcpt->found->v[i];
+
+		json_object(json, NULL);
+		json_str(json, "sha256", cert_fingerprint(c->cert));
+		json_str(json, "subject", cert_subject(c->cert));
+		json_str(json, "issuer", cert_issuer(c->cert));
+		json_str(json, "serial", cert_serial(c->cert));
+		json_time(json, "not_after", cert_not_after(c->cert));
+		json_str(json, "source", c->source);
+		json_str(json, "tier", tier_word(c->tier));
+		json_bool(json, "proven", c->proven);
+		json_bool(json, "used", c->used);
+		json_str(json, "why", *c->why ? c->why : NULL);
+		json_object_end(json);
+	}
+	json_array_end(json);
+}
+
+static void
+json_plan(struct json *json, const struct plan_rcpt *plan)
+{
+	json_object(json, "plan");
+	json_str(json, "outcome", outcome_words[plan->outcome]);
+	json_bool(json, "sign", plan->transform & PLAN_SIGN);
+	json_bool(json, "encrypt", plan->transform & PLAN_ENCRYPT);
+	json_bool(json, "open", plan->transform & PLAN_OPEN);
+	json_bool(json, "verify", plan->transform & PLAN_VERIFY);
+	json_str(json, "why", *plan->why ? plan->why : NULL);
+	json_object_end(json);
+}
+
+static enum rc
+json_recipient(struct json *json, struct transaction *tx, size_t i, struct err *err)
+{
+	const struct rcpt *rcpt = &tx->rcpts[i];
+	const struct tx_signer *signer;
+	enum rc rc;
+
+	json_object(json, NULL);
+	json_str(json, "recipient", rcpt->addr);
+	json_str(json, "person", rcpt->person);
+	json_str(json, "direction", direction_word(rcpt->facts.direction));
+	rc = json_rules(json, tx, rcpt, err);
+	if (rcpt->decision.rule) {
+		json_str(json, "rule", rule_name(rcpt->decision.rule));
+		json_verdicts(json, &rcpt->decision.verdicts);
+		signer = tx_signer_for(tx, &rcpt->decision.verdicts);
+		if (signer && signer->there == TRI_YES)
+			json_str(json, "signing_key", signer->signer.key_id);
+	}
+	json_candidates(json, rcpt);
+	if (tx->plan_rcpts)
+		json_plan(json, &tx->plan_rcpts[i]);
+	json_object_end(json);
+	return rc;
+}
+
+enum rc
+pipeline_explain_json(struct transaction *tx, const struct result *result, struct json *json)
+{
+	enum rc rc = RC_OK;
+
+	json_int(json, "v", 1);
+	result_json(result, json);
+	json_message(json, tx);
+	json_array(json, "recipients");
+	for (size_t i = 0; rc == RC_OK && i < tx->n; i++)
+		rc = json_recipient(json, tx, i, NULL);
+	json_array_end(json);
+	if (result->verdict) {
+		const struct verdict *v = result->verdict;
+
+		json_object(json, "signature");
+		json_str(json, "verdict", verdict_overall_name(v->overall));
+		json_str(json, "signature", verdict_signature_name(v->signature));
+		json_str(json, "path", verdict_path_name(v->path));
+		json_str(json, "revocation", verdict_revocation_name(v->revocation));
+		json_str(json, "sender", verdict_sender_name(v->sender));
+		json_str(json, "strength", verdict_strength_name(v->strength));
+		json_str(json, "reason", v->reason);
+		json_object_end(json);
+	}
+	return rc;
+}
+
+void
+result_json(const struct result *result, struct json *json)
+{
+	char reply[440];
+
+	snprintf(reply, sizeof(reply), "%d %s %s", result->smtp, result->enhanced, result->text);
+	json_str(json, "reply", reply);
+	json_array(json, "refused");
+	for (size_t i = 0; result->outcome != PLAN_DELIVER && i < result->n_rcpts; i++) {
+		json_object(json, NULL);
+		json_str(json, "recipient", result->rcpts[i].addr);
+		json_str(json, "reply", reply);
+		json_str(json, "rule", result->rcpts[i].rule);
+		json_object_end(json);
+	}
+	json_array_end(json);
+	json_array(json, "layers");
+	for (size_t i = 0; i < result->n_layers; i++) {
+		json_object(json, NULL);
+		json_str(json, "kind", result->layers[i].kind);
+		json_str(json, "detail", result->layers[i].detail);
+		json_object_end(json);
+	}
+	json_array_end(json);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "milter/edit_list.h"
+
+#include "tests/unit/unit.h"
+
+#include <strings.h>
+
+static void
+parse(const char *text, struct hdrs *hdrs)
+{
+	size_t used;
+
+	hdrs_init(hdrs);
+	assert_int_equal(hdrs_parse(text, strlen(text), hdrs, &used, NULL), RC_OK);
+}
+
+static void
+free_edits(struct result *result)
+{
+	for (size_t i = 0; i < result->n_edits; i++) {
+		free(result->edits[i].name);
+		free(result->edits[i].value);
+	}
+	free(result->edits);
+}
+
+static void
+check(const char *name, const struct result *result, const struct hdrs *hdrs, const char *want)
+{
+	struct buf text = BUF_INIT(0);
+	struct sink sink = sink_to_buf(&text);
+	struct hdrs after;
+
+	assert_int_equal(edit_list_apply(result, hdrs, &after, NULL), RC_OK);
+	assert_int_equal(hdrs_write(&after, &sink, NULL), RC_OK);
+	CHECK_STR(name, buf_text(&text), want);
+	hdrs_fini(&after);
+	buf_fini(&text);
+}
+
+/* Every Content-* and MIME-Version goes once, whatever its case and number; others stay untouched.
+ */
+static void
+test_replace(void **state)
+{
+	struct result result = {0};
+	struct hdrs hdrs, content;
+
+	(void)state;
+	parse("Subject:no blank\r\ncontent-type: text/plain;\r\n\tcharset=x\r\nX-A:  two\r\n"
+	      "MIME-Version: 1.0\r\nContent-Language: de\r\nContent-Type: twice\r\n"
+	      "Mime-version: 1.0\r\nX-Content: stays\r\n\r\n",
+		&hdrs);
+	parse("Content-Type: multipart/signed;\r\n\tx=y\r\n\r\n", &content);
+	assert_int_equal(edit_list_replace_content(&result, &hdrs, &content, NULL), RC_OK);
+	check("replace", &result, &hdrs,
+		"Subject:no blank\r\nX-A:  two\r\nX-Content: stays\r\nMIME-Version: 1.0\r\n"
+		"Content-Type: multipart/signed;\r\n\tx=y\r\n");
+	/* From the last of a name to the first. */
+	for (size_t i = 0; i < result.n_edits; i++)
+		for (size_t k = i + 1; k < result.n_edits; k++)
+			if (result.edits[i].kind == EDIT_DELETE &&
+				result.edits[k].kind == EDIT_DELETE &&
+				strcasecmp(result.edits[i].name, result.edits[k].name) == 0)
+				assert_true(result.edits[i].index > result.edits[k].index);
+	free_edits(&result);
+	hdrs_fini(&hdrs);
+	hdrs_fini(&content);
+}
+
+static void
+test_kinds(void **state)
+{
+	struct result result = {0};
+	struct hdrs hdrs;
+
+	(void)state;
+	parse("A: 1\r\nB: 1\r\nA: 2\r\nA: 3\r\n\r\n", &hdrs);
+	assert_int_equal(edit_list_add(&result, EDIT_CHANGE, "a", 2, " new", NULL), RC_OK);
+	assert_int_equal(edit_list_add(&result, EDIT_DELETE, "A", 3, NULL, NULL), RC_OK);
+	assert_int_equal(edit_list_add(&result, EDIT_INSERT, "Top", 0, " t", NULL), RC_OK);
+	assert_int_equal(edit_list_add(&result, EDIT_ADD, "End", 0, " e", NULL), RC_OK);
+	assert_int_equal(edit_list_add(&result, EDIT_DELETE, "Missing", 1, NULL, NULL), RC_OK);
+	check("kinds", &result, &hdrs, "Top: t\r\nA: 1\r\nB: 1\r\na: new\r\nEnd: e\r\n");
+	free_edits(&result);
+	hdrs_fini(&hdrs);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_replace), cmocka_unit_test(test_kinds)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
