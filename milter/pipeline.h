@@ -33,6 +33,8 @@ enum rc transaction_sender(struct transaction *tx, const char *sender, const cha
 enum rc transaction_rcpt(struct transaction *tx, const char *rcpt, struct err *err);
 void transaction_set_qid(struct transaction *tx, const char *qid);
 struct msg *transaction_msg(struct transaction *tx); /* header and body are added here */
+/* Replaces it by one that was read as a whole; taken. */
+void transaction_set_msg(struct transaction *tx, struct msg **msg);
 /* What end of message will have to wait for; for the daemon, which must not block a worker on it.
  * DONE is called once. */
 void transaction_when_ready(struct transaction *tx, void (*done)(void *ctx), void *ctx);

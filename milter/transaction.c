@@ -170,6 +170,14 @@ transaction_msg(struct transaction *tx)
 	return tx->msg;
 }
 
+void
+transaction_set_msg(struct transaction *tx, struct msg **msg)
+{
+	msg_free(&tx->msg);
+	tx->msg = *msg;
+	*msg = NULL;
+}
+
 /* Whoever is not the last must not look at the waiter again: the last may free it. */
 static void
 one_ready(void *ctx)
