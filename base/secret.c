@@ -18,7 +18,9 @@ struct secret {
 void
 secret_wipe(void *data, size_t len)
 {
-	explicit_bzero(data, len);
+	/* Nothing is wiped at NULL: an empty buffer has no bytes. */
+	if (len)
+		explicit_bzero(data, len);
 }
 
 int
