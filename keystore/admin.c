@@ -20,7 +20,8 @@
 
 /* One request over admin.sock. RC_NONE: no vault runs. */
 static enum rc
-call_vault(struct conf *conf, const char *request, struct secret *blob, struct buf *answer, struct err *err)
+call_vault(struct conf *conf, const char *request, struct secret *blob, struct buf *answer,
+	struct err *err)
 {
 	const char *path = conf_str(conf_section(conf, "vault"), "admin_socket");
 	struct buf frame = {.max = PROTO_MAX_ADMIN, .wipe = true};
@@ -42,7 +43,8 @@ call_vault(struct conf *conf, const char *request, struct secret *blob, struct b
 	if (!rc && msg.type == PROTO_ERROR)
 		rc = proto_error(&msg, err);
 	else if (!rc && msg.type != PROTO_ANSWER)
-		rc = err_set(err, ERR_VAULT_PROTOCOL, "no answer but \"%s\"", proto_type_name(msg.type));
+		rc = err_set(
+			err, ERR_VAULT_PROTOCOL, "no answer but \"%s\"", proto_type_name(msg.type));
 	else if (!rc)
 		rc = buf_append_str(answer, proto_text(&msg, TAG_JSON), err);
 	proto_msg_fini(&msg);
@@ -60,13 +62,15 @@ become_owner(const char *store, struct err *err)
 	if (geteuid() != 0 || stat(store, &st) || st.st_uid == 0)
 		return RC_OK;
 	if (setegid(st.st_gid) || seteuid(st.st_uid))
-		return err_set(err, ERR_SYSTEM, "becoming uid %u: %s", (unsigned)st.st_uid, strerror(errno));
+		return err_set(err, ERR_SYSTEM, "becoming uid %u: %s", (unsigned)st.st_uid,
+			strerror(errno));
 	return RC_OK;
 }
 
 /* The same commands on the files themselves. */
 static enum rc
-call_directly(struct conf *conf, const char *request, struct secret *blob, struct buf *answer, struct err *err)
+call_directly(struct conf *conf, const char *request, struct secret *blob, struct buf *answer,
+	struct err *err)
 {
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
@@ -77,19 +81,21 @@ call_directly(struct conf *conf, const char *request, struct secret *blob, struc
 	if (!rc)
 		rc = become_owner(conf_str(conf_section(conf, "vault"), "store"), err);
 	if (!rc)
-		rc = vault_start(conf, &master, &vault, err);
+		rc = vault_start(conf, master, &vault, err);
 	if (!rc)
-		rc = admin_run(vault, RIGHT_KEYS | RIGHT_AUDIT | RIGHT_PROCESS, uid, getpid(), request,
-			strlen(request), blob, answer, err);
+		rc = admin_run(vault, RIGHT_KEYS | RIGHT_AUDIT | RIGHT_PROCESS, uid, getpid(),
+			request, strlen(request), blob, answer, err);
 	vault_stop(&vault);
 	secret_free(&master);
 	if (geteuid() != uid && (seteuid(uid) || setegid(gid)))
-		return err_set(err, ERR_SYSTEM, "becoming uid %u again: %s", (unsigned)uid, strerror(errno));
+		return err_set(err, ERR_SYSTEM, "becoming uid %u again: %s", (unsigned)uid,
+			strerror(errno));
 	return rc;
 }
 
 enum rc
-admin_call(struct conf *conf, const char *request, struct secret *blob, struct json_value **answer, struct err *err)
+admin_call(struct conf *conf, const char *request, struct secret *blob, struct json_value **answer,
+	struct err *err)
 {
 	struct buf text = BUF_INIT(PROTO_MAX_ADMIN);
 	enum rc rc;
@@ -113,7 +119,8 @@ static enum rc
 make_parent(const char *path, mode_t mode, struct err *err)
 {
 	char *copy = strdup(path);
-	enum rc rc = copy ? file_make_dir(dirname(copy), mode, err) : err_set(err, ERR_MEMORY, "init");
+	enum rc rc =
+		copy ? file_make_dir(dirname(copy), mode, err) : err_set(err, ERR_MEMORY, "init");
 
 	free(copy);
 	return rc;
@@ -187,7 +194,8 @@ admin_init(struct conf *conf, const struct admin_init *init, struct buf *ca_pem,
 		settings = vault_settings(vault);
 		a.vault = vault;
 		a.settings = settings;
-		rc = admin_make_ca(&a, init->organisation ? init->organisation : init->domain, ca_pem, err);
+		rc = admin_make_ca(&a, init->organisation ? init->organisation : init->domain,
+			init->ca_type, ca_pem, err);
 	}
 	settings_unref(&settings);
 	vault_stop(&vault);

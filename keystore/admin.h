@@ -2,35 +2,34 @@
 /*
  * admin.h - the operator's side of the vault: persons, keys, grants
  *
- * One entry point for the tool and later a web page. When sealgate-vault runs, the request goes over admin.sock; otherwise
- * the same code works on the store directly, if the caller may read the store and the master key, holding the
- * vault's lock. Requests and answers are JSON objects; private material (PKCS#12 files, passwords) goes beside them in a
- * secret, never in the JSON.
+ * One entry point for the tool and later a web page. When sealgate-vault runs, the request goes
+ * over admin.sock; otherwise the same code works on the store directly, if the caller may read the
+ * store and the master key, holding the vault's lock. Requests and answers are JSON objects;
+ * private material (PKCS#12 files, passwords) goes beside them in a secret, never in the JSON.
  *
- * Commands ("cmd") with their members; those in brackets may be absent. K is a key id or an address (its newest active key,
- * of the purpose that is asked for). Times in answers are RFC 3339, in requests too. A right is needed on the socket:
- * "keys", or "audit" where it says so.
+ * Commands ("cmd") with their members; those in brackets may be absent. K is a key id or an address
+ * (its newest active key, of the purpose that is asked for). Times in answers are RFC 3339, in
+ * requests too. A right is needed on the socket: "keys", or "audit" where it says so.
  *
- *     key.new       addr [name] [kind person|role] [purpose both|sign|open|separate] [type rsa2048|…] [days]
- *                   [client_key] [also: true, although there is such a key]      → keys
- *     key.import    [addr] [name] [kind] [client_key]; blob: admin_pack           → keys (each with "known": true when the
- *                   key was there and only its certificate is new)
- *     key.list      [addr] [after] [limit ≤ 1000]                                 → keys, next
- *     key.show      key: K                                                        → keys with certificates, grants
- *     key.cert      key: K [purpose sign|open]                                    → pem (certificate and chain)
- *     key.renew     key: K [type] [days]                                          → keys; the old one is retired
+ *     key.new       addr [name] [kind person|role] [purpose both|sign|open|separate] [type
+ * rsa2048|…] [days] [client_key] [also: true, although there is such a key]      → keys key.import
+ * [addr] [name] [kind] [client_key]; blob: admin_pack           → keys (each with "known": true
+ * when the key was there and only its certificate is new) key.list      [addr] [after] [limit ≤
+ * 1000]                                 → keys, next key.show      key: K → keys with certificates,
+ * grants key.cert      key: K [purpose sign|open]                                    → pem
+ * (certificate and chain) key.renew     key: K [type] [days] → keys; the old one is retired
  *     key.retire    key: K          key.revoke  key: K                            → keys
  *     key.grant     owner: addr, to: addr [until]                                 → grant
  *     key.ungrant   grant
  *     person.add    addr [name] [kind] [client_key]                               → person
  *     person.set    addr [name] [client_key]                                      → person
  *     person.list   [after] [limit]                                               → persons, next
- *     address.add   addr: of the person, new: addr [until]                        address.end  addr [at]
- *     ca.show                                                                     → pem
- *     ca.crl        [days]                                                        → pem
- *     ledger.head, ledger.checkpoint (audit)                                      → seq hash epoch keyid checkpoint
- *     audit.pseudonyms (audit)  addr, periods: ["2026-11", …]                     → pseudonyms: [{period, pseudonym}]
- *     vault.status (either)                                                       → version pid
+ *     address.add   addr: of the person, new: addr [until]                        address.end  addr
+ * [at] ca.show                                                                     → pem ca.crl
+ * [days]                                                        → pem ledger.head,
+ * ledger.checkpoint (audit)                                      → seq hash epoch keyid checkpoint
+ *     audit.pseudonyms (audit)  addr, periods: ["2026-11", …]                     → pseudonyms:
+ * [{period, pseudonym}] vault.status (either) → version pid
  */
 #ifndef KEYSTORE_ADMIN_H
 #define KEYSTORE_ADMIN_H
@@ -39,17 +38,21 @@
 #include "base/json.h"
 #include "base/secret.h"
 
-/* REQUEST: {"cmd":…, …}. BLOB: bytes that belong to it, or NULL. *answer: a parsed object, free with json_free. Errors
- * of the vault come back as they were. */
-enum rc admin_call(struct conf *conf, const char *request, struct secret *blob, struct json_value **answer, struct err *err);
+/* REQUEST: {"cmd":…, …}. BLOB: bytes that belong to it, or NULL. *answer: a parsed object, free
+ * with json_free. Errors of the vault come back as they were. */
+enum rc admin_call(struct conf *conf, const char *request, struct secret *blob,
+	struct json_value **answer, struct err *err);
 /* The blob of key.import: PASSWORD (NULL: none) and the bytes of the file. */
-enum rc admin_pack(struct secret *password, const void *file, size_t len, struct secret **blob, struct err *err);
+enum rc admin_pack(struct secret *password, const void *file, size_t len, struct secret **blob,
+	struct err *err);
 
 /* Makes an empty store, master key, organisation CA and ledger for CONF (`sealgate init`). */
 struct admin_init {
-	const char *organisation;  /* name for the CA's subject; NULL: the domain */
+	const char *organisation; /* name for the CA's subject; NULL: the domain */
 	const char *domain;
+	const char *ca_type; /* of the CA's key; NULL: rsa3072 */
 };
-enum rc admin_init(struct conf *conf, const struct admin_init *init, struct buf *ca_pem, struct err *err);
+enum rc
+admin_init(struct conf *conf, const struct admin_init *init, struct buf *ca_pem, struct err *err);
 
 #endif

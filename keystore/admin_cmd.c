@@ -12,8 +12,8 @@
 #include "keystore/proto.h"
 
 enum rc
-admin_record(struct admin *a, const char *event, const char *key, const char *addr, const char *detail,
-	uint64_t *seq, struct err *err)
+admin_record(struct admin *a, const char *event, const char *key, const char *addr,
+	const char *detail, uint64_t *seq, struct err *err)
 {
 	struct ledger_record record = LEDGER_RECORD_INIT(LEDGER_ADMIN);
 
@@ -56,7 +56,8 @@ admin_days(struct admin *a, int64_t *days, struct err *err)
 static enum rc
 take_person(struct admin *a, const char *addr, struct store_person *person, struct err *err)
 {
-	const char *name = json_get_text(a->request, "name"), *kind = json_get_text(a->request, "kind");
+	const char *name = json_get_text(a->request, "name"),
+		   *kind = json_get_text(a->request, "kind");
 	const struct json_value *client_key = json_find(a->request, "client_key");
 
 	if (!name && !person->name[0])
@@ -73,7 +74,8 @@ take_person(struct admin *a, const char *addr, struct store_person *person, stru
 }
 
 static enum rc
-new_person(struct admin *a, const char *addr, uint64_t seq, struct store_person *out, struct err *err)
+new_person(
+	struct admin *a, const char *addr, uint64_t seq, struct store_person *out, struct err *err)
 {
 	struct store_addr row = {.seq = (int64_t)seq, .since = clock_now()};
 	enum rc rc;
@@ -94,7 +96,8 @@ new_person(struct admin *a, const char *addr, uint64_t seq, struct store_person 
 }
 
 enum rc
-admin_get_person(struct admin *a, const char *addr, uint64_t seq, struct store_person *out, struct err *err)
+admin_get_person(
+	struct admin *a, const char *addr, uint64_t seq, struct store_person *out, struct err *err)
 {
 	struct store_addr row;
 	enum rc rc = store_find_addr(vault_store(a->vault), addr, clock_now(), &row, err);
@@ -149,8 +152,8 @@ admin_find_key(struct admin *a, unsigned purpose, struct store_key *out, struct 
 	if (!rc)
 		rc = store_find_addr(vault_store(a->vault), addr, clock_now(), &row, err);
 	if (!rc)
-		rc = store_list_keys(
-			vault_store(a->vault), row.person, "", STORE_MAX_ROWS, pick_newest, &pick, err);
+		rc = store_list_keys(vault_store(a->vault), row.person, "", STORE_MAX_ROWS,
+			pick_newest, &pick, err);
 	if (rc == RC_NONE || (!rc && !pick.found))
 		return err_set(err, ERR_VAULT_NO_KEY, "no key for %s", addr);
 	*out = pick.key;
@@ -271,8 +274,10 @@ dispatch(struct admin *a, unsigned rights, struct err *err)
 		if (strcmp(commands[i].name, cmd) != 0)
 			continue;
 		if (!(commands[i].rights & rights)) {
-			log_event(LOGL_WARN, NULL, "admin-denied", "cmd", cmd, "uid", LOG_NUM(a->uid), NULL);
-			return err_set(err, ERR_VAULT_DENIED, "uid %lld may not %s", (long long)a->uid, cmd);
+			log_event(LOGL_WARN, NULL, "admin-denied", "cmd", cmd, "uid",
+				LOG_NUM(a->uid), NULL);
+			return err_set(err, ERR_VAULT_DENIED, "uid %lld may not %s",
+				(long long)a->uid, cmd);
 		}
 		pthread_mutex_lock(&one_at_a_time);
 		rc = commands[i].run(a, err);
@@ -281,22 +286,29 @@ dispatch(struct admin *a, unsigned rights, struct err *err)
 			keycache_flush(vault_keycache(a->vault));
 		pthread_mutex_unlock(&one_at_a_time);
 		if (rc)
-			log_error(LOGL_WARN, NULL, "admin-failed", err, "cmd", cmd, "uid", LOG_NUM(a->uid), NULL);
+			log_error(LOGL_WARN, NULL, "admin-failed", err, "cmd", cmd, "uid",
+				LOG_NUM(a->uid), NULL);
 		else
-			log_event(LOGL_INFO, NULL, "admin", "cmd", cmd, "uid", LOG_NUM(a->uid), NULL);
+			log_event(
+				LOGL_INFO, NULL, "admin", "cmd", cmd, "uid", LOG_NUM(a->uid), NULL);
 		return rc;
 	}
 	return err_set(err, ERR_USAGE, "no command \"%.64s\"", cmd ? cmd : "");
 }
 
 enum rc
-admin_run(struct vault *vault, unsigned rights, int64_t uid, int64_t pid, const char *request, size_t len,
-	struct secret *blob, struct buf *answer, struct err *err)
+admin_run(struct vault *vault, unsigned rights, int64_t uid, int64_t pid, const char *request,
+	size_t len, struct secret *blob, struct buf *answer, struct err *err)
 {
 	struct settings *settings = vault_settings(vault);
 	struct json_value *value = NULL;
 	struct json json;
-	struct admin a = {.vault = vault, .settings = settings, .blob = blob, .out = &json, .uid = uid, .pid = pid};
+	struct admin a = {.vault = vault,
+		.settings = settings,
+		.blob = blob,
+		.out = &json,
+		.uid = uid,
+		.pid = pid};
 	enum rc rc = json_parse(request, len, &value, err);
 
 	if (rc || json_type(value) != JSON_OBJECT) {

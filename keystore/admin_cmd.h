@@ -2,8 +2,8 @@
 /*
  * admin_cmd.h - the commands of admin.h, carried out on an open vault
  *
- * Each change is in the ledger before it is in the store, and the rows that it makes name the record. One command at a
- * time.
+ * Each change is in the ledger before it is in the store, and the rows that it makes name the
+ * record. One command at a time.
  */
 #ifndef KEYSTORE_ADMIN_CMD_H
 #define KEYSTORE_ADMIN_CMD_H
@@ -16,15 +16,15 @@ struct admin {
 	struct vault *vault;
 	const struct settings *settings;
 	const struct json_value *request;
-	struct secret *blob;       /* or NULL */
-	struct json *out;          /* inside the answer's object */
+	struct secret *blob; /* or NULL */
+	struct json *out;    /* inside the answer's object */
 	int64_t uid, pid;
-	bool changed;              /* the store, or about to */
+	bool changed; /* the store, or about to */
 };
 
 /* Carries out REQUEST for somebody with RIGHTS; ANSWER gets one JSON object. */
-enum rc admin_run(struct vault *vault, unsigned rights, int64_t uid, int64_t pid, const char *request,
-	size_t len, struct secret *blob, struct buf *answer, struct err *err);
+enum rc admin_run(struct vault *vault, unsigned rights, int64_t uid, int64_t pid,
+	const char *request, size_t len, struct secret *blob, struct buf *answer, struct err *err);
 
 /* --- for the files of commands --- */
 #define ADMIN_DAYS     730
@@ -36,12 +36,15 @@ enum rc admin_record(struct admin *a, const char *event, const char *key, const 
 /* Member KEY as a resolved address; ERR_USAGE when it is missing or none of ours. */
 enum rc admin_addr(struct admin *a, const char *member, char out[ADDR_MAX + 1], struct err *err);
 enum rc admin_days(struct admin *a, int64_t *days, struct err *err);
-/* The person who has ADDR, made (in the open transaction) from the request's name, kind and client_key when there is none. */
-enum rc admin_get_person(struct admin *a, const char *addr, uint64_t seq, struct store_person *out, struct err *err);
+/* The person who has ADDR, made (in the open transaction) from the request's name, kind and
+ * client_key when there is none. */
+enum rc admin_get_person(
+	struct admin *a, const char *addr, uint64_t seq, struct store_person *out, struct err *err);
 /* Member "key": an id or an address; PURPOSE: any of these bits, 0: all. ERR_VAULT_NO_KEY. */
 enum rc admin_find_key(struct admin *a, unsigned purpose, struct store_key *out, struct err *err);
 /* One key as an object; FULL: with certificates and grants. */
-enum rc admin_put_key(struct admin *a, const struct store_key *key, bool full, bool known, struct err *err);
+enum rc
+admin_put_key(struct admin *a, const struct store_key *key, bool full, bool known, struct err *err);
 
 /* admin_issue.c */
 enum rc admin_key_new(struct admin *a, struct err *err);
@@ -49,7 +52,8 @@ enum rc admin_key_renew(struct admin *a, struct err *err);
 enum rc admin_ca_show(struct admin *a, struct err *err);
 enum rc admin_ca_crl(struct admin *a, struct err *err);
 /* A new CA in an empty store. */
-enum rc admin_make_ca(struct admin *a, const char *organisation, struct buf *pem, struct err *err);
+enum rc admin_make_ca(struct admin *a, const char *organisation, const char *type, struct buf *pem,
+	struct err *err);
 /* admin_import.c */
 enum rc admin_key_import(struct admin *a, struct err *err);
 /* admin_person.c */

@@ -12,7 +12,8 @@
 #define KEYS_MAX    64 /* in one file */
 
 enum rc
-admin_pack(struct secret *password, const void *file, size_t len, struct secret **blob, struct err *err)
+admin_pack(struct secret *password, const void *file, size_t len, struct secret **blob,
+	struct err *err)
 {
 	size_t head = password ? secret_len(password) : 0;
 	unsigned char *p;
@@ -36,7 +37,8 @@ admin_pack(struct secret *password, const void *file, size_t len, struct secret 
 
 /* The other way round; *file points into BLOB. */
 static enum rc
-unpack(struct secret *blob, struct secret **password, const unsigned char **file, size_t *len, struct err *err)
+unpack(struct secret *blob, struct secret **password, const unsigned char **file, size_t *len,
+	struct err *err)
 {
 	const unsigned char *p = blob ? secret_data(blob) : NULL;
 	size_t head;
@@ -99,10 +101,12 @@ choose_addr(struct admin *a, struct import *im, struct err *err)
 static enum rc
 choose_purpose(struct import *im, struct err *err)
 {
-	bool sign = cert_allows(im->item->cert, CERT_SIGN), open = cert_allows(im->item->cert, CERT_ENCRYPT);
+	bool sign = cert_allows(im->item->cert, CERT_SIGN),
+	     open = cert_allows(im->item->cert, CERT_ENCRYPT);
 
 	if (!sign && !open)
-		return err_set(err, ERR_CERT_UNUSABLE, "the certificate is for neither signing nor encrypting mail");
+		return err_set(err, ERR_CERT_UNUSABLE,
+			"the certificate is for neither signing nor encrypting mail");
 	im->key.purpose = (sign ? PURPOSE_SIGN : 0) | (open ? PURPOSE_OPEN : 0);
 	/* Expired: nothing is signed with it, but old mail is opened. */
 	im->key.status = cert_not_after(im->item->cert) < clock_now() ? KEY_RETIRED : KEY_ACTIVE;
@@ -111,8 +115,8 @@ choose_purpose(struct import *im, struct err *err)
 
 /* Looks at one key of the file. */
 static enum rc
-prepare(struct admin *a, const struct p12_item *item, const struct certset *others, struct import *im,
-	struct err *err)
+prepare(struct admin *a, const struct p12_item *item, const struct certset *others,
+	struct import *im, struct err *err)
 {
 	unsigned char hash[DIGEST_MAX_SIZE];
 	struct buf spki = BUF_INIT(65536);
@@ -126,7 +130,8 @@ prepare(struct admin *a, const struct p12_item *item, const struct certset *othe
 	rc = pkey_public(item->pkey, &spki, err);
 	of_cert = cert_spki(item->cert, &len);
 	if (!rc && (len != spki.len || memcmp(of_cert, spki.data, len) != 0))
-		rc = err_set(err, ERR_KEY_MALFORMED, "the private key does not belong to the certificate");
+		rc = err_set(err, ERR_KEY_MALFORMED,
+			"the private key does not belong to the certificate");
 	if (!rc)
 		rc = digest_bytes(DIGEST_SHA256, spki.data, spki.len, hash, err);
 	buf_fini(&spki);
@@ -162,7 +167,8 @@ look_for_known(struct admin *a, struct import *im, struct err *err)
 	if (rc < 0)
 		return rc;
 	if (rc == RC_NONE || strcmp(row.person, key.person) != 0)
-		return err_set(err, ERR_KEY_EXISTS, "key %s is the same and belongs to another person", key.id);
+		return err_set(err, ERR_KEY_EXISTS,
+			"key %s is the same and belongs to another person", key.id);
 	im->key = key;
 	im->known = true;
 	return RC_OK;
@@ -189,8 +195,8 @@ keep(struct admin *a, struct import *im, struct err *err)
 		rc = store_add_key(store, &im->key, im->item->pkey, err);
 	}
 	if (!rc)
-		rc = store_add_cert(
-			store, im->key.id, im->item->cert, &im->chain, clock_now(), (int64_t)seq, err);
+		rc = store_add_cert(store, im->key.id, im->item->cert, &im->chain, clock_now(),
+			(int64_t)seq, err);
 	if (!rc)
 		rc = store_commit(store, err);
 	else

@@ -30,7 +30,8 @@ open_ca(struct admin *a, struct keyent **ent, struct err *err)
 		keyent_unref(ent);
 		rc = err_set(err, ERR_VAULT_NO_KEY, "the organisation's CA has expired");
 	}
-	return rc == RC_NONE ? err_set(err, ERR_VAULT_NO_KEY, "there is no CA of the organisation") : rc;
+	return rc == RC_NONE ? err_set(err, ERR_VAULT_NO_KEY, "there is no CA of the organisation")
+			     : rc;
 }
 
 /* A key pair with everything of its row but the record's number. */
@@ -41,7 +42,8 @@ make_key(const char *kind, enum key_purpose purpose, struct store_key *key, stru
 	unsigned char hash[DIGEST_MAX_SIZE];
 	enum rc rc = pkey_generate(kind, pkey, err);
 
-	*key = (struct store_key){.purpose = purpose, .created = clock_now(), .changed = clock_now()};
+	*key = (struct store_key){
+		.purpose = purpose, .created = clock_now(), .changed = clock_now()};
 	if (!rc)
 		rc = pkey_public(*pkey, spki, err);
 	if (!rc)
@@ -80,7 +82,8 @@ make_fresh(struct admin *a, const struct keyent *ca, const char *kind, enum key_
 		.organisation = conf_str(conf_section(a->settings->conf, "organisation"), "name"),
 		.addr = addr,
 		.not_before = clock_now() - 300, /* clocks of others may be behind */
-		.use = (purpose & PURPOSE_SIGN ? CERT_SIGN : 0) | (purpose & PURPOSE_OPEN ? CERT_ENCRYPT : 0),
+		.use = (purpose & PURPOSE_SIGN ? CERT_SIGN : 0) |
+		       (purpose & PURPOSE_OPEN ? CERT_ENCRYPT : 0),
 	};
 	struct ledger_record record = LEDGER_RECORD_INIT(LEDGER_INTENT);
 	struct buf spki = BUF_INIT(65536);
@@ -107,7 +110,8 @@ make_fresh(struct admin *a, const struct keyent *ca, const char *kind, enum key_
 	if (!rc)
 		rc = ledger_append(vault_ledger(a->vault), &record, &seq, err);
 	if (!rc)
-		rc = issue_leaf(ca->pkey, ca->cert.cert, spki.data, spki.len, &request, &fresh->cert, err);
+		rc = issue_leaf(
+			ca->pkey, ca->cert.cert, spki.data, spki.len, &request, &fresh->cert, err);
 	if (seq) {
 		struct ledger_record done = LEDGER_RECORD_INIT(LEDGER_OUTCOME);
 
@@ -124,7 +128,8 @@ make_fresh(struct admin *a, const struct keyent *ca, const char *kind, enum key_
 
 /* Who has ADDR now: the name for the certificate, and whether a key of that PURPOSE is there. */
 static enum rc
-look_before(struct admin *a, const char *addr, unsigned purpose, struct store_person *person, struct err *err)
+look_before(struct admin *a, const char *addr, unsigned purpose, struct store_person *person,
+	struct err *err)
 {
 	struct json_value *value = NULL;
 	struct admin probe = *a;
@@ -162,8 +167,8 @@ look_before(struct admin *a, const char *addr, unsigned purpose, struct store_pe
 
 /* Record, then all rows in one transaction. OLD: a key that the new one replaces, or NULL. */
 static enum rc
-keep_fresh(struct admin *a, const char *event, const char *addr, const struct keyent *ca, struct fresh *fresh,
-	size_t n, const struct store_key *old, struct err *err)
+keep_fresh(struct admin *a, const char *event, const char *addr, const struct keyent *ca,
+	struct fresh *fresh, size_t n, const struct store_key *old, struct err *err)
 {
 	struct store *store = vault_store(a->vault);
 	struct store_person person;
@@ -184,7 +189,8 @@ keep_fresh(struct admin *a, const char *event, const char *addr, const struct ke
 		key->seq = (int64_t)seq;
 		rc = store_add_key(store, key, fresh[i].pkey, err);
 		if (!rc)
-			rc = store_add_cert(store, key->id, fresh[i].cert, &chain, clock_now(), (int64_t)seq, err);
+			rc = store_add_cert(store, key->id, fresh[i].cert, &chain, clock_now(),
+				(int64_t)seq, err);
 	}
 	if (!rc && old)
 		rc = store_set_status(store, old->id, KEY_RETIRED, clock_now(), (int64_t)seq, err);
@@ -210,7 +216,8 @@ put_keys(struct admin *a, const struct fresh *fresh, size_t n, struct err *err)
 enum rc
 admin_key_new(struct admin *a, struct err *err)
 {
-	const char *purpose = json_get_text(a->request, "purpose"), *kind = json_get_text(a->request, "type"),
+	const char *purpose = json_get_text(a->request, "purpose"),
+		   *kind = json_get_text(a->request, "type"),
 		   *name = json_get_text(a->request, "name");
 	enum key_purpose first = PURPOSE_BOTH;
 	struct fresh fresh[2] = {0};
@@ -233,8 +240,8 @@ admin_key_new(struct admin *a, struct err *err)
 	if (!rc)
 		rc = open_ca(a, &ca, err);
 	for (size_t i = 0; !rc && i < n; i++)
-		rc = make_fresh(a, ca, kind ? kind : LEAF_KIND, i ? PURPOSE_OPEN : first, addr, name,
-			&fresh[i], err);
+		rc = make_fresh(a, ca, kind ? kind : LEAF_KIND, i ? PURPOSE_OPEN : first, addr,
+			name, &fresh[i], err);
 	if (!rc)
 		rc = keep_fresh(a, "key.new", addr, ca, fresh, n, NULL, err);
 	if (!rc)
@@ -249,7 +256,7 @@ admin_key_new(struct admin *a, struct err *err)
 enum rc
 admin_key_renew(struct admin *a, struct err *err)
 {
-	const char *kind = json_get_text(a->request, "type"), *const *addrs;
+	const char *kind = json_get_text(a->request, "type"), *const * addrs;
 	struct fresh fresh = {0};
 	struct store_person person;
 	struct store_key old;
@@ -266,7 +273,8 @@ admin_key_renew(struct admin *a, struct err *err)
 	else if (!rc && ent->cert.cert && cert_addrs(ent->cert.cert, true, &addrs) > 0)
 		rc = settings_resolve(a->settings, addrs[0], addr, err);
 	else if (!rc)
-		rc = err_set(err, ERR_USAGE, "name the key by its address: its certificate has expired");
+		rc = err_set(
+			err, ERR_USAGE, "name the key by its address: its certificate has expired");
 	if (!rc)
 		rc = store_get_person(vault_store(a->vault), old.person, &person, err);
 	if (!rc)
@@ -363,7 +371,8 @@ collect_cert(void *ctx, const struct store_cert *cert, struct err *err)
 static enum rc
 format_pem(const struct buf *der, struct buf *out, struct err *err)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const unsigned char *p = (const unsigned char *)der->data;
 	enum rc rc = buf_append_str(out, "-----BEGIN X509 CRL-----\n", err);
 
@@ -371,8 +380,8 @@ format_pem(const struct buf *der, struct buf *out, struct err *err)
 		size_t left = der->len - i;
 		unsigned v = (unsigned)p[i] << 16 | (left > 1 ? (unsigned)p[i + 1] << 8 : 0) |
 			     (left > 2 ? p[i + 2] : 0);
-		char four[5] = {digits[v >> 18], digits[v >> 12 & 63], left > 1 ? digits[v >> 6 & 63] : '=',
-			left > 2 ? digits[v & 63] : '=', 0};
+		char four[5] = {digits[v >> 18], digits[v >> 12 & 63],
+			left > 1 ? digits[v >> 6 & 63] : '=', left > 2 ? digits[v & 63] : '=', 0};
 
 		rc = buf_append(out, four, 4, err);
 		if (!rc && ((i + 3) % PEM_LINE == 0 || left <= 3))
@@ -383,7 +392,8 @@ format_pem(const struct buf *der, struct buf *out, struct err *err)
 
 /* One entry for each certificate of the revoked keys that this CA issued. */
 static enum rc
-fill_crl(struct revoked_list *list, struct revoked *v, struct cert **hold, size_t max, size_t *n, struct err *err)
+fill_crl(struct revoked_list *list, struct revoked *v, struct cert **hold, size_t max, size_t *n,
+	struct err *err)
 {
 	char sha256[8][2 * SHA256_SIZE + 1];
 	enum rc rc = RC_OK;
@@ -391,14 +401,16 @@ fill_crl(struct revoked_list *list, struct revoked *v, struct cert **hold, size_
 	for (size_t i = 0; !rc && i < list->n; i++) {
 		struct serials s = {.sha256 = sha256, .max = 8};
 
-		rc = store_list_certs(vault_store(list->a->vault), list->keys[i], collect_cert, &s, err);
+		rc = store_list_certs(
+			vault_store(list->a->vault), list->keys[i], collect_cert, &s, err);
 		for (size_t k = 0; !rc && k < s.n && *n < max; k++) {
 			struct store_cert cert;
 
 			rc = store_get_cert(vault_store(list->a->vault), sha256[k], &cert, err);
 			if (rc)
 				break;
-			if (strcmp(cert_issuer(cert.cert), cert_subject(list->ca->cert.cert)) == 0) {
+			if (strcmp(cert_issuer(cert.cert), cert_subject(list->ca->cert.cert)) ==
+				0) {
 				hold[*n] = cert_ref(cert.cert);
 				v[*n].serial = cert_serial_bytes(hold[*n], &v[*n].serial_len);
 				v[*n].at = list->at[i];
@@ -422,11 +434,13 @@ admin_ca_crl(struct admin *a, struct err *err)
 	struct keyent *ca = NULL;
 	size_t n = 0, max;
 	uint64_t seq;
-	enum rc rc = days < 1 || days > 3650 ? err_set(err, ERR_USAGE, "days: 1 to 3650") : open_ca(a, &ca, err);
+	enum rc rc = days < 1 || days > 3650 ? err_set(err, ERR_USAGE, "days: 1 to 3650")
+					     : open_ca(a, &ca, err);
 
 	list.ca = ca;
 	if (!rc)
-		rc = store_list_keys(vault_store(a->vault), NULL, "", 1u << 30, collect_revoked, &list, err);
+		rc = store_list_keys(
+			vault_store(a->vault), NULL, "", 1u << 30, collect_revoked, &list, err);
 	max = list.n * 8 + 1;
 	v = calloc(max, sizeof(*v));
 	hold = calloc(max, sizeof(struct cert *));
@@ -438,7 +452,8 @@ admin_ca_crl(struct admin *a, struct err *err)
 		rc = admin_record(a, "ca.crl", ca->key.id, NULL, NULL, &seq, err);
 	/* The record's number only grows: a number for the CRL. */
 	if (!rc)
-		rc = issue_crl(ca->pkey, ca->cert.cert, v, n, (int64_t)seq, now, now + days * 86400, &der, err);
+		rc = issue_crl(ca->pkey, ca->cert.cert, v, n, (int64_t)seq, now, now + days * 86400,
+			&der, err);
 	if (!rc)
 		rc = format_pem(&der, &pem, err);
 	if (!rc) {
@@ -458,7 +473,8 @@ admin_ca_crl(struct admin *a, struct err *err)
 }
 
 enum rc
-admin_make_ca(struct admin *a, const char *organisation, struct buf *pem, struct err *err)
+admin_make_ca(struct admin *a, const char *organisation, const char *type, struct buf *pem,
+	struct err *err)
 {
 	struct store *store = vault_store(a->vault);
 	struct store_person person = {.kind = PERSON_ORGANISATION, .created = clock_now()};
@@ -472,7 +488,7 @@ admin_make_ca(struct admin *a, const char *organisation, struct buf *pem, struct
 	struct cert *cert = NULL;
 	struct store_key key;
 	uint64_t seq;
-	enum rc rc = make_key(CA_KIND, PURPOSE_CA, &key, &pkey, &spki, err);
+	enum rc rc = make_key(type ? type : CA_KIND, PURPOSE_CA, &key, &pkey, &spki, err);
 
 	snprintf(person.name, sizeof(person.name), "%.200s", organisation);
 	/* A common name has 64 characters at most. */

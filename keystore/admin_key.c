@@ -72,7 +72,8 @@ put_grant(void *ctx, const struct store_grant *grant, struct err *err)
 
 /* What key.show says more: the certificate's names, all certificates, grants. */
 static enum rc
-put_full(struct admin *a, const struct store_key *key, const struct newest_cert *pick, struct err *err)
+put_full(struct admin *a, const struct store_key *key, const struct newest_cert *pick,
+	struct err *err)
 {
 	struct store *store = vault_store(a->vault);
 	struct store_cert cert = {0};
@@ -81,7 +82,9 @@ put_full(struct admin *a, const struct store_key *key, const struct newest_cert 
 	if (pick->sha256[0]) {
 		rc = store_get_cert(store, pick->sha256, &cert, err);
 		if (rc)
-			return rc == RC_NONE ? err_set(err, ERR_KEYSTORE_TAMPERED, "a certificate is gone") : rc;
+			return rc == RC_NONE ? err_set(err, ERR_KEYSTORE_TAMPERED,
+						       "a certificate is gone")
+					     : rc;
 		json_str(a->out, "subject", cert_subject(cert.cert));
 		json_str(a->out, "issuer", cert_issuer(cert.cert));
 		json_str(a->out, "serial", cert_serial(cert.cert));
@@ -108,7 +111,9 @@ admin_put_key(struct admin *a, const struct store_key *key, bool full, bool know
 	if (!rc)
 		rc = store_get_person(store, key->person, &person, err);
 	if (rc)
-		return rc == RC_NONE ? err_set(err, ERR_KEYSTORE_TAMPERED, "key %s belongs to nobody", key->id) : rc;
+		return rc == RC_NONE ? err_set(err, ERR_KEYSTORE_TAMPERED,
+					       "key %s belongs to nobody", key->id)
+				     : rc;
 	json_object(a->out, NULL);
 	json_str(a->out, "key", key->id);
 	json_str(a->out, "person", key->person);
@@ -178,8 +183,8 @@ admin_key_list(struct admin *a, struct err *err)
 		return err_set(err, ERR_MEMORY, "keys");
 	/* RC_NONE: nobody has the address, an empty list. */
 	if (!rc)
-		rc = store_list_keys(vault_store(a->vault), for_addr ? row.person : NULL, after ? after : "",
-			(size_t)limit, collect, &list, err);
+		rc = store_list_keys(vault_store(a->vault), for_addr ? row.person : NULL,
+			after ? after : "", (size_t)limit, collect, &list, err);
 	rc = rc == RC_NONE ? RC_OK : rc;
 	json_array(a->out, "keys");
 	for (size_t i = 0; !rc && i < list.n; i++)
@@ -228,7 +233,8 @@ admin_key_cert(struct admin *a, struct err *err)
 	if (!rc)
 		rc = store_current_cert(vault_store(a->vault), key.id, clock_now(), &cert, err);
 	if (rc == RC_NONE)
-		rc = err_set(err, ERR_VAULT_NO_KEY, "key %s has no certificate that is valid now", key.id);
+		rc = err_set(err, ERR_VAULT_NO_KEY, "key %s has no certificate that is valid now",
+			key.id);
 	if (!rc)
 		rc = cert_format_pem(cert.cert, &pem, err);
 	for (size_t i = 0; !rc && i < cert.chain.n; i++)
@@ -255,7 +261,8 @@ set_status(struct admin *a, const char *event, enum key_status status, struct er
 	if (!rc && key.purpose == PURPOSE_CA)
 		rc = err_set(err, ERR_VAULT_DENIED, "key %s is the organisation's CA", key.id);
 	if (!rc && (key.status == status || key.status == KEY_REVOKED))
-		rc = err_set(err, ERR_USAGE, "key %s is %s already", key.id, key_status_name(key.status));
+		rc = err_set(err, ERR_USAGE, "key %s is %s already", key.id,
+			key_status_name(key.status));
 	if (!rc)
 		rc = admin_record(a, event, key.id, NULL, NULL, &seq, err);
 	if (!rc)

@@ -40,7 +40,8 @@ put_person(struct admin *a, const char *member, const struct store_person *perso
 
 /* Who has the address in MEMBER now. */
 static enum rc
-find_person(struct admin *a, const char *member, struct store_addr *row, struct store_person *person, struct err *err)
+find_person(struct admin *a, const char *member, struct store_addr *row,
+	struct store_person *person, struct err *err)
 {
 	char addr[ADDR_MAX + 1];
 	enum rc rc = admin_addr(a, member, addr, err);
@@ -78,8 +79,9 @@ admin_person_add(struct admin *a, struct err *err)
 
 	if (!rc) {
 		rc = store_find_addr(store, addr, clock_now(), &row, err);
-		rc = rc == RC_OK ? err_set(err, ERR_KEY_EXISTS, "%s is there already", addr)
-				 : rc == RC_NONE ? RC_OK : rc;
+		rc = rc == RC_OK     ? err_set(err, ERR_KEY_EXISTS, "%s is there already", addr)
+		     : rc == RC_NONE ? RC_OK
+				     : rc;
 	}
 	if (!rc)
 		rc = admin_record(a, "person.add", NULL, addr, NULL, &seq, err);
@@ -172,8 +174,10 @@ admin_address_add(struct admin *a, struct err *err)
 		rc = get_time(a, "until", 0, &fresh.until, err);
 	if (!rc) {
 		rc = store_find_addr(store, fresh.addr, fresh.since, &other, err);
-		rc = rc == RC_OK ? err_set(err, ERR_KEY_EXISTS, "%s is somebody's already", fresh.addr)
-				 : rc == RC_NONE ? RC_OK : rc;
+		rc = rc == RC_OK
+			     ? err_set(err, ERR_KEY_EXISTS, "%s is somebody's already", fresh.addr)
+		     : rc == RC_NONE ? RC_OK
+				     : rc;
 	}
 	if (!rc)
 		rc = store_new_id('a', fresh.id, err);

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HOUR 3600
-#define DAY  86400
+#define HOUR      3600
+#define DAY       86400
 #define NAME_SIZE 160
 #define BUCKETS   4096u
 #define MATCHING  64 /* budgets that one use may fall under */
@@ -119,16 +119,17 @@ check(struct budget *budget, const struct settings *settings, const char *servic
 
 		if (!falls_under(rule, service, use))
 			continue;
-		snprintf(name, sizeof(name), "%u %s %s", rule->use, rule->service ? "service" : "key",
-			rule->service ? rule->service : key);
+		snprintf(name, sizeof(name), "%u %s %s", rule->use,
+			rule->service ? "service" : "key", rule->service ? rule->service : key);
 		count = get_count(budget, name, now);
 		if (!count || *n == MATCHING)
 			return err_set(err, ERR_VAULT_BUDGET, "no room for more counters");
-		if ((rule->hour && count->in_hour >= rule->hour) || (rule->day && count->in_day >= rule->day))
-			return err_set(err, ERR_VAULT_BUDGET, "%s %s: %" PRId64 " uses in this hour, %"
-							      PRId64 " today",
-				rule->service ? "service" : "key", rule->service ? rule->service : key,
-				count->in_hour, count->in_day);
+		if ((rule->hour && count->in_hour >= rule->hour) ||
+			(rule->day && count->in_day >= rule->day))
+			return err_set(err, ERR_VAULT_BUDGET,
+				"%s %s: %" PRId64 " uses in this hour, %" PRId64 " today",
+				rule->service ? "service" : "key",
+				rule->service ? rule->service : key, count->in_hour, count->in_day);
 		for (size_t k = 0; k < *n; k++)
 			known |= hits[k] == count;
 		if (!known)
@@ -167,8 +168,9 @@ budget_format(struct budget *budget, int64_t now, struct buf *out, struct err *e
 		for (struct count *count = budget->buckets[b]; !rc && count; count = count->next)
 			if (count->day == now / DAY)
 				rc = buf_appendf(out, err,
-					"%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %s\n", count->hour,
-					count->in_hour, count->day, count->in_day, count->name);
+					"%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %s\n",
+					count->hour, count->in_hour, count->day, count->in_day,
+					count->name);
 	pthread_mutex_unlock(&budget->lock);
 	return rc;
 }

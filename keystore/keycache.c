@@ -181,7 +181,8 @@ load(struct keycache *cache, const char *id, bool with_pkey, struct keyent **out
 		rc = rc == RC_NONE ? RC_OK : rc;
 	}
 	if (!rc && (e->key.purpose & PURPOSE_SIGN) && e->key.purpose != PURPOSE_CA) {
-		rc = store_list_keys(cache->store, e->key.person, "", STORE_MAX_ROWS, each_encrypt, &find, err);
+		rc = store_list_keys(
+			cache->store, e->key.person, "", STORE_MAX_ROWS, each_encrypt, &find, err);
 		e->encrypt_cert = find.cert;
 	}
 	if (!rc && with_pkey)
@@ -241,7 +242,8 @@ keep(struct keycache *cache, struct keyent *e, unsigned generation)
 }
 
 enum rc
-keycache_get(struct keycache *cache, const char *id, bool with_pkey, struct keyent **out, struct err *err)
+keycache_get(struct keycache *cache, const char *id, bool with_pkey, struct keyent **out,
+	struct err *err)
 {
 	unsigned generation;
 	enum rc rc;

@@ -2,8 +2,9 @@
 /*
  * keycache.h - keys in use, parsed: unwrapping and parsing cost more than a P-256 signature
  *
- * An entry is immutable and reference-counted. All are forgotten when the store changes, by us or by another
- * program (looked at once a second), each one after a minute, and the least recently used when there are too many.
+ * An entry is immutable and reference-counted. All are forgotten when the store changes, by us or
+ * by another program (looked at once a second), each one after a minute, and the least recently
+ * used when there are too many.
  *
  * Threads: any.  Limits: KEYCACHE_MAX entries.
  */
@@ -17,11 +18,12 @@
 struct keyent {
 	int refs;
 	struct store_key key;
-	struct store_cert cert;     /* the current one; .cert NULL: none is valid now */
-	struct cert *encrypt_cert;  /* keys that sign: the owner's certificate to encrypt to, or NULL */
-	struct pkey *pkey;          /* only when it was asked for */
-	struct secret *fallback;    /* with pkey */
-	int64_t loaded;             /* clock_monotonic_ms */
+	struct store_cert cert; /* the current one; .cert NULL: none is valid now */
+	struct cert
+		*encrypt_cert; /* keys that sign: the owner's certificate to encrypt to, or NULL */
+	struct pkey *pkey;     /* only when it was asked for */
+	struct secret *fallback; /* with pkey */
+	int64_t loaded;          /* clock_monotonic_ms */
 	/* private to keycache.c */
 	struct keyent *next, *older, *newer;
 };
@@ -30,7 +32,8 @@ struct keycache;
 enum rc keycache_new(struct store *store, struct keycache **out, struct err *err);
 void keycache_free(struct keycache **cache);
 /* RC_NONE: no such key. WITH_PKEY: unwrap the private key as well. */
-enum rc keycache_get(struct keycache *cache, const char *id, bool with_pkey, struct keyent **out, struct err *err);
+enum rc keycache_get(struct keycache *cache, const char *id, bool with_pkey, struct keyent **out,
+	struct err *err);
 void keyent_unref(struct keyent **ent);
 /* After a change of the store. */
 void keycache_flush(struct keycache *cache);

@@ -41,7 +41,8 @@ static enum rc
 send_all(struct link *link, const struct buf *out, int64_t until, struct err *err)
 {
 	for (size_t at = 0; at < out->len;) {
-		ssize_t n = send(link->fd, out->data + at, out->len - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n =
+			send(link->fd, out->data + at, out->len - at, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n > 0) {
 			at += (size_t)n;
@@ -90,7 +91,8 @@ receive(struct link *link, int64_t until, size_t *frame, struct err *err)
 	}
 }
 
-/* The id is the link's business, so that an answer to an earlier request is never taken for this one's. */
+/* The id is the link's business, so that an answer to an earlier request is never taken for this
+ * one's. */
 static void
 stamp(struct link *link, struct buf *request)
 {
@@ -122,7 +124,8 @@ link_ask(struct link *link, struct buf *request, int64_t timeout_ms, struct prot
 		rc = proto_parse(link->in.data, frame, answer, err);
 	if (!rc && answer->id != link->id) {
 		proto_msg_fini(answer);
-		rc = err_set(err, ERR_VAULT_PROTOCOL, "answer to request %u instead of %u", answer->id, link->id);
+		rc = err_set(err, ERR_VAULT_PROTOCOL, "answer to request %u instead of %u",
+			answer->id, link->id);
 	}
 	return rc;
 }
@@ -169,16 +172,17 @@ connect_to(const char *path, int64_t timeout_ms, int *fd, struct err *err)
 	error = errno;
 	close(*fd);
 	*fd = -1;
-	err_set(err, error == EACCES || error == EPERM ? ERR_VAULT_DENIED : ERR_VAULT_DOWN, "%s: %s", path,
-		strerror(error));
+	err_set(err, error == EACCES || error == EPERM ? ERR_VAULT_DENIED : ERR_VAULT_DOWN,
+		"%s: %s", path, strerror(error));
 	return error == ENOENT || error == ECONNREFUSED ? RC_NONE
-	       : error == EACCES || error == EPERM	? RC_PERM
+	       : error == EACCES || error == EPERM      ? RC_PERM
 							: RC_TEMP;
 }
 
 /* Version and role must be agreed on before anything else. */
 static enum rc
-say_hello(struct link *link, const char *service, const char *role, int64_t timeout_ms, struct err *err)
+say_hello(struct link *link, const char *service, const char *role, int64_t timeout_ms,
+	struct err *err)
 {
 	struct buf hello = BUF_INIT(PROTO_MAX_HELLO);
 	struct proto_writer w;

@@ -2,7 +2,8 @@
 /*
  * link.h - one connection to the vault, from the client's side
  *
- * One thread at a time. After any failure but an ERROR frame the link is good for nothing but link_close.
+ * One thread at a time. After any failure but an ERROR frame the link is good for nothing but
+ * link_close.
  */
 #ifndef KEYSTORE_LINK_H
 #define KEYSTORE_LINK_H
@@ -11,16 +12,18 @@
 
 struct link;
 
-/* Connects and says HELLO. RC_NONE: nobody listens there. ERR_VAULT_DOWN, ERR_VAULT_PROTOCOL, ERR_VAULT_DENIED. */
+/* Connects and says HELLO. RC_NONE: nobody listens there. ERR_VAULT_DOWN, ERR_VAULT_PROTOCOL,
+ * ERR_VAULT_DENIED. */
 enum rc link_open(const char *path, const char *service, const char *role, int64_t timeout_ms,
 	struct link **out, struct err *err);
 void link_close(struct link **link);
 /*
- * Sends the frame in REQUEST, whose id becomes the link's next, and waits for its answer, which points into the link until
- * the next call. An ERROR frame is RC_OK here. *answered tells, after a failure, whether the vault had begun to answer.
+ * Sends the frame in REQUEST, whose id becomes the link's next, and waits for its answer, which
+ * points into the link until the next call. An ERROR frame is RC_OK here. *answered tells, after a
+ * failure, whether the vault had begun to answer.
  */
-enum rc link_ask(struct link *link, struct buf *request, int64_t timeout_ms, struct proto_msg *answer,
-	bool *answered, struct err *err);
+enum rc link_ask(struct link *link, struct buf *request, int64_t timeout_ms,
+	struct proto_msg *answer, bool *answered, struct err *err);
 bool link_is_dead(const struct link *link); /* closed by the vault while nobody asked */
 
 #endif

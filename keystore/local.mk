@@ -21,3 +21,11 @@ libkeystore_a_SOURCES += \
 	keystore/settings.c keystore/settings.h \
 	keystore/use.c keystore/use.h \
 	keystore/vault.c keystore/vault.h
+libkeystore_a_SOURCES += \
+	keystore/client.c \
+	keystore/serve.c keystore/serve.h \
+	keystore/server.c keystore/server.h
+
+sbin_PROGRAMS += sealgate-vault
+sealgate_vault_SOURCES = keystore/vault_main.c
+sealgate_vault_LDADD = $(SG_LIBS_KEYSTORE)

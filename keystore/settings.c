@@ -68,7 +68,8 @@ read_services(struct settings *s, struct err *err)
 				return conf_err(err, s->conf, group, "name",
 					"service \"%s\" is there twice", service->name);
 		if (strcmp(service->name, "admin") == 0)
-			return conf_err(err, s->conf, group, "name", "\"admin\" is no name for a service");
+			return conf_err(
+				err, s->conf, group, "name", "\"admin\" is no name for a service");
 	}
 	return RC_OK;
 }
@@ -81,13 +82,13 @@ read_operators(struct settings *s, struct err *err)
 		return err_set(err, ERR_MEMORY, "operators");
 	for (size_t i = 0; i < conf_count(s->conf, "operators"); i++) {
 		const struct conf_group *group = conf_item(s->conf, "operators", i);
-		struct operator *operator = &s->operators[s->n_operators++];
+		struct operator* operator= & s->operators[s->n_operators++];
 		const char *const *rights;
 		size_t n = conf_strings(group, "rights", &rights);
 
 		if (!find_uid(conf_str(group, "user"), &operator->uid))
-			return conf_err(err, s->conf, group, "user", "no user \"%s\" on this system",
-				conf_str(group, "user"));
+			return conf_err(err, s->conf, group, "user",
+				"no user \"%s\" on this system", conf_str(group, "user"));
 		for (size_t k = 0; k < n; k++)
 			if (strcmp(rights[k], "process") == 0)
 				operator->rights |= RIGHT_PROCESS;
@@ -121,7 +122,8 @@ read_budgets(struct settings *s, struct err *err)
 		rule->hour = conf_int(group, "hour");
 		rule->day = conf_int(group, "day");
 		if (rule->service && !settings_service(s, rule->service))
-			return conf_err(err, s->conf, group, "service", "no service \"%s\"", rule->service);
+			return conf_err(
+				err, s->conf, group, "service", "no service \"%s\"", rule->service);
 	}
 	return RC_OK;
 }
@@ -134,10 +136,12 @@ compare_aliases(const void *a, const void *b)
 
 /* One line of the map: "alias address", '#' begins a comment. */
 static enum rc
-read_alias(struct settings *s, const char *path, char *line, size_t number, size_t *room, struct err *err)
+read_alias(struct settings *s, const char *path, char *line, size_t number, size_t *room,
+	struct err *err)
 {
 	char name[ADDR_MAX + 1], target[ADDR_MAX + 1], *save = NULL;
-	const char *first = strtok_r(line, " \t\r", &save), *second = strtok_r(NULL, " \t\r", &save);
+	const char *first = strtok_r(line, " \t\r", &save),
+		   *second = strtok_r(NULL, " \t\r", &save);
 
 	if (!first || *first == '#')
 		return RC_OK;
@@ -167,7 +171,8 @@ static enum rc
 read_aliases(struct settings *s, struct err *err)
 {
 	const struct conf_group *group = conf_section(s->conf, "organisation");
-	const char *path = conf_str(group, "alias_map"), *delimiter = conf_str(group, "recipient_delimiter");
+	const char *path = conf_str(group, "alias_map"),
+		   *delimiter = conf_str(group, "recipient_delimiter");
 	struct buf text = BUF_INIT(ALIAS_FILE_MAX);
 	size_t number = 0, room = 0;
 	enum rc rc = RC_OK;
@@ -274,7 +279,8 @@ find_alias(const struct settings *settings, const char *addr)
 }
 
 enum rc
-settings_resolve(const struct settings *settings, const char *addr, char out[ADDR_MAX + 1], struct err *err)
+settings_resolve(
+	const struct settings *settings, const char *addr, char out[ADDR_MAX + 1], struct err *err)
 {
 	char stripped[ADDR_MAX + 1];
 	enum rc rc = addr_canonical(addr, strlen(addr), out, err);

@@ -2,8 +2,9 @@
 /*
  * settings.h - what the vault takes from the configuration, checked once
  *
- * Services with role and expected uid, operators with rights, budgets, the way from a claimed recipient to the
- * canonical address of a person. Immutable and reference-counted: a reload swaps the whole.
+ * Services with role and expected uid, operators with rights, budgets, the way from a claimed
+ * recipient to the canonical address of a person. Immutable and reference-counted: a reload swaps
+ * the whole.
  */
 #ifndef KEYSTORE_SETTINGS_H
 #define KEYSTORE_SETTINGS_H
@@ -24,7 +25,8 @@ struct service {
 	uid_t uid;
 };
 
-struct operator {
+struct operator
+{
 	uid_t uid;
 	unsigned rights; /* enum right */
 };
@@ -40,13 +42,13 @@ struct settings {
 	struct conf *conf;
 	struct service *services;
 	size_t n_services;
-	struct operator *operators;
+	struct operator* operators;
 	size_t n_operators;
 	struct budget_rule *budgets;
 	size_t n_budgets;
 	struct alias *aliases; /* sorted by name */
 	size_t n_aliases;
-	char delimiter;        /* before an extension; 0: none */
+	char delimiter; /* before an extension; 0: none */
 };
 
 /* ERR_CONFIG names file and line. */
@@ -54,10 +56,12 @@ enum rc settings_new(struct conf *conf, struct settings **out, struct err *err);
 struct settings *settings_ref(struct settings *settings);
 void settings_unref(struct settings **settings);
 
-const struct service *settings_service(const struct settings *settings, const char *name); /* or NULL */
+const struct service *
+settings_service(const struct settings *settings, const char *name); /* or NULL */
 /* Rights of UID on the admin socket: root and OWN (the vault's uid) have keys and audit always. */
 unsigned settings_rights(const struct settings *settings, uid_t uid, uid_t own);
 /* The address by which a person is known: canonical, aliases resolved, extension taken off. */
-enum rc settings_resolve(const struct settings *settings, const char *addr, char out[ADDR_MAX + 1], struct err *err);
+enum rc settings_resolve(
+	const struct settings *settings, const char *addr, char out[ADDR_MAX + 1], struct err *err);
 
 #endif

@@ -31,17 +31,12 @@ enum person_kind { PERSON_HUMAN, PERSON_ROLE, PERSON_ORGANISATION, PERSON_KINDS 
 enum key_purpose { PURPOSE_SIGN = 1, PURPOSE_OPEN = 2, PURPOSE_BOTH = 3, PURPOSE_CA = 4 };
 enum key_status { KEY_ACTIVE, KEY_RETIRED, KEY_REVOKED, KEY_STATUSES };
 
-const char *
-person_kind_name(enum person_kind kind); /* "person", "role", "organisation" */
-const char *
-key_purpose_name(enum key_purpose purpose); /* "sign", "open", "both", "ca" */
-const char *
-key_status_name(enum key_status status); /* "active", "retired", "revoked" */
+const char *person_kind_name(enum person_kind kind);    /* "person", "role", "organisation" */
+const char *key_purpose_name(enum key_purpose purpose); /* "sign", "open", "both", "ca" */
+const char *key_status_name(enum key_status status);    /* "active", "retired", "revoked" */
 /* The other way round; false when TEXT is none of the words. */
-bool
-person_kind_find(const char *text, enum person_kind *kind);
-bool
-key_purpose_find(const char *text, enum key_purpose *purpose);
+bool person_kind_find(const char *text, enum person_kind *kind);
+bool key_purpose_find(const char *text, enum key_purpose *purpose);
 
 struct store_person {
 	char id[STORE_ID_SIZE];
@@ -81,8 +76,7 @@ struct store_cert {
 	struct cert *cert;    /* owned; NULL in lists that ask for no parsing */
 	struct certset chain; /* above it, without the root's copy of itself */
 };
-void
-store_cert_fini(struct store_cert *cert);
+void store_cert_fini(struct store_cert *cert);
 
 struct store_grant { /* ADDR may have mail opened with the keys of OWNER */
 	char id[STORE_ID_SIZE];
@@ -95,133 +89,97 @@ struct store_grant { /* ADDR may have mail opened with the keys of OWNER */
 struct store;
 
 /* Makes an empty store; refuses an existing file. */
-enum rc
-store_create(const char *path, const char *kdf, struct secret *master, struct store **out,
+enum rc store_create(const char *path, const char *kdf, struct secret *master, struct store **out,
 	struct err *err);
 /* Opens it; until store_unlock only store_kdf may be called. */
-enum rc
-store_open(const char *path, struct store **out, struct err *err);
-const char *
-store_kdf(const struct store *store); /* parameters for a passphrase, or "" */
+enum rc store_open(const char *path, struct store **out, struct err *err);
+const char *store_kdf(const struct store *store); /* parameters for a passphrase, or "" */
 /* ERR_KEYSTORE when MASTER is not this store's. */
-enum rc
-store_unlock(struct store *store, struct secret *master, struct err *err);
-void
-store_close(struct store **store);
+enum rc store_unlock(struct store *store, struct secret *master, struct err *err);
+void store_close(struct store **store);
 /* Writes everything into the main file, so that a copy of it is whole. */
-enum rc
-store_checkpoint(struct store *store, struct err *err);
+enum rc store_checkpoint(struct store *store, struct err *err);
 /* Changes whenever somebody else changed the file since we last looked. */
-enum rc
-store_version(struct store *store, int64_t *version, struct err *err);
+enum rc store_version(struct store *store, int64_t *version, struct err *err);
 
 /* One writer at a time. Between them every call belongs to the transaction; the commit is durable.
  */
-enum rc
-store_begin(struct store *store, struct err *err);
-enum rc
-store_commit(struct store *store, struct err *err);
-void
-store_rollback(struct store *store); /* harmless when none is open */
+enum rc store_begin(struct store *store, struct err *err);
+enum rc store_commit(struct store *store, struct err *err);
+void store_rollback(struct store *store); /* harmless when none is open */
 
 /* A new id that begins with LETTER. */
-enum rc
-store_new_id(char letter, char id[STORE_ID_SIZE], struct err *err);
+enum rc store_new_id(char letter, char id[STORE_ID_SIZE], struct err *err);
 
 /* --- persons, addresses, grants: store_person.c --- */
 /* Puts replace the row of the same id. */
-enum rc
-store_put_person(struct store *store, const struct store_person *person, struct err *err);
+enum rc store_put_person(struct store *store, const struct store_person *person, struct err *err);
 enum rc
 store_get_person(struct store *store, const char *id, struct store_person *out, struct err *err);
-enum rc
-store_put_addr(struct store *store, const struct store_addr *addr, struct err *err);
+enum rc store_put_addr(struct store *store, const struct store_addr *addr, struct err *err);
 /* Who has ADDR at the time AT? RC_NONE: nobody. */
-enum rc
-store_find_addr(
+enum rc store_find_addr(
 	struct store *store, const char *addr, int64_t at, struct store_addr *out, struct err *err);
-enum rc
-store_put_grant(struct store *store, const struct store_grant *grant, struct err *err);
-enum rc
-store_del_grant(struct store *store, const char *id, struct err *err);
+enum rc store_put_grant(struct store *store, const struct store_grant *grant, struct err *err);
+enum rc store_del_grant(struct store *store, const char *id, struct err *err);
 /* Is there a grant on OWNER's keys for ADDR at AT? RC_OK or RC_NONE. */
-enum rc
-store_find_grant(struct store *store, const char *owner, const char *addr, int64_t at,
+enum rc store_find_grant(struct store *store, const char *owner, const char *addr, int64_t at,
 	struct store_grant *out, struct err *err);
 
 /* Lists: EACH is called for every row and may stop the list by returning something else than RC_OK,
  * which is then the result. It may call the store, but not the same list. AFTER: id that the list
  * begins behind, "" for all; MAX rows. */
-typedef enum rc
-store_each_person(void *ctx, const struct store_person *person, struct err *err);
-enum rc
-store_list_persons(struct store *store, const char *after, size_t max, store_each_person *each,
-	void *ctx, struct err *err);
-typedef enum rc
-store_each_addr(void *ctx, const struct store_addr *addr, struct err *err);
-enum rc
-store_list_addrs(
+typedef enum rc store_each_person(void *ctx, const struct store_person *person, struct err *err);
+enum rc store_list_persons(struct store *store, const char *after, size_t max,
+	store_each_person *each, void *ctx, struct err *err);
+typedef enum rc store_each_addr(void *ctx, const struct store_addr *addr, struct err *err);
+enum rc store_list_addrs(
 	struct store *store, const char *person, store_each_addr *each, void *ctx, struct err *err);
-typedef enum rc
-store_each_grant(void *ctx, const struct store_grant *grant, struct err *err);
-enum rc
-store_list_grants(
+typedef enum rc store_each_grant(void *ctx, const struct store_grant *grant, struct err *err);
+enum rc store_list_grants(
 	struct store *store, const char *owner, store_each_grant *each, void *ctx, struct err *err);
 
 /* --- keys and certificates: store_key.c --- */
 /* Keeps a new key with a fallback secret of its own. ERR_KEY_EXISTS when its fingerprint is there.
  */
-enum rc
-store_add_key(
+enum rc store_add_key(
 	struct store *store, const struct store_key *key, const struct pkey *pkey, struct err *err);
-enum rc
-store_get_key(struct store *store, const char *id, struct store_key *out, struct err *err);
-enum rc
-store_find_key(
+enum rc store_get_key(struct store *store, const char *id, struct store_key *out, struct err *err);
+enum rc store_find_key(
 	struct store *store, const char *fingerprint, struct store_key *out, struct err *err);
 /* The active key of the organisation's CA, the newest one. */
 enum rc store_find_ca(struct store *store, struct store_key *out, struct err *err);
-enum rc
-store_set_status(struct store *store, const char *id, enum key_status status, int64_t at,
+enum rc store_set_status(struct store *store, const char *id, enum key_status status, int64_t at,
 	int64_t seq, struct err *err);
 /* Unwraps and parses; FALLBACK may be NULL. */
-enum rc
-store_unwrap_key(struct store *store, const char *id, struct pkey **pkey, struct secret **fallback,
-	struct err *err);
+enum rc store_unwrap_key(struct store *store, const char *id, struct pkey **pkey,
+	struct secret **fallback, struct err *err);
 /* The keys of PERSON, newest first; all keys when PERSON is NULL (by id, behind AFTER, MAX of
  * them). */
-typedef enum rc
-store_each_key(void *ctx, const struct store_key *key, struct err *err);
-enum rc
-store_list_keys(struct store *store, const char *person, const char *after, size_t max,
+typedef enum rc store_each_key(void *ctx, const struct store_key *key, struct err *err);
+enum rc store_list_keys(struct store *store, const char *person, const char *after, size_t max,
 	store_each_key *each, void *ctx, struct err *err);
 
 /* Adds CERT with its chain to KEY; the same certificate again is fine. */
-enum rc
-store_add_cert(struct store *store, const char *key, struct cert *cert, const struct certset *chain,
-	int64_t now, int64_t seq, struct err *err);
+enum rc store_add_cert(struct store *store, const char *key, struct cert *cert,
+	const struct certset *chain, int64_t now, int64_t seq, struct err *err);
 /* The certificate of KEY that is valid at AT and began last; RC_NONE when none is. */
-enum rc
-store_current_cert(
+enum rc store_current_cert(
 	struct store *store, const char *key, int64_t at, struct store_cert *out, struct err *err);
 enum rc
 store_get_cert(struct store *store, const char *sha256, struct store_cert *out, struct err *err);
 /* Certificates of KEY without parsing them (cert NULL, chain empty), newest first. */
-typedef enum rc
-store_each_cert(void *ctx, const struct store_cert *cert, struct err *err);
-enum rc
-store_list_certs(
+typedef enum rc store_each_cert(void *ctx, const struct store_cert *cert, struct err *err);
+enum rc store_list_certs(
 	struct store *store, const char *key, store_each_cert *each, void *ctx, struct err *err);
 /*
  * Keys that a RecipientInfo names: LEN 32 with IDENT: SHA-256 over issuer Name and serial
  * (store_ident), else the SubjectKeyIdentifier. Several keys may have one SKI. At most MAX ids; *n
  * 0: none.
  */
-enum rc
-store_match(struct store *store, bool is_ski, const void *value, size_t len,
+enum rc store_match(struct store *store, bool is_ski, const void *value, size_t len,
 	char (*ids)[STORE_ID_SIZE], size_t max, size_t *n, struct err *err);
-enum rc
-store_ident(const void *issuer, size_t issuer_len, const void *serial, size_t serial_len,
+enum rc store_ident(const void *issuer, size_t issuer_len, const void *serial, size_t serial_len,
 	unsigned char out[SHA256_SIZE], struct err *err);
 
 /* --- secrets of other parts of the vault (the ledger's keys), by name --- */

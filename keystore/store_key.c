@@ -185,8 +185,9 @@ store_find_key(struct store *store, const char *fingerprint, struct store_key *o
 enum rc
 store_find_ca(struct store *store, struct store_key *out, struct err *err)
 {
-	static const char sql[] = "SELECT " KEY_COLUMNS " FROM keys WHERE purpose = 4 AND status = 0"
-				  " AND ?1 NOTNULL ORDER BY created DESC LIMIT 1";
+	static const char sql[] =
+		"SELECT " KEY_COLUMNS " FROM keys WHERE purpose = 4 AND status = 0"
+		" AND ?1 NOTNULL ORDER BY created DESC LIMIT 1";
 
 	return get_key(store, sql, "", out, err);
 }

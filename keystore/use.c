@@ -19,7 +19,7 @@
 struct key_ids {
 	char ids[KEYS_OF_PERSON][STORE_ID_SIZE];
 	size_t n;
-	unsigned purpose;  /* any of these bits */
+	unsigned purpose; /* any of these bits */
 	bool only_active;
 };
 
@@ -37,8 +37,8 @@ collect_key(void *ctx, const struct store_key *key, struct err *err)
 
 /* Who has this address now, by the vault's tables. */
 static enum rc
-find_owner(struct vault *vault, const struct settings *settings, const char *addr, char resolved[ADDR_MAX + 1],
-	struct store_addr *row, struct err *err)
+find_owner(struct vault *vault, const struct settings *settings, const char *addr,
+	char resolved[ADDR_MAX + 1], struct store_addr *row, struct err *err)
 {
 	enum rc rc = settings_resolve(settings, addr, resolved, err);
 
@@ -67,8 +67,8 @@ use_find_signer(struct vault *vault, const struct settings *settings, const char
 
 	*ent = NULL;
 	if (!rc)
-		rc = store_list_keys(
-			vault_store(vault), row.person, "", STORE_MAX_ROWS, collect_key, &keys, err);
+		rc = store_list_keys(vault_store(vault), row.person, "", STORE_MAX_ROWS,
+			collect_key, &keys, err);
 	/* The newest key whose certificate names the address; failing that the newest. */
 	for (size_t i = 0; !rc && i < keys.n && !named; i++) {
 		struct keyent *e;
@@ -105,8 +105,8 @@ use_holds(struct vault *vault, const struct settings *settings, const char *addr
 
 	*client_key = false;
 	if (!rc)
-		rc = store_list_keys(
-			vault_store(vault), row.person, "", STORE_MAX_ROWS, collect_key, &keys, err);
+		rc = store_list_keys(vault_store(vault), row.person, "", STORE_MAX_ROWS,
+			collect_key, &keys, err);
 	if (!rc && keys.n == 0)
 		return RC_NONE;
 	if (!rc)
@@ -118,7 +118,8 @@ use_holds(struct vault *vault, const struct settings *settings, const char *addr
 
 /* --- the ledger --- */
 
-/* A refused use goes into the ledger; that it cannot be written changes nothing, for no key was used. */
+/* A refused use goes into the ledger; that it cannot be written changes nothing, for no key was
+ * used. */
 static enum rc
 deny(struct vault *vault, const struct peer *peer, const char *event, const char *key,
 	const struct vault_claim *claim, const char *qid, struct err *why)
@@ -137,13 +138,16 @@ deny(struct vault *vault, const struct peer *peer, const char *event, const char
 	if (ledger_append(vault_ledger(vault), &record, NULL, &err))
 		log_error(LOGL_WARN, qid, "ledger-denied-lost", &err, NULL);
 	counter_add(COUNTER_VAULT_DENIED, 1);
-	log_error(LOGL_INFO, qid, "key-denied", why, "use", event, "service", peer->service, "key", key, NULL);
+	log_error(LOGL_INFO, qid, "key-denied", why, "use", event, "service", peer->service, "key",
+		key, NULL);
 	return err_rc(why->code);
 }
 
-/* After the key was used: "done", or "failed" with the reason. Made durable with what comes next. */
+/* After the key was used: "done", or "failed" with the reason. Made durable with what comes next.
+ */
 static void
-outcome(struct vault *vault, const struct ledger_record *intent, uint64_t seq, enum rc rc, const struct err *why)
+outcome(struct vault *vault, const struct ledger_record *intent, uint64_t seq, enum rc rc,
+	const struct err *why)
 {
 	struct ledger_record record = LEDGER_RECORD_INIT(LEDGER_OUTCOME);
 	struct err err = ERR_INIT;
@@ -187,7 +191,8 @@ fill_intent(struct ledger_record *record, const char *event, const struct peer *
 
 /* May this key sign now? */
 static enum rc
-check_signer(const struct keyent *ent, const struct vault_sign_request *request, size_t value_len, struct err *err)
+check_signer(const struct keyent *ent, const struct vault_sign_request *request, size_t value_len,
+	struct err *err)
 {
 	if (ent->key.status != KEY_ACTIVE)
 		return err_set(err, ERR_VAULT_DENIED, "key %s is %s", ent->key.id,
@@ -196,10 +201,12 @@ check_signer(const struct keyent *ent, const struct vault_sign_request *request,
 		return err_set(err, ERR_VAULT_DENIED, "key %s is for %s", ent->key.id,
 			key_purpose_name(ent->key.purpose));
 	if (!valid_now(ent))
-		return err_set(err, ERR_VAULT_NO_KEY, "key %s has no certificate that is valid now", ent->key.id);
+		return err_set(err, ERR_VAULT_NO_KEY, "key %s has no certificate that is valid now",
+			ent->key.id);
 	if (request->digest != DIGEST_SHA256 && request->digest != DIGEST_SHA384 &&
 		request->digest != DIGEST_SHA512)
-		return err_set(err, ERR_VAULT_DENIED, "signing with digest %s", digest_name(request->digest));
+		return err_set(err, ERR_VAULT_DENIED, "signing with digest %s",
+			digest_name(request->digest));
 	if (value_len != digest_size(request->digest))
 		return err_set(err, ERR_VAULT_PROTOCOL, "a digest of %zu bytes", value_len);
 	return RC_OK;
@@ -238,7 +245,8 @@ sign_with(struct vault *vault, const struct peer *peer, const struct keyent *ent
 
 enum rc
 use_sign(struct vault *vault, const struct settings *settings, const struct peer *peer,
-	const struct vault_sign_request *request, size_t value_len, struct buf *der, struct err *err)
+	const struct vault_sign_request *request, size_t value_len, struct buf *der,
+	struct err *err)
 {
 	struct keyent *ent = NULL;
 	enum rc rc;
@@ -252,11 +260,12 @@ use_sign(struct vault *vault, const struct settings *settings, const struct peer
 	if (!rc)
 		rc = check_signer(ent, request, value_len, err);
 	if (!rc)
-		rc = budget_charge(vault_budget(vault), settings, peer->service, ent->key.id, ROLE_SIGN,
-			clock_now(), err);
+		rc = budget_charge(vault_budget(vault), settings, peer->service, ent->key.id,
+			ROLE_SIGN, clock_now(), err);
 	if (rc && (err->code == ERR_VAULT_DENIED || err->code == ERR_VAULT_NO_KEY ||
 			  err->code == ERR_VAULT_BUDGET))
-		deny(vault, peer, "sign", ent ? ent->key.id : NULL, &request->claim, request->claim.qid, err);
+		deny(vault, peer, "sign", ent ? ent->key.id : NULL, &request->claim,
+			request->claim.qid, err);
 	if (!rc) {
 		rc = sign_with(vault, peer, ent, request, der, err);
 		counter_add(COUNTER_VAULT_SIGNS, 1);
@@ -269,8 +278,8 @@ use_sign(struct vault *vault, const struct settings *settings, const struct peer
 
 /* May RESOLVED (whose owner is PERSON, "" for nobody) have mail opened with this key? */
 static enum rc
-check_entitled(struct vault *vault, const struct store_key *key, const char *resolved, const char *person,
-	struct err *err)
+check_entitled(struct vault *vault, const struct store_key *key, const char *resolved,
+	const char *person, struct err *err)
 {
 	struct store_grant grant;
 
@@ -278,16 +287,17 @@ check_entitled(struct vault *vault, const struct store_key *key, const char *res
 		return RC_NONE;
 	if (strcmp(key->person, person) == 0)
 		return RC_OK;
-	return store_find_grant(vault_store(vault), key->person, resolved, clock_now(), &grant, err);
+	return store_find_grant(
+		vault_store(vault), key->person, resolved, clock_now(), &grant, err);
 }
 
 /*
- * The key among those that C names which RECIPIENT may have used. RC_NONE: none; *known tells whether there is
- * one that is somebody else's.
+ * The key among those that C names which RECIPIENT may have used. RC_NONE: none; *known tells
+ * whether there is one that is somebody else's.
  */
 static enum rc
-find_opener(struct vault *vault, const char *resolved, const char *person, const struct candidate *c,
-	struct store_key *key, bool *known, struct err *err)
+find_opener(struct vault *vault, const char *resolved, const char *person,
+	const struct candidate *c, struct store_key *key, bool *known, struct err *err)
 {
 	char ids[KEYS_OF_RINFO][STORE_ID_SIZE];
 	size_t n;
@@ -309,7 +319,8 @@ find_opener(struct vault *vault, const char *resolved, const char *person, const
 	return rc ? rc : RC_NONE;
 }
 
-/* Recipient as claimed → address and person that the tables know; nobody is fine: a grant may be for the address. */
+/* Recipient as claimed → address and person that the tables know; nobody is fine: a grant may be
+ * for the address. */
 static enum rc
 find_recipient(struct vault *vault, const struct settings *settings, const char *recipient,
 	char resolved[ADDR_MAX + 1], struct store_addr *owner, struct err *err)
@@ -352,8 +363,8 @@ use_match(struct vault *vault, const struct settings *settings, const struct pee
 
 /* What the RecipientInfo says by which its key is found. */
 static enum rc
-candidate_of(const struct open_request *request, struct candidate *c, unsigned char ident[SHA256_SIZE],
-	struct err *err)
+candidate_of(const struct open_request *request, struct candidate *c,
+	unsigned char ident[SHA256_SIZE], struct err *err)
 {
 	struct rinfo parts[RINFO_PARTS];
 	size_t n = 0;
@@ -368,11 +379,14 @@ candidate_of(const struct open_request *request, struct candidate *c, unsigned c
 			*c = (struct candidate){true, part->ski, part->ski_len};
 			return RC_OK;
 		}
-		rc = store_ident(part->issuer, part->issuer_len, part->serial, part->serial_len, ident, err);
+		rc = store_ident(
+			part->issuer, part->issuer_len, part->serial, part->serial_len, ident, err);
 		*c = (struct candidate){false, ident, SHA256_SIZE};
 		return rc;
 	}
-	return rc ? rc : err_set(err, ERR_CMS_UNSUPPORTED, "a RecipientInfo without a key that can be found");
+	return rc ? rc
+		  : err_set(err, ERR_CMS_UNSUPPORTED,
+			    "a RecipientInfo without a key that can be found");
 }
 
 /* Everything that is decided before a private key is touched. */
@@ -396,7 +410,8 @@ decide_open(struct vault *vault, const struct settings *settings, const struct p
 	if (!rc)
 		rc = find_opener(vault, resolved, owner.person, &c, &key, &known, err);
 	if (rc == RC_NONE)
-		return known ? err_set(err, ERR_VAULT_DENIED, "the key belongs to another recipient")
+		return known ? err_set(err, ERR_VAULT_DENIED,
+				       "the key belongs to another recipient")
 			     : err_set(err, ERR_VAULT_NO_KEY, "no key for this RecipientInfo");
 	if (!rc)
 		rc = keycache_get(vault_keycache(vault), key.id, true, ent, err);
@@ -439,8 +454,8 @@ use_open(struct vault *vault, const struct settings *settings, const struct peer
 		rc = ledger_append(vault_ledger(vault), &record, &seq, err);
 	}
 	if (!rc) {
-		rc = rinfo_open(request->der, request->len, request->index, request->cipher, ent->pkey,
-			ent->fallback, cek, err);
+		rc = rinfo_open(request->der, request->len, request->index, request->cipher,
+			ent->pkey, ent->fallback, cek, err);
 		outcome(vault, &record, seq, rc, err);
 		counter_add(COUNTER_VAULT_OPENS, 1);
 	}
@@ -470,15 +485,16 @@ check_flat(const char *json, struct err *err)
 }
 
 enum rc
-use_record(struct vault *vault, const struct peer *peer, const char *event, const struct vault_claim *claim,
-	const char *json, struct err *err)
+use_record(struct vault *vault, const struct peer *peer, const char *event,
+	const struct vault_claim *claim, const char *json, struct err *err)
 {
 	struct ledger_record record = LEDGER_RECORD_INIT(LEDGER_DECISION);
 	enum rc rc;
 
 	if (peer->role == ROLE_NONE)
 		return err_set(err, ERR_VAULT_DENIED, "service %s uses no keys", peer->service);
-	if (strcmp(event, "sealed") != 0 && strcmp(event, "opened") != 0 && strcmp(event, "refused") != 0)
+	if (strcmp(event, "sealed") != 0 && strcmp(event, "opened") != 0 &&
+		strcmp(event, "refused") != 0)
 		return err_set(err, ERR_USAGE, "no decision \"%s\"", event);
 	rc = check_flat(json, err);
 	if (rc)

@@ -2,9 +2,9 @@
 /*
  * use.h - what a service may ask for: the decisions of the vault, and the two uses of a private key
  *
- * A use goes: role of the service → the vault's own tables (key, owner, right of the recipient) → budget → intent in the
- * ledger, durable → the private key → outcome in the ledger. When the intent cannot be written, the key is not
- * used. A use that is refused is in the ledger as denied.
+ * A use goes: role of the service → the vault's own tables (key, owner, right of the recipient) →
+ * budget → intent in the ledger, durable → the private key → outcome in the ledger. When the intent
+ * cannot be written, the key is not used. A use that is refused is in the ledger as denied.
  */
 #ifndef KEYSTORE_USE_H
 #define KEYSTORE_USE_H
@@ -24,12 +24,17 @@ enum rc use_find_signer(struct vault *vault, const struct settings *settings, co
 	struct keyent **ent, struct err *err);
 enum rc use_holds(struct vault *vault, const struct settings *settings, const char *addr,
 	bool *client_key, struct err *err);
-/* REQUEST's signing time is left out when it is more than a week ago or ten minutes ahead: a service that was taken over
- * cannot sign into the past. */
+/* REQUEST's signing time is left out when it is more than a week ago or ten minutes ahead: a
+ * service that was taken over cannot sign into the past. */
 enum rc use_sign(struct vault *vault, const struct settings *settings, const struct peer *peer,
-	const struct vault_sign_request *request, size_t value_len, struct buf *der, struct err *err);
+	const struct vault_sign_request *request, size_t value_len, struct buf *der,
+	struct err *err);
 
-struct candidate { bool is_ski; const unsigned char *value; size_t len; };
+struct candidate {
+	bool is_ski;
+	const unsigned char *value;
+	size_t len;
+};
 /* The first candidate that RECIPIENT may have opened; RC_NONE. */
 enum rc use_match(struct vault *vault, const struct settings *settings, const struct peer *peer,
 	const char *recipient, const struct candidate *v, size_t n, size_t *index, struct err *err);

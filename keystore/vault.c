@@ -38,18 +38,31 @@ vault_conf_dir(const struct conf *conf)
 	return dir;
 }
 
+/* A passphrase is stretched with parameters that stand in the store. */
+static enum rc
+ask_master(const struct conf *conf, const char *dir, struct secret **master, struct err *err)
+{
+	struct store *store;
+	enum rc rc = store_open(conf_str(conf_section(conf, "vault"), "store"), &store, err);
+
+	if (!rc)
+		rc = master_read("ask", dir, store_kdf(store), master, err);
+	store_close(&store);
+	return rc;
+}
+
 enum rc
 vault_read_master(const struct conf *conf, struct secret **master, struct err *err)
 {
 	const char *spec = conf_str(conf_section(conf, "vault"), "master_key");
-	char *dir;
-	enum rc rc;
+	char *dir = vault_conf_dir(conf);
+	enum rc rc = dir ? RC_OK : err_set(err, ERR_MEMORY, "master key");
 
 	*master = NULL;
-	if (strcmp(spec, "ask") == 0)
-		return RC_OK;
-	dir = vault_conf_dir(conf);
-	rc = dir ? master_read(spec, dir, "", master, err) : err_set(err, ERR_MEMORY, "master key");
+	if (!rc && strcmp(spec, "ask") == 0)
+		rc = ask_master(conf, dir, master, err);
+	else if (!rc)
+		rc = master_read(spec, dir, "", master, err);
 	free(dir);
 	return rc;
 }
@@ -72,8 +85,8 @@ take_lock(const char *store_path, int *fd, struct err *err)
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			rc = err_set(err, ERR_KEYSTORE, "%s: %s", path.data, strerror(errno));
 		else if (clock_monotonic_ms() > until)
-			rc = err_set(err, ERR_VAULT_DOWN, "%s: another process has the key store open",
-				path.data);
+			rc = err_set(err, ERR_VAULT_DOWN,
+				"%s: another process has the key store open", path.data);
 		else
 			usleep(20000);
 	}
@@ -170,7 +183,8 @@ begin(struct conf *conf, struct vault **out, struct err *err)
 	pthread_rwlock_init(&vault->settings_lock, NULL);
 	rc = settings_new(conf, &vault->settings, err);
 	if (!rc)
-		rc = take_lock(conf_str(conf_section(conf, "vault"), "store"), &vault->lock_fd, err);
+		rc = take_lock(
+			conf_str(conf_section(conf, "vault"), "store"), &vault->lock_fd, err);
 	if (rc)
 		vault_stop(&vault);
 	*out = vault;
@@ -195,27 +209,15 @@ finish(struct vault *vault, bool create, struct err *err)
 }
 
 enum rc
-vault_start(struct conf *conf, struct secret **master, struct vault **out, struct err *err)
+vault_start(struct conf *conf, struct secret *master, struct vault **out, struct err *err)
 {
-	struct secret *key = master ? *master : NULL;
-	char *dir = NULL;
-	enum rc rc;
+	enum rc rc = begin(conf, out, err);
 
-	if (master)
-		*master = NULL; /* ours now */
-	rc = begin(conf, out, err);
 	if (!rc)
-		rc = store_open(conf_str(conf_section(conf, "vault"), "store"), &(*out)->store, err);
-	if (!rc && !key) {
-		dir = vault_conf_dir(conf);
-		rc = dir ? master_read(conf_str(conf_section(conf, "vault"), "master_key"), dir,
-				   store_kdf((*out)->store), &key, err)
-			 : err_set(err, ERR_MEMORY, "master key");
-		free(dir);
-	}
+		rc = store_open(
+			conf_str(conf_section(conf, "vault"), "store"), &(*out)->store, err);
 	if (!rc)
-		rc = store_unlock((*out)->store, key, err);
-	secret_free(&key);
+		rc = store_unlock((*out)->store, master, err);
 	if (!rc)
 		rc = finish(*out, false, err);
 	if (rc)

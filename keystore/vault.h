@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * vault.h - the vault as an object: store, ledger, caches, budgets, behind the daemon's sockets and the admin commands
+ * vault.h - the vault as an object: store, ledger, caches, budgets, behind the daemon's sockets and
+ * the admin commands
  *
- * Whoever opens it holds the vault's lock (STORE.lock), so there is one at a time: the daemon, or the operator's tool when
- * no daemon runs.
+ * Whoever opens it holds the vault's lock (STORE.lock), so there is one at a time: the daemon, or
+ * the operator's tool when no daemon runs.
  *
  * Threads: every use from any thread; vault_reload swaps the settings under running requests.
  */
@@ -18,10 +19,11 @@
 
 struct vault;
 
-/* Reads the master key as the configuration says. "ask" needs the store: *MASTER is NULL then, and vault_start asks. */
+/* Reads the master key as the configuration says; for "ask" that includes asking. */
 enum rc vault_read_master(const struct conf *conf, struct secret **master, struct err *err);
-/* MASTER: as above, taken; NULL: read now. ERR_VAULT_DOWN when another process holds the lock. */
-enum rc vault_start(struct conf *conf, struct secret **master, struct vault **out, struct err *err);
+/* MASTER is borrowed and no longer needed afterwards. ERR_VAULT_DOWN when another process holds the
+ * lock. */
+enum rc vault_start(struct conf *conf, struct secret *master, struct vault **out, struct err *err);
 /* For init: makes store, master key and ledger; refuses when there is a store. */
 enum rc vault_create(struct conf *conf, struct vault **out, struct err *err);
 /* Last checkpoint of ledger and store. */

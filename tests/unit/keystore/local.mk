@@ -3,3 +3,8 @@ check_PROGRAMS += tests/unit/keystore/ledger_test
 tests_unit_keystore_ledger_test_SOURCES = tests/unit/keystore/ledger_test.c \
 	tests/unit/keystore/ledger_world.h
 tests_unit_keystore_ledger_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/keystore/client_test
+tests_unit_keystore_client_test_SOURCES = tests/unit/keystore/client_test.c \
+	tests/unit/keystore/vault_world.h
+tests_unit_keystore_client_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)

@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "keystore/client.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "keystore/link.h"
+#include "keystore/store.h"
+
+#define POOL_MAX    64
+#define CACHE_SLOTS 1024u
+#define CACHE_MS    5000
+#define MATCH_BATCH 1000
+
+/* An answer about an address, kept for a few seconds. One for each slot: a newer one takes its
+ * place. */
+struct slot {
+	char *addr;
+	int64_t until;
+	enum rc rc;      /* RC_OK or RC_NONE */
+	bool client_key; /* holds */
+	struct vault_signer signer;
+};
+
+struct vault_client {
+	char *path, *service, *role;
+	int64_t timeout_ms;
+	pthread_mutex_t lock; /* over what follows */
+	struct link *pool[POOL_MAX];
+	size_t n_pool;
+	struct slot signers[CACHE_SLOTS], holds[CACHE_SLOTS];
+};
+
+enum rc
+vault_client_new(
+	const struct conf *conf, const char *service, struct vault_client **out, struct err *err)
+{
+	const struct conf_group *vault = conf_section(conf, "vault");
+	struct vault_client *client;
+
+	*out = NULL;
+	client = calloc(1, sizeof(*client));
+	if (!client)
+		return err_set(err, ERR_MEMORY, "vault client");
+	pthread_mutex_init(&client->lock, NULL);
+	client->timeout_ms = conf_int(vault, "timeout");
+	client->path = strdup(conf_str(vault, "socket"));
+	client->service = strdup(service);
+	for (size_t i = 0; i < conf_count(conf, "services"); i++)
+		if (strcmp(conf_str(conf_item(conf, "services", i), "name"), service) == 0)
+			client->role = strdup(conf_str(conf_item(conf, "services", i), "role"));
+	if (client->path && client->service && client->role) {
+		*out = client;
+		return RC_OK;
+	}
+	vault_client_free(&client);
+	return err_set(err, ERR_CONFIG, "no service \"%s\"", service);
+}
+
+static void
+slot_clear(struct slot *slot)
+{
+	free(slot->addr);
+	vault_signer_fini(&slot->signer);
+	*slot = (struct slot){0};
+}
+
+void
+vault_client_free(struct vault_client **client)
+{
+	struct vault_client *c = *client;
+
+	*client = NULL;
+	if (!c)
+		return;
+	for (size_t i = 0; i < c->n_pool; i++)
+		link_close(&c->pool[i]);
+	for (size_t i = 0; i < CACHE_SLOTS; i++) {
+		slot_clear(&c->signers[i]);
+		slot_clear(&c->holds[i]);
+	}
+	pthread_mutex_destroy(&c->lock);
+	free(c->path);
+	free(c->service);
+	free(c->role);
+	free(c);
+}
+
+/* --- links --- */
+
+/* A kept link that is still alive, or NULL. */
+static struct link *
+take_kept(struct vault_client *client)
+{
+	struct link *link = NULL;
+
+	while (!link) {
+		pthread_mutex_lock(&client->lock);
+		if (client->n_pool > 0)
+			link = client->pool[--client->n_pool];
+		pthread_mutex_unlock(&client->lock);
+		if (!link)
+			return NULL;
+		if (link_is_dead(link))
+			link_close(&link);
+	}
+	return link;
+}
+
+static void
+give_back(struct vault_client *client, struct link *link)
+{
+	pthread_mutex_lock(&client->lock);
+	if (client->n_pool < POOL_MAX) {
+		client->pool[client->n_pool++] = link;
+		link = NULL; /* the pool's now */
+	}
+	pthread_mutex_unlock(&client->lock);
+	link_close(&link);
+}
+
+/* An exchange under way: answer and the link that it lies in. */
+struct talk {
+	struct vault_client *client;
+	struct link *link;
+	struct proto_msg answer;
+};
+
+static void
+talk_end(struct talk *talk)
+{
+	proto_msg_fini(&talk->answer);
+	if (talk->link)
+		give_back(talk->client, talk->link);
+	talk->link = NULL;
+}
+
+/*
+ * Asks, on a kept link if there is one. When the vault was restarted in between, a kept link ends
+ * without a single byte of answer: then once more on a new one. Every request may be asked twice;
+ * what the first one did is in the ledger.
+ */
+static enum rc
+ask_once(struct talk *talk, struct buf *request, bool kept, bool *again, struct err *err)
+{
+	struct vault_client *c = talk->client;
+	bool answered = false;
+	enum rc rc = RC_OK;
+
+	*again = false;
+	talk->link = kept ? take_kept(c) : NULL;
+	kept = talk->link != NULL;
+	if (!talk->link) {
+		rc = link_open(c->path, c->service, c->role, c->timeout_ms, &talk->link, err);
+		if (rc)
+			return rc == RC_NONE ? RC_TEMP : rc;
+	}
+	rc = link_ask(talk->link, request, c->timeout_ms, &talk->answer, &answered, err);
+	if (rc) {
+		*again = kept && !answered;
+		link_close(&talk->link);
+	}
+	return rc;
+}
+
+/* RC_OK with an answer of type WANTED; RC_NONE when the answer is NONE. */
+static enum rc
+talk_ask(struct talk *talk, struct vault_client *client, struct buf *request,
+	enum proto_type wanted, struct err *err)
+{
+	int64_t began = clock_monotonic_ms();
+	bool again;
+	enum rc rc;
+
+	*talk = (struct talk){.client = client};
+	rc = ask_once(talk, request, true, &again, err);
+	/* Not after a time-out: the caller has waited enough. */
+	if (rc && again && clock_monotonic_ms() - began < client->timeout_ms)
+		rc = ask_once(talk, request, false, &again, err);
+	if (rc)
+		return rc;
+	if (talk->answer.type == wanted)
+		return RC_OK;
+	if (talk->answer.type == PROTO_NONE)
+		rc = RC_NONE;
+	else if (talk->answer.type == PROTO_ERROR)
+		rc = proto_error(&talk->answer, err);
+	else
+		rc = err_set(err, ERR_VAULT_PROTOCOL, "answer \"%s\" instead of \"%s\"",
+			proto_type_name(talk->answer.type), proto_type_name(wanted));
+	if (rc != RC_NONE && talk->answer.type != PROTO_ERROR)
+		link_close(&talk->link);
+	talk_end(talk);
+	return rc;
+}
+
+/* A request that is one address or nothing. */
+static enum rc
+ask_plain(struct talk *talk, struct vault_client *client, enum proto_type type, const char *addr,
+	enum proto_type wanted, struct err *err)
+{
+	struct buf request = BUF_INIT(4096);
+	struct proto_writer w;
+	enum rc rc;
+
+	proto_begin(&w, &request, type, 0);
+	proto_put_text(&w, TAG_ADDR, addr);
+	rc = proto_end(&w, err);
+	if (!rc)
+		rc = talk_ask(talk, client, &request, wanted, err);
+	buf_fini(&request);
+	return rc;
+}
+
+/* --- what is kept for a few seconds --- */
+
+static struct slot *
+slot_of(struct slot *slots, const char *addr)
+{
+	uint32_t hash = 2166136261u;
+
+	for (; *addr; addr++)
+		hash = (hash ^ (unsigned char)*addr) * 16777619u;
+	return &slots[hash % CACHE_SLOTS];
+}
+
+static enum rc
+signer_copy(struct vault_signer *to, const struct vault_signer *from, struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	*to = (struct vault_signer){.digest = from->digest};
+	memcpy(to->key_id, from->key_id, sizeof(to->key_id));
+	to->cert = from->cert ? cert_ref(from->cert) : NULL;
+	to->encrypt_cert = from->encrypt_cert ? cert_ref(from->encrypt_cert) : NULL;
+	for (size_t i = 0; !rc && i < from->chain.n; i++)
+		rc = certset_add(&to->chain, from->chain.v[i], err);
+	if (rc)
+		vault_signer_fini(to);
+	return rc;
+}
+
+/* Is there an answer for ADDR that is fresh? Copies it to FOUND. */
+static bool
+slot_get(struct vault_client *client, struct slot *slots, const char *addr, struct slot *found)
+{
+	struct slot *slot = slot_of(slots, addr);
+	bool ok;
+
+	pthread_mutex_lock(&client->lock);
+	ok = slot->addr && strcmp(slot->addr, addr) == 0 && clock_monotonic_ms() < slot->until;
+	if (ok) {
+		*found = (struct slot){.rc = slot->rc, .client_key = slot->client_key};
+		ok = signer_copy(&found->signer, &slot->signer, NULL) == RC_OK;
+	}
+	pthread_mutex_unlock(&client->lock);
+	return ok;
+}
+
+/* Keeps an answer; that there is no memory for it does not matter. */
+static void
+slot_put(struct vault_client *client, struct slot *slots, const char *addr, enum rc rc,
+	bool client_key, const struct vault_signer *signer)
+{
+	struct slot fresh = {.addr = strdup(addr),
+		.until = clock_monotonic_ms() + CACHE_MS,
+		.rc = rc,
+		.client_key = client_key};
+	struct slot *slot = slot_of(slots, addr);
+
+	if (!fresh.addr || (signer && signer_copy(&fresh.signer, signer, NULL))) {
+		free(fresh.addr);
+		return;
+	}
+	pthread_mutex_lock(&client->lock);
+	slot_clear(slot);
+	*slot = fresh;
+	pthread_mutex_unlock(&client->lock);
+}
+
+/* --- the calls --- */
+
+void
+vault_signer_fini(struct vault_signer *signer)
+{
+	cert_unref(&signer->cert);
+	cert_unref(&signer->encrypt_cert);
+	certset_fini(&signer->chain);
+	signer->key_id[0] = 0;
+}
+
+/* What the vault sends is checked like anything from outside. */
+static enum rc
+read_signer(const struct proto_msg *msg, struct vault_signer *out, struct err *err)
+{
+	const struct proto_field *field = proto_find(msg, TAG_CERT);
+	const char *digest = proto_text(msg, TAG_DIGEST);
+	struct cert *cert = NULL;
+	enum rc rc;
+
+	strcpy(out->key_id, proto_text(msg, TAG_KEY));
+	for (int d = DIGEST_NONE + 1; d < DIGEST_COUNT; d++)
+		if (strcmp(digest_name(d), digest) == 0)
+			out->digest = d;
+	if (out->digest == DIGEST_NONE)
+		return err_set(err, ERR_VAULT_PROTOCOL, "unknown digest \"%s\"", digest);
+	rc = cert_parse(field->data, field->len, &out->cert, err);
+	for (size_t i = 0; !rc && (field = proto_at(msg, TAG_CHAIN, i)); i++) {
+		rc = cert_parse(field->data, field->len, &cert, err);
+		if (!rc)
+			rc = certset_add(&out->chain, cert, err);
+		cert_unref(&cert);
+	}
+	field = proto_find(msg, TAG_ENCRYPT_CERT);
+	if (!rc && field)
+		rc = cert_parse(field->data, field->len, &out->encrypt_cert, err);
+	return rc == RC_PERM ? err_set(err, ERR_VAULT_PROTOCOL, "a certificate that cannot be read")
+			     : rc;
+}
+
+enum rc
+vault_find_signer(
+	struct vault_client *client, const char *addr, struct vault_signer *out, struct err *err)
+{
+	struct talk talk;
+	struct slot found;
+	enum rc rc;
+
+	*out = (struct vault_signer){0};
+	if (slot_get(client, client->signers, addr, &found)) {
+		*out = found.signer; /* the caller's now */
+		return found.rc;
+	}
+	rc = ask_plain(&talk, client, PROTO_FIND_SIGNER, addr, PROTO_SIGNER, err);
+	if (rc == RC_NONE)
+		slot_put(client, client->signers, addr, RC_NONE, false, NULL);
+	if (rc)
+		return rc;
+	rc = read_signer(&talk.answer, out, err);
+	talk_end(&talk);
+	if (rc)
+		vault_signer_fini(out);
+	else
+		slot_put(client, client->signers, addr, RC_OK, false, out);
+	return rc;
+}
+
+enum rc
+vault_holds(struct vault_client *client, const char *addr, bool *client_key, struct err *err)
+{
+	struct talk talk;
+	struct slot found;
+	enum rc rc;
+
+	*client_key = false;
+	if (slot_get(client, client->holds, addr, &found)) {
+		*client_key = found.client_key;
+		return found.rc;
+	}
+	rc = ask_plain(&talk, client, PROTO_HOLDS, addr, PROTO_HELD, err);
+	if (!rc) {
+		*client_key = proto_number(&talk.answer, TAG_FLAG, 0) != 0;
+		talk_end(&talk);
+	}
+	if (rc == RC_OK || rc == RC_NONE)
+		slot_put(client, client->holds, addr, rc, *client_key, NULL);
+	return rc;
+}
+
+/* Claims are cut to what the protocol takes: too many recipients are no reason to defer a message.
+ */
+static void
+put_claim(struct proto_writer *w, const struct vault_claim *claim)
+{
+	size_t n =
+		claim->n_recipients < PROTO_MAX_CLAIMED ? claim->n_recipients : PROTO_MAX_CLAIMED;
+
+	proto_put_text(w, TAG_CLAIM_QID, claim->qid);
+	proto_put_text(w, TAG_CLAIM_SENDER, claim->sender);
+	proto_put_text(w, TAG_CLAIM_IDENTITY, claim->identity);
+	proto_put_text(w, TAG_CLAIM_RULE, claim->rule);
+	for (size_t i = 0; i < n; i++)
+		proto_put_text(w, TAG_CLAIM_RCPT, claim->recipients[i]);
+}
+
+enum rc
+vault_sign(struct vault_client *client, const struct vault_sign_request *request, struct buf *der,
+	struct err *err)
+{
+	struct buf frame = BUF_INIT(PROTO_MAX_FRAME);
+	const struct proto_field *data;
+	struct proto_writer w;
+	struct talk talk;
+	enum rc rc;
+
+	proto_begin(&w, &frame, PROTO_SIGN, 0);
+	proto_put_text(&w, TAG_KEY, request->key_id);
+	proto_put_text(&w, TAG_DIGEST, digest_name(request->digest));
+	proto_put(&w, TAG_VALUE, request->value, digest_size(request->digest));
+	if (request->signing_time >= 0)
+		proto_put_number(&w, TAG_TIME, request->signing_time);
+	proto_put_number(&w, TAG_FLAG, request->pss);
+	put_claim(&w, &request->claim);
+	rc = proto_end(&w, err);
+	if (!rc)
+		rc = talk_ask(&talk, client, &frame, PROTO_SIGNED, err);
+	if (rc == RC_NONE)
+		rc = err_set(err, ERR_VAULT_PROTOCOL, "no signature and no error");
+	else if (!rc) {
+		data = proto_find(&talk.answer, TAG_DATA);
+		rc = buf_append(der, data->data, data->len, err);
+		talk_end(&talk);
+	}
+	buf_fini(&frame);
+	return rc;
+}
+
+static void
+put_candidate(struct proto_writer *w, const struct rinfo *rinfo, struct err *err)
+{
+	unsigned char value[1 + 64] = {0};
+	size_t len = SHA256_SIZE;
+
+	if (rinfo->ski_len > 0 && rinfo->ski_len <= 64) {
+		value[0] = 's';
+		len = rinfo->ski_len;
+		memcpy(value + 1, rinfo->ski, len);
+	} else {
+		/* Nothing that can be found: a value that no certificate has keeps the indices
+		 * right. */
+		value[0] = 'i';
+		if (rinfo->type != RINFO_OTHER && rinfo->issuer_len > 0)
+			w->rc = w->rc ? w->rc
+				      : store_ident(rinfo->issuer, rinfo->issuer_len, rinfo->serial,
+						rinfo->serial_len, value + 1, err);
+	}
+	proto_put(w, TAG_CANDIDATE, value, 1 + len);
+}
+
+/* One frame's worth. */
+static enum rc
+match_some(struct vault_client *client, const char *recipient, const struct rinfo *rinfos, size_t n,
+	size_t *index, struct err *err)
+{
+	struct buf frame = BUF_INIT(PROTO_MAX_FRAME);
+	struct proto_writer w;
+	struct talk talk;
+	int64_t found;
+	enum rc rc;
+
+	proto_begin(&w, &frame, PROTO_MATCH, 0);
+	proto_put_text(&w, TAG_ADDR, recipient);
+	for (size_t i = 0; i < n; i++)
+		put_candidate(&w, &rinfos[i], &w.err);
+	rc = proto_end(&w, err);
+	if (!rc)
+		rc = talk_ask(&talk, client, &frame, PROTO_MATCHED, err);
+	if (!rc) {
+		found = proto_number(&talk.answer, TAG_INDEX, -1);
+		*index = (size_t)found;
+		talk_end(&talk);
+		if (found < 0 || (size_t)found >= n)
+			rc = err_set(err, ERR_VAULT_PROTOCOL, "match with number %lld",
+				(long long)found);
+	}
+	buf_fini(&frame);
+	return rc;
+}
+
+enum rc
+vault_match(struct vault_client *client, const char *recipient, const struct rinfo *rinfos,
+	size_t n, size_t *index, struct err *err)
+{
+	enum rc rc = RC_NONE;
+
+	for (size_t at = 0; rc == RC_NONE && at < n; at += MATCH_BATCH) {
+		rc = match_some(client, recipient, rinfos + at,
+			n - at < MATCH_BATCH ? n - at : MATCH_BATCH, index, err);
+		if (!rc)
+			*index += at;
+	}
+	return rc;
+}
+
+enum rc
+vault_open(struct vault_client *client, const struct vault_open_request *request,
+	struct secret **cek, struct err *err)
+{
+	struct buf frame = BUF_INIT(PROTO_MAX_FRAME);
+	const struct proto_field *data;
+	struct proto_writer w;
+	struct talk talk;
+	enum rc rc;
+
+	*cek = NULL;
+	proto_begin(&w, &frame, PROTO_OPEN, 0);
+	proto_put_text(&w, TAG_ADDR, request->recipient);
+	proto_put_number(&w, TAG_INDEX, request->rinfo->index);
+	proto_put_text(&w, TAG_CIPHER, content_cipher_name(request->cipher));
+	proto_put(&w, TAG_RINFO, request->rinfo->der, request->rinfo->der_len);
+	put_claim(&w, &request->claim);
+	rc = proto_end(&w, err);
+	if (!rc)
+		rc = talk_ask(&talk, client, &frame, PROTO_OPENED, err);
+	if (rc == RC_NONE)
+		rc = err_set(err, ERR_VAULT_PROTOCOL, "no key and no error");
+	else if (!rc) {
+		data = proto_find(&talk.answer, TAG_DATA);
+		if (data->len != content_cipher_key_size(request->cipher))
+			rc = err_set(
+				err, ERR_VAULT_PROTOCOL, "a content key of %zu bytes", data->len);
+		else
+			rc = secret_copy(data->data, data->len, cek, err);
+		talk_end(&talk);
+	}
+	buf_fini(&frame);
+	return rc;
+}
+
+enum rc
+vault_record(struct vault_client *client, const char *event, const struct vault_claim *claim,
+	const char *json, struct err *err)
+{
+	struct buf frame = BUF_INIT(PROTO_MAX_FRAME);
+	struct proto_writer w;
+	struct talk talk;
+	enum rc rc;
+
+	proto_begin(&w, &frame, PROTO_RECORD, 0);
+	proto_put_text(&w, TAG_EVENT, event);
+	proto_put_text(&w, TAG_JSON, json);
+	put_claim(&w, claim);
+	rc = proto_end(&w, err);
+	if (!rc)
+		rc = talk_ask(&talk, client, &frame, PROTO_DONE, err);
+	if (!rc)
+		talk_end(&talk);
+	buf_fini(&frame);
+	return rc;
+}
+
+enum rc
+vault_ping(struct vault_client *client, struct err *err)
+{
+	struct talk talk;
+	enum rc rc = ask_plain(&talk, client, PROTO_PING, NULL, PROTO_PONG, err);
+
+	if (!rc)
+		talk_end(&talk);
+	return rc == RC_PERM ? err_set(err, ERR_VAULT_DOWN, "the vault does not let us in") : rc;
+}

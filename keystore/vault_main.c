@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * sealgate-vault: the daemon that holds the keys
+ */
+#include "config.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/conf.h"
+#include "base/counter.h"
+#include "base/log.h"
+#include "base/sandbox.h"
+#include "keystore/server.h"
+
+struct args {
+	const char *conf;
+	bool foreground;
+};
+
+static int
+usage(void)
+{
+	fprintf(stderr, "usage: sealgate-vault -c CONF [-f]\n");
+	return 64;
+}
+
+static bool
+parse_args(int argc, char **argv, struct args *args)
+{
+	int c;
+
+	while ((c = getopt(argc, argv, "c:f")) != -1)
+		if (c == 'c')
+			args->conf = optarg;
+		else if (c == 'f')
+			args->foreground = true;
+		else
+			return false;
+	return args->conf && optind == argc;
+}
+
+static void
+set_level(const struct conf *conf)
+{
+	static const char *const names[] = {"error", "warn", "info", "debug"};
+	const char *level = conf_str(conf_section(conf, "log"), "level");
+
+	for (int i = 0; i < 4; i++)
+		if (strcmp(level, names[i]) == 0)
+			log_set_level((enum log_level)i);
+}
+
+/* All threads leave signals to the main one, which waits for them. */
+static void
+block_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGUSR1);
+	sigaddset(set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* A configuration that is refused leaves the old one in force. */
+static void
+reload(const char *path, struct vault *vault)
+{
+	struct conf *conf = NULL;
+	struct err err = ERR_INIT;
+	enum rc rc;
+
+	sandbox_notify("RELOADING=1");
+	rc = conf_load(path, &conf, &err);
+	if (!rc)
+		rc = vault_reload(vault, conf, &err);
+	if (rc) {
+		log_error(LOGL_ERROR, NULL, "reload-refused", &err, NULL);
+	} else {
+		set_level(conf);
+		log_event(LOGL_INFO, NULL, "reloaded", "conf", path, NULL);
+	}
+	counter_log();
+	conf_unref(&conf);
+	sandbox_notify("READY=1");
+}
+
+/* Until somebody says stop. */
+static void
+wait_for_end(const struct args *args, const sigset_t *set, struct vault *vault)
+{
+	for (;;) {
+		int sig = 0;
+
+		if (sigwait(set, &sig))
+			continue;
+		if (sig == SIGTERM || sig == SIGINT)
+			return;
+		if (sig == SIGUSR1)
+			reload(args->conf, vault);
+	}
+}
+
+/*
+ * Sockets and master key are opened with the privileges of the start and, where a passphrase is
+ * asked for, with its terminal; everything else as the vault's own user.
+ */
+static enum rc
+start(const struct args *args, struct conf *conf, struct server **server, struct vault **vault,
+	struct err *err)
+{
+	const struct conf_group *group = conf_section(conf, "vault");
+	struct secret *master = NULL;
+	enum rc rc = vault_read_master(conf, &master, err);
+
+	if (!rc && !args->foreground)
+		rc = sandbox_daemonize(err);
+	/* Locks are not inherited by the child. */
+	if (!rc)
+		(void)sandbox_lock_memory();
+	if (!rc)
+		rc = server_listen(conf, server, err);
+	if (!rc)
+		rc = sandbox_drop(conf_str(group, "user"), conf_str(group, "group"), err);
+	if (!rc)
+		rc = vault_start(conf, master, vault, err);
+	secret_free(&master);
+	return rc ? rc : server_start(*server, *vault, err);
+}
+
+static int
+run(const struct args *args, struct conf *conf)
+{
+	struct server *server = NULL;
+	struct vault *vault = NULL;
+	struct err err = ERR_INIT;
+	int64_t began = clock_monotonic_ms();
+	sigset_t set;
+	enum rc rc;
+
+	block_signals(&set);
+	rc = start(args, conf, &server, &vault, &err);
+	if (!rc) {
+		log_event(LOGL_INFO, NULL, "vault-ready", "version", PACKAGE_VERSION, "ms",
+			LOG_NUM(clock_monotonic_ms() - began), NULL);
+		sandbox_ready();
+		wait_for_end(args, &set, vault);
+		sandbox_notify("STOPPING=1");
+		server_stop(server);
+		counter_log();
+	} else {
+		log_error(LOGL_ERROR, NULL, "vault-not-started", &err, NULL);
+		if (!args->foreground)
+			fprintf(stderr, "sealgate-vault: %s\n", err.detail);
+	}
+	server_free(&server);
+	vault_stop(&vault);
+	log_event(LOGL_INFO, NULL, "vault-stopped", NULL);
+	return rc == RC_OK ? 0 : err.code == ERR_CONFIG ? 78 : err_exit_status(rc);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct args args = {0};
+	struct conf *conf = NULL;
+	struct err err = ERR_INIT;
+	char *path;
+	int status;
+
+	if (!parse_args(argc, argv, &args))
+		return usage();
+	/* The daemon leaves the folder that it was started in, and a reload needs the file again.
+	 */
+	path = realpath(args.conf, NULL);
+	if (path)
+		args.conf = path;
+	log_open("sealgate-vault", args.foreground);
+	if (sandbox_harden(&err) || conf_load(args.conf, &conf, &err)) {
+		fprintf(stderr, "sealgate-vault: %s\n", err.detail);
+		return err.code == ERR_CONFIG ? 78 : 70;
+	}
+	set_level(conf);
+	status = run(&args, conf);
+	conf_unref(&conf);
+	free(path);
+	return status;
+}
