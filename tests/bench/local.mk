@@ -2,3 +2,13 @@ noinst_PROGRAMS += nullmilter
 nullmilter_SOURCES = tests/bench/nullmilter.c
 nullmilter_LDADD = libmilterd.a $(SG_LIBS_BASE) $(MILTER_LIBS)
 EXTRA_DIST += tests/bench/b64_bench.c tests/bench/b64_bench.h
+
+EXTRA_PROGRAMS += tests/bench/bench_crypto
+tests_bench_bench_crypto_SOURCES = tests/bench/bench_crypto.c
+tests_bench_bench_crypto_LDADD = $(SG_LIBS_CRYPTO)
+
+## make bench: each part adds itself as a prerequisite.
+.PHONY: bench bench-crypto
+bench: bench-crypto
+bench-crypto: tests/bench/bench_crypto
+	tests/bench/bench_crypto --large
