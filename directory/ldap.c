@@ -257,6 +257,8 @@ ask_server(struct search *search, size_t server, const char *filter, struct err 
 			ldap_pool_return(pool, &lease);
 			return search->answer->n > 0 ? RC_OK : RC_NONE;
 		}
+		if (lease.connection->guard.expired)
+			result = LDAP_TIMEOUT;
 		if (rc == RC_OK)
 			ldap_conn_err(err, search->dir->name, search->uri, lease.ld, result);
 		fresh = lease.kept && result == LDAP_SERVER_DOWN;
@@ -336,6 +338,18 @@ read_password(
 	return rc;
 }
 
+/* ldap:// over a real network; a loopback address is none. */
+static bool
+is_readable_by_others(const char *uri)
+{
+	static const char *const local[] = {"ldap://127.", "ldap://localhost", "ldap://[::1]"};
+
+	for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++)
+		if (strncasecmp(uri, local[i], strlen(local[i])) == 0)
+			return false;
+	return strncasecmp(uri, "ldap://", 7) == 0;
+}
+
 static enum rc
 check_uris(struct conf *conf, const struct conf_group *group, const char *const *uris, size_t n,
 	struct err *err)
@@ -348,8 +362,8 @@ check_uris(struct conf *conf, const struct conf_group *group, const char *const 
 				"%s is not ldap://, ldaps:// or ldapi://", uris[i]);
 		if (conf_bool(group, "starttls") && !plain)
 			return conf_err(err, conf, group, "starttls", "is for ldap:// only");
-		if (strcmp(conf_str(group, "bind"), "simple") == 0 && plain &&
-			!conf_bool(group, "starttls"))
+		if (strcmp(conf_str(group, "bind"), "simple") == 0 &&
+			is_readable_by_others(uris[i]) && !conf_bool(group, "starttls"))
 			log_event(LOGL_WARN, NULL, "directory-password-in-clear", "uri", uris[i],
 				NULL);
 	}

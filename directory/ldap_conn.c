@@ -13,9 +13,9 @@
 #define MAX_KEPT 64
 
 struct server {
-	char *uri;            /* owned */
-	int64_t down_until;   /* clock_monotonic_ms: left alone until then; 0: in order */
-	LDAP *kept[MAX_KEPT]; /* idle connections, the one used last at the end */
+	char *uri;          /* owned */
+	int64_t down_until; /* clock_monotonic_ms: left alone until then; 0: in order */
+	struct ldap_connection *kept[MAX_KEPT]; /* idle connections, the one used last at the end */
 	int n_kept;
 };
 
@@ -54,10 +54,16 @@ ldap_pool_new(const struct ldap_login *login, const char *const *uris, size_t n,
 }
 
 static void
-close_connection(LDAP *ld)
+close_connection(struct ldap_connection **connection)
 {
-	if (ld)
-		ldap_unbind_ext(ld, NULL, NULL);
+	if (!*connection)
+		return;
+	/* Saying goodbye is worth no waiting. */
+	(*connection)->guard.deadline = 0;
+	if ((*connection)->ld)
+		ldap_unbind_ext((*connection)->ld, NULL, NULL);
+	free(*connection);
+	*connection = NULL;
 }
 
 void
@@ -69,7 +75,7 @@ ldap_pool_free(struct ldap_pool **pool)
 		struct server *server = &(*pool)->servers[i];
 
 		for (int k = 0; k < server->n_kept; k++)
-			close_connection(server->kept[k]);
+			close_connection(&server->kept[k]);
 		free(server->uri);
 	}
 	free((*pool)->servers);
@@ -187,6 +193,7 @@ do_bind(LDAP *ld, const struct ldap_login *login, int64_t deadline)
 	if (login->bind == LDAP_BIND_EXTERNAL) {
 		mechanism = "EXTERNAL";
 		dn = NULL;
+		cred.bv_val = (char *)""; /* empty, which is not the same as none */
 	} else {
 		cred.bv_val = (char *)secret_data(login->password);
 		cred.bv_len = secret_len(login->password);
@@ -208,23 +215,32 @@ do_bind(LDAP *ld, const struct ldap_login *login, int64_t deadline)
 
 /* A new connection, secured and bound. */
 static enum rc
-open_connection(
-	const struct ldap_pool *pool, const char *uri, int64_t deadline, LDAP **ld, struct err *err)
+open_connection(const struct ldap_pool *pool, const char *uri, int64_t deadline,
+	struct ldap_connection **out, struct err *err)
 {
 	const struct ldap_login *login = &pool->login;
-	int result = ldap_initialize(ld, uri);
+	struct ldap_connection *c = calloc(1, sizeof(*c));
+	int result;
 
+	*out = NULL;
+	if (!c)
+		return err_set(err, ERR_MEMORY, "directory %s", login->name);
+	c->guard.deadline = deadline;
+	result = ldap_initialize(&c->ld, uri);
 	if (result == LDAP_SUCCESS)
-		result = set_options(*ld, login, deadline);
+		result = set_options(c->ld, login, deadline);
+	if (result == LDAP_SUCCESS)
+		result = ldap_guard_install(c->ld, &c->guard);
 	if (result == LDAP_SUCCESS && login->starttls)
-		result = ldap_start_tls_s(*ld, NULL, NULL);
+		result = ldap_start_tls_s(c->ld, NULL, NULL);
 	if (result == LDAP_SUCCESS)
-		result = do_bind(*ld, login, deadline);
-	if (result == LDAP_SUCCESS)
+		result = do_bind(c->ld, login, deadline);
+	if (result == LDAP_SUCCESS) {
+		*out = c;
 		return RC_OK;
-	ldap_conn_err(err, login->name, uri, *ld, result);
-	close_connection(*ld);
-	*ld = NULL;
+	}
+	ldap_conn_err(err, login->name, uri, c->ld, c->guard.expired ? LDAP_TIMEOUT : result);
+	close_connection(&c);
 	return RC_TEMP;
 }
 
@@ -232,7 +248,7 @@ open_connection(
 static void
 mark_down(struct ldap_pool *pool, struct server *server)
 {
-	LDAP *closing[MAX_KEPT];
+	struct ldap_connection *closing[MAX_KEPT];
 	int n;
 
 	pthread_mutex_lock(&pool->lock);
@@ -242,7 +258,7 @@ mark_down(struct ldap_pool *pool, struct server *server)
 	server->n_kept = 0;
 	pthread_mutex_unlock(&pool->lock);
 	for (int i = 0; i < n; i++)
-		close_connection(closing[i]);
+		close_connection(&closing[i]);
 }
 
 enum rc
@@ -257,7 +273,7 @@ ldap_pool_lend(
 	pthread_mutex_lock(&pool->lock);
 	down = now < server->down_until;
 	if (!down && !fresh && server->n_kept > 0) {
-		lease->ld = server->kept[--server->n_kept];
+		lease->connection = server->kept[--server->n_kept];
 		lease->kept = true;
 	}
 	pthread_mutex_unlock(&pool->lock);
@@ -265,10 +281,12 @@ ldap_pool_lend(
 		return err_set(err, ERR_DIR_UNAVAILABLE,
 			"directory %s, %s: failed a moment ago, left alone", pool->login.name,
 			server->uri);
-	if (lease->ld)
+	if (lease->connection || open_connection(pool, server->uri, lease->deadline,
+					 &lease->connection, err) == RC_OK) {
+		lease->ld = lease->connection->ld;
+		lease->connection->guard.deadline = lease->deadline;
 		return RC_OK;
-	if (open_connection(pool, server->uri, lease->deadline, &lease->ld, err) == RC_OK)
-		return RC_OK;
+	}
 	log_error(LOGL_WARN, NULL, "directory-failed", err, "directory", pool->login.name, NULL);
 	mark_down(pool, server);
 	return RC_TEMP;
@@ -282,11 +300,11 @@ ldap_pool_return(struct ldap_pool *pool, struct ldap_lease *lease)
 	pthread_mutex_lock(&pool->lock);
 	server->down_until = 0;
 	if (server->n_kept < pool->login.keep) {
-		server->kept[server->n_kept++] = lease->ld;
-		lease->ld = NULL; /* the pool's now */
+		server->kept[server->n_kept++] = lease->connection;
+		lease->connection = NULL; /* the pool's now */
 	}
 	pthread_mutex_unlock(&pool->lock);
-	close_connection(lease->ld);
+	close_connection(&lease->connection);
 	lease->ld = NULL;
 }
 
@@ -295,6 +313,6 @@ ldap_pool_drop(struct ldap_pool *pool, struct ldap_lease *lease, bool down)
 {
 	if (down)
 		mark_down(pool, &pool->servers[lease->server]);
-	close_connection(lease->ld);
+	close_connection(&lease->connection);
 	lease->ld = NULL;
 }

@@ -13,6 +13,7 @@
 
 #include "base/secret.h"
 #include "directory/ldap.h"
+#include "directory/ldap_guard.h"
 
 #include <ldap.h>
 
@@ -38,8 +39,14 @@ enum rc ldap_pool_new(const struct ldap_login *login, const char *const *uris, s
 void ldap_pool_free(struct ldap_pool **pool);
 size_t ldap_pool_servers(const struct ldap_pool *pool);
 
-struct ldap_lease {        /* one connection while a thread uses it */
+struct ldap_connection {
 	LDAP *ld;
+	struct ldap_guard guard;
+};
+
+struct ldap_lease {        /* one connection while a thread uses it */
+	struct ldap_connection *connection;
+	LDAP *ld;              /* the connection's */
 	size_t server;         /* which of the servers */
 	bool kept;             /* it was used before: may have gone stale */
 	int64_t deadline;      /* clock_monotonic_ms */

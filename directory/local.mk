@@ -4,6 +4,7 @@ libdirectory_a_SOURCES = \
 	directory/certstore.c directory/certstore.h \
 	directory/ldap.c directory/ldap.h \
 	directory/ldap_conn.c directory/ldap_conn.h \
+	directory/ldap_guard.c directory/ldap_guard.h \
 	directory/lookup.c directory/lookup.h \
 	directory/question.c directory/question.h \
 	directory/select.c directory/select.h \

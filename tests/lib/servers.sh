@@ -146,7 +146,7 @@ process_down() {
 
 # --- slapd
 
-# slapd_conf DIR SUFFIX: writes DIR/slapd.conf
+# slapd_conf DIR SUFFIX: writes DIR/slapd.conf; $SLAPD_GLOBAL and DIR/extra.conf add lines to it
 slapd_conf() {
 	{
 		for slapd_schema in core cosine inetorgperson; do
@@ -155,6 +155,7 @@ slapd_conf() {
 		echo "pidfile $1/slapd.pid"
 		echo "modulepath /usr/lib/ldap"
 		echo "moduleload back_mdb"
+		[ -z "${SLAPD_GLOBAL:-}" ] || echo "$SLAPD_GLOBAL"
 		if [ -f "$1/tls/key.pem" ]; then
 			echo "TLSCACertificateFile $1/tls/ca.pem"
 			echo "TLSCertificateFile $1/tls/cert.pem"
