@@ -151,6 +151,69 @@ word(const char **p, const char *end, const char **out, size_t *len)
 	return true;
 }
 
+/* A string with the escapes that the writer makes; *P stands behind the first quote. */
+static bool
+skip_string(const char **p, const char *end)
+{
+	for (; *p < end && (unsigned char)**p >= ' '; ++*p) {
+		if (**p == '"') {
+			++*p;
+			return true;
+		}
+		if (**p == '\\') {
+			++*p;
+			if (*p == end || !memchr("\"\\u", **p, 3))
+				return false;
+		}
+	}
+	return false;
+}
+
+static bool skip_members(const char **p, const char *end, unsigned depth);
+
+/* A list of strings; *P stands behind the bracket. */
+static bool
+skip_list(const char **p, const char *end)
+{
+	if (skip(p, end, "]"))
+		return true;
+	do {
+		if (!skip(p, end, "\"") || !skip_string(p, end))
+			return false;
+	} while (skip(p, end, ","));
+	return skip(p, end, "]");
+}
+
+/* A value as the writer makes it: no blanks, whole numbers, lists of strings. */
+static bool
+skip_value(const char **p, const char *end, unsigned depth)
+{
+	uint64_t n;
+
+	if (skip(p, end, "\""))
+		return skip_string(p, end);
+	if (skip(p, end, "{"))
+		return depth && (skip(p, end, "}") || skip_members(p, end, depth - 1));
+	if (skip(p, end, "["))
+		return skip_list(p, end);
+	if (skip(p, end, "true") || skip(p, end, "false"))
+		return true;
+	(void)skip(p, end, "-");
+	return number(p, end, &n);
+}
+
+/* "name":value,… up to and over the closing brace. */
+static bool
+skip_members(const char **p, const char *end, unsigned depth)
+{
+	do {
+		if (!skip(p, end, "\"") || !skip_string(p, end) || !skip(p, end, ":") ||
+			!skip_value(p, end, depth))
+			return false;
+	} while (skip(p, end, ","));
+	return skip(p, end, "}");
+}
+
 bool
 ledger_line_parse(const char *line, size_t len, struct ledger_line *out)
 {
@@ -171,7 +234,10 @@ ledger_line_parse(const char *line, size_t len, struct ledger_line *out)
 	for (int i = 0; i < LEDGER_TYPES; i++) {
 		if (strlen(type_names[i]) == n && memcmp(type_names[i], type, n) == 0) {
 			out->type = (enum ledger_type)i;
-			return *p == ',' || *p == '}';
+			return skip(&p, end, "}\n")
+				       ? p == end
+				       : skip(&p, end, ",") && skip_members(&p, end, 2) &&
+						 skip(&p, end, "\n") && p == end;
 		}
 	}
 	return false;

@@ -26,6 +26,7 @@ struct world {
 	pthread_mutex_t lock;
 	struct secret *epochs[WORLD_EPOCHS];
 	uint64_t destroyed; /* up to this epoch */
+	bool keep_keys;     /* as if the power went before a key was destroyed */
 	/* The disk: what fails from which call on; -1: nothing. */
 	_Atomic long writes, syncs, fail_write, fail_sync, short_write;
 };
@@ -67,7 +68,7 @@ world_epoch_destroy(void *ctx, uint64_t epoch, struct err *err)
 
 	(void)err;
 	pthread_mutex_lock(&world->lock);
-	for (uint64_t i = 0; i <= epoch && i < WORLD_EPOCHS; i++)
+	for (uint64_t i = 0; i <= epoch && i < WORLD_EPOCHS && !world->keep_keys; i++)
 		secret_free(&world->epochs[i]);
 	world->destroyed = epoch;
 	pthread_mutex_unlock(&world->lock);
@@ -128,7 +129,9 @@ world_init(struct world *world)
 	memset(world, 0, sizeof *world);
 	pthread_mutex_init(&world->lock, NULL);
 	world->fail_write = world->fail_sync = -1;
-	strcpy(world->dir, "/tmp/sealgate-ledger-XXXXXX");
+	/* in memory where possible: what is asked here is not whether the disk works */
+	strcpy(world->dir, access("/dev/shm", W_OK) == 0 ? "/dev/shm/sealgate-ledger-XXXXXX"
+							 : "/tmp/sealgate-ledger-XXXXXX");
 	if (!mkdtemp(world->dir))
 		abort();
 	world->options = (struct ledger_options){.dir = world->dir,

@@ -1,5 +1,5 @@
 ## Unit tests of keystore/: one program for each source file; add it to check_PROGRAMS.
-check_PROGRAMS += tests/unit/keystore/ledger_test
+check_PROGRAMS += tests/unit/keystore/ledger_test tests/unit/keystore/ledger_verify_test
 tests_unit_keystore_ledger_test_SOURCES = tests/unit/keystore/ledger_test.c \
 	tests/unit/keystore/ledger_world.h
 tests_unit_keystore_ledger_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
@@ -8,3 +8,6 @@ check_PROGRAMS += tests/unit/keystore/client_test
 tests_unit_keystore_client_test_SOURCES = tests/unit/keystore/client_test.c \
 	tests/unit/keystore/vault_world.h
 tests_unit_keystore_client_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
+tests_unit_keystore_ledger_verify_test_SOURCES = tests/unit/keystore/ledger_verify_test.c \
+	tests/unit/keystore/ledger_world.h
+tests_unit_keystore_ledger_verify_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
