@@ -108,8 +108,8 @@ tamper_line(struct world *world, const char *name, struct lines *lines, size_t i
 	char *line = lines->v[i];
 	size_t len = lines->len[i];
 
-	/* every 7th byte changed, and the end of the line */
-	for (size_t k = i % 7; k < len; k += k == len - 1 ? 1 : k + 7 < len ? 7 : len - 1 - k) {
+	/* every 31st byte changed, and the end of the line */
+	for (size_t k = i % 31; k < len; k += k == len - 1 ? 1 : k + 31 < len ? 31 : len - 1 - k) {
 		bool at_end = last_file && i == lines->n - 1;
 		char old = line[k];
 
@@ -317,7 +317,7 @@ crash_at(struct world *world, const struct buf *full, size_t len, size_t zeros)
 }
 
 /*
- * Power cut at every byte of the last records, among them an epoch handover: the ledger opens, goes
+ * Power cut in the last records, among them an epoch handover: the ledger opens, goes
  * on, verifies, and has every record that was whole.
  */
 static void
@@ -347,14 +347,17 @@ test_power_cut(void **state)
 	CHECK_INT("epochs", world_verify_ok(&world).epochs, 2);
 	clock_set(-1);
 	assert_int_equal(file_read(path, &full, NULL), RC_OK);
+	/* every byte around the ends of lines, every fifth in between */
 	for (size_t len = start; len < full.len; len++) {
 		struct ledger_report before, after;
 		bool whole = full.data[len - 1] == '\n';
 
+		if (len % 5 && !memchr(full.data + len - 3, '\n', 6))
+			continue;
 		world_empty(&world);
-		crash_at(&world, &full, len, len % 3 ? 0 : len % 700);
+		crash_at(&world, &full, len, len % 4 ? 0 : len % 700);
 		before = world_verify_ok(&world);
-		if (len % 3)
+		if (len % 4)
 			CHECK_INT("torn", before.torn_tail, !whole);
 		/* the private key of the epoch in force is what matters; all are kept in this world
 		 */
@@ -368,7 +371,7 @@ test_power_cut(void **state)
 		recovered += after.recovered;
 		CHECK_INT("covered", after.last_checkpoint, after.records - 1);
 	}
-	assert_true(recovered > 500);
+	assert_true(recovered > 200);
 	buf_fini(&full);
 	free(path);
 	world_fini(&world);
