@@ -31,4 +31,7 @@ libmilterd_a_SOURCES = \
 	milter/minder.c milter/minder.h \
 	milter/session.c milter/session.h \
 	milter/supervise.c milter/supervise.h
-EXTRA_DIST += milter/milter_main.c
+
+EXTRA_PROGRAMS += sealgate-milter
+sealgate_milter_SOURCES = milter/milter_main.c
+sealgate_milter_LDADD = libmilterd.a $(SG_LIBS_PIPELINE) $(MILTER_LIBS)

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Sourced after lib.sh: a private world as "sealgate init" makes it, with staff and a partner.
+# The daemons run as whoever runs the test.
+
+org=example.org partner=partner.example
+dir=$work/gate
+conf=$dir/sealgate.conf
+sock=unix:$dir/run/milter.sock
+
+[ -x "$builddir/sealgate" ] && [ -x "$builddir/sealgate-vault" ] && [ -x "$builddir/sealgate-milter" ] ||
+	skip "not built"
+command -v openssl >/dev/null || skip "openssl is not installed"
+
+gate() {
+	"$builddir/sealgate" -c "$conf" "$@" 2>>"$work/tool.log"
+}
+
+vault_up() {
+	start vault "$builddir/sealgate-vault" -c "$conf" -f
+	vault=$pid
+	wait_for 10 test -S "$dir/run/admin.sock" || fail "the vault did not start"
+	wait_for 10 gate key list || fail "the vault does not answer"
+}
+
+milter_up() {
+	start milter "$builddir/sealgate-milter" -c "$conf" -f
+	milter=$pid
+	wait_for 10 drive --probe -S "$sock" || fail "the milter did not start"
+}
+
+# partner_cert NAME ADDRESS KEYTYPE…: NAME.key and NAME.pem, under a CA of the partner's
+partner_cert() {
+	local name=$1 address=$2
+	shift 2
+	[ -f "$work/ca.pem" ] || openssl req -x509 -newkey rsa:2048 -nodes -sha256 -days 30 -keyout "$work/ca.key" \
+		-out "$work/ca.pem" -subj "/O=Partner/CN=Partner CA" -addext "keyUsage=critical,keyCertSign,cRLSign" \
+		2>/dev/null
+	openssl req -newkey "$@" -nodes -keyout "$work/$name.key" -out "$work/$name.csr" \
+		-subj "/CN=$name" 2>/dev/null
+	printf 'basicConstraints=critical,CA:FALSE\nkeyUsage=critical,%s\nextendedKeyUsage=emailProtection\nsubjectAltName=email:%s\n' \
+		"${usage:-digitalSignature,keyEncipherment}" "$address" >"$work/$name.ext"
+	openssl x509 -req -in "$work/$name.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial -days 20 \
+		-sha256 -extfile "$work/$name.ext" -out "$work/$name.pem" 2>/dev/null
+}
+
+# world: configuration, vault with alice and bob, carol's certificate, the milter
+world() {
+	"$builddir/sealgate" init --dir "$dir" --domain "$org" >>"$work/tool.log" 2>&1 || {
+		fail "sealgate init"
+		finish
+	}
+	own_users
+	vault_up
+	gate key new "alice@$org" >/dev/null || fail "key new alice"
+	gate key new "bob@$org" >/dev/null || fail "key new bob"
+	partner_cert carol "carol@$partner" rsa:2048
+	gate cert add --anchor "$work/ca.pem" >/dev/null || fail "cert add --anchor"
+	gate cert add "$work/carol.pem" >/dev/null || fail "cert add"
+	milter_up
+}
+
+# The daemons stay who they are: a bare machine has no users for them.
+own_users() {
+	local user
+	user=$(id -un)
+	sed -i "s/user = \"sealgate[a-z-]*\"/user = \"$user\"/" "$conf"
+	grep -q '^milter' "$conf" || printf 'milter = { user = "%s"; };\n' "$user" >>"$conf"
+	grep -q '^vault' "$conf" || printf 'vault = { user = "%s"; };\n' "$user" >>"$conf"
+}
+
+# staff_cert NAME: alice's or bob's certificate (with chain) in NAME.cert
+staff_cert() {
+	gate key export --cert "$1@$org" >"$work/$1.cert" || fail "key export --cert $1"
+}
