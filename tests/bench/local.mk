@@ -12,3 +12,12 @@ tests_bench_bench_crypto_LDADD = $(SG_LIBS_CRYPTO)
 bench: bench-crypto
 bench-crypto: tests/bench/bench_crypto
 	tests/bench/bench_crypto --large
+
+## The vault alone against the bare private-key operation.
+EXTRA_PROGRAMS += tests/bench/vault_bench
+tests_bench_vault_bench_SOURCES = tests/bench/vault_bench.c
+tests_bench_vault_bench_LDADD = $(SG_LIBS_KEYSTORE)
+.PHONY: bench-vault
+bench: bench-vault
+bench-vault: tests/bench/vault_bench sealgate-vault
+	tests/bench/vault_bench ./sealgate-vault
