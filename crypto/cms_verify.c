@@ -126,7 +126,10 @@ check_signature(const struct judgement *j, const struct signer *signer, struct c
 	if (!search.digest)
 		return err_set(err, ERR_INTERNAL, "the content's %s was not computed",
 			digest_name(signer->digest));
-	if (signer->has_attributes) {
+	if (signer->misplaced) {
+		sound = false;
+		reason = "an attribute that must be signed is not";
+	} else if (signer->has_attributes) {
 		sound = signer_check_attributes(
 			signer, &j->sd->content_type, search.digest, &claims, &reason);
 	} else if (j->sd->content_oid != OID_DATA) {

@@ -11,6 +11,27 @@
 #define MIN_RSA_BITS 2048
 #define MIN_EC_BITS  224
 
+/*
+ * Unsigned attributes say nothing, except that some must not be among them (RFC 5652 sections 11.1 to 11.3): whoever reads
+ * them there believes what nobody signed.
+ */
+static bool
+take_unsigned(struct der list, bool *misplaced)
+{
+	struct der_item attribute, values;
+	enum oid oid;
+
+	for (unsigned n = 0; !der_done(&list); n++) {
+		if (n == SIGNER_MAX_ATTRIBUTES || !der_take(&list, DER_SEQUENCE, &attribute) ||
+			!der_take_oid(&attribute.body, &oid) ||
+			!der_take(&attribute.body, DER_SET, &values) || !der_done(&attribute.body))
+			return false;
+		if (oid == OID_CONTENT_TYPE || oid == OID_MESSAGE_DIGEST || oid == OID_SIGNING_TIME)
+			*misplaced = true;
+	}
+	return true;
+}
+
 bool
 signer_take(struct der *in, struct signer *s)
 {
@@ -46,7 +67,9 @@ signer_take(struct der *in, struct signer *s)
 		!der_take(&info.body, DER_OCTETS, &item))
 		return false;
 	s->signature = item.body;
-	(void)der_take(&info.body, DER_CONTEXT_CONSTRUCTED | 1, &item); /* unsigned: of no worth */
+	if (der_take(&info.body, DER_CONTEXT_CONSTRUCTED | 1, &item) &&
+		!take_unsigned(item.body, &s->misplaced))
+		return false;
 	return der_done(&info.body);
 }
 

@@ -7,6 +7,14 @@ tests_unit_crypto_cms_envelope_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/crypto/cms_sign_test
 tests_unit_crypto_cms_sign_test_SOURCES = tests/unit/crypto/cms_sign_test.c tests/unit/crypto/people.h
 tests_unit_crypto_cms_sign_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/crypto/cms_corpora_test
+tests_unit_crypto_cms_corpora_test_SOURCES = tests/unit/crypto/cms_corpora_test.c tests/unit/crypto/people.h
+tests_unit_crypto_cms_corpora_test_CPPFLAGS = $(AM_CPPFLAGS) -DSRCDIR='"$(abs_top_srcdir)"'
+tests_unit_crypto_cms_corpora_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/crypto/smime_test
+tests_unit_crypto_smime_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/crypto/ber_test
+tests_unit_crypto_ber_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
 
 ## The certificate half
 check_PROGRAMS += \

@@ -24,11 +24,12 @@ struct person {
 
 /* What has to work; the call passes &must as its struct err. */
 static struct err must;
-#define MUST(call) do { \
-	must = (struct err)ERR_INIT; \
-	if ((call) != RC_OK) \
-		fail_msg("%s: %s %s", #call, err_name(must.code), must.detail); \
-} while (0)
+#define MUST(call)                                                                      \
+	do {                                                                            \
+		must = (struct err)ERR_INIT;                                            \
+		if ((call) != RC_OK)                                                    \
+			fail_msg("%s: %s %s", #call, err_name(must.code), must.detail); \
+	} while (0)
 
 /* A CA when CA is NULL, else a person whose certificate CA issued. */
 static inline struct person
@@ -121,24 +122,5 @@ peak_kb(void)
 #else
 #define MEMORY_MEANS_SOMETHING 1
 #endif
-
-/* Where other people's test material lies, or NULL: the test is then skipped. */
-static inline const char *
-corpora(void)
-{
-	static char path[4096];
-	const char *env = getenv("SEALGATE_CORPORA"), *srcdir = getenv("srcdir");
-	FILE *f;
-
-	if (env)
-		return env;
-	(void)snprintf(path, sizeof path, "%s/../shared/corpora/README.md", srcdir ? srcdir : ".");
-	f = fopen(path, "r");
-	if (!f)
-		return NULL;
-	(void)fclose(f);
-	path[strlen(path) - strlen("/README.md")] = 0;
-	return path;
-}
 
 #endif
