@@ -2,9 +2,9 @@
 /*
  * classify.h - what a message is already
  *
- * From header fields and structure only, never from keys: signed (multipart/signed with a PKCS#7
+ * From header fields, structure and the first bytes of a CMS object, never from keys: signed (multipart/signed with a PKCS#7
  * protocol, or pkcs7-mime signed-data), enveloped (pkcs7-mime enveloped- or authEnveloped-data, also as
- * application/octet-stream with an smime.p7m name), pgp (RFC 3156, or inline armour at a line's start in a text leaf),
+ * application/octet-stream with an smime.p7m name; certificates only is neither), pgp (RFC 3156, or inline armour at a line's start in a text leaf),
  * calendar, tnef, report (multipart/report, null sender with delivery status), list (List-Id, List-Post, Precedence:
  * list), auto-reply (RFC 3834 Auto-Submitted other than no, Precedence: junk/bulk auto), dkim-signed, and our own
  * mark of opened mail.

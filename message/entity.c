@@ -17,6 +17,7 @@ entity_free(struct entity **root)
 		entity_free(&entity->parts[i]); /* not deeper than MIME_MAX_DEPTH */
 	free(entity->parts);
 	ctype_fini(&entity->ctype);
+	free(entity->filename);
 	free(entity);
 	*root = NULL;
 }

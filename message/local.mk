@@ -3,9 +3,9 @@ libmessage_a_SOURCES = \
 	message/addr.c message/addrlist.c message/addr.h \
 	message/b64.c message/b64_avx2.c message/b64.h message/b64_avx2.h \
 	message/charset.c message/charset.h \
+	message/classify.c message/classify.h \
 	message/ctype.c message/entity.c message/mime.c message/mime_7bit.c message/mime.h \
 	message/hdrs.c message/hdr_decode.c message/hdrs.h \
 	message/msg.c message/msg.h \
 	message/qp.c message/qp.h \
 	message/spool.c message/spool.h
-noinst_HEADERS += message/classify.h

@@ -144,6 +144,31 @@ has_two_boundaries(const struct ctype *ctype)
 	return false;
 }
 
+/* Keeps the name of the file that the part wants to be. A damaged disposition says nothing. */
+static enum rc
+set_filename(struct entity *entity, const struct hdrs *hdrs, struct err *err)
+{
+	const struct hdr *hdr = hdrs_find(hdrs, "Content-Disposition", 0);
+	struct ctype disposition = {.type = NULL};
+	struct err damage = ERR_INIT;
+	const char *name = NULL;
+	enum rc rc = hdr ? ctype_parse(hdr->value, hdr->value_len, &disposition, &damage) : RC_OK;
+
+	if (rc == RC_TEMP || damage.code == ERR_LIMIT)
+		return err_set(err, damage.code, "Content-Disposition: %s", damage.detail);
+	if (rc == RC_OK && hdr)
+		name = ctype_param(&disposition, "filename");
+	if (!name)
+		name = ctype_param(&entity->ctype, "name");
+	rc = RC_OK;
+	if (name) {
+		entity->filename = strdup(name);
+		rc = entity->filename ? RC_OK : err_set(err, ERR_MEMORY, "body part");
+	}
+	ctype_fini(&disposition);
+	return rc;
+}
+
 /* Reads what the fields of an entity say about its body. */
 static enum rc
 set_type(struct entity *entity, const struct hdrs *hdrs, struct err *err)
@@ -166,7 +191,9 @@ set_type(struct entity *entity, const struct hdrs *hdrs, struct err *err)
 		entity->flags |= MIME_BAD_TYPE;
 	for (size_t i = 0; (hdr = hdrs_find(hdrs, "Content-Transfer-Encoding", i)); i++)
 		entity->cte = i == 0 || cte_parse(hdr) == entity->cte ? cte_parse(hdr) : CTE_OTHER;
-	return rc == RC_OK ? RC_OK : set_default_type(entity, err);
+	if (rc != RC_OK)
+		rc = set_default_type(entity, err);
+	return rc == RC_OK ? set_filename(entity, hdrs, err) : rc;
 }
 
 /* Begins the parts of a multipart, when its boundary can be used; else it is a leaf, flagged. */
@@ -258,13 +285,13 @@ static enum rc
 close_entities(struct scanner *scanner, const struct entity *up, uint64_t end, uint64_t line,
 	struct err *err)
 {
-	if (scanner->in_header) { /* cut short: no body, and nothing is inside */
+	while (scanner->in_header) { /* cut short: the body is empty */
 		enum rc rc = end_header(scanner, err);
 
+		if (rc == RC_OK)
+			rc = begin_body(scanner, line, err);
 		if (rc != RC_OK)
 			return rc;
-		scanner->current->body = line;
-		scanner->in_header = false;
 	}
 	for (struct entity *e = scanner->current; e != up; e = e->parent) {
 		e->end = end > e->body ? end : e->body;
@@ -355,38 +382,48 @@ is_header_line(const struct scanner *scanner, const char *line, size_t len)
 	return hdrs_field_name(line, len, &gap) > 0;
 }
 
-/* A line, or a part of one that is long: START and ENDS tell which. */
+/* The header of the current entity ends with this line, which is empty (then it is done with) or no
+ * field. */
+static enum rc
+leave_header(struct scanner *scanner, size_t len, size_t eol, uint64_t offset, struct err *err)
+{
+	bool empty = len == eol;
+	enum rc rc;
+
+	if (empty && eol == 1)
+		scanner->current->flags |= MIME_HDR_BAD;
+	rc = end_header(scanner, err);
+	if (empty)
+		scanner->line_end = offset;
+	return rc == RC_OK ? begin_body(scanner, offset + (empty ? len : 0), err) : rc;
+}
+
+/* A line, or a part of one that is long: START and ENDS tell which. A line that is no field ends
+ * the header, and is then a delimiter of what was opened, or begins the header of an entity inside.
+ */
 static enum rc
 take_line(struct scanner *scanner, const char *data, size_t len, uint64_t offset, bool start,
 	bool ends, struct err *err)
 {
-	size_t eol = data[len - 1] != '\n' ? 0 : len > 1 && data[len - 2] == '\r' ? 2 : 1;
+	size_t eol = data[len - 1] != '\n'              ? 0
+		     : len > 1 && data[len - 2] == '\r' ? 2
+							: 1,
+	       frame = 0;
 	bool closes = false;
-	size_t frame = start && ends ? find_delimiter(scanner, data, len - eol, &closes) : 0;
-	enum rc rc = RC_OK;
+	enum rc rc;
 
+	while (start && !(frame = ends ? find_delimiter(scanner, data, len - eol, &closes) : 0)) {
+		if (!scanner->in_header || is_header_line(scanner, data, len))
+			break;
+		rc = leave_header(scanner, len, eol, offset, err);
+		if (rc != RC_OK || len == eol)
+			return rc;
+	}
 	if (frame) {
 		if (data[len - eol - 1] == ' ' || data[len - eol - 1] == '\t')
 			scanner->held_back |= MIME_TRAILING_WS;
 		return take_delimiter(scanner, frame, closes, offset, len, eol, err);
 	}
-	/* A line that is no field ends the header, and may itself begin the header of an entity
-	 * inside. */
-	while (rc == RC_OK && start && scanner->in_header && !is_header_line(scanner, data, len)) {
-		bool empty = len == eol;
-
-		if (empty && eol == 1)
-			scanner->current->flags |= MIME_HDR_BAD;
-		rc = end_header(scanner, err);
-		if (rc == RC_OK)
-			rc = begin_body(scanner, offset + (empty ? len : 0), err);
-		if (rc == RC_OK && empty) {
-			scanner->line_end = offset;
-			return RC_OK;
-		}
-	}
-	if (rc != RC_OK)
-		return rc;
 	if (ends)
 		scanner->line_end = offset + len - eol;
 	if (scanner->in_header)

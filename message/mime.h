@@ -61,6 +61,7 @@ struct entity {
 	uint64_t end;           /* first byte behind its body */
 	struct ctype ctype;     /* text/plain when there is none */
 	bool has_ctype;
+	char *filename;         /* Content-Disposition's, or else the type's name; NULL: none */
 	enum cte cte;
 	unsigned flags;         /* enum mime_flag; a container has its preamble's, epilogue's and header's */
 };

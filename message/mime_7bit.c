@@ -38,11 +38,13 @@ is_frozen(const struct entity *entity)
 	       strcmp(entity->ctype.type, "multipart/encrypted") == 0;
 }
 
-/* Is this a leaf whose content is to be encoded anew? */
+/* Is this a leaf whose content is to be encoded anew? An empty one never: it may not even have a
+ * header to put the encoding in, when the message was cut behind a delimiter. */
 static bool
 is_recoded(const struct entity *entity, enum mime_style style)
 {
-	if (entity->n > 0 || is_frozen(entity) || has_prefix(entity, "multipart/"))
+	if (entity->n > 0 || entity->body == entity->end || is_frozen(entity) ||
+		has_prefix(entity, "multipart/"))
 		return false;
 	if (style == MIME_STYLE_BASE64 && has_prefix(entity, "text/") &&
 		entity->cte != CTE_BASE64 && entity->cte != CTE_OTHER)
@@ -148,7 +150,9 @@ cte_text(const struct entity *entity, enum mime_style style)
 	if (is_recoded(entity, style))
 		return new_cte(entity, style) == CTE_BASE64 ? "base64" : "quoted-printable";
 	/* Relays convert by the label, so a label that promises more than there is goes too. */
-	return entity->cte == CTE_8BIT || entity->cte == CTE_BINARY ? "7bit" : NULL;
+	if (entity->body < entity->end && (entity->cte == CTE_8BIT || entity->cte == CTE_BINARY))
+		return "7bit";
+	return NULL;
 }
 
 /* Sends [FROM, TO) as it is. */
