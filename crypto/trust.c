@@ -64,15 +64,18 @@ struct trust {
 	} cache;
 };
 
+/* The acceptable policies. None given means anyPolicy, and that has to be said: to OpenSSL an empty
+ * set is one that nothing satisfies when a CA requires an explicit policy. */
 static enum rc
 add_policies(struct trust *trust, const struct trust_options *options, struct err *err)
 {
 	size_t i;
 
-	if (!options->n_policies)
-		return RC_OK;
 	trust->policies = sk_ASN1_OBJECT_new_null();
 	if (!trust->policies)
+		return ossl_err(err, ERR_MEMORY, "trust");
+	if (!options->n_policies &&
+		!sk_ASN1_OBJECT_push(trust->policies, OBJ_nid2obj(NID_any_policy))) /* static */
 		return ossl_err(err, ERR_MEMORY, "trust");
 	for (i = 0; i < options->n_policies; i++) {
 		ASN1_OBJECT *oid = OBJ_txt2obj(options->policies[i], 0);
@@ -302,7 +305,8 @@ static enum rc
 make_key(const struct cert *leaf, const struct certset *extra, unsigned use, const char *addr,
 	int64_t at, unsigned char key[DIGEST_MAX_SIZE], struct err *err)
 {
-	/* How many hashes follow and whether there is an address, so that no two questions look alike. */
+	/* How many hashes follow and whether there is an address, so that no two questions look
+	 * alike. */
 	const int64_t head[] = {at, use, extra ? (int64_t)extra->n : 0, addr != NULL};
 	struct buf all = BUF_INIT(SHA256_SIZE * (CERTSET_MAX + 1) + ADDR_MAX + sizeof(head));
 	enum rc rc;
