@@ -4,12 +4,12 @@
 #
 #   tests/pkits/run.sh [-v]      -v: a line for each mail, not only for those that differ
 #
-# SEALGATE is the program (default: ./sealgate), SEALGATE_CORPORA the folder of other people's test data. A mail is
+# SEALGATE is the program (default: sealgate in SEALGATE_BUILD or here), SEALGATE_CORPORA the folder of other people's test data. A mail is
 # "valid" when signature and path are good and nothing on the path is revoked or unknown; From: is another question
 # (no certificate there has an address). Exit status: 0 all agree, 1 some do not, 77 no corpora or no program.
 src=${SEALGATE_SRC:-$(dirname "$0")/../..}
 data=${SEALGATE_CORPORA:-$src/../shared/corpora}/pkits
-tool=${SEALGATE:-./sealgate}
+tool=${SEALGATE:-${SEALGATE_BUILD:-.}/sealgate}
 [ -r "$data/expected-default.tsv" ] && [ -x "$tool" ] || { echo "skipped: no PKITS data, or no $tool"; exit 77; }
 verbose=
 [ "$1" = -v ] && verbose=yes
