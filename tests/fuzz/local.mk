@@ -1,0 +1,17 @@
+## Fuzz targets: for libFuzzer with --enable-fuzzers, else programs that take files.
+if FUZZERS
+FUZZ_MAIN = tests/fuzz/fuzz.h
+FUZZ_LINKING = $(AM_LDFLAGS) -fsanitize=fuzzer
+else
+FUZZ_MAIN = tests/fuzz/fuzz.h tests/fuzz/replay.c
+FUZZ_LINKING = $(AM_LDFLAGS)
+endif
+
+## crypto/
+noinst_PROGRAMS += tests/fuzz/ber_fuzz tests/fuzz/cms_fuzz
+tests_fuzz_ber_fuzz_SOURCES = tests/fuzz/ber_fuzz.c $(FUZZ_MAIN)
+tests_fuzz_ber_fuzz_LDADD = $(SG_LIBS_CRYPTO)
+tests_fuzz_ber_fuzz_LDFLAGS = $(FUZZ_LINKING)
+tests_fuzz_cms_fuzz_SOURCES = tests/fuzz/cms_fuzz.c $(FUZZ_MAIN)
+tests_fuzz_cms_fuzz_LDADD = $(SG_LIBS_CRYPTO)
+tests_fuzz_cms_fuzz_LDFLAGS = $(FUZZ_LINKING)
