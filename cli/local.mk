@@ -1,5 +1,5 @@
 ## A command is a file with a struct command in it, a line in commands.def and a line here.
-EXTRA_PROGRAMS += sealgate
+bin_PROGRAMS += sealgate
 sealgate_SOURCES = \
 	cli/cmd.c cli/cmd.h cli/commands.def cli/main.c \
 	cli/cert.c cli/cert.h cli/cert_add.c cli/cert_find.c cli/cert_store.c \
