@@ -72,12 +72,14 @@ test_rotation(void **state)
 	world_open(&world);
 	for (int i = 0; i < 200 && world.destroyed < report.epochs - 1; i++)
 		usleep(5000);
-	CHECK_INT("older keys destroyed", world.destroyed, report.epochs - 1);
+	/* Opening may have begun one more epoch, so there may be one more. */
+	if (world.destroyed < report.epochs - 1)
+		fail_msg("older keys destroyed: only %d", (int)world.destroyed);
 	assert_null(world.epochs[1]);
-	assert_non_null(world.epochs[report.epochs]);
 	world_fill(&world, 1);
 	world_close(&world);
 	report = world_verify_ok(&world);
+	assert_non_null(world.epochs[report.epochs]);
 	CHECK_INT("everything covered", report.last_checkpoint, report.records - 1);
 	world_fini(&world);
 }
