@@ -11,3 +11,9 @@ tests_unit_keystore_client_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
 tests_unit_keystore_ledger_verify_test_SOURCES = tests/unit/keystore/ledger_verify_test.c \
 	tests/unit/keystore/ledger_world.h
 tests_unit_keystore_ledger_verify_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/keystore/proto_test tests/unit/keystore/store_test
+tests_unit_keystore_proto_test_SOURCES = tests/unit/keystore/proto_test.c
+tests_unit_keystore_proto_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
+tests_unit_keystore_store_test_SOURCES = tests/unit/keystore/store_test.c
+tests_unit_keystore_store_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The store, and what becomes of rows that somebody changed by hand: each column of each table that
+ * matters.
+ */
+#include "keystore/store.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "crypto/issue.h"
+#include "tests/unit/unit.h"
+
+static char path[] = "/tmp/sg-store-XXXXXX";
+static struct secret *master;
+static struct pkey *pkey, *pkey2;
+static struct cert *ca, *leaf;
+static struct err err = ERR_INIT;
+
+#define MUST(call)                                                                              \
+	do {                                                                                    \
+		enum rc rc_ = (call);                                                           \
+		if (rc_ != RC_OK)                                                               \
+			fail_msg("%s: %d, %s: %s", #call, rc_, err_name(err.code), err.detail); \
+	} while (0)
+
+/* A store with one of everything; ids are fixed. */
+static struct store *
+fill(void)
+{
+	struct store_person person = {
+		.id = "p1", .name = "Alice", .kind = PERSON_HUMAN, .created = 100, .seq = 1};
+	struct store_addr addr = {
+		.id = "a1", .person = "p1", .addr = "Alice@example.org", .since = 100, .seq = 1};
+	struct store_key key = {.id = "k1",
+		.person = "p1",
+		.purpose = PURPOSE_BOTH,
+		.type = KEY_EC_P256,
+		.fingerprint = "f1",
+		.created = 100,
+		.changed = 100,
+		.seq = 1};
+	struct store_grant grant = {
+		.id = "g1", .owner = "p1", .addr = "bob@example.org", .since = 100, .until = 900};
+	struct certset chain = {0};
+	struct store *store;
+
+	unlink(path);
+	MUST(store_create(path, "", master, &store, &err));
+	MUST(store_begin(store, &err));
+	MUST(store_put_person(store, &person, &err));
+	MUST(store_put_addr(store, &addr, &err));
+	MUST(store_put_grant(store, &grant, &err));
+	MUST(store_add_key(store, &key, pkey, &err));
+	strcpy(key.id, "k2");
+	strcpy(key.fingerprint, "f2");
+	key.purpose = PURPOSE_OPEN;
+	MUST(store_add_key(store, &key, pkey2, &err));
+	MUST(certset_add(&chain, ca, &err));
+	MUST(store_add_cert(store, "k1", leaf, &chain, 100, 1, &err));
+	MUST(store_commit(store, &err));
+	certset_fini(&chain);
+	return store;
+}
+
+static struct store *
+reopen(void)
+{
+	struct store *store;
+
+	MUST(store_open(path, &store, &err));
+	MUST(store_unlock(store, master, &err));
+	return store;
+}
+
+static void
+test_rows(void **state)
+{
+	struct store *store = fill();
+	struct store_person person;
+	struct store_addr addr;
+	struct store_key key;
+	struct store_cert cert;
+	struct store_grant grant;
+	struct pkey *got;
+	struct secret *fallback;
+	unsigned char ident[SHA256_SIZE];
+	const unsigned char *issuer, *serial, *ski;
+	size_t issuer_len, serial_len, ski_len, n;
+	char ids[4][STORE_ID_SIZE];
+
+	(void)state;
+	store_close(&store);
+	store = reopen();
+	MUST(store_get_person(store, "p1", &person, &err));
+	CHECK_STR("name", person.name, "Alice");
+	CHECK_INT("nobody", store_get_person(store, "p2", &person, &err), RC_NONE);
+	MUST(store_find_addr(store, "aLICE@EXAMPLE.ORG", 100, &addr, &err));
+	CHECK_STR("address", addr.addr, "Alice@example.org");
+	CHECK_INT("before", store_find_addr(store, "alice@example.org", 99, &addr, &err), RC_NONE);
+	MUST(store_find_grant(store, "p1", "Bob@example.org", 899, &grant, &err));
+	CHECK_INT("over", store_find_grant(store, "p1", "bob@example.org", 900, &grant, &err),
+		RC_NONE);
+	CHECK_INT("another's", store_find_grant(store, "p2", "bob@example.org", 500, &grant, &err),
+		RC_NONE);
+	MUST(store_get_key(store, "k1", &key, &err));
+	CHECK_INT("status", key.status, KEY_ACTIVE);
+	MUST(store_unwrap_key(store, "k1", &got, &fallback, &err));
+	CHECK_INT("type", pkey_type(got), KEY_EC_P256);
+	CHECK_INT("fallback", secret_len(fallback), 32);
+	pkey_unref(&got);
+	secret_free(&fallback);
+	CHECK_INT("same key again", store_add_key(store, &key, pkey, &err), RC_PERM);
+	CHECK_INT("same key again", err.code, ERR_KEY_EXISTS);
+
+	MUST(store_current_cert(store, "k1", clock_now(), &cert, &err));
+	assert_string_equal(cert.sha256, cert_fingerprint(leaf));
+	CHECK_INT("chain", cert.chain.n, 1);
+	store_cert_fini(&cert);
+	CHECK_INT("expired", store_current_cert(store, "k1", clock_now() + 99 * 86400, &cert, &err),
+		RC_NONE);
+	issuer = cert_issuer_der(leaf, &issuer_len);
+	serial = cert_serial_bytes(leaf, &serial_len);
+	ski = cert_ski(leaf, &ski_len);
+	MUST(store_ident(issuer, issuer_len, serial, serial_len, ident, &err));
+	MUST(store_match(store, false, ident, sizeof(ident), ids, 4, &n, &err));
+	CHECK_INT("by issuer and serial", n, 1);
+	CHECK_STR("by issuer and serial", ids[0], "k1");
+	MUST(store_match(store, true, ski, ski_len, ids, 4, &n, &err));
+	CHECK_INT("by SKI", n, 1);
+	MUST(store_match(store, true, ident, sizeof(ident), ids, 4, &n, &err));
+	CHECK_INT("no such SKI", n, 0);
+	MUST(store_match(store, true, "", 0, ids, 4, &n, &err));
+	CHECK_INT("empty SKI", n, 0);
+
+	MUST(store_set_status(store, "k1", KEY_REVOKED, 200, 9, &err));
+	MUST(store_get_key(store, "k1", &key, &err));
+	CHECK_INT("revoked", key.status, KEY_REVOKED);
+	CHECK_INT("seq", key.seq, 9);
+	store_close(&store);
+}
+
+static void
+test_secrets(void **state)
+{
+	struct store *store = fill();
+	struct secret *secret = NULL;
+
+	(void)state;
+	MUST(secret_copy("12345", 5, &secret, &err));
+	MUST(store_put_secret(store, "e-1", secret, &err));
+	MUST(store_put_secret(store, "e-2", secret, &err));
+	MUST(store_put_secret(store, "e-3", secret, &err));
+	secret_free(&secret);
+	MUST(store_del_secrets(store, "e-0", "e-2", &err));
+	CHECK_INT("destroyed", store_get_secret(store, "e-1", &secret, &err), RC_NONE);
+	CHECK_INT("destroyed", store_get_secret(store, "e-2", &secret, &err), RC_NONE);
+	MUST(store_get_secret(store, "e-3", &secret, &err));
+	assert_memory_equal(secret_data(secret), "12345", 5);
+	secret_free(&secret);
+	store_close(&store);
+}
+
+static void
+test_transaction(void **state)
+{
+	struct store *store = fill();
+	struct store_person person = {.id = "p9", .name = "Nine", .created = 1};
+
+	(void)state;
+	MUST(store_begin(store, &err));
+	MUST(store_put_person(store, &person, &err));
+	store_rollback(store);
+	CHECK_INT("rolled back", store_get_person(store, "p9", &person, &err), RC_NONE);
+	store_rollback(store);
+	MUST(store_begin(store, &err));
+	MUST(store_commit(store, &err));
+	store_close(&store);
+}
+
+static void
+test_master(void **state)
+{
+	struct store *store = fill();
+	struct secret *other;
+
+	(void)state;
+	store_close(&store);
+	MUST(secret_random(MASTER_SIZE, &other, &err));
+	MUST(store_open(path, &store, &err));
+	CHECK_INT("another master key", store_unlock(store, other, &err), RC_TEMP);
+	CHECK_INT("another master key", err.code, ERR_KEYSTORE);
+	store_close(&store);
+	secret_free(&other);
+	assert_int_equal(chmod(path, 0640), 0);
+	CHECK_INT("mode", store_open(path, &store, &err), RC_TEMP);
+	assert_int_equal(chmod(path, 0600), 0);
+	CHECK_INT("exists", store_create(path, "", master, &store, &err), RC_TEMP);
+}
+
+static enum rc
+each_person(void *ctx, const struct store_person *person, struct err *e)
+{
+	(void)ctx;
+	(void)person;
+	(void)e;
+	return RC_OK;
+}
+
+static enum rc
+each_cert(void *ctx, const struct store_cert *cert, struct err *e)
+{
+	(void)ctx;
+	(void)cert;
+	(void)e;
+	return RC_OK;
+}
+
+/* Looks at everything that the rows say; the first error. */
+static enum rc
+read_all(struct store *store)
+{
+	struct store_person person;
+	struct store_addr addr;
+	struct store_key key;
+	struct store_cert cert;
+	struct store_grant grant;
+	struct pkey *got = NULL;
+	struct secret *fallback = NULL;
+	enum rc rc;
+
+	if ((rc = store_get_person(store, "p1", &person, &err)) < 0 ||
+		(rc = store_list_persons(store, "", 100, each_person, NULL, &err)) < 0 ||
+		(rc = store_find_addr(store, "alice@example.org", 100, &addr, &err)) < 0 ||
+		(rc = store_find_addr(store, "mallory@example.org", 100, &addr, &err)) < 0 ||
+		(rc = store_find_grant(store, "p1", "bob@example.org", 100, &grant, &err)) < 0 ||
+		(rc = store_find_grant(store, "p1", "mallory@example.org", 100, &grant, &err)) <
+			0 ||
+		(rc = store_get_key(store, "k1", &key, &err)) < 0 ||
+		(rc = store_list_certs(store, "k1", each_cert, NULL, &err)) < 0 ||
+		(rc = store_list_certs(store, "k2", each_cert, NULL, &err)) < 0)
+		return rc;
+	rc = store_current_cert(store, "k1", clock_now(), &cert, &err);
+	if (rc == RC_OK)
+		store_cert_fini(&cert);
+	if (rc < 0)
+		return rc;
+	rc = store_unwrap_key(store, "k1", &got, &fallback, &err);
+	pkey_unref(&got);
+	secret_free(&fallback);
+	if (rc >= 0)
+		rc = store_unwrap_key(store, "k2", &got, &fallback, &err);
+	pkey_unref(&got);
+	secret_free(&fallback);
+	return rc;
+}
+
+static void
+test_tampering(void **state)
+{
+	static const char *const changes[] = {
+		"UPDATE persons SET name = 'Mallory'",
+		"UPDATE persons SET client_key = 1",
+		"UPDATE persons SET kind = 1",
+		"UPDATE persons SET created = 0",
+		"UPDATE persons SET seq = 99",
+		"UPDATE persons SET name = x'41'",
+		"UPDATE addresses SET person = 'p2'",
+		"UPDATE addresses SET addr = 'mallory@example.org'",
+		"UPDATE addresses SET lookup = 'mallory@example.org'",
+		"UPDATE addresses SET addr = 'mallory@example.org', lookup = 'mallory@example.org'",
+		"UPDATE addresses SET since = 1",
+		"UPDATE addresses SET until = 5000",
+		"INSERT INTO addresses SELECT 'a2', person, 'mallory@example.org', 'mallory@example.org', since, until, seq, mac FROM addresses",
+		"UPDATE grants SET addr = 'mallory@example.org', lookup = 'mallory@example.org'",
+		"UPDATE grants SET until = 0",
+		"UPDATE grants SET since = 1",
+		"INSERT INTO grants SELECT 'g2', owner, 'mallory@example.org', 'mallory@example.org', since, until, seq, mac FROM grants",
+		"INSERT INTO grants SELECT 'g2', 'p1', 'mallory@example.org', 'mallory@example.org', since, until, seq, mac FROM addresses",
+		"UPDATE keys SET person = 'p2' WHERE id = 'k1'",
+		"UPDATE keys SET purpose = 1 WHERE id = 'k1'",
+		"UPDATE keys SET status = 1 WHERE id = 'k1'",
+		"UPDATE keys SET type = 1 WHERE id = 'k1'",
+		"UPDATE keys SET fingerprint = 'f9' WHERE id = 'k1'",
+		"UPDATE keys SET created = 1 WHERE id = 'k1'",
+		"UPDATE keys SET changed = 1 WHERE id = 'k1'",
+		"UPDATE keys SET seq = 7 WHERE id = 'k1'",
+		"UPDATE keys SET mac = zeroblob(32) WHERE id = 'k1'",
+		"UPDATE keys SET mac = x'' WHERE id = 'k1'",
+		"UPDATE keys SET wrapped = (SELECT wrapped FROM keys WHERE id = 'k2') WHERE id = 'k1'",
+		"UPDATE keys SET wrapped = fallback WHERE id = 'k1'",
+		"UPDATE keys SET wrapped = x'' WHERE id = 'k1'",
+		"UPDATE keys SET fallback = (SELECT fallback FROM keys WHERE id = 'k2') WHERE id = 'k1'",
+		"UPDATE keys SET fallback = x'01' WHERE id = 'k1'",
+		"UPDATE certs SET key = 'k2'",
+		"UPDATE certs SET ident = zeroblob(32)",
+		"UPDATE certs SET ski = zeroblob(20)",
+		"UPDATE certs SET not_before = 1",
+		"UPDATE certs SET not_after = not_after + 1",
+		"UPDATE certs SET chain = x''",
+		"UPDATE certs SET der = (SELECT der FROM chain)",
+		"UPDATE certs SET der = x'3000'",
+		"UPDATE chain SET der = (SELECT der FROM certs)",
+		"DELETE FROM chain",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
+		struct store *store = fill();
+		char *message = NULL;
+		sqlite3 *db;
+		enum rc rc;
+
+		assert_true(read_all(store) >= 0);
+		store_close(&store);
+		assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+		if (sqlite3_exec(db, changes[i], NULL, NULL, &message) != SQLITE_OK ||
+			sqlite3_changes(db) == 0)
+			fail_msg("%s: %s", changes[i], message ? message : "changed nothing");
+		sqlite3_close(db);
+		store = reopen();
+		err_clear(&err);
+		rc = read_all(store);
+		CHECK_INT(changes[i], rc, RC_TEMP);
+		CHECK_STR(changes[i], err_name(err.code), err_name(ERR_KEYSTORE_TAMPERED));
+		store_close(&store);
+	}
+}
+
+static int
+begin(void **state)
+{
+	struct issue_request request = {.common_name = "CA",
+		.not_before = clock_now() - 100,
+		.not_after = clock_now() + 90 * 86400};
+	struct buf spki = BUF_INIT(4096);
+	int fd = mkstemp(path);
+
+	(void)state;
+	close(fd);
+	MUST(secret_random(MASTER_SIZE, &master, &err));
+	MUST(pkey_generate("p256", &pkey, &err));
+	MUST(pkey_generate("p256", &pkey2, &err));
+	MUST(issue_root(pkey2, &request, &ca, &err));
+	MUST(pkey_public(pkey, &spki, &err));
+	request.addr = "alice@example.org";
+	request.use = CERT_SIGN | CERT_ENCRYPT;
+	MUST(issue_leaf(pkey2, ca, spki.data, spki.len, &request, &leaf, &err));
+	buf_fini(&spki);
+	return 0;
+}
+
+static int
+end(void **state)
+{
+	char name[64];
+
+	(void)state;
+	unlink(path);
+	snprintf(name, sizeof(name), "%s-wal", path);
+	unlink(name);
+	snprintf(name, sizeof(name), "%s-shm", path);
+	unlink(name);
+	secret_free(&master);
+	pkey_unref(&pkey);
+	pkey_unref(&pkey2);
+	cert_unref(&ca);
+	cert_unref(&leaf);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_secrets),
+		cmocka_unit_test(test_transaction),
+		cmocka_unit_test(test_master),
+		cmocka_unit_test(test_tampering),
+	};
+
+	return cmocka_run_group_tests(tests, begin, end);
+}
