@@ -26,18 +26,20 @@ void
 reply_set(struct result *result, const struct err *err, const char *addr, const struct rule *rule,
 	const struct verdicts *verdicts)
 {
-	size_t len = 0, size = sizeof(result->text);
+	size_t len, size = sizeof(result->text);
 
 	result->outcome = err_rc(err->code) == RC_PERM ? PLAN_REFUSE : PLAN_DEFER;
 	result->smtp = err_smtp(err->code);
 	snprintf(result->enhanced, sizeof(result->enhanced), "%s", err_enhanced(err->code));
-	result->text[0] = '\0';
+	len = (size_t)snprintf(result->text, size, "%.150s", err_public(err->code));
 	if (addr)
-		len = (size_t)snprintf(result->text, size, "<%.160s>: ", addr);
-	len += (size_t)snprintf(result->text + len, size - len, "%s", err_public(err->code));
-	if (rule && len < size)
 		len += (size_t)snprintf(
-			result->text + len, size - len, " (rule %s)", rule_name(rule));
+			result->text + len, size - len, " (recipient <%.100s>", addr);
+	if (rule)
+		len += (size_t)snprintf(result->text + len, size - len, "%srule %.64s",
+			addr ? ", " : " (", rule_name(rule));
+	if (addr || rule)
+		len += (size_t)snprintf(result->text + len, size - len, ")");
 	if (verdicts && verdicts->message && len < size)
 		snprintf(result->text + len, size - len, ". %s", verdicts->message);
 	make_ascii(result->text);

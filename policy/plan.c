@@ -123,10 +123,14 @@ plan_one(struct plan_rcpt *rcpt)
 		defer(rcpt, "a criterion of the rule could not be told");
 		return;
 	}
-	if (v->open)
+	if (v->open) {
 		rcpt->transform |= PLAN_OPEN;
-	if (v->verify)
+		say(rcpt, "opened if the recipient's key is here");
+	}
+	if (v->verify) {
 		rcpt->transform |= PLAN_VERIFY;
+		say(rcpt, "verified if signed");
+	}
 	plan_sign(rcpt);
 	if (rcpt->outcome != PLAN_DELIVER)
 		return;

@@ -3,3 +3,8 @@ check_PROGRAMS += tests/unit/milter/alias_test tests/unit/milter/authres_test te
 tests_unit_milter_alias_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
 tests_unit_milter_authres_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
 tests_unit_milter_edit_list_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/milter/entity_split_test tests/unit/milter/pipeline_test
+tests_unit_milter_entity_split_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
+tests_unit_milter_pipeline_test_SOURCES = tests/unit/milter/pipeline_test.c \
+	tests/unit/milter/fakevault.c tests/unit/milter/fakevault.h
+tests_unit_milter_pipeline_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)

@@ -1,1 +1,6 @@
-## Unit tests of policy/: one program for each source file; add it to check_PROGRAMS.
+check_PROGRAMS += tests/unit/policy/fold_test tests/unit/policy/plan_test \
+	tests/unit/policy/policy_test tests/unit/policy/rights_test
+tests_unit_policy_fold_test_LDADD = $(SG_LIBS_POLICY) $(CMOCKA_LIBS)
+tests_unit_policy_plan_test_LDADD = $(SG_LIBS_POLICY) $(CMOCKA_LIBS)
+tests_unit_policy_policy_test_LDADD = $(SG_LIBS_POLICY) $(CMOCKA_LIBS)
+tests_unit_policy_rights_test_LDADD = $(SG_LIBS_POLICY) $(CMOCKA_LIBS)

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "policy/plan.h"
+
+#include "policy/rule.h"
+#include "tests/unit/unit.h"
+
+static const struct rule rule = {.name = "r"};
+
+#define N TRI_NO
+#define Y TRI_YES
+#define U TRI_UNKNOWN
+
+struct one {
+	const char *name;
+	enum tri decided;
+	struct verdicts v;
+	bool inside;
+	enum tri known, proven, held, signer;
+	enum outcome outcome;
+	unsigned transform;
+	enum errcode code;
+};
+
+#define V(s, e, ...)                                                        \
+	{                                                                   \
+		.sign = (s), .encrypt = (e), .sign_key = "own", __VA_ARGS__ \
+	}
+
+static const struct one ones[] = {
+	{"leave", Y, V(SIGN_NEVER, ENCRYPT_NEVER), 0, U, U, U, U, PLAN_DELIVER, PLAN_LEAVE, 0},
+	{"undecided", U, V(SIGN_NEVER, ENCRYPT_NEVER), 0, N, N, N, N, PLAN_DEFER, 0,
+		ERR_POLICY_UNKNOWN},
+	{"sign", Y, V(SIGN_IF_POSSIBLE, ENCRYPT_NEVER), 0, U, U, U, Y, PLAN_DELIVER, PLAN_SIGN, 0},
+	{"no signer", Y, V(SIGN_IF_POSSIBLE, ENCRYPT_NEVER), 0, U, U, U, N, PLAN_DELIVER, 0, 0},
+	{"signer unknown", Y, V(SIGN_IF_POSSIBLE, ENCRYPT_NEVER), 0, N, N, N, U, PLAN_DEFER, 0,
+		ERR_POLICY_UNKNOWN},
+	{"signer required", Y, V(SIGN_REQUIRED, ENCRYPT_NEVER), 0, U, U, U, N, PLAN_REFUSE, 0,
+		ERR_POLICY_NO_SIGNER},
+	{"proven", Y, V(SIGN_NEVER, ENCRYPT_IF_PROVEN), 0, Y, Y, N, U, PLAN_DELIVER, PLAN_ENCRYPT,
+		0},
+	{"not proven", Y, V(SIGN_NEVER, ENCRYPT_IF_PROVEN), 0, Y, N, U, U, PLAN_DELIVER, 0, 0},
+	{"proof unknown", Y, V(SIGN_NEVER, ENCRYPT_IF_PROVEN), 0, U, U, N, U, PLAN_DEFER, 0,
+		ERR_POLICY_UNKNOWN},
+	{"proof unknown, held", Y, V(SIGN_NEVER, ENCRYPT_IF_PROVEN), 0, U, U, Y, U, PLAN_DELIVER, 0,
+		0},
+	{"proven, held unknown", Y, V(SIGN_NEVER, ENCRYPT_IF_PROVEN), 0, Y, Y, U, U, PLAN_DEFER, 0,
+		ERR_POLICY_UNKNOWN},
+	{"proven, held", Y, V(SIGN_NEVER, ENCRYPT_IF_PROVEN), 0, Y, Y, Y, U, PLAN_DELIVER, 0, 0},
+	{"known", Y, V(SIGN_NEVER, ENCRYPT_IF_KNOWN), 0, Y, N, N, U, PLAN_DELIVER, PLAN_ENCRYPT, 0},
+	{"required", Y, V(SIGN_NEVER, ENCRYPT_REQUIRED), 0, Y, N, N, U, PLAN_DELIVER, PLAN_ENCRYPT,
+		0},
+	{"required, none", Y, V(SIGN_NEVER, ENCRYPT_REQUIRED), 0, N, N, N, U, PLAN_REFUSE, 0,
+		ERR_POLICY_NO_CERT},
+	{"required, unknown", Y, V(SIGN_NEVER, ENCRYPT_REQUIRED), 0, U, U, N, U, PLAN_DEFER, 0,
+		ERR_POLICY_UNKNOWN},
+	{"clear, none", Y, V(SIGN_NEVER, ENCRYPT_REQUIRED, .if_missing = MISSING_CLEAR), 0, N, N, N,
+		U, PLAN_DELIVER, 0, 0},
+	{"clear, unknown", Y, V(SIGN_NEVER, ENCRYPT_REQUIRED, .if_missing = MISSING_CLEAR), 0, U, U,
+		N, U, PLAN_DEFER, 0, ERR_POLICY_UNKNOWN},
+	{"required, held inside", Y, V(SIGN_NEVER, ENCRYPT_REQUIRED), 1, Y, Y, Y, U, PLAN_DELIVER,
+		0, 0},
+	{"required, held outside", Y, V(SIGN_NEVER, ENCRYPT_REQUIRED), 0, Y, Y, Y, U, PLAN_REFUSE,
+		0, ERR_POLICY_NO_CERT},
+	{"required, held unknown", Y, V(SIGN_NEVER, ENCRYPT_REQUIRED), 1, Y, Y, U, U, PLAN_DEFER, 0,
+		ERR_POLICY_UNKNOWN},
+	{"both", Y, V(SIGN_REQUIRED, ENCRYPT_REQUIRED), 0, Y, Y, N, Y, PLAN_DELIVER,
+		PLAN_SIGN | PLAN_ENCRYPT, 0},
+	{"signed, certificate unknown", Y, V(SIGN_IF_POSSIBLE, ENCRYPT_IF_KNOWN), 0, U, U, N, Y,
+		PLAN_DEFER, 0, ERR_POLICY_UNKNOWN},
+	{"inbound", Y, V(SIGN_NEVER, ENCRYPT_NEVER, .open = true, .verify = true), 1, U, U, U, U,
+		PLAN_DELIVER, PLAN_OPEN | PLAN_VERIFY, 0},
+};
+
+static void
+test_one(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(ones) / sizeof(*ones); i++) {
+		const struct one *t = &ones[i];
+		struct decision decision = {.known = t->decided, .rule = &rule, .verdicts = t->v};
+		struct plan_rcpt rcpt = {.addr = "a@b",
+			.decision = &decision,
+			.inside = t->inside,
+			.cert_known = t->known,
+			.cert_proven = t->proven,
+			.held = t->held,
+			.signer = t->signer};
+		struct plan *plan;
+
+		assert_int_equal(plan_build(&rcpt, 1, &plan, NULL), RC_OK);
+		CHECK_INT(t->name, plan->outcome, t->outcome);
+		CHECK_INT(t->name, rcpt.outcome, t->outcome);
+		CHECK_INT(t->name, rcpt.err.code, t->code);
+		CHECK_INT(t->name, plan->err.code, t->code);
+		if (t->outcome == PLAN_DELIVER) {
+			CHECK_INT(t->name, rcpt.transform, t->transform);
+			CHECK_INT(t->name, plan->n_groups, 1);
+			CHECK_INT(t->name, plan->groups[0].transform, t->transform);
+		}
+		assert_true(*rcpt.why);
+		plan_free(&plan);
+	}
+}
+
+/* The reason of a failed look-up is what the sender hears. */
+static void
+test_lookup_error(void **state)
+{
+	struct decision decision = {
+		.known = Y, .rule = &rule, .verdicts = V(SIGN_NEVER, ENCRYPT_IF_KNOWN)};
+	struct plan_rcpt rcpt = {.addr = "a@b", .decision = &decision, .cert_known = U};
+	struct plan *plan;
+
+	(void)state;
+	err_set(&rcpt.lookup_err, ERR_DIR_TIMEOUT, "slow");
+	assert_int_equal(plan_build(&rcpt, 1, &plan, NULL), RC_OK);
+	assert_int_equal(plan->err.code, ERR_DIR_TIMEOUT);
+	plan_free(&plan);
+}
+
+static void
+test_groups(void **state)
+{
+	struct decision sign = {
+		.known = Y, .rule = &rule, .verdicts = V(SIGN_REQUIRED, ENCRYPT_NEVER)};
+	struct decision maybe = {
+		.known = Y, .rule = &rule, .verdicts = V(SIGN_REQUIRED, ENCRYPT_IF_PROVEN)};
+	struct decision opaque = sign, modern = maybe;
+	struct plan_rcpt r[4] = {{.addr = "a@x", .decision = &sign, .signer = Y},
+		{.addr = "b@x", .decision = &maybe, .signer = Y},
+		{.addr = "c@x", .decision = &maybe, .signer = Y},
+		{.addr = "d@x", .decision = &maybe, .signer = Y}};
+	struct plan *plan;
+
+	(void)state;
+	opaque.verdicts.form = FORM_OPAQUE;
+	modern.verdicts.preset = PRESET_MODERN;
+	/* Different rules, the same bytes: one group. */
+	assert_int_equal(plan_build(r, 4, &plan, NULL), RC_OK);
+	CHECK_INT("same", plan->n_groups, 1);
+	CHECK_INT("same", plan->groups[0].n, 4);
+	plan_free(&plan);
+	/* Two are encrypted to. */
+	r[1].cert_proven = r[2].cert_proven = Y;
+	assert_int_equal(plan_build(r, 4, &plan, NULL), RC_OK);
+	CHECK_INT("encrypted", plan->n_groups, 2);
+	CHECK_INT("encrypted", plan->groups[1].n, 2);
+	CHECK_INT("encrypted", r[3].group, 0);
+	plan_free(&plan);
+	/* One of them is a blind copy. */
+	r[2].hidden = true;
+	assert_int_equal(plan_build(r, 4, &plan, NULL), RC_OK);
+	CHECK_INT("hidden", plan->n_groups, 3);
+	plan_free(&plan);
+	/* Blind copies that are not encrypted need no copy of their own. */
+	r[1].cert_proven = r[2].cert_proven = N;
+	assert_int_equal(plan_build(r, 4, &plan, NULL), RC_OK);
+	CHECK_INT("hidden, signed", plan->n_groups, 1);
+	plan_free(&plan);
+	r[0].decision = &opaque;
+	r[3].decision = &modern;
+	assert_int_equal(plan_build(r, 4, &plan, NULL), RC_OK);
+	CHECK_INT("forms", plan->n_groups, 3);
+	plan_free(&plan);
+}
+
+/* Any refusal refuses all, and stands whatever is unknown elsewhere. */
+static void
+test_whole(void **state)
+{
+	struct decision need = {
+		.known = Y, .rule = &rule, .verdicts = V(SIGN_NEVER, ENCRYPT_REQUIRED)};
+	struct plan_rcpt r[3] = {{.addr = "a@x", .decision = &need, .cert_known = Y},
+		{.addr = "b@x", .decision = &need, .cert_known = U},
+		{.addr = "c@x", .decision = &need, .cert_known = N}};
+	struct plan *plan;
+
+	(void)state;
+	assert_int_equal(plan_build(r, 2, &plan, NULL), RC_OK);
+	CHECK_INT("deferred", plan->outcome, PLAN_DEFER);
+	CHECK_INT("deferred", plan->blamed, 1);
+	plan_free(&plan);
+	assert_int_equal(plan_build(r, 3, &plan, NULL), RC_OK);
+	CHECK_INT("refused", plan->outcome, PLAN_REFUSE);
+	CHECK_INT("refused", plan->blamed, 2);
+	plan_free(&plan);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_one),
+		cmocka_unit_test(test_lookup_error), cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_whole)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
