@@ -32,6 +32,6 @@ libmilterd_a_SOURCES = \
 	milter/session.c milter/session.h \
 	milter/supervise.c milter/supervise.h
 
-EXTRA_PROGRAMS += sealgate-milter
+sbin_PROGRAMS += sealgate-milter
 sealgate_milter_SOURCES = milter/milter_main.c
 sealgate_milter_LDADD = libmilterd.a $(SG_LIBS_PIPELINE) $(MILTER_LIBS)

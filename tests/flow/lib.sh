@@ -2,9 +2,9 @@
 # Sourced by the flow tests: a private folder, daemons started and stopped by pid, checks.
 # A test ends with "finish"; its exit status is 0, 77 (skip) or 1.
 
-srcdir=${srcdir:-$(dirname "$0")/../..}
+srcdir=${SEALGATE_SRC:-${srcdir:-$(dirname "$0")/../..}}
 srcdir=$(cd "$srcdir" && pwd)
-builddir=$(pwd)
+builddir=${SEALGATE_BUILD:-$(pwd)}
 work=$(mktemp -d "${TMPDIR:-/tmp}/sealgate-flow.XXXXXX")
 chmod 755 "$work"
 mkdir -m 750 "$work/run"

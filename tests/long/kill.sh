@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # kill -9 of either daemon in traffic: nothing accepted in the clear, nothing answered with 5xx, and the ledger verifies.
-. "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/world.sh"
+. "$(dirname "$0")/../flow/lib.sh"
+. "$(dirname "$0")/../flow/world.sh"
 world
 printf 'From: Alice <alice@%s>\nTo: carol@%s\nSubject: hello\nMessage-ID: <1@%s>\nDate: Sat, 21 Nov 2026 10:00:00 +0000\n\nthe secret text\n' \
 	"$org" "$partner" "$org" >"$work/out.eml"
