@@ -1,1 +1,2 @@
-dist_man_MANS += doc/sealgate.1 doc/sealgate-milter.8 doc/sealgate-vault.8
+dist_man_MANS += doc/sealgate.1 doc/sealgate-errors.7 doc/sealgate-milter.8 doc/sealgate-vault.8 \
+	doc/sealgate.conf.5
