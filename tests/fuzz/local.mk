@@ -15,3 +15,15 @@ tests_fuzz_ber_fuzz_LDFLAGS = $(FUZZ_LINKING)
 tests_fuzz_cms_fuzz_SOURCES = tests/fuzz/cms_fuzz.c $(FUZZ_MAIN)
 tests_fuzz_cms_fuzz_LDADD = $(SG_LIBS_CRYPTO)
 tests_fuzz_cms_fuzz_LDFLAGS = $(FUZZ_LINKING)
+
+## message/
+noinst_PROGRAMS += tests/fuzz/b64_fuzz tests/fuzz/hdrs_fuzz tests/fuzz/mime_fuzz
+tests_fuzz_b64_fuzz_SOURCES = tests/fuzz/b64_fuzz.c $(FUZZ_MAIN)
+tests_fuzz_b64_fuzz_LDADD = $(SG_LIBS_MESSAGE)
+tests_fuzz_b64_fuzz_LDFLAGS = $(FUZZ_LINKING)
+tests_fuzz_hdrs_fuzz_SOURCES = tests/fuzz/hdrs_fuzz.c $(FUZZ_MAIN)
+tests_fuzz_hdrs_fuzz_LDADD = $(SG_LIBS_MESSAGE)
+tests_fuzz_hdrs_fuzz_LDFLAGS = $(FUZZ_LINKING)
+tests_fuzz_mime_fuzz_SOURCES = tests/fuzz/mime_fuzz.c $(FUZZ_MAIN)
+tests_fuzz_mime_fuzz_LDADD = $(SG_LIBS_MESSAGE)
+tests_fuzz_mime_fuzz_LDFLAGS = $(FUZZ_LINKING)

@@ -3,6 +3,7 @@ check_PROGRAMS += \
 	tests/unit/message/addr_test \
 	tests/unit/message/b64_test \
 	tests/unit/message/b64_plain_test \
+	tests/unit/message/classify_test \
 	tests/unit/message/corpora_test \
 	tests/unit/message/ctype_test \
 	tests/unit/message/hdr_decode_test \
@@ -15,6 +16,7 @@ check_PROGRAMS += \
 tests_unit_message_addr_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
 tests_unit_message_b64_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
 tests_unit_message_b64_plain_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
+tests_unit_message_classify_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
 tests_unit_message_corpora_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
 tests_unit_message_ctype_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
 tests_unit_message_hdr_decode_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
