@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * key.c - sealgate key …: the organisation's keys
+ *
+ * Everything is done by the vault, over its admin socket, or on its files when no vault runs.
+ */
+#include "cli/key.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int run(struct cli *cli, int argc, char **argv);
+static int run_new(struct cli *cli, int argc, char **argv);
+static int run_list(struct cli *cli, int argc, char **argv);
+static int run_show(struct cli *cli, int argc, char **argv);
+static int run_renew(struct cli *cli, int argc, char **argv);
+static int run_retire(struct cli *cli, int argc, char **argv);
+static int run_revoke(struct cli *cli, int argc, char **argv);
+static int run_grant(struct cli *cli, int argc, char **argv);
+static int run_export(struct cli *cli, int argc, char **argv);
+
+const struct command cmd_key = {
+	.name = "key",
+	.usage = "COMMAND [ARGUMENT …]",
+	.help = "the organisation's keys: make, import, list, retire, grant",
+	.run = run,
+};
+static const struct command key_new = {
+	.name = "key new",
+	.usage = "[--name NAME] [--kind person|role] [--purpose both|sign|open|separate] "
+		 "[--type TYPE] [--days N] [--client-key] [--also] ADDR",
+	.help = "make a key and a certificate of the organisation's CA for an address",
+	.details = "  --name NAME        the person's name, for the certificate\n"
+		   "  --kind WORD        person (default) or role: a shared address\n"
+		   "  --purpose WORD     both (default), sign, open, or separate: two keys\n"
+		   "  --type TYPE        rsa2048, rsa3072, rsa4096, p256, p384, p521\n"
+		   "  --days N           how long the certificate is valid\n"
+		   "  --client-key       the person has the key in a mail program too\n"
+		   "  --also             although there is an active key already\n",
+	.run = run_new,
+};
+static const struct command key_list = {
+	.name = "key list",
+	.usage = "[ADDR]",
+	.help = "list all keys, or those of an address",
+	.run = run_list,
+};
+static const struct command key_show = {
+	.name = "key show",
+	.usage = "ADDR|KEY",
+	.help = "everything about a key but the key",
+	.run = run_show,
+};
+static const struct command key_renew = {
+	.name = "key renew",
+	.usage = "[--type TYPE] [--days N] ADDR|KEY",
+	.help = "make a successor; the old key goes on opening old mail",
+	.run = run_renew,
+};
+static const struct command key_retire = {
+	.name = "key retire",
+	.usage = "ADDR|KEY",
+	.help = "sign nothing more with a key; it goes on opening",
+	.run = run_retire,
+};
+static const struct command key_revoke = {
+	.name = "key revoke",
+	.usage = "ADDR|KEY",
+	.help = "mark a key as revoked: it goes on opening, and each use is marked",
+	.run = run_revoke,
+};
+static const struct command key_grant = {
+	.name = "key grant",
+	.usage = "--to ADDR [--until TIME] OWNER",
+	.help = "let ADDR have mail opened that is encrypted for OWNER",
+	.details = "  --until TIME       RFC 3339 time or date at which the grant ends\n",
+	.run = run_grant,
+};
+static const struct command key_export = {
+	.name = "key export",
+	.usage = "--cert [--purpose sign|open] ADDR|KEY",
+	.help = "the current certificate and its chain as PEM",
+	.run = run_export,
+};
+
+static int
+run(struct cli *cli, int argc, char **argv)
+{
+	static const struct command *const table[] = {&key_new, &key_import, &key_list, &key_show,
+		&key_renew, &key_retire, &key_revoke, &key_grant, &key_export};
+
+	return cmd_dispatch(&cmd_key, table, sizeof(table) / sizeof(*table), cli, argc, argv);
+}
+
+/* "a@x b@x" of an array of strings. */
+static void
+print_strings(const struct json_value *array)
+{
+	for (size_t i = 0; array && i < json_count(array); i++)
+		printf("%s%s", i ? " " : "", json_text(json_at(array, i)));
+}
+
+/* The text under NAME, or "-". */
+static const char *
+text_of(const struct json_value *object, const char *name)
+{
+	const char *text = json_get_text(object, name);
+
+	return text ? text : "-";
+}
+
+static void
+print_key(const struct json_value *key)
+{
+	printf("%s  %-7s  %-8s  %-8s  %.10s  ", text_of(key, "key"), text_of(key, "status"),
+		text_of(key, "purpose"), text_of(key, "type"), text_of(key, "not_after"));
+	print_strings(json_find(key, "addresses"));
+	printf("%s\n", json_is_true(json_find(key, "known")) ? "  (known already)" : "");
+}
+
+int
+key_print(const struct cli *cli, const struct json_value *answer)
+{
+	const struct json_value *keys = json_find(answer, "keys");
+
+	if (cli->json)
+		return answer_print_json(answer, EX_OK);
+	for (size_t i = 0; keys && i < json_count(keys); i++)
+		print_key(json_at(keys, i));
+	return EX_OK;
+}
+
+/* Takes options and exactly one argument. */
+static bool
+parse_one(const struct command *command, struct cli *cli, const struct cmd_opt *opts, size_t n,
+	int argc, char **argv, int *status)
+{
+	if (!cmd_parse(command, cli, opts, n, &argc, argv, status))
+		return false;
+	if (argc != 2) {
+		*status = cmd_usage(
+			command, argc < 2 ? "an argument is missing" : "too many arguments");
+		return false;
+	}
+	return cmd_conf(command, cli, status);
+}
+
+/* --days as a number of the request. */
+static bool
+put_days(const struct command *command, struct asking *asking, const char *days, int *status)
+{
+	char *end;
+	long n;
+
+	if (!days)
+		return true;
+	n = strtol(days, &end, 10);
+	if (!*days || *end || n < 1 || n > 100000) {
+		*status = cmd_usage(command, "--days is a number of days");
+		buf_fini(&asking->text);
+		return false;
+	}
+	json_int(&asking->json, "days", n);
+	return true;
+}
+
+/* Sends, and prints the keys of the answer. */
+static int
+finish(struct cli *cli, struct asking *asking)
+{
+	struct json_value *answer;
+	struct err err = ERR_INIT;
+	int status;
+
+	if (asking_send(asking, cli->conf, NULL, &answer, &err) != RC_OK)
+		return cmd_fail(&err);
+	status = key_print(cli, answer);
+	json_free(&answer);
+	return status;
+}
+
+static int
+run_new(struct cli *cli, int argc, char **argv)
+{
+	const char *name = NULL, *kind = NULL, *purpose = NULL, *type = NULL, *days = NULL;
+	bool client_key = false, also = false;
+	const struct cmd_opt opts[] = {{"name", OPT_VALUE, &name}, {"kind", OPT_VALUE, &kind},
+		{"purpose", OPT_VALUE, &purpose}, {"type", OPT_VALUE, &type},
+		{"days", OPT_VALUE, &days}, {"client-key", OPT_FLAG, &client_key},
+		{"also", OPT_FLAG, &also}};
+	struct asking asking;
+	int status;
+
+	if (!parse_one(&key_new, cli, opts, sizeof(opts) / sizeof(*opts), argc, argv, &status))
+		return status;
+	asking_begin(&asking, "key.new");
+	json_str(&asking.json, "addr", argv[1]);
+	json_str(&asking.json, "name", name);
+	json_str(&asking.json, "kind", kind);
+	json_str(&asking.json, "purpose", purpose);
+	json_str(&asking.json, "type", type);
+	if (client_key)
+		json_bool(&asking.json, "client_key", true);
+	if (also)
+		json_bool(&asking.json, "also", true);
+	if (!put_days(&key_new, &asking, days, &status))
+		return status;
+	return finish(cli, &asking);
+}
+
+/* The pages of key.list, one after the other; all keys in one array for JSON. */
+static int
+list_pages(struct cli *cli, const char *addr)
+{
+	struct buf text = BUF_INIT(256u << 20);
+	struct json_value *answer = NULL;
+	struct err err = ERR_INIT;
+	struct json json;
+	const char *next = NULL;
+	char after[128] = "";
+	size_t count = 0;
+	int status = EX_OK;
+
+	json_init(&json, &text);
+	json_object(&json, NULL);
+	json_int(&json, "v", 1);
+	json_array(&json, "keys");
+	do {
+		const struct json_value *keys;
+		struct asking asking;
+
+		asking_begin(&asking, "key.list");
+		json_str(&asking.json, "addr", addr);
+		json_str(&asking.json, "after", *after ? after : NULL);
+		json_free(&answer);
+		if (asking_send(&asking, cli->conf, NULL, &answer, &err) != RC_OK) {
+			status = cmd_fail(&err);
+			break;
+		}
+		keys = json_find(answer, "keys");
+		for (size_t i = 0; keys && i < json_count(keys); i++, count++) {
+			if (cli->json)
+				answer_put(&json, NULL, json_at(keys, i));
+			else
+				print_key(json_at(keys, i));
+		}
+		next = json_get_text(answer, "next");
+		snprintf(after, sizeof(after), "%s", next ? next : "");
+	} while (next);
+	json_free(&answer);
+	json_array_end(&json);
+	json_object_end(&json);
+	if (status == EX_OK && cli->json)
+		status = cmd_print_json(&json, EX_OK);
+	buf_fini(&text);
+	return status == EX_OK && addr && !count ? EX_DATAERR : status;
+}
+
+static int
+run_list(struct cli *cli, int argc, char **argv)
+{
+	int status;
+
+	if (!cmd_parse(&key_list, cli, NULL, 0, &argc, argv, &status))
+		return status;
+	if (argc > 2)
+		return cmd_usage(&key_list, "too many arguments");
+	if (!cmd_conf(&key_list, cli, &status))
+		return status;
+	return list_pages(cli, argc == 2 ? argv[1] : NULL);
+}
+
+/* One line for each member; certificates and grants below. */
+static void
+print_full(const struct json_value *key)
+{
+	static const char *const names[] = {"key", "person", "name", "status", "purpose", "type",
+		"created", "changed", "fingerprint", "sha256", "subject", "issuer", "serial",
+		"not_before", "not_after"};
+	const struct json_value *list;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (json_get_text(key, names[i]))
+			printf("%-12s %s\n", names[i], json_get_text(key, names[i]));
+	printf("%-12s ", "addresses");
+	print_strings(json_find(key, "addresses"));
+	printf("\n");
+	list = json_find(key, "certificates");
+	for (size_t i = 0; list && i < json_count(list); i++)
+		printf("certificate  %s  %.10s to %.10s\n", text_of(json_at(list, i), "sha256"),
+			text_of(json_at(list, i), "not_before"),
+			text_of(json_at(list, i), "not_after"));
+	list = json_find(key, "grants");
+	for (size_t i = 0; list && i < json_count(list); i++)
+		printf("grant        %s  to %s  until %s\n", text_of(json_at(list, i), "grant"),
+			text_of(json_at(list, i), "to"), text_of(json_at(list, i), "until"));
+}
+
+static int
+run_show(struct cli *cli, int argc, char **argv)
+{
+	const struct json_value *keys;
+	struct json_value *answer;
+	struct err err = ERR_INIT;
+	struct asking asking;
+	int status = EX_OK;
+
+	if (!parse_one(&key_show, cli, NULL, 0, argc, argv, &status))
+		return status;
+	asking_begin(&asking, "key.show");
+	json_str(&asking.json, "key", argv[1]);
+	if (asking_send(&asking, cli->conf, NULL, &answer, &err) != RC_OK)
+		return cmd_fail(&err);
+	keys = json_find(answer, "keys");
+	if (cli->json)
+		status = answer_print_json(answer, EX_OK);
+	for (size_t i = 0; !cli->json && keys && i < json_count(keys); i++)
+		print_full(json_at(keys, i));
+	json_free(&answer);
+	return status;
+}
+
+static int
+run_renew(struct cli *cli, int argc, char **argv)
+{
+	const char *type = NULL, *days = NULL;
+	const struct cmd_opt opts[] = {{"type", OPT_VALUE, &type}, {"days", OPT_VALUE, &days}};
+	struct asking asking;
+	int status;
+
+	if (!parse_one(&key_renew, cli, opts, 2, argc, argv, &status))
+		return status;
+	asking_begin(&asking, "key.renew");
+	json_str(&asking.json, "key", argv[1]);
+	json_str(&asking.json, "type", type);
+	if (!put_days(&key_renew, &asking, days, &status))
+		return status;
+	return finish(cli, &asking);
+}
+
+/* A command whose only member is the key. */
+static int
+run_on_key(const struct command *command, const char *cmd, struct cli *cli, int argc, char **argv)
+{
+	struct asking asking;
+	int status;
+
+	if (!parse_one(command, cli, NULL, 0, argc, argv, &status))
+		return status;
+	asking_begin(&asking, cmd);
+	json_str(&asking.json, "key", argv[1]);
+	return finish(cli, &asking);
+}
+
+static int
+run_retire(struct cli *cli, int argc, char **argv)
+{
+	return run_on_key(&key_retire, "key.retire", cli, argc, argv);
+}
+
+static int
+run_revoke(struct cli *cli, int argc, char **argv)
+{
+	return run_on_key(&key_revoke, "key.revoke", cli, argc, argv);
+}
+
+static int
+run_grant(struct cli *cli, int argc, char **argv)
+{
+	const char *to = NULL, *until = NULL;
+	const struct cmd_opt opts[] = {{"to", OPT_VALUE, &to}, {"until", OPT_VALUE, &until}};
+	struct json_value *answer;
+	struct err err = ERR_INIT;
+	struct asking asking;
+	int status;
+
+	if (!parse_one(&key_grant, cli, opts, 2, argc, argv, &status))
+		return status;
+	if (!to)
+		return cmd_usage(&key_grant, "--to whom?");
+	asking_begin(&asking, "key.grant");
+	json_str(&asking.json, "owner", argv[1]);
+	json_str(&asking.json, "to", to);
+	json_str(&asking.json, "until", until);
+	if (asking_send(&asking, cli->conf, NULL, &answer, &err) != RC_OK)
+		return cmd_fail(&err);
+	if (cli->json)
+		status = answer_print_json(answer, EX_OK);
+	else
+		printf("%s  %s may read what is for %s\n", text_of(answer, "grant"), to, argv[1]);
+	json_free(&answer);
+	return status;
+}
+
+static int
+run_export(struct cli *cli, int argc, char **argv)
+{
+	bool cert = false;
+	const char *purpose = NULL;
+	const struct cmd_opt opts[] = {{"cert", OPT_FLAG, &cert}, {"purpose", OPT_VALUE, &purpose}};
+	struct json_value *answer;
+	struct err err = ERR_INIT;
+	struct asking asking;
+	int status = EX_OK;
+
+	if (!parse_one(&key_export, cli, opts, 2, argc, argv, &status))
+		return status;
+	if (!cert) {
+		fprintf(stderr, "sealgate: a private key leaves the vault by two persons' approval "
+				"only, which this version does not have; --cert exports the "
+				"certificate\n");
+		return EX_DATAERR;
+	}
+	asking_begin(&asking, "key.cert");
+	json_str(&asking.json, "key", argv[1]);
+	json_str(&asking.json, "purpose", purpose);
+	if (asking_send(&asking, cli->conf, NULL, &answer, &err) != RC_OK)
+		return cmd_fail(&err);
+	if (cli->json)
+		status = answer_print_json(answer, EX_OK);
+	else
+		fputs(text_of(answer, "pem"), stdout);
+	json_free(&answer);
+	return status;
+}
