@@ -1,1 +1,8 @@
-dist_noinst_SCRIPTS += contrib/deps
+dist_noinst_SCRIPTS += contrib/deps contrib/quickstart
+dist_noinst_DATA += \
+	contrib/openldap/sealgate.ldif \
+	contrib/postfix/main.cf \
+	contrib/postfix/master.cf \
+	contrib/sendmail/sealgate.mc \
+	contrib/systemd/sealgate-milter.service \
+	contrib/systemd/sealgate-vault.service
