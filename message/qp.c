@@ -94,6 +94,23 @@ put_byte(struct qp_encoder *encoder, const char *p, size_t len)
 	encoder->column += width;
 }
 
+/* Copies what stands for itself wherever it is, but for the beginning and the end of a line. */
+static const char *
+copy_run(struct qp_encoder *encoder, const char *p, const char *end)
+{
+	char *o = encoder->out + encoder->out_len;
+	const char *from = p;
+	size_t room = encoder->column ? LINE_MAX_CHARS - 1 - encoder->column : 0;
+
+	if ((size_t)(end - p) > room)
+		end = p + room;
+	while (p<end && * p> ' ' && *p < 127 && *p != '=')
+		*o++ = *p++;
+	encoder->out_len += (size_t)(p - from);
+	encoder->column += (size_t)(p - from);
+	return p;
+}
+
 /* Encodes what has enough bytes behind it, or everything at the end. */
 static enum rc
 encode(struct qp_encoder *encoder, size_t len, bool final, struct err *err)
@@ -102,7 +119,7 @@ encode(struct qp_encoder *encoder, size_t len, bool final, struct err *err)
 	enum rc rc = RC_OK;
 
 	while (rc == RC_OK && p < end && (final || end - p >= LOOK_AHEAD)) {
-		if (encoder->out_len > sizeof(encoder->out) - 8)
+		if (encoder->out_len > sizeof(encoder->out) - LINE_MAX_CHARS - 8)
 			rc = flush(encoder, err);
 		if (at_crlf(p, (size_t)(end - p))) {
 			memcpy(encoder->out + encoder->out_len, "\r\n", 2);
@@ -111,7 +128,7 @@ encode(struct qp_encoder *encoder, size_t len, bool final, struct err *err)
 			p += 2;
 		} else {
 			put_byte(encoder, p, (size_t)(end - p));
-			p++;
+			p = copy_run(encoder, p + 1, end);
 		}
 	}
 	encoder->in_len = (size_t)(end - p);
@@ -276,16 +293,23 @@ static enum rc
 feed_decoder(void *ctx, const void *data, size_t len, struct err *err)
 {
 	struct qp_decoder *decoder = ctx;
-	const char *p = data;
+	const char *p = data, *end = p + len;
 	enum rc rc = RC_OK;
 
-	for (size_t i = 0; rc == RC_OK && i < len; i++) {
+	while (rc == RC_OK && p < end) {
+		const char *run = p;
+
 		if (decoder->held_len == 0)
-			rc = take_plain(decoder, p[i], err);
+			while (p < end && *p != '=' && *p != '\r' && !is_blank(*p))
+				p++;
+		if (p > run)
+			rc = put(decoder, run, (size_t)(p - run), err);
+		else if (decoder->held_len == 0)
+			rc = take_plain(decoder, *p++, err);
 		else if (decoder->held[0] == '=')
-			rc = take_escape(decoder, p[i], err);
+			rc = take_escape(decoder, *p++, err);
 		else
-			rc = take_blank(decoder, p[i], err);
+			rc = take_blank(decoder, *p++, err);
 	}
 	if (rc == RC_OK && decoder->out_len)
 		rc = sink_feed(&decoder->to, decoder->out, decoder->out_len, err);
