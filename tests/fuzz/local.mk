@@ -27,3 +27,8 @@ tests_fuzz_hdrs_fuzz_LDFLAGS = $(FUZZ_LINKING)
 tests_fuzz_mime_fuzz_SOURCES = tests/fuzz/mime_fuzz.c $(FUZZ_MAIN)
 tests_fuzz_mime_fuzz_LDADD = $(SG_LIBS_MESSAGE)
 tests_fuzz_mime_fuzz_LDFLAGS = $(FUZZ_LINKING)
+## keystore/
+noinst_PROGRAMS += tests/fuzz/proto_fuzz
+tests_fuzz_proto_fuzz_SOURCES = tests/fuzz/proto_fuzz.c $(FUZZ_MAIN)
+tests_fuzz_proto_fuzz_LDADD = $(SG_LIBS_KEYSTORE)
+tests_fuzz_proto_fuzz_LDFLAGS = $(FUZZ_LINKING)

@@ -17,3 +17,11 @@ tests_unit_keystore_proto_test_SOURCES = tests/unit/keystore/proto_test.c
 tests_unit_keystore_proto_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
 tests_unit_keystore_store_test_SOURCES = tests/unit/keystore/store_test.c
 tests_unit_keystore_store_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/keystore/server_test tests/unit/keystore/admin_test
+tests_unit_keystore_server_test_SOURCES = tests/unit/keystore/server_test.c \
+	tests/unit/keystore/vault_world.h
+tests_unit_keystore_server_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
+tests_unit_keystore_admin_test_SOURCES = tests/unit/keystore/admin_test.c \
+	tests/unit/keystore/vault_world.h
+tests_unit_keystore_admin_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What peers may do to the vault's sockets: broken frames, silence, too much, wrong names. Others
+ * are served all the while.
+ */
+#include "keystore/client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "keystore/proto.h"
+#include "tests/unit/keystore/vault_world.h"
+
+static struct world w;
+static struct vault_client *client;
+static struct err err = ERR_INIT;
+
+static int
+dial(const char *which)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/run/%s.sock", w.dir, which);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	return fd;
+}
+
+static void
+put_hello(struct buf *out, int version, const char *service, const char *role)
+{
+	struct proto_writer wr;
+
+	proto_begin(&wr, out, PROTO_HELLO, 1);
+	proto_put_number(&wr, TAG_VERSION, version);
+	proto_put_text(&wr, TAG_SERVICE, service);
+	proto_put_text(&wr, TAG_ROLE, role);
+	MUST(proto_end(&wr, &err));
+}
+
+static void
+put_ping(struct buf *out, uint32_t id)
+{
+	struct proto_writer wr;
+
+	proto_begin(&wr, out, PROTO_PING, id);
+	MUST(proto_end(&wr, &err));
+}
+
+/* Reads until N bytes or the end; how many came. */
+static ssize_t
+read_some(int fd, void *data, size_t n)
+{
+	size_t got = 0;
+
+	while (got < n) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		ssize_t r;
+
+		if (poll(&p, 1, 5000) != 1)
+			return -1; /* still open, and silent */
+		r = recv(fd, (char *)data + got, n - got, 0);
+		if (r <= 0)
+			break;
+		got += (size_t)r;
+	}
+	return (ssize_t)got;
+}
+
+/* The type of the next frame; 0: closed. */
+static int
+next_type(int fd)
+{
+	unsigned char head[PROTO_HEAD], rest[4096];
+	size_t len;
+
+	if (read_some(fd, head, sizeof(head)) != sizeof(head))
+		return 0;
+	len = ((size_t)head[2] << 8 | head[3]) + 4 - sizeof(head);
+	assert_true(len < sizeof(rest));
+	assert_int_equal(read_some(fd, rest, len), len);
+	return head[5];
+}
+
+static void
+send_buf(int fd, const struct buf *buf)
+{
+	for (size_t at = 0; at < buf->len;) {
+		ssize_t n = send(fd, buf->data + at, buf->len - at, MSG_NOSIGNAL);
+
+		if (n <= 0)
+			return; /* the vault has enough of it */
+		at += (size_t)n;
+	}
+}
+
+static void
+test_hello(void **state)
+{
+	static const struct {
+		const char *name, *socket;
+		int version;
+		const char *service, *role;
+		int answer;
+	} cases[] = {
+		{"right", "vault", PROTO_VERSION, "all", "all", PROTO_WELCOME},
+		{"version", "vault", 2, "all", "all", PROTO_ERROR},
+		{"no such service", "vault", PROTO_VERSION, "nix", "all", PROTO_ERROR},
+		{"another role", "vault", PROTO_VERSION, "open", "all", PROTO_ERROR},
+		{"another's service", "vault", PROTO_VERSION, "other", "all", PROTO_ERROR},
+		{"admin on the services' socket", "vault", PROTO_VERSION, "admin", "admin",
+			PROTO_ERROR},
+		{"service on the admin socket", "admin", PROTO_VERSION, "all", "all", PROTO_ERROR},
+		{"admin", "admin", PROTO_VERSION, "admin", "admin", PROTO_WELCOME},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct buf out = BUF_INIT(4096);
+		int fd = dial(cases[i].socket);
+
+		put_hello(&out, cases[i].version, cases[i].service, cases[i].role);
+		send_buf(fd, &out);
+		CHECK_INT(cases[i].name, next_type(fd), cases[i].answer);
+		if (cases[i].answer == PROTO_ERROR)
+			CHECK_INT(cases[i].name, next_type(fd), 0);
+		close(fd);
+		buf_fini(&out);
+	}
+}
+
+/* Each of these ends its connection without an answer, and nothing else. */
+static void
+test_broken(void **state)
+{
+	static const struct {
+		const char *name;
+		bool hello;
+		const char *bytes;
+		size_t len;
+	} cases[] = {
+		{"not our protocol", false, "GET / HTTP/1.0\r\n\r\n", 18},
+		{"ping before hello", false, "\0\0\0\10\0\4\0\0\0\0\0\1", 12},
+		{"long before hello", false, "\0\0\20\0\0\1\0\0\0\0\0\1", 12},
+		{"hello twice", true, NULL, 0},
+		{"too long", true, "\0\40\0\0\0\13\0\0\0\0\0\1", 12},
+		{"unknown type", true, "\0\0\0\10\0\177\0\0\0\0\0\1", 12},
+		{"an answer as request", true, "\0\0\0\10\0\5\0\0\0\0\0\1", 12},
+		{"admin request of a service", true, "\0\0\0\21\0\23\0\0\0\0\0\1\0\24\0\0\0\3{}\0",
+			21},
+		{"field missing", true, "\0\0\0\10\0\6\0\0\0\0\0\1", 12},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct buf out = BUF_INIT(4096);
+		int fd = dial("vault");
+
+		if (cases[i].hello)
+			put_hello(&out, PROTO_VERSION, "all", "all");
+		if (cases[i].bytes)
+			MUST(buf_append(&out, cases[i].bytes, cases[i].len, &err));
+		else
+			put_hello(&out, PROTO_VERSION, "all", "all");
+		send_buf(fd, &out);
+		if (cases[i].hello)
+			CHECK_INT(cases[i].name, next_type(fd), PROTO_WELCOME);
+		CHECK_INT(cases[i].name, next_type(fd), 0);
+		close(fd);
+		buf_fini(&out);
+		MUST(vault_ping(client, &err));
+	}
+}
+
+/* Requests that come in one go, and byte by byte. */
+static void
+test_pieces(void **state)
+{
+	struct buf out = BUF_INIT(65536);
+	int fd = dial("vault");
+
+	(void)state;
+	put_hello(&out, PROTO_VERSION, "all", "all");
+	for (uint32_t i = 0; i < 50; i++)
+		put_ping(&out, i);
+	send_buf(fd, &out);
+	CHECK_INT("hello", next_type(fd), PROTO_WELCOME);
+	for (int i = 0; i < 50; i++)
+		CHECK_INT("ping", next_type(fd), PROTO_PONG);
+	buf_clear(&out);
+	put_ping(&out, 99);
+	for (size_t i = 0; i < out.len; i++)
+		assert_int_equal(send(fd, out.data + i, 1, MSG_NOSIGNAL), 1);
+	CHECK_INT("bytes", next_type(fd), PROTO_PONG);
+	close(fd);
+	buf_fini(&out);
+}
+
+/* Many silent peers, with and without half a frame, hold no worker. */
+static void
+test_silent(void **state)
+{
+	int fds[300];
+	int64_t began;
+
+	(void)state;
+	for (int i = 0; i < 300; i++) {
+		fds[i] = dial("vault");
+		if (i % 3)
+			assert_int_equal(
+				send(fds[i], "\0\0\0", (size_t)(i % 3), MSG_NOSIGNAL), i % 3);
+	}
+	began = clock_monotonic_ms();
+	for (int i = 0; i < 100; i++)
+		MUST(vault_ping(client, &err));
+	assert_true(clock_monotonic_ms() - began < 3000);
+	for (int i = 0; i < 300; i++)
+		close(fds[i]);
+}
+
+/* A peer that asks and never reads. */
+static void
+test_deaf(void **state)
+{
+	struct buf out = BUF_INIT(4u << 20);
+	int fd = dial("vault");
+	struct timeval tv = {.tv_usec = 200000};
+
+	(void)state;
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)), 0);
+	put_hello(&out, PROTO_VERSION, "all", "all");
+	for (uint32_t i = 0; i < 100000; i++)
+		put_ping(&out, i);
+	send_buf(fd, &out);
+	for (int i = 0; i < 20; i++)
+		MUST(vault_ping(client, &err));
+	close(fd);
+	buf_fini(&out);
+}
+
+static void
+test_modes(void **state)
+{
+	struct stat st;
+	char name[128];
+
+	(void)state;
+	snprintf(name, sizeof(name), "%s/run/vault.sock", w.dir);
+	assert_int_equal(stat(name, &st), 0);
+	CHECK_INT("mode of vault.sock", st.st_mode & 07777, 0660);
+	snprintf(name, sizeof(name), "%s/master.key", w.dir);
+	assert_int_equal(stat(name, &st), 0);
+	CHECK_INT("mode of master.key", st.st_mode & 07777, 0400);
+	snprintf(name, sizeof(name), "%s/vault.db", w.dir);
+	assert_int_equal(stat(name, &st), 0);
+	CHECK_INT("mode of vault.db", st.st_mode & 07777, 0600);
+}
+
+/* A second vault on the same store is refused; a reload that is refused changes nothing. */
+static void
+test_reload(void **state)
+{
+	struct conf *conf, *bad;
+	struct vault_client *late;
+
+	(void)state;
+	conf = world_conf(&w, "operators = ( { user = \"root\"; rights = [\"audit\"]; } );\n");
+	MUST(vault_reload(w.vault, conf, &err));
+	bad = world_conf(&w, "budgets = ( { service = \"nix\"; hour = 1; } );\n");
+	REFUSED(vault_reload(w.vault, bad, &err), ERR_CONFIG);
+	MUST(vault_ping(client, &err));
+	MUST(vault_reload(w.vault, w.conf, &err));
+	MUST(vault_client_new(conf, "all", &late, &err));
+	MUST(vault_ping(late, &err));
+	vault_client_free(&late);
+	conf_unref(&conf);
+	conf_unref(&bad);
+}
+
+static int
+begin(void **state)
+{
+	(void)state;
+	world_init(&w, NULL);
+	world_start(&w);
+	MUST(vault_client_new(w.conf, "all", &client, &err));
+	return 0;
+}
+
+static int
+end(void **state)
+{
+	(void)state;
+	vault_client_free(&client);
+	world_fini(&w);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hello),
+		cmocka_unit_test(test_broken),
+		cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_silent),
+		cmocka_unit_test(test_deaf),
+		cmocka_unit_test(test_modes),
+		cmocka_unit_test(test_reload),
+	};
+
+	return cmocka_run_group_tests(tests, begin, end);
+}
