@@ -21,3 +21,10 @@ tests_bench_vault_bench_LDADD = $(SG_LIBS_KEYSTORE)
 bench: bench-vault
 bench-vault: tests/bench/vault_bench sealgate-vault
 	tests/bench/vault_bench ./sealgate-vault
+
+## Through the milter protocol: processor time, rate, peak memory.
+.PHONY: bench-milter
+bench: bench-milter
+bench-milter: sealgate sealgate-milter sealgate-vault mtadriver nullmilter
+	$(srcdir)/tests/bench/milter.sh
+EXTRA_DIST += tests/bench/milter.sh
