@@ -57,7 +57,8 @@ check_mode(int fd, const char *path, bool credential, struct err *err)
 		return err_set(err, ERR_FILE, "%s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, ERR_KEYSTORE, "%s: not a plain file", path);
-	if (st.st_uid != geteuid() && st.st_uid != 0)
+	/* A daemon that root starts reads it before it becomes the vault's user, whose file it is. */
+	if (geteuid() != 0 && st.st_uid != geteuid() && st.st_uid != 0)
 		return err_set(
 			err, ERR_KEYSTORE, "%s: belongs to uid %u", path, (unsigned)st.st_uid);
 	/* systemd guards credentials itself, by an access list on files of mode 0440. */
