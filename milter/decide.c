@@ -96,7 +96,9 @@ ask_signer(struct transaction *tx, struct tx_signer *signer)
 	engine_person(tx->engine, canonical, person);
 	if (rc == RC_NONE && !addr_equal(person, canonical))
 		rc = vault_find_signer(vault, person, &signer->signer, &signer->err);
-	signer->there = rc == RC_OK ? TRI_YES : rc == RC_TEMP ? TRI_UNKNOWN : TRI_NO;
+	/* A vault that refuses to say is trouble like one that is gone: nothing goes unsigned for
+	 * it. */
+	signer->there = rc == RC_OK ? TRI_YES : rc == RC_NONE ? TRI_NO : TRI_UNKNOWN;
 	if (rc == RC_TEMP || rc == RC_PERM)
 		log_error(LOGL_WARN, tx->qid, "signer-unknown", &signer->err, "address",
 			signer->addr, NULL);

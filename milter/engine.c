@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "milter/tx.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "directory/anchors.h"
 #include "milter/alias.h"
@@ -12,9 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* How often the store and the CRL folder are looked at for changes. */
-#define SOURCES_CHECK_MS 1000
 
 struct sources {
 	atomic_int refs;
@@ -34,8 +30,9 @@ struct engine {
 	struct vault_client *vault;
 	struct alias_map *aliases;
 	pthread_mutex_t lock;
-	struct sources *sources; /* under LOCK */
-	int64_t checked;         /* under LOCK; clock_monotonic_ms */
+	struct sources *sources;      /* under LOCK, as are those below */
+	int64_t generation, crl_time; /* when sources were last looked at */
+	bool refreshing;
 	int lookup_timeout;
 };
 
@@ -75,28 +72,57 @@ sources_new(struct conf *conf, struct certstore *store, struct sources **out, st
 	return rc;
 }
 
-/* Anchors added to the store and CRLs put into their folder count from the next message on. When
- * the new state can't be had, the one in force stays. */
+/* What changed cheaply tells that something may have: asked for each message. */
+static bool
+may_have_changed(struct engine *engine)
+{
+	int64_t generation = 0, crls = trust_state_crl_time(engine->conf);
+	bool known = certstore_generation(engine->store, &generation, NULL) == RC_OK;
+	bool changed;
+
+	pthread_mutex_lock(&engine->lock);
+	changed = !engine->refreshing &&
+		  ((known && generation != engine->generation) || crls != engine->crl_time);
+	if (changed) {
+		engine->refreshing = true;
+		engine->crl_time = crls;
+		if (known)
+			engine->generation = generation;
+	}
+	pthread_mutex_unlock(&engine->lock);
+	return changed;
+}
+
+/*
+ * Anchors added to the store and CRLs put into their folder count from the next message on. One
+ * thread makes the new state while others go on with the one in force; when it can't be had, that
+ * stays.
+ */
 static void
 refresh(struct engine *engine)
 {
 	struct trust_state now = {0};
-	struct sources *fresh = NULL;
+	struct sources *fresh = NULL, *old = NULL;
 	struct err err = ERR_INIT;
 	enum rc rc = trust_state_get(engine->conf, engine->store, &now, &err);
 
-	if (rc == RC_OK && !trust_state_equal(&now, &engine->sources->state)) {
+	/* Only the refreshing thread replaces sources, so it may look at them without the lock. */
+	if (rc == RC_OK && !trust_state_equal(&now, &engine->sources->state))
 		rc = sources_new(engine->conf, engine->store, &fresh, &err);
-		if (rc == RC_OK) {
-			struct sources *old = engine->sources;
-
-			engine->sources = fresh;
-			sources_unref(&old);
-			log_event(LOGL_INFO, NULL, "trust-reloaded", NULL);
-		}
+	pthread_mutex_lock(&engine->lock);
+	if (fresh) {
+		old = engine->sources;
+		engine->sources = fresh;
 	}
+	engine->refreshing = false;
+	if (rc != RC_OK)
+		engine->generation = engine->crl_time = -1; /* try again with the next message */
+	pthread_mutex_unlock(&engine->lock);
+	sources_unref(&old);
 	if (rc != RC_OK)
 		log_error(LOGL_ERROR, NULL, "trust-reload-failed", &err, NULL);
+	else if (fresh)
+		log_event(LOGL_INFO, NULL, "trust-reloaded", NULL);
 	trust_state_fini(&now);
 }
 
@@ -104,13 +130,10 @@ struct sources *
 engine_sources(struct engine *engine)
 {
 	struct sources *s;
-	int64_t now = clock_monotonic_ms();
 
-	pthread_mutex_lock(&engine->lock);
-	if (now - engine->checked >= SOURCES_CHECK_MS) {
-		engine->checked = now;
+	if (may_have_changed(engine))
 		refresh(engine);
-	}
+	pthread_mutex_lock(&engine->lock);
 	s = engine->sources;
 	atomic_fetch_add(&s->refs, 1);
 	pthread_mutex_unlock(&engine->lock);
@@ -205,7 +228,7 @@ engine_new(struct conf *conf, const char *service, struct engine **out, struct e
 	atomic_init(&engine->refs, 1);
 	pthread_mutex_init(&engine->lock, NULL);
 	engine->conf = conf_ref(conf);
-	engine->checked = clock_monotonic_ms();
+	engine->generation = engine->crl_time = -1;
 	rc = engine_fill(engine, service, err);
 	if (rc == RC_OK)
 		*out = engine;

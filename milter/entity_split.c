@@ -117,16 +117,25 @@ entity_split_sink(struct entity_split *split)
 	return (struct sink){.feed = split_feed, .ctx = split};
 }
 
-/* Either an empty header, or fields only, of which one says what the content is. */
+/* Either an empty header, or fields only, of which one says what the content is. They go into the
+ * message's header, so none may hold what could end a line there. */
 static enum rc
 check_header(
 	const struct entity_split *split, const struct hdrs *hdrs, size_t used, struct err *err)
 {
-	if (!split->in_body || used != split->header.len ||
-		memchr(split->header.data, '\0', split->header.len))
+	if (!split->in_body || used != split->header.len)
 		return err_set(err, ERR_MSG_MALFORMED, "no MIME entity");
 	if (hdrs->n > 0 && !hdrs_find(hdrs, "Content-Type", 0))
 		return err_set(err, ERR_MSG_MALFORMED, "no Content-Type inside");
+	if (hdrs->n > ENTITY_FIELDS_MAX)
+		return err_set(err, ERR_MSG_MALFORMED, "%zu header fields inside", hdrs->n);
+	for (size_t i = 0; i < hdrs->n; i++) {
+		const struct hdr *hdr = &hdrs->v[i];
+
+		if (hdr->value_len > ENTITY_FIELD_MAX || memchr(hdr->value, '\0', hdr->value_len) ||
+			memchr(hdr->value, '\r', hdr->value_len))
+			return err_set(err, ERR_MSG_MALFORMED, "a bad header field inside");
+	}
 	return RC_OK;
 }
 

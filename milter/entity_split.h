@@ -12,6 +12,8 @@
 #include "message/mime.h"
 
 #define ENTITY_HEADER_MAX (256u << 10)
+#define ENTITY_FIELD_MAX  32768u /* a field has to fit into a milter's packet */
+#define ENTITY_FIELDS_MAX 100
 
 struct inner { /* an entity by itself */
 	struct hdrs hdrs;

@@ -27,12 +27,16 @@ take_back(struct transaction *tx, struct result *result)
 	tx->transform = PLAN_LEAVE;
 }
 
-/* The reply for trouble with the message as a whole. */
+/* The reply for trouble with the message as a whole; the rule is named when it was one group's. */
 static void
 stop(struct transaction *tx, struct result *result, const struct err *why)
 {
+	bool ruled = tx->plan && tx->plan->n_groups == 1;
+	const struct decision *decision = ruled ? &tx->rcpts[0].decision : NULL;
+
 	take_back(tx, result);
-	reply_set(result, why, NULL, NULL, NULL);
+	reply_set(result, why, NULL, ruled ? decision->rule : NULL,
+		ruled ? &decision->verdicts : NULL);
 	log_error(result->outcome == PLAN_REFUSE ? LOGL_INFO : LOGL_ERROR, tx->qid,
 		result->outcome == PLAN_REFUSE ? "message-refused" : "message-deferred", why, NULL);
 }
@@ -63,6 +67,28 @@ first_other(const struct transaction *tx)
 }
 
 /*
+ * Mail on its way in is never refused for what is in it: what a key gave must not show in the
+ * reply, and a message that is broken in a way nobody thought of is the reader's to judge. It goes
+ * on as it came.
+ */
+static enum rc
+open_or_leave(struct transaction *tx, unsigned wanted, const struct verdicts *verdicts,
+	enum pipeline_mode mode, struct result *result, struct err *err)
+{
+	struct err why = ERR_INIT;
+	enum rc rc = unwrap_inbound(tx, wanted, verdicts, mode, result, &why);
+
+	if (rc == RC_PERM) {
+		log_error(LOGL_WARN, tx->qid, "left-as-it-came", &why, NULL);
+		take_back(tx, result);
+		return RC_OK;
+	}
+	if (rc != RC_OK && err)
+		*err = why;
+	return rc;
+}
+
+/*
  * Recipients that need different treatment. On the way out the sender is told to send separately;
  * on the way in, where there is nobody to tell, everybody gets the message unopened, verified where
  * every rule says so.
@@ -89,7 +115,7 @@ transform_split(
 		return RC_OK;
 	}
 	snprintf(tx->detail, sizeof(tx->detail), "recipients need different treatment: unopened");
-	return all & PLAN_VERIFY ? unwrap_inbound(tx, PLAN_VERIFY, tx->plan->groups[0].verdicts,
+	return all & PLAN_VERIFY ? open_or_leave(tx, PLAN_VERIFY, tx->plan->groups[0].verdicts,
 					   mode, result, err)
 				 : RC_OK;
 }
@@ -107,7 +133,7 @@ transform(struct transaction *tx, enum pipeline_mode mode, struct result *result
 	if (group->transform & (PLAN_SIGN | PLAN_ENCRYPT))
 		return transform_outbound(tx, mode, result, err);
 	if (group->transform & (PLAN_OPEN | PLAN_VERIFY))
-		return unwrap_inbound(tx, group->transform, group->verdicts, mode, result, err);
+		return open_or_leave(tx, group->transform, group->verdicts, mode, result, err);
 	return RC_OK;
 }
 

@@ -81,25 +81,28 @@ signing_time(const struct hdrs *hdrs)
 }
 
 static enum rc
-check_size(struct work *w, struct err *err)
+compare_size(const struct work *w, uint64_t body, struct err *err)
 {
 	uint64_t limit = engine_next_size_limit(w->tx->engine);
-	uint64_t header = w->tx->msg->hdrs.bytes + 1024, body;
+	uint64_t size = w->tx->msg->hdrs.bytes + 1024 + body;
 
-	if (limit == 0)
+	if (limit == 0 || size <= limit)
 		return RC_OK;
-	/* 7-bit forms of what is not 7-bit yet are at most half as long again, but for text that is
-	 * hardly ASCII at all; base64 bounds quoted-printable there because of the encoder's
-	 * choice. */
-	body = spool_size(w->tx->msg->body);
+	return err_set(err, ERR_MSG_TOO_BIG, "%llu bytes when sealed, the next hop takes %llu",
+		(unsigned long long)size, (unsigned long long)limit);
+}
+
+/* Before a key is used. An estimate: what it takes too low is caught when the result is there. */
+static enum rc
+check_size(struct work *w, struct err *err)
+{
+	uint64_t body = spool_size(w->tx->msg->body);
+
 	if (entity_flags(w->tx->root) & (MIME_HAS_8BIT | MIME_HAS_NUL | MIME_LONG_LINE))
 		body += body / 2;
 	body = seal_estimate(body, w->signer ? &w->signer->signer : NULL, w->opaque,
 		w->transform & PLAN_ENCRYPT ? &w->recipients : NULL);
-	if (header + body <= limit)
-		return RC_OK;
-	return err_set(err, ERR_MSG_TOO_BIG, "%llu bytes when sealed, the next hop takes %llu",
-		(unsigned long long)(header + body), (unsigned long long)limit);
+	return compare_size(w, body, err);
 }
 
 static enum rc
@@ -223,6 +226,8 @@ run(struct work *w, enum pipeline_mode mode, struct err *err)
 		rc = check_size(w, err);
 	if (rc == RC_OK && mode == PIPELINE_RUN) {
 		rc = seal(w, &sealed, err);
+		if (rc == RC_OK && sealed.body)
+			rc = compare_size(w, spool_size(sealed.body), err);
 		if (rc == RC_OK && sealed.body)
 			rc = make_edits(w, &sealed, err);
 	}

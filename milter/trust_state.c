@@ -21,18 +21,27 @@ describe_anchors(struct certstore *store, struct buf *out, struct err *err)
 	return rc;
 }
 
+int64_t
+trust_state_crl_time(const struct conf *conf)
+{
+	const char *dir = conf_str(conf_section(conf, "trust"), "crl_dir");
+	struct stat st;
+
+	if (!dir || stat(dir, &st) != 0)
+		return 0;
+	return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+}
+
 enum rc
 trust_state_get(
 	const struct conf *conf, struct certstore *store, struct trust_state *out, struct err *err)
 {
 	const struct conf_group *group = conf_section(conf, "trust");
 	struct buf text = BUF_INIT(0);
-	struct stat st;
 	enum rc rc = RC_OK;
 
 	memset(out, 0, sizeof(*out));
-	if (conf_str(group, "crl_dir") && stat(conf_str(group, "crl_dir"), &st) == 0)
-		out->crl_time = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	out->crl_time = trust_state_crl_time(conf);
 	if (store && conf_bool(group, "anchors_from_store"))
 		rc = describe_anchors(store, &text, err);
 	if (rc == RC_OK && !(out->anchors = strdup(buf_text(&text))))

@@ -15,6 +15,7 @@ struct trust_state {
 /* STORE may be NULL. trust_state_fini also after a failure. */
 enum rc trust_state_get(
 	const struct conf *conf, struct certstore *store, struct trust_state *out, struct err *err);
+int64_t trust_state_crl_time(const struct conf *conf);
 bool trust_state_equal(const struct trust_state *a, const struct trust_state *b);
 void trust_state_fini(struct trust_state *state);
 

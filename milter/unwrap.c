@@ -69,6 +69,23 @@ add_layer(struct unwrap *u, const char *kind, struct err *err, const char *fmt, 
 	return RC_OK;
 }
 
+/* Looking inside must not disturb the check of the signature: what is no entity there is no entity,
+ * and the signature may be good all the same. */
+struct lenient {
+	struct sink to;
+	bool broken;
+};
+
+static enum rc
+lenient_feed(void *ctx, const void *data, size_t len, struct err *err)
+{
+	struct lenient *lenient = ctx;
+	enum rc rc = lenient->broken ? RC_OK : sink_feed(&lenient->to, data, len, err);
+
+	lenient->broken |= rc == RC_PERM;
+	return rc == RC_PERM ? RC_OK : rc;
+}
+
 /* What is inside the signature becomes the entity in hand. */
 static enum rc
 enter_signed(struct unwrap *u, struct entity_split *split, bool *more, struct err *err)
@@ -105,12 +122,13 @@ unwrap_signed(struct unwrap *u, bool *more, struct err *err)
 	struct spool_conf conf = engine_spool_conf(u->tx->engine);
 	struct verdict *verdict = &u->checked[u->n_checked];
 	struct entity_split *split = NULL;
-	struct sink sink;
+	struct lenient lenient = {.broken = false};
+	struct sink sink = {.feed = lenient_feed, .ctx = &lenient};
 	enum rc rc = entity_split_new(&conf, &split, err);
 
 	if (rc != RC_OK)
 		return rc;
-	sink = entity_split_sink(split);
+	lenient.to = entity_split_sink(split);
 	rc = check_signature(&check, u->root, u->spool, &sink, verdict, err);
 	u->n_checked++; /* initialised in any case */
 	if (rc == RC_OK)
@@ -118,7 +136,7 @@ unwrap_signed(struct unwrap *u, bool *more, struct err *err)
 			*verdict->reason ? ": " : "", verdict->reason);
 	if (rc == RC_OK && u->is_opened && verdict->overall == VERDICT_PASS)
 		u->signed_inside = true;
-	if (rc == RC_OK)
+	if (rc == RC_OK && !lenient.broken)
 		rc = enter_signed(u, split, more, err);
 	entity_split_free(&split);
 	return rc;
@@ -139,6 +157,9 @@ match_recipients(struct unwrap *u, const struct cms_enveloped *enveloped, size_t
 		if (rc == RC_NONE && strcmp(rcpt->addr, rcpt->person) != 0)
 			rc = vault_match(vault, rcpt->person, enveloped->rinfos, enveloped->n,
 				&indexes[i], err);
+		if (rc == RC_PERM && err->code == ERR_VAULT_DENIED)
+			return err_set(err, ERR_POLICY_UNKNOWN,
+				"the vault does not let this service ask for keys");
 		if (rc == RC_NONE || rc == RC_PERM) {
 			*missing = rcpt->addr;
 			return RC_NONE;
@@ -435,7 +456,7 @@ publish_opened(struct unwrap *u, struct err *err)
 static enum rc
 publish(struct unwrap *u, struct err *err)
 {
-	enum rc rc = u->transform & PLAN_VERIFY ? remove_forged(u, err) : RC_OK;
+	enum rc rc = remove_forged(u, err);
 
 	if (rc == RC_OK && u->is_opened)
 		rc = publish_opened(u, err);

@@ -23,6 +23,7 @@ struct policy {
 	size_t n_rest;
 	const char *const *domains;
 	size_t n_domains;
+	unsigned certs_for; /* directions for which a rule could ask for certificates */
 };
 
 struct policy_view {
@@ -58,9 +59,13 @@ index_rules(struct policy *policy, struct err *err)
 	if (rc == RC_OK && !policy->rest)
 		rc = err_set(err, ERR_MEMORY, "rules");
 	for (size_t i = 0; rc == RC_OK && i < policy->n; i++) {
-		if (policy->rules[i].recipients)
+		const struct rule *rule = &policy->rules[i];
+
+		if (rule->certificate || rule->verdicts.encrypt != ENCRYPT_NEVER)
+			policy->certs_for |= rule->directions ? rule->directions : ~0u;
+		if (rule->recipients)
 			rc = index_patterns(policy, i, "recipients", policy->by_recipient, err);
-		else if (policy->rules[i].senders)
+		else if (rule->senders)
 			rc = index_patterns(policy, i, "senders", policy->by_sender, err);
 		else
 			policy->rest[policy->n_rest++] = (unsigned)i;
@@ -175,14 +180,7 @@ policy_free(struct policy **policy)
 bool
 policy_needs_certs(const struct policy *policy, enum direction direction)
 {
-	for (size_t i = 0; i < policy->n; i++) {
-		const struct rule *rule = &policy->rules[i];
-
-		if ((!rule->directions || (rule->directions & direction)) &&
-			(rule->certificate || rule->verdicts.encrypt != ENCRYPT_NEVER))
-			return true;
-	}
-	return false;
+	return policy->certs_for & direction;
 }
 
 bool

@@ -16,6 +16,7 @@ static const struct {
 	{"\r\nno header\r\n", RC_OK, 0, "no header\r\n"},
 	{"Content-Type: text/plain;\r\n\tcharset=x\r\nX: y\r\n\r\n", RC_OK, 2, ""},
 	{"Content-Type: text/plain\r\n\r\na\rb\n\r\n\n", RC_OK, 1, "a\rb\r\n\r\n\r\n"},
+	{"Content-Type: text/plain\rX: y\r\n\r\nx", RC_PERM, 0, NULL},
 	{"Subject: no content\r\n\r\nx", RC_PERM, 0, NULL},
 	{"Content-Type: text/plain\r\n", RC_PERM, 0, NULL},
 	{"", RC_PERM, 0, NULL},

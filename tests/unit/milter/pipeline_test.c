@@ -268,6 +268,12 @@ test_faults(void **state)
 		assert_false(a.result->rcpts[0].is_signed);
 		done(&a);
 	}
+	/* Whoever is not let in by the vault does not send unsigned for it. */
+	fake_reset();
+	fake_fail[FAKE_FIND] = ERR_VAULT_DENIED;
+	SEND(&a, plain, BOB);
+	check_reply("find denied", &a, 451, "");
+	done(&a);
 	fake_reset();
 	SEND(&a, plain, CAROL);
 	for (size_t i = 0; i < sizeof(in) / sizeof(*in); i++) {
@@ -278,6 +284,11 @@ test_faults(void **state)
 		assert_null(b.result->new_ret);
 		done(&b);
 	}
+	fake_reset();
+	fake_fail[FAKE_MATCH] = ERR_VAULT_DENIED;
+	RECEIVE(&b, theirs, &a, CAROL);
+	check_reply("match denied", &b, 451, "");
+	done(&b);
 	/* The vault says no: unopened, not refused. */
 	fake_reset();
 	fake_fail[FAKE_OPEN] = ERR_VAULT_DENIED;
