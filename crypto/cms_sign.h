@@ -20,6 +20,7 @@ struct cms_sign_request {
 				      be NULL */
 };
 
+/* Keys: RSA, RSA-PSS, P-256, P-384, P-521, and Ed25519 (with SHA-512, as RFC 8419 wants). */
 /* A detached SignedData (DER ContentInfo) with CERT and CHAIN in it. */
 enum rc cms_sign_digest(const struct pkey *key, struct cert *cert, const struct certset *chain,
 	const struct cms_sign_request *request, struct buf *der, struct err *err);

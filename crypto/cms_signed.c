@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define MAX_LISTED 256 /* algorithms in digestAlgorithms */
+#define MAX_CERTS  128 /* in one message: each that is new costs a quarter of a millisecond */
 
 static enum rc
 malformed(struct err *err, const char *what)
@@ -26,14 +27,18 @@ take_certs(struct cms_signed *sd, struct der list, struct err *err)
 	struct err ignored = ERR_INIT;
 	enum rc rc = RC_OK;
 
-	while (rc == RC_OK && !der_done(&list)) {
+	for (unsigned n = 0; rc == RC_OK && !der_done(&list); n++) {
+		if (n == MAX_CERTS)
+			return err_set(err, ERR_CMS_LIMIT, "signed data: more than %d certificates",
+				MAX_CERTS);
 		if (!der_next(&list, &item))
 			return malformed(err, "malformed certificates");
 		if (item.tag != DER_SEQUENCE)
 			continue;
 		rc = cert_parse(item.whole.p, item.whole.len, &cert, &ignored);
 		if (rc == RC_OK) {
-			/* Without a key that can be decoded it is good for nothing, least of all in a path. */
+			/* Without a key that can be decoded it is good for nothing, least of all in
+			 * a path. */
 			if (cert_pubkey(cert))
 				rc = certset_add(&sd->certs, cert, err);
 			else

@@ -7,7 +7,7 @@
  * and hands it to a sink. The path of each signer's certificate is judged by trust.h;
  * cms_signed_verify does both and matches the sender.
  *
- * Limits: CMS_MAX_SIGNERS SignerInfos, CMS_MAX_DIGESTS different digests, CERTSET_MAX certificates,
+ * Limits: CMS_MAX_SIGNERS SignerInfos, CMS_MAX_DIGESTS different digests, 128 certificates,
  * BER_MAX_CAPTURE bytes.
  */
 #ifndef CRYPTO_CMS_VERIFY_H
@@ -33,7 +33,8 @@ const struct certset *cms_signed_certs(const struct cms_signed *sd); /* borrowed
  * The verdict over all signers with the content's digests in HASHER (finished). ADDR: the From:
  * address, or NULL. Every signer must be good. EXTRA: more candidates for signer certificates and
  * paths; may be NULL. AT: -1 for now. RC_OK whatever the verdict; an algorithm the library can't do
- * is "unsupported", a weak one "weak".
+ * is "unsupported", a weak one "weak". VERDICT is initialised here, and is the caller's to verdict_fini.
+ * TRUST may be NULL: then no path is known. A certificate that was not found is "unsupported" too.
  */
 enum rc cms_signed_verify(struct cms_signed *sd, const struct hasher *hasher, struct trust *trust,
 	const struct certset *extra, const char *addr, int64_t at, struct verdict *verdict,

@@ -294,6 +294,74 @@ test_sign_refusals(void **state)
 	buf_fini(&der);
 }
 
+/* A key that may do nothing but PSS, with or without a digest of its own. */
+static void
+test_restricted_pss(void **state)
+{
+	static const struct {
+		const char *name;
+		enum digest digest; /* the key is bound to; DIGEST_NONE: none */
+		enum digest want;
+	} cases[] = {
+		{"unbound", DIGEST_NONE, DIGEST_SHA256},
+		{"SHA-384", DIGEST_SHA384, DIGEST_SHA384},
+		{"SHA-512", DIGEST_SHA512, DIGEST_SHA512},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA-PSS", NULL);
+		const EVP_MD *md = digest_evp(cases[i].digest);
+		EVP_PKEY *evp = NULL;
+		X509 *x = X509_new();
+		PKCS8_PRIV_KEY_INFO *p8;
+		unsigned char *der = NULL;
+		struct person who = {NULL, NULL};
+		struct buf cms = BUF_INIT(0);
+		struct verdict v;
+		int n;
+
+		assert_int_equal(EVP_PKEY_keygen_init(ctx), 1);
+		assert_int_equal(EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, 2048), 1);
+		if (md) {
+			assert_int_equal(EVP_PKEY_CTX_set_rsa_pss_keygen_md(ctx, md), 1);
+			assert_int_equal(EVP_PKEY_CTX_set_rsa_pss_keygen_mgf1_md(ctx, md), 1);
+		}
+		assert_int_equal(EVP_PKEY_keygen(ctx, &evp), 1);
+		EVP_PKEY_CTX_free(ctx);
+		assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(x), 77), 1);
+		assert_int_equal(X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN",
+					 MBSTRING_ASC, (const unsigned char *)"pss", -1, -1, 0),
+			1);
+		assert_int_equal(X509_set_issuer_name(x, X509_get_subject_name(x)), 1);
+		assert_non_null(X509_time_adj_ex(X509_getm_notBefore(x), 0, 0, NULL));
+		assert_non_null(X509_time_adj_ex(X509_getm_notAfter(x), 10, 0, NULL));
+		assert_int_equal(X509_set_pubkey(x, evp), 1);
+		assert_true(X509_sign(x, evp, md ? md : EVP_sha256()) > 0);
+		n = i2d_X509(x, &der);
+		MUST(cert_parse(der, (size_t)n, &who.cert, &must));
+		OPENSSL_free(der);
+		der = NULL;
+		p8 = EVP_PKEY2PKCS8(evp);
+		n = i2d_PKCS8_PRIV_KEY_INFO(p8, &der);
+		MUST(pkey_parse(der, (size_t)n, KEY_RSA_PSS, &who.key, &must));
+		OPENSSL_free(der);
+		PKCS8_PRIV_KEY_INFO_free(p8);
+		EVP_PKEY_free(evp);
+		X509_free(x);
+		CHECK_STR(cases[i].name, digest_name(cms_sign_digest_for(who.cert)),
+			digest_name(cases[i].want));
+		sign(&who, false, NULL, "text", 4, &cms);
+		if (!openssl_verifies(&cms, "text", 4, 0))
+			fail_msg("%s: OpenSSL says bad", cases[i].name);
+		MUST(verify(cms.data, cms.len, "text", 4, NULL, &v, &must));
+		CHECK_INT(cases[i].name, v.signature, SIGNATURE_GOOD);
+		verdict_fini(&v);
+		buf_fini(&cms);
+		person_fini(&who);
+	}
+}
+
 /* --- opaque --- */
 
 static void
@@ -604,6 +672,7 @@ main(void)
 		cmocka_unit_test(test_sign),
 		cmocka_unit_test(test_attributes),
 		cmocka_unit_test(test_sign_refusals),
+		cmocka_unit_test(test_restricted_pss),
 		cmocka_unit_test(test_opaque),
 		cmocka_unit_test(test_openssl_signs),
 		cmocka_unit_test(test_verdicts),
