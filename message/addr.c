@@ -9,18 +9,21 @@
 
 #define DOMAIN_MAX 255
 
+/* A blank, or (where fields are read) a byte of a line end. */
 static bool
 is_blank(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* ASCII letters and digits, whatever the locale. */
 static bool
 is_alnum(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
+/* ASCII lower case. */
 static char
 lower(char c)
 {

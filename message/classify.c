@@ -39,12 +39,14 @@ class_name(enum msg_class one)
 	return "unknown";
 }
 
+/* TYPE is in lower case, as the parsed one is. */
 static bool
 is_type(const struct entity *entity, const char *type)
 {
 	return strcmp(entity->ctype.type, type) == 0;
 }
 
+/* Any case; TEXT may be NULL. */
 static bool
 has_suffix(const char *text, const char *suffix)
 {
@@ -62,6 +64,7 @@ param_is(const struct entity *entity, const char *name, const char *value)
 	return have && strcasecmp(have, value) == 0;
 }
 
+/* The registered type and the one before it. */
 static bool
 is_pkcs7_mime(const struct entity *entity)
 {
@@ -113,6 +116,7 @@ entity_wrapping(const struct entity *entity)
 /* What a CMS object says it is, by the first bytes of its ContentInfo (RFC 5652 section 3). */
 enum cms_kind { CMS_UNKNOWN, CMS_SIGNED, CMS_ENVELOPED, CMS_OTHER };
 
+/* Reads tag, length and the object identifier; anything else is unknown. */
 static enum cms_kind
 kind_from_bytes(const unsigned char *p, size_t len)
 {
@@ -183,6 +187,7 @@ struct armour_stage {
 	bool found;
 };
 
+/* A sink's feed; it never fails. */
 static enum rc
 feed_armour(void *ctx, const void *data, size_t len, struct err *err)
 {

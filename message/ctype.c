@@ -18,6 +18,7 @@ struct reader {
 	size_t n;
 };
 
+/* A blank, or (where fields are read) a byte of a line end. */
 static bool
 is_blank(char c)
 {
@@ -31,6 +32,7 @@ is_token(char c)
 	return c > ' ' && c < 127 && !strchr("()<>@,;:\\\"/[]?=", c);
 }
 
+/* ASCII lower case. */
 static char
 lower(char c)
 {
@@ -153,6 +155,7 @@ read_param(struct reader *reader, struct err *err)
 	return RC_OK;
 }
 
+/* 0 to 15, or -1. */
 static int
 hex_value(char c)
 {

@@ -46,6 +46,7 @@ word_parse(const char *p, size_t len, struct word *out)
 	return true;
 }
 
+/* 0 to 15, or -1. */
 static int
 hex_value(char c)
 {
@@ -78,6 +79,7 @@ decode_q(const struct word *word, struct buf *out, struct err *err)
 	return rc;
 }
 
+/* 0 to 63, or -1. */
 static int
 b64_value(char c)
 {

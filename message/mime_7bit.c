@@ -22,6 +22,7 @@ struct writer {
 	const struct sink *sink;
 };
 
+/* Of the type, "text/" for example. */
 static bool
 has_prefix(const struct entity *entity, const char *prefix)
 {
@@ -168,6 +169,7 @@ struct crlf_stage {
 	char last;
 };
 
+/* The feed of such a stage. */
 static enum rc
 feed_crlf(void *ctx, const void *data, size_t len, struct err *err)
 {

@@ -136,6 +136,7 @@ encode(struct qp_encoder *encoder, size_t len, bool final, struct err *err)
 	return rc == RC_OK ? flush(encoder, err) : rc;
 }
 
+/* A sink's feed. */
 static enum rc
 feed_encoder(void *ctx, const void *data, size_t len, struct err *err)
 {
@@ -145,6 +146,7 @@ feed_encoder(void *ctx, const void *data, size_t len, struct err *err)
 	return encode(encoder, encoder->in_len + len, false, err);
 }
 
+/* A sink's finish. */
 static enum rc
 finish_encoder(void *ctx, struct err *err)
 {
@@ -217,6 +219,7 @@ release(struct qp_decoder *decoder, struct err *err)
 	return put(decoder, decoder->held, len, err);
 }
 
+/* 0 to 15, or -1. */
 static int
 hex_value(char c)
 {
@@ -227,6 +230,7 @@ hex_value(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* A blank. */
 static bool
 is_blank(char c)
 {
@@ -289,6 +293,7 @@ take_blank(struct qp_decoder *decoder, char c, struct err *err)
 	return rc == RC_OK ? take_plain(decoder, c, err) : rc;
 }
 
+/* A sink's feed: runs that stand for themselves at once, the rest byte by byte. */
 static enum rc
 feed_decoder(void *ctx, const void *data, size_t len, struct err *err)
 {
