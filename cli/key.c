@@ -373,7 +373,7 @@ run_grant(struct cli *cli, int argc, char **argv)
 	struct json_value *answer;
 	struct err err = ERR_INIT;
 	struct asking asking;
-	int status;
+	int status = EX_OK;
 
 	if (!parse_one(&key_grant, cli, opts, 2, argc, argv, &status))
 		return status;
