@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "crypto/anchorset.h"
 #include "crypto/openssl_glue.h"
 #include "crypto/path.h"
 #include "message/addr.h"
@@ -20,12 +21,6 @@
 #define MAX_FILES      100000
 #define MAX_CRL_FILE   (256u << 20)
 #define BUCKET_SECONDS 60 /* how long a result is good for */
-
-struct anchor {
-	struct cert *cert; /* owned reference */
-	char **domains;    /* owned; n 0: all */
-	size_t n;
-};
 
 /*
  * Results by (leaf, other certificates, use, address, time): a table of sets of WAYS entries each;
@@ -50,10 +45,7 @@ struct trust {
 	atomic_uint refs;
 	struct trust_options options; /* its policies point nowhere: see POLICIES */
 	STACK_OF(ASN1_OBJECT) * policies;
-	struct anchor *anchors;
-	size_t n_anchors;
-	bool scoped;                  /* an anchor has domains */
-	STACK_OF(X509) * all_anchors; /* borrowed from ANCHORS */
+	struct anchorset anchors;
 	struct certset intermediates;
 	STACK_OF(X509) * untrusted; /* borrowed from INTERMEDIATES */
 	struct crl_index *crls;
@@ -106,10 +98,9 @@ trust_new(const struct trust_options *options, struct trust **out, struct err *e
 		pthread_mutex_init(&trust->cache.lock[i], NULL);
 	trust->options = *options;
 	trust->options.policies = NULL;
-	trust->all_anchors = sk_X509_new_null();
 	trust->untrusted = sk_X509_new_null();
 	trust->cache.results = calloc(SETS * WAYS, sizeof(*trust->cache.results));
-	if (!trust->all_anchors || !trust->untrusted || !trust->cache.results)
+	if (!trust->untrusted || !trust->cache.results)
 		rc = err_set(err, ERR_MEMORY, "trust");
 	else
 		rc = add_policies(trust, options, err);
@@ -129,17 +120,6 @@ trust_ref(struct trust *trust)
 	return trust;
 }
 
-static void
-anchor_fini(struct anchor *anchor)
-{
-	size_t i;
-
-	for (i = 0; i < anchor->n; i++)
-		free(anchor->domains[i]);
-	free(anchor->domains);
-	cert_unref(&anchor->cert);
-}
-
 void
 trust_unref(struct trust **trust)
 {
@@ -149,11 +129,8 @@ trust_unref(struct trust **trust)
 	*trust = NULL;
 	if (!gone || atomic_fetch_sub_explicit(&gone->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	sk_X509_free(gone->all_anchors);
 	sk_X509_free(gone->untrusted);
-	for (i = 0; i < gone->n_anchors; i++)
-		anchor_fini(&gone->anchors[i]);
-	free(gone->anchors);
+	anchorset_fini(&gone->anchors);
 	certset_fini(&gone->intermediates);
 	crl_index_free(&gone->crls);
 	sk_ASN1_OBJECT_pop_free(gone->policies, ASN1_OBJECT_free);
@@ -169,50 +146,11 @@ trust_revocation_mode(const struct trust *trust)
 	return trust->options.revocation;
 }
 
-static enum rc
-copy_domains(struct anchor *anchor, const char *const *domains, size_t n, struct err *err)
-{
-	size_t i;
-
-	if (!n)
-		return RC_OK;
-	anchor->domains = calloc(n, sizeof(*anchor->domains));
-	if (!anchor->domains)
-		return err_set(err, ERR_MEMORY, "trust anchor");
-	for (i = 0; i < n; i++) {
-		anchor->domains[i] = strdup(domains[i]);
-		if (!anchor->domains[i])
-			return err_set(err, ERR_MEMORY, "trust anchor");
-		anchor->n++;
-	}
-	return RC_OK;
-}
-
-/* The same certificate may be added several times with different domains: each speaks for its own.
- */
 enum rc
 trust_add_anchor(struct trust *trust, struct cert *cert, const char *const *domains, size_t n,
 	struct err *err)
 {
-	struct anchor anchor = {.cert = cert_ref(cert)}, *grown;
-	enum rc rc = copy_domains(&anchor, domains, n, err);
-
-	if (rc == RC_OK && trust->n_anchors >= MAX_ANCHORS)
-		rc = err_set(err, ERR_LIMIT, "more than %d trust anchors", MAX_ANCHORS);
-	if (rc != RC_OK)
-		goto fail;
-	grown = realloc(trust->anchors, (trust->n_anchors + 1) * sizeof(*grown));
-	if (!grown ||
-		(trust->anchors = grown, !sk_X509_push(trust->all_anchors, cert_x509(cert)))) {
-		rc = err_set(err, ERR_MEMORY, "trust anchor");
-		goto fail;
-	}
-	trust->anchors[trust->n_anchors++] = anchor;
-	trust->scoped = trust->scoped || n;
-	return RC_OK;
-fail:
-	anchor_fini(&anchor);
-	return rc;
+	return anchorset_add(&trust->anchors, cert, domains, n, err);
 }
 
 enum rc
@@ -364,32 +302,6 @@ cache_insert(struct trust *trust, const struct result *result)
 	pthread_mutex_unlock(lock);
 }
 
-/* Anchors that may speak for ADDR; NULL: no memory. The stack is the caller's, the certificates are
- * not. */
-static STACK_OF(X509) * anchors_for(const struct trust *trust, const char *addr)
-{
-	const char *domain = addr ? addr_domain(addr) : NULL;
-	STACK_OF(X509) * anchors;
-	size_t i;
-
-	if (!trust->scoped || !addr)
-		return sk_X509_dup(trust->all_anchors);
-	anchors = sk_X509_new_null();
-	for (i = 0; anchors && i < trust->n_anchors; i++) {
-		const struct anchor *anchor = &trust->anchors[i];
-
-		if (anchor->n &&
-			!(domain && addr_domain_in(domain, (const char *const *)anchor->domains,
-					    anchor->n)))
-			continue;
-		if (!sk_X509_push(anchors, cert_x509(anchor->cert))) {
-			sk_X509_free(anchors);
-			return NULL;
-		}
-	}
-	return anchors;
-}
-
 /* Intermediates of ours and EXTRA ones, borrowed. */
 static STACK_OF(X509) * untrusted_for(const struct trust *trust, const struct certset *extra)
 {
@@ -414,16 +326,20 @@ explain_scope(struct trust *trust, const struct path_request *request, const cha
 {
 	struct path_request wider = *request;
 	struct verdict other;
+	bool passed_over;
 	enum rc rc;
 
-	wider.anchors = trust->all_anchors;
+	wider.anchors = anchorset_for(
+		&trust->anchors, request->leaf, request->untrusted, NULL, &passed_over);
 	wider.crls = NULL;
 	verdict_init(&other);
-	rc = path_check(&wider, &other, err);
+	rc = wider.anchors ? path_check(&wider, &other, err)
+			   : err_set(err, ERR_MEMORY, "building a path");
 	if (rc == RC_OK && other.path == PATH_VALID)
 		(void)snprintf(verdict->reason, sizeof(verdict->reason),
 			"its path is valid, but the trust anchor at its end may not speak for %.200s",
 			addr_domain(addr) ? addr_domain(addr) : addr);
+	sk_X509_free(wider.anchors);
 	return rc;
 }
 
@@ -433,7 +349,6 @@ check_path(struct trust *trust, struct cert *leaf, const struct certset *extra, 
 {
 	struct path_request request = {
 		.leaf = cert_x509(leaf),
-		.anchors = anchors_for(trust, addr),
 		.untrusted = untrusted_for(trust, extra),
 		.crls = trust->options.revocation == REVOKE_OFF ? NULL : trust->crls,
 		.at = at,
@@ -443,14 +358,15 @@ check_path(struct trust *trust, struct cert *leaf, const struct certset *extra, 
 		.inhibit_mapping = trust->options.inhibit_mapping,
 		.inhibit_any = trust->options.inhibit_any,
 	};
+	bool passed_over = false;
 	enum rc rc;
 
-	if (request.anchors && request.untrusted)
-		rc = path_check(&request, verdict, err);
-	else
-		rc = err_set(err, ERR_MEMORY, "building a path");
-	if (rc == RC_OK && verdict->path == PATH_INVALID &&
-		sk_X509_num(request.anchors) < sk_X509_num(trust->all_anchors))
+	if (request.untrusted)
+		request.anchors = anchorset_for(
+			&trust->anchors, request.leaf, request.untrusted, addr, &passed_over);
+	rc = request.anchors ? path_check(&request, verdict, err)
+			     : err_set(err, ERR_MEMORY, "building a path");
+	if (rc == RC_OK && verdict->path == PATH_INVALID && passed_over)
 		rc = explain_scope(trust, &request, addr, verdict, err);
 	sk_X509_free(request.anchors);
 	sk_X509_free(request.untrusted);
