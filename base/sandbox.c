@@ -47,11 +47,13 @@ sandbox_harden(struct err *err)
 bool
 sandbox_lock_memory(void)
 {
-	struct rlimit limit;
+	struct rlimit limit, none = {.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
 
+	/* Root's own freedom ends with sandbox_drop; the limit that it sets stays. */
+	if (geteuid() == 0)
+		(void)setrlimit(RLIMIT_MEMLOCK, &none);
 	/* With a small limit, locking what comes later would make later allocations fail. */
-	if (geteuid() != 0 &&
-		(getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur != RLIM_INFINITY)) {
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur != RLIM_INFINITY) {
 		log_event(LOGL_INFO, NULL, "memory-not-locked", "reason",
 			"RLIMIT_MEMLOCK is not infinity", NULL);
 		return false;
