@@ -51,20 +51,25 @@ gate() {
 	"$SEALGATE_BUILD/sealgate" -c "$conf" "$@"
 }
 
-vault_up() {
-	process_up "$W/run" vault "$SEALGATE_BUILD/sealgate-vault" -c "$conf" -f
-	wait_for 10 gate key list || servers_fail "the vault does not answer"
+# is_ready NAME EVENT: the log has one more EVENT than when the program was started
+is_ready() {
+	[ "$(grep -c "event=$2" "$W/run/$1.log")" -gt "$ready_before" ]
 }
 
-milter_is_ready() {
-	[ "$(grep -c 'event=ready' "$W/run/milter.log")" -gt "$milter_starts" ]
+# daemon_up NAME EVENT: starts sealgate-NAME and waits for EVENT
+daemon_up() {
+	ready_before=$(grep -c "event=$2" "$W/run/$1.log" 2>/dev/null)
+	ready_before=${ready_before:-0}
+	process_up "$W/run" "$1" "$SEALGATE_BUILD/sealgate-$1" -c "$conf" -f
+	wait_for 10 is_ready "$1" "$2" || { servers_fail "sealgate-$1 does not start"; tail "$W/run/$1.log" >&2; return 1; }
+}
+
+vault_up() {
+	daemon_up vault vault-ready
 }
 
 milter_up() {
-	milter_starts=$(grep -c 'event=ready' "$W/run/milter.log" 2>/dev/null)
-	milter_starts=${milter_starts:-0}
-	process_up "$W/run" milter "$SEALGATE_BUILD/sealgate-milter" -c "$conf" -f
-	wait_for 10 milter_is_ready || { servers_fail "the milter does not start"; tail "$W/run/milter.log" >&2; return 1; }
+	daemon_up milter ready
 }
 
 # world [LINES]: everything but an MTA. $WORLD_EDIT, a sed script, changes what init wrote; LINES are added.
