@@ -49,7 +49,7 @@ hex_parse(const char *text, unsigned char *out, size_t len)
 
 /* Is the open file one that nobody else can read or change? */
 static enum rc
-check_mode(int fd, const char *path, bool credential, struct err *err)
+check_mode(int fd, const char *path, bool credential, uid_t owner, struct err *err)
 {
 	struct stat st;
 
@@ -58,7 +58,7 @@ check_mode(int fd, const char *path, bool credential, struct err *err)
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, ERR_KEYSTORE, "%s: not a plain file", path);
 	/* A daemon that root starts reads it before it becomes the vault's user, whose file it is. */
-	if (geteuid() != 0 && st.st_uid != geteuid() && st.st_uid != 0)
+	if (st.st_uid != geteuid() && st.st_uid != 0 && st.st_uid != owner)
 		return err_set(
 			err, ERR_KEYSTORE, "%s: belongs to uid %u", path, (unsigned)st.st_uid);
 	/* systemd guards credentials itself, by an access list on files of mode 0440. */
@@ -70,7 +70,7 @@ check_mode(int fd, const char *path, bool credential, struct err *err)
 
 /* Reads 64 hex digits and an optional end of line. */
 static enum rc
-read_file(const char *path, bool credential, struct secret **out, struct err *err)
+read_file(const char *path, bool credential, uid_t owner, struct secret **out, struct err *err)
 {
 	struct buf text = {.max = 256, .wipe = true};
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -78,7 +78,7 @@ read_file(const char *path, bool credential, struct secret **out, struct err *er
 
 	if (fd < 0)
 		return err_set(err, ERR_KEYSTORE, "master key %s: %s", path, strerror(errno));
-	rc = check_mode(fd, path, credential, err);
+	rc = check_mode(fd, path, credential, owner, err);
 	if (!rc)
 		rc = file_read_fd(fd, path, &text, err);
 	close(fd);
@@ -200,8 +200,8 @@ spec_path(const char *spec, const char *dir, char **path, bool *credential, stru
 }
 
 enum rc
-master_read(
-	const char *spec, const char *dir, const char *kdf, struct secret **out, struct err *err)
+master_read(const char *spec, const char *dir, const char *kdf, uid_t owner, struct secret **out,
+	struct err *err)
 {
 	struct secret *passphrase = NULL;
 	char *path = NULL;
@@ -218,7 +218,7 @@ master_read(
 	}
 	rc = spec_path(spec, dir, &path, &credential, err);
 	if (!rc)
-		rc = read_file(path, credential, out, err);
+		rc = read_file(path, credential, owner, out, err);
 	free(path);
 	return rc;
 }
@@ -286,7 +286,8 @@ master_make(const char *spec, const char *dir, char kdf[MASTER_KDF_SIZE], struct
 		return make_passphrase(kdf, out, err);
 	rc = spec_path(spec, dir, &path, &credential, err);
 	if (!rc)
-		rc = credential ? read_file(path, true, out, err) : make_file(path, out, err);
+		rc = credential ? read_file(path, true, geteuid(), out, err)
+				: make_file(path, out, err);
 	free(path);
 	return rc;
 }

@@ -15,24 +15,23 @@
 #include "base/secret.h"
 #include "keystore/wrap.h"
 
+#include <sys/types.h>
+
 #define MASTER_KDF_SIZE 160
 
-/* KDF: parameters from the store, "" when there are none. DIR: where relative paths begin. */
-enum rc
-master_read(
-	const char *spec, const char *dir, const char *kdf, struct secret **out, struct err *err);
+/* KDF: parameters from the store, "" when there are none. DIR: where relative paths begin. OWNER:
+ * whose the file may be besides ours and root's: the vault's user, when root starts it. */
+enum rc master_read(const char *spec, const char *dir, const char *kdf, uid_t owner,
+	struct secret **out, struct err *err);
 /*
  * For a new store: makes the file (refusing to replace one), reads the credential, or asks twice
  * and chooses KDF parameters, which the caller keeps in the store.
  */
-enum rc
-master_make(const char *spec, const char *dir, char kdf[MASTER_KDF_SIZE], struct secret **out,
-	struct err *err);
+enum rc master_make(const char *spec, const char *dir, char kdf[MASTER_KDF_SIZE],
+	struct secret **out, struct err *err);
 
 /* Asks for a passphrase; tests put their own in its place. */
-typedef enum rc
-master_prompt(const char *text, struct secret **out, struct err *err);
-void
-master_set_prompt(master_prompt *prompt);
+typedef enum rc master_prompt(const char *text, struct secret **out, struct err *err);
+void master_set_prompt(master_prompt *prompt);
 
 #endif

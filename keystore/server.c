@@ -42,6 +42,7 @@ struct conn {
 struct listener {
 	int fd;
 	bool admin;
+	bool bound; /* the socket in the file system is ours */
 	struct sockaddr_un addr;
 };
 
@@ -76,6 +77,19 @@ socket_gid(const struct conf *conf)
 	return pw ? pw->pw_gid : (gid_t)-1;
 }
 
+/* Does somebody listen there? Another vault's socket must not be taken away. */
+static bool
+is_alive(const struct sockaddr_un *addr)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool alive = fd >= 0 && (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 ||
+					errno == EAGAIN);
+
+	if (fd >= 0)
+		close(fd);
+	return alive;
+}
+
 /* Bound under a umask that lets nobody in before owner and mode are right. */
 static enum rc
 listen_on(struct listener *l, const char *path, mode_t mode, uid_t uid, gid_t gid, struct err *err)
@@ -86,13 +100,18 @@ listen_on(struct listener *l, const char *path, mode_t mode, uid_t uid, gid_t gi
 	if (strlen(path) >= sizeof(l->addr.sun_path))
 		return err_set(err, ERR_CONFIG, "%s: too long for a socket", path);
 	strcpy(l->addr.sun_path, path);
-	if (lstat(path, &st) == 0 && (!S_ISSOCK(st.st_mode) || unlink(path)))
-		return err_set(err, ERR_CONFIG, "%s: is there and no stale socket", path);
+	if (lstat(path, &st) == 0) {
+		if (!S_ISSOCK(st.st_mode) || is_alive(&l->addr))
+			return err_set(err, ERR_CONFIG, "%s: is there and no stale socket", path);
+		if (unlink(path))
+			return err_set(err, ERR_SYSTEM, "%s: %s", path, strerror(errno));
+	}
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (l->fd < 0)
 		return err_set(err, ERR_SYSTEM, "socket: %s", strerror(errno));
 	if (bind(l->fd, (struct sockaddr *)&l->addr, sizeof(l->addr)))
 		return err_set(err, ERR_SYSTEM, "%s: %s", path, strerror(errno));
+	l->bound = true;
 	if (gid != (gid_t)-1 && chown(path, uid, gid) && geteuid() == 0)
 		return err_set(err, ERR_SYSTEM, "%s: chown: %s", path, strerror(errno));
 	if (chmod(path, mode) || listen(l->fd, BACKLOG))
@@ -482,7 +501,8 @@ server_free(struct server **server)
 	for (int i = 0; i < 2; i++)
 		if (s->listeners[i].fd >= 0) {
 			close(s->listeners[i].fd);
-			(void)unlink(s->listeners[i].addr.sun_path);
+			if (s->listeners[i].bound)
+				(void)unlink(s->listeners[i].addr.sun_path);
 		}
 	if (s->epoll >= 0)
 		close(s->epoll);

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <libgen.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +47,7 @@ ask_master(const struct conf *conf, const char *dir, struct secret **master, str
 	enum rc rc = store_open(conf_str(conf_section(conf, "vault"), "store"), &store, err);
 
 	if (!rc)
-		rc = master_read("ask", dir, store_kdf(store), master, err);
+		rc = master_read("ask", dir, store_kdf(store), geteuid(), master, err);
 	store_close(&store);
 	return rc;
 }
@@ -55,6 +56,7 @@ enum rc
 vault_read_master(const struct conf *conf, struct secret **master, struct err *err)
 {
 	const char *spec = conf_str(conf_section(conf, "vault"), "master_key");
+	const struct passwd *pw = getpwnam(conf_str(conf_section(conf, "vault"), "user"));
 	char *dir = vault_conf_dir(conf);
 	enum rc rc = dir ? RC_OK : err_set(err, ERR_MEMORY, "master key");
 
@@ -62,7 +64,7 @@ vault_read_master(const struct conf *conf, struct secret **master, struct err *e
 	if (!rc && strcmp(spec, "ask") == 0)
 		rc = ask_master(conf, dir, master, err);
 	else if (!rc)
-		rc = master_read(spec, dir, "", master, err);
+		rc = master_read(spec, dir, "", pw ? pw->pw_uid : geteuid(), master, err);
 	free(dir);
 	return rc;
 }

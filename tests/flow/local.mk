@@ -14,3 +14,8 @@ check_SCRIPTS += tests/flow/driver.sh tests/flow/daemon.sh tests/flow/cli_keys.s
 EXTRA_DIST += tests/flow/lib.sh tests/flow/world.sh
 ## Too long for make check: tests/run runs them.
 dist_noinst_SCRIPTS += tests/long/kill.sh tests/long/corpora.sh
+
+## The vault's program, killed at its work.
+check_PROGRAMS += tests/flow/vault_kill
+tests_flow_vault_kill_SOURCES = tests/flow/vault_kill.c tests/unit/keystore/vault_world.h
+tests_flow_vault_kill_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
