@@ -326,7 +326,7 @@ test_master(void **state)
 	master_set_prompt(prompt);
 	snprintf(name, sizeof(name),
 		"organisation = { domains = [\"example.org\"]; };\n"
-		"vault = { master_key = \"ask\"; store = \"b.db\"; };\nledger = { dir = \"b\"; };\n");
+		"vault = { user = \"root\"; master_key = \"ask\"; store = \"b.db\"; };\nledger = { dir = \"b\"; };\n");
 	MUST(conf_parse(name, "test", w.dir, &conf, &err));
 	MUST(admin_init(conf, &init, &pem, &err));
 	CHECK_INT("asked twice", prompts, 2);
@@ -341,7 +341,7 @@ test_master(void **state)
 	setenv("CREDENTIALS_DIRECTORY", w.dir, 1);
 	MUST(conf_parse(
 		"organisation = { domains = [\"example.org\"]; };\n"
-		"vault = { master_key = \"credential:master.key\"; store = \"c.db\"; };\nledger = { dir = \"c\"; };\n",
+		"vault = { user = \"root\"; master_key = \"credential:master.key\"; store = \"c.db\"; };\nledger = { dir = \"c\"; };\n",
 		"test", w.dir, &conf, &err));
 	MUST(admin_init(conf, &init, &pem, &err));
 	MUST(admin_call(conf, "{\"cmd\":\"key.list\"}", NULL, &answer, &err));
