@@ -66,24 +66,6 @@ write_copy(const struct mail *mail, const char *dir, struct err *err)
 	return rc;
 }
 
-static void
-describe_copy(struct json *json, const struct result *result, bool named)
-{
-	const struct rcpt_result *first = &result->rcpts[0];
-
-	json_object(json, NULL);
-	json_str(json, "file", named ? "1.eml" : NULL);
-	json_array(json, "recipients");
-	for (size_t i = 0; i < result->n_rcpts; i++)
-		json_str(json, NULL, result->rcpts[i].addr);
-	json_array_end(json);
-	json_bool(json, "signed", first->is_signed);
-	json_bool(json, "encrypted", first->encrypted);
-	json_bool(json, "opened", first->opened);
-	json_str(json, "rule", first->rule);
-	json_object_end(json);
-}
-
 static enum rc
 describe(const struct result *result, bool named, struct buf *out, struct err *err)
 {
@@ -92,11 +74,7 @@ describe(const struct result *result, bool named, struct buf *out, struct err *e
 	json_init(&json, out);
 	json_object(&json, NULL);
 	json_int(&json, "v", 1);
-	json_array(&json, "copies");
-	if (result->outcome == PLAN_DELIVER)
-		describe_copy(&json, result, named);
-	json_array_end(&json);
-	result_json(result, &json);
+	result_json(result, named ? "1.eml" : NULL, &json);
 	json_object_end(&json);
 	return json_end(&json, err);
 }

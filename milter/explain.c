@@ -392,7 +392,7 @@ pipeline_explain_json(struct transaction *tx, const struct result *result, struc
 	enum rc rc = RC_OK;
 
 	json_int(json, "v", 1);
-	result_json(result, json);
+	result_json(result, NULL, json);
 	json_message(json, tx);
 	json_array(json, "recipients");
 	for (size_t i = 0; rc == RC_OK && i < tx->n; i++)
@@ -414,13 +414,35 @@ pipeline_explain_json(struct transaction *tx, const struct result *result, struc
 	return rc;
 }
 
+static void
+json_copy(struct json *json, const struct result *result, const char *file)
+{
+	const struct rcpt_result *first = &result->rcpts[0];
+
+	json_object(json, NULL);
+	json_str(json, "file", file);
+	json_array(json, "recipients");
+	for (size_t i = 0; i < result->n_rcpts; i++)
+		json_str(json, NULL, result->rcpts[i].addr);
+	json_array_end(json);
+	json_bool(json, "signed", first->is_signed);
+	json_bool(json, "encrypted", first->encrypted);
+	json_bool(json, "opened", first->opened);
+	json_str(json, "rule", first->rule);
+	json_object_end(json);
+}
+
 void
-result_json(const struct result *result, struct json *json)
+result_json(const struct result *result, const char *file, struct json *json)
 {
 	char reply[440];
 
 	snprintf(reply, sizeof(reply), "%d %s %s", result->smtp, result->enhanced, result->text);
 	json_str(json, "reply", reply);
+	json_array(json, "copies");
+	if (result->outcome == PLAN_DELIVER)
+		json_copy(json, result, file);
+	json_array_end(json);
 	json_array(json, "refused");
 	for (size_t i = 0; result->outcome != PLAN_DELIVER && i < result->n_rcpts; i++) {
 		json_object(json, NULL);

@@ -91,7 +91,8 @@ enum rc pipeline_explain_text(
 /* Members of an open object: "v", those of result_json, and what led to them. */
 enum rc
 pipeline_explain_json(struct transaction *tx, const struct result *result, struct json *json);
-/* "reply", "refused" and "layers" of the contract, into an open object. */
-void result_json(const struct result *result, struct json *json);
+/* "reply", "copies", "refused" and "layers" of the contract, into an open object. FILE: the copy's
+ * name, or NULL. */
+void result_json(const struct result *result, const char *file, struct json *json);
 
 #endif

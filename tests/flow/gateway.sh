@@ -55,7 +55,7 @@ wait_for 5 grep -q event=reloaded "$work/milter.log" || fail "no reload"
 sed 's/^Subject: .*/Subject: [secret] x/' "$work/out.eml" >"$work/secret.eml"
 json=$(drive -S "$sock" -u "alice@$org" -f "<alice@$org>" -r "<nobody@elsewhere.example>" "$work/secret.eml")
 want "no certificate" $? 65
-match "no certificate" "$json" '"text":"550 5.7.1 <nobody@elsewhere.example>: This message must be encrypted'
+match "no certificate" "$json" '"text":"550 5.7.1 This message must be encrypted.*<nobody@elsewhere.example>, rule must'
 json=$(drive -S "$sock" -u "alice@$org" -f "<alice@$org>" -r "<carol@$partner>" -r "<bob@$org>" "$work/out.eml")
 match "recipients that need different treatment" "$json" '"code":550.*separately'
 
