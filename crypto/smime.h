@@ -2,8 +2,8 @@
 /*
  * smime.h - the MIME wrapping of CMS (RFC 8551 section 3)
  *
- * Each writes a whole entity, header included, with CRLF line ends; the caller puts its Content-*
- * fields into the message's header (smime_split_header finds the border).
+ * The *_type functions give the value of a Content-Type field, folded for a milter ("\n\t"); the others write the
+ * body of a multipart/signed with CRLF line ends around the entity that was hashed.
  */
 #ifndef CRYPTO_SMIME_H
 #define CRYPTO_SMIME_H
