@@ -415,7 +415,7 @@ sendmail_mc() {
 	define(\`QUEUE_DIR', \`$1/queue')
 	define(\`STATUS_FILE', \`$1/statistics')
 	define(\`ALIAS_FILE', \`')
-	define(\`confDONT_BLAME_SENDMAIL', \`GroupWritableDirPathSafe')
+	define(\`confDONT_BLAME_SENDMAIL', \`GroupWritableDirPathSafe,TrustStickyBit')
 	define(\`confDOMAIN_NAME', \`sendmail.local.test')
 	define(\`confTO_IDENT', \`0')
 	define(\`SMART_HOST', \`esmtp:[127.0.0.1]')
