@@ -5,8 +5,12 @@
  * Whatever the daemons compile at start is compiled here too.
  */
 #include "base/conf.h"
+#include "cli/check.h"
 #include "cli/cmd.h"
 #include "directory/anchors.h"
+#include "directory/lookup.h"
+#include "milter/alias.h"
+#include "milter/service.h"
 #include "policy/policy.h"
 
 static int run(struct cli *cli, int argc, char **argv);
@@ -18,22 +22,35 @@ const struct command cmd_check = {
 	.run = run,
 };
 
+/* What the milter compiles. Nothing is opened or asked: no store, no directory, no socket. */
 static enum rc
 compile(struct conf *conf, struct err *err)
 {
 	struct policy *policy = NULL;
 	struct rights *rights = NULL;
 	struct trust *trust = NULL;
-	enum rc rc = policy_compile(conf, &policy, err);
+	struct lookups *lookups = NULL;
+	struct alias_map *aliases = NULL;
+	/* A machine with the vault alone has no service. */
+	enum rc rc = conf_count(conf, "services") ? service_check_all(conf, err) : RC_OK;
 
+	if (rc == RC_OK)
+		rc = policy_compile(conf, &policy, err);
 	if (rc == RC_OK)
 		rc = rights_compile(conf, &rights, err);
 	if (rc == RC_OK)
+		rc = alias_map_load(
+			conf_str(conf_section(conf, "organisation"), "alias_map"), &aliases, err);
+	if (rc == RC_OK)
 		rc = anchors_trust(conf, NULL, &trust, err);
+	if (rc == RC_OK)
+		rc = lookups_new(conf, NULL, trust, &lookups, err);
+	lookups_free(&lookups);
 	trust_unref(&trust);
+	alias_map_free(&aliases);
 	rights_free(&rights);
 	policy_free(&policy);
-	return rc;
+	return rc == RC_OK ? check_vault(conf, err) : rc;
 }
 
 static int

@@ -190,6 +190,18 @@ anchors = ( { file = "nothing.pem"; } );
 CONF
 "$tool" -c rule.conf check >out 2>err
 is "missing anchor file" $? 78
+# What only the rooms know: a service anybody could reach, a rule without sense, a right without key.
+refused() { # NAME SECTION
+	printf 'organisation = { domains = ["example.com"]; };\n%s\n' "$2" >refused.conf
+	"$tool" -c refused.conf check >out 2>err
+	is "$1" $? 78
+	is "$1: says where" "$(grep -c 'refused.conf:2' err)" 1
+}
+refused "wildcard socket" 'services = ( { name = "a"; socket = "inet:10025@0.0.0.0"; } );'
+refused "world-writable socket" 'services = ( { name = "a"; socket = "unix:m.sock"; socket_mode = "0666"; } );'
+refused "rule twice" 'rules = ( { name = "a"; sign = "never"; }, { name = "a"; sign = "never"; } );'
+refused "bad pattern" 'rules = ( { name = "a"; header = ["Subject: ["]; } );'
+refused "bad directory" 'directories = ( { name = "d"; uri = "http://x"; base = ""; } );'
 for args in check "no-such" "verify --no-such" "verify --at nonsense" "verify --policy x.y" "verify a b" \
 	"verify --anchor" "cert" "cert nonsense" "cert check" "cert find" "cert check --purpose x alice.pem"; do
 	# shellcheck disable=SC2086

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * check.h - parts of `sealgate check`
+ */
+#ifndef CLI_CHECK_H
+#define CLI_CHECK_H
+
+#include "base/conf.h"
+
+/* What the vault compiles; in a file of its own, since its services are others than the milter's. */
+enum rc check_vault(struct conf *conf, struct err *err);
+
+#endif
