@@ -148,6 +148,42 @@ up
 stop "$gate" HUP
 at_most "stop while idle: milliseconds" "$took" 500
 
+# In the background: the program returns when the daemon serves, and with its status when it does not.
+conf First "$unix"
+"$builddir/fakegate" -c "$work/c.conf" >"$work/back.log" 2>&1
+want "background" $? 0
+back=$(cat "$work/run/m.sock.lock")
+pids="$pids $back"
+drive -q -S "$sock" "$work/m.eml"
+want "background: serves" $? 0
+"$builddir/fakegate" -c "$work/c.conf" >"$work/back.log" 2>&1
+want "second one in the background" $? 78
+kill "$back"
+wait_for 2 sh -c "! kill -0 $back 2>/dev/null" || fail "background: does not stop"
+"$builddir/fakegate" -c "$work/c.conf" -s other -f >"$work/back.log" 2>&1
+want "service that is not there" $? 78
+
+# As root: the socket is opened, then privileges go, and a reload still works.
+if [ "$(id -u)" = 0 ] && id nobody >/dev/null 2>&1; then
+	chown nobody "$work/run"
+	chmod 755 "$work"
+	user=nobody
+	conf First 'services = ( { name = "all"; socket = "unix:run/m.sock"; socket_group = "daemon"; } );'
+	chmod 644 "$work/c.conf"
+	: >"$work/gate.log"
+	up
+	want "dropped: user" "$(ps -o user= -p "$gate" | tr -d ' ')" nobody
+	want "dropped: socket" "$(stat -c '%U %G %a' "$work/run/m.sock")" "nobody daemon 660"
+	kill -USR1 "$gate"
+	wait_for 5 grep -q event=reloaded "$work/gate.log" || fail "dropped: no reload"
+	drive -q -S "$sock" -f '<edit@x>' "$work/m.eml"
+	want "dropped: serves" $? 0
+	stop "$gate"
+	[ ! -e "$work/run/m.sock" ] || fail "dropped: the socket was left behind"
+	user=$(id -un)
+	chown root "$work/run"
+fi
+
 # TCP: peers, and no 44 ms for each message. Two services are two processes.
 a=$(free_port) b=$(free_port)
 conf First "services = ( { name = \"a\"; socket = \"inet:$a@127.0.0.1\"; allow = [\"127.0.0.0/8\"]; },

@@ -34,7 +34,7 @@ static const char usage[] =
 	"  --version N --actions MASK --protocol MASK --timeout MS\n"
 	"  --cut-after BYTES  --inject STAGE:HEX\n"
 	"  --probe: only connect and negotiate\n"
-	"  load: -n CONNECTIONS -m MESSAGES [--new-connection] [--abort-every N]\n";
+	"  load (%d in a recipient: number of the message): -n CONNECTIONS -m MESSAGES [--new-connection] [--abort-every N]\n";
 
 enum {
 	OPT_SENDER_ARGS = 256,
@@ -369,11 +369,29 @@ run_files(char **files)
 }
 
 struct load {
+	long connection;
 	const struct mta_message *message;
 	double *latency; /* PER_CONNECTION of them */
 	long ok, refused, deferred, aborted;
 	long untouched; /* of the accepted ones: with the body they came with */
 };
+
+/* "%d" in a recipient stands for a number of the message's own. */
+static void
+number_rcpts(struct mta_message *message, long number)
+{
+	for (size_t i = 0; i < message->n_rcpts; i++) {
+		char *mark = strstr(message->rcpts[i].addr, "%d"), *text;
+
+		if (!mark)
+			continue;
+		if (asprintf(&text, "%.*s%ld%s", (int)(mark - message->rcpts[i].addr),
+			    message->rcpts[i].addr, number, mark + 2) < 0)
+			abort();
+		free(message->rcpts[i].addr);
+		message->rcpts[i].addr = text;
+	}
+}
 
 /* One message of a load: copied, since the milter may change it. */
 static void
@@ -383,6 +401,7 @@ load_message(struct load *load, struct mta **mta, long number)
 	struct mta_reply reply = {0};
 	double begun = now();
 
+	number_rcpts(copy, load->connection * per_connection + number);
 	if (!*mta && !(*mta = connect_milter(&reply)))
 		usleep(10000); /* it may be on its way back */
 	if (*mta && abort_every && number % abort_every == abort_every - 1) {
@@ -468,8 +487,9 @@ run_load(const char *file)
 	set_envelope(&message);
 	begun = now();
 	for (long i = 0; i < connections; i++) {
-		loads[i] =
-			(struct load){.message = &message, .latency = latency + i * per_connection};
+		loads[i] = (struct load){.connection = i,
+			.message = &message,
+			.latency = latency + i * per_connection};
 		if (pthread_create(&threads[i], NULL, load_thread, &loads[i]) != 0)
 			abort();
 	}
