@@ -15,7 +15,7 @@ cleanup() {
 	for pid in $pids; do
 		kill -9 "$pid" 2>/dev/null
 	done
-	wait 2>/dev/null
+	{ wait; } 2>/dev/null
 	rm -rf "$work"
 }
 trap cleanup EXIT
