@@ -63,6 +63,8 @@ world() {
 own_users() {
 	local user
 	user=$(id -un)
+	# init gives the files away where the daemons' users are there
+	chown -R "$user" "$dir"
 	sed -i "s/user = \"sealgate[a-z-]*\"/user = \"$user\"/" "$conf"
 	grep -q '^milter' "$conf" || printf 'milter = { user = "%s"; };\n' "$user" >>"$conf"
 	grep -q '^vault' "$conf" || printf 'vault = { user = "%s"; };\n' "$user" >>"$conf"
