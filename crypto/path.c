@@ -28,6 +28,7 @@
 
 #define MAX_ATTEMPTS 8
 #define NAME_SIZE    128
+#define MAX_DEPTH    16 /* intermediates; OpenSSL would take 100 from whoever sends them */
 
 /* One run of X509_verify_cert. */
 struct run {
@@ -170,6 +171,7 @@ set_params(X509_STORE_CTX *ctx, const struct run *run)
 	if (request->policies &&
 		!X509_VERIFY_PARAM_set1_policies(param, (STACK_OF(ASN1_OBJECT) *)request->policies))
 		return false;
+	X509_VERIFY_PARAM_set_depth(param, MAX_DEPTH);
 	X509_VERIFY_PARAM_set_time(param, (time_t)request->at);
 	X509_VERIFY_PARAM_set_auth_level(param, request->min_rsa < 2048 ? 1 : 2);
 	return true;

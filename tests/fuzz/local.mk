@@ -16,6 +16,11 @@ tests_fuzz_cms_fuzz_SOURCES = tests/fuzz/cms_fuzz.c $(FUZZ_MAIN)
 tests_fuzz_cms_fuzz_LDADD = $(SG_LIBS_CRYPTO)
 tests_fuzz_cms_fuzz_LDFLAGS = $(FUZZ_LINKING)
 
+noinst_PROGRAMS += tests/fuzz/cert_fuzz
+tests_fuzz_cert_fuzz_SOURCES = tests/fuzz/cert_fuzz.c $(FUZZ_MAIN)
+tests_fuzz_cert_fuzz_LDADD = $(SG_LIBS_CRYPTO)
+tests_fuzz_cert_fuzz_LDFLAGS = $(FUZZ_LINKING)
+
 ## message/
 noinst_PROGRAMS += tests/fuzz/b64_fuzz tests/fuzz/hdrs_fuzz tests/fuzz/mime_fuzz
 tests_fuzz_b64_fuzz_SOURCES = tests/fuzz/b64_fuzz.c $(FUZZ_MAIN)

@@ -5,6 +5,8 @@
 #include "crypto/issue.h"
 #include "tests/unit/crypto/pki.h"
 
+#include <pthread.h>
+
 /* A small world: root → intermediate → leaf, everything P-256. */
 struct world {
 	EVP_PKEY *root_key, *ca_key, *leaf_key;
@@ -515,6 +517,105 @@ policies_are_options(void **state)
 	cert_unref(&leaf);
 }
 
+/* A hundred CAs on the way: refused, and not after a hundred signatures. */
+static void
+depth_is_limited(void **state)
+{
+	struct world *w = *state;
+	struct certset set = {0};
+	struct trust *trust = new_trust(REVOKE_OFF);
+	struct cert *leaf;
+	X509 *above = w->root_x, *below;
+	EVP_PKEY *key = w->root_key;
+	struct verdict v;
+	char name[20];
+	int i;
+
+	assert_true(X509_up_ref(above));
+	for (i = 0; i < 100; i++) {
+		struct cert *ca;
+
+		snprintf(name, sizeof(name), "CA %d", i);
+		below = pki_x509(&(struct pki_spec){.name = name,
+			.key = w->ca_key,
+			.issuer = above,
+			.issuer_key = key,
+			.exts = {{NID_basic_constraints, "critical,CA:TRUE"}}});
+		ca = take_copy(below);
+		certset_add(&set, ca, NULL);
+		cert_unref(&ca);
+		X509_free(above);
+		above = below;
+		key = w->ca_key;
+	}
+	leaf = pki_cert(&(struct pki_spec){
+		.name = "Deep", .key = w->leaf_key, .issuer = above, .issuer_key = w->ca_key});
+	assert_int_equal(trust_add_anchor(trust, w->root, NULL, 0, NULL), RC_OK);
+	verdict_init(&v);
+	assert_int_equal(trust_check(trust, leaf, &set, 0, NULL, -1, &v, NULL), RC_OK);
+	expect("deep", v, PATH_INVALID, "");
+	X509_free(above);
+	cert_unref(&leaf);
+	certset_fini(&set);
+	trust_unref(&trust);
+}
+
+/* What one of several threads does: parses and checks the same certificates over and over. */
+struct worker {
+	struct world *w;
+	struct trust *trust;
+	pthread_t thread;
+	int wrong;
+};
+
+static void *
+work(void *arg)
+{
+	struct worker *me = arg;
+	int i;
+
+	for (i = 0; i < 300; i++) {
+		struct cert *cert;
+		struct certset set = {.v = &me->w->ca, .n = 1};
+		struct verdict v;
+		size_t len;
+		const unsigned char *der = cert_der(me->w->leaf, &len);
+
+		verdict_init(&v);
+		if (cert_parse(der, len, &cert, NULL) != RC_OK ||
+			trust_check(me->trust, cert, &set, CERT_SIGN, NULL, PKI_NOW + i % 50, &v,
+				NULL) != RC_OK ||
+			v.path != PATH_VALID || v.revocation != REVOCATION_GOOD)
+			me->wrong++;
+		cert_unref(&cert);
+	}
+	return NULL;
+}
+
+static void
+threads_share_a_trust(void **state)
+{
+	struct world *w = *state;
+	struct trust *trust = new_trust(REVOKE_REQUIRED);
+	struct worker workers[4];
+	int i;
+
+	cert_cache_limit(16); /* so that they also evict */
+	assert_int_equal(trust_add_anchor(trust, w->root, NULL, 0, NULL), RC_OK);
+	add_crl(trust, w->root_x, w->root_key, NULL, PKI_NOW - 1, PKI_NOW + 86400);
+	add_crl(trust, w->ca_x, w->ca_key, NULL, PKI_NOW - 1, PKI_NOW + 86400);
+	for (i = 0; i < 4; i++) {
+		workers[i] = (struct worker){.w = w, .trust = trust};
+		assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+	}
+	for (i = 0; i < 4; i++) {
+		pthread_join(workers[i].thread, NULL);
+		CHECK_INT("wrong answers", workers[i].wrong, 0);
+	}
+	cert_cache_limit(20000);
+	trust_unref(&trust);
+}
+
 static void
 rfc9216_paths(void **state)
 {
@@ -576,6 +677,8 @@ main(void)
 		cmocka_unit_test(revocation_is_told),
 		cmocka_unit_test(bad_crls_are_refused),
 		cmocka_unit_test(policies_are_options),
+		cmocka_unit_test(depth_is_limited),
+		cmocka_unit_test(threads_share_a_trust),
 		cmocka_unit_test(rfc9216_paths),
 	};
 
