@@ -28,3 +28,13 @@ bench: bench-milter
 bench-milter: sealgate sealgate-milter sealgate-vault mtadriver nullmilter
 	$(srcdir)/tests/bench/milter.sh
 EXTRA_DIST += tests/bench/milter.sh
+
+## The ledger: durable records with 1, 8 and 64 writers, and verifying a million.
+EXTRA_PROGRAMS += tests/bench/ledger_bench
+tests_bench_ledger_bench_SOURCES = tests/bench/ledger_bench.c
+tests_bench_ledger_bench_LDADD = $(SG_LIBS_KEYSTORE)
+.PHONY: bench-ledger
+bench: bench-ledger
+bench-ledger: tests/bench/ledger_bench
+	rm -rf bench-ledger.tmp && mkdir bench-ledger.tmp
+	tests/bench/ledger_bench bench-ledger.tmp 1000000; s=$$?; rm -rf bench-ledger.tmp; exit $$s

@@ -25,3 +25,7 @@ tests_unit_keystore_server_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
 tests_unit_keystore_admin_test_SOURCES = tests/unit/keystore/admin_test.c \
 	tests/unit/keystore/vault_world.h
 tests_unit_keystore_admin_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/keystore/ledger_format_test
+tests_unit_keystore_ledger_format_test_SOURCES = tests/unit/keystore/ledger_format_test.c
+tests_unit_keystore_ledger_format_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
