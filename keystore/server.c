@@ -37,6 +37,8 @@ struct conn {
 	struct buf in, out;
 	size_t sent;
 	int64_t busy_since; /* when HELLO was due, a frame begun or an answer stuck; 0: idle */
+	int turn; /* what one owner wrote is seen by the next: released in arm, acquired by the
+		     worker */
 };
 
 struct listener {
@@ -166,14 +168,24 @@ conn_free(struct server *server, struct conn *conn)
 	free(conn);
 }
 
+/* Read by the keeper while the owner writes it. */
+static void
+set_busy(struct conn *conn, int64_t since)
+{
+	__atomic_store_n(&conn->busy_since, since, __ATOMIC_RELAXED);
+}
+
 /* Gives the connection back to the set. */
 static void
 arm(struct server *server, struct conn *conn)
 {
 	struct epoll_event ev = {.data.ptr = conn};
+	int fd = conn->fd;
 
 	ev.events = (conn->state == WRITING ? EPOLLOUT : EPOLLIN) | EPOLLRDHUP | EPOLLONESHOT;
-	if (epoll_ctl(server->epoll, EPOLL_CTL_MOD, conn->fd, &ev))
+	/* From here on it may be another worker's. */
+	__atomic_store_n(&conn->turn, 1, __ATOMIC_RELEASE);
+	if (epoll_ctl(server->epoll, EPOLL_CTL_MOD, fd, &ev))
 		conn_free(server, conn);
 }
 
@@ -248,6 +260,7 @@ accept_some(struct server *server, struct listener *l)
 			continue;
 		}
 		ev.data.ptr = conn;
+		__atomic_store_n(&conn->turn, 1, __ATOMIC_RELEASE);
 		if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &ev))
 			conn_free(server, conn);
 	}
@@ -272,13 +285,13 @@ flush_out(struct conn *conn)
 			return false;
 		conn->sent += (size_t)n;
 		if (conn->busy_since)
-			conn->busy_since = clock_monotonic_ms();
+			set_busy(conn, clock_monotonic_ms());
 	}
 	secret_wipe(conn->out.data, conn->out.len);
 	buf_clear(&conn->out);
 	conn->sent = 0;
 	conn->state = READING;
-	conn->busy_since = 0;
+	set_busy(conn, 0);
 	return !conn->session.closing;
 }
 
@@ -292,7 +305,7 @@ work(struct server *server, struct conn *conn, size_t frame)
 	memmove(conn->in.data, conn->in.data + frame, conn->in.len - frame);
 	secret_wipe(conn->in.data + conn->in.len - frame, frame);
 	conn->in.len -= frame;
-	conn->busy_since = clock_monotonic_ms();
+	set_busy(conn, clock_monotonic_ms());
 	return rc == RC_OK && flush_out(conn);
 }
 
@@ -322,7 +335,7 @@ step(struct server *server, struct conn *conn)
 			continue;
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
 			if (conn->in.len > 0 && !conn->busy_since)
-				conn->busy_since = clock_monotonic_ms();
+				set_busy(conn, clock_monotonic_ms());
 			return true;
 		}
 		if (n <= 0)
@@ -339,6 +352,7 @@ serve_conn(struct server *server, struct conn *conn)
 {
 	bool more;
 
+	(void)__atomic_load_n(&conn->turn, __ATOMIC_ACQUIRE);
 	do {
 		size_t frame = 0;
 

@@ -6,6 +6,8 @@
 #include "keystore/client.h"
 
 #include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include "crypto/cms_sign.h"
 #include "keystore/ledger_verify.h"
@@ -400,6 +402,48 @@ test_budget(void **state)
 	world_fini(&w);
 }
 
+/* The ledger's disk is full: no key is used, no signature comes back; with room it goes on without
+ * a restart. */
+static void
+test_full_disk(void **state)
+{
+	struct rlimit limit, small = {.rlim_cur = 100};
+	struct world w;
+	struct vault_client *client;
+	struct buf der = BUF_INIT(1u << 20), cms = BUF_INIT(1u << 20);
+	struct vault_signer signer;
+	struct cms_enveloped *header;
+	struct err err = ERR_INIT;
+	char key[64];
+	bool fits;
+
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	small.rlim_max = limit.rlim_max;
+	world_init(&w, NULL);
+	world_do(&w, "{\"cmd\":\"key.new\",\"addr\":\"alice@example.org\",\"type\":\"p256\"}", key);
+	world_start(&w);
+	client = client_of(&w, "all");
+	MUST(vault_find_signer(client, "alice@example.org", &signer, &err));
+	header = envelope_to(signer.encrypt_cert, &cms);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	REFUSED(sign_text(client, key, &der, &err), ERR_LEDGER);
+	CHECK_INT("nothing came back", der.len, 0);
+	REFUSED(open_for(client, header, &cms, "alice@example.org", &fits, &err), ERR_LEDGER);
+	MUST(vault_ping(client, &err));
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	MUST(sign_text(client, key, &der, &err));
+	MUST(open_for(client, header, &cms, "alice@example.org", &fits, &err));
+	assert_true(fits);
+	cms_enveloped_free(&header);
+	vault_signer_fini(&signer);
+	vault_client_free(&client);
+	buf_fini(&der);
+	buf_fini(&cms);
+	world_fini(&w);
+}
+
 int
 main(void)
 {
@@ -410,6 +454,7 @@ main(void)
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_budget),
+		cmocka_unit_test(test_full_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
