@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "keystore/use.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -430,14 +431,21 @@ use_open(struct vault *vault, const struct settings *settings, const struct peer
 	unsigned char hash[DIGEST_MAX_SIZE];
 	char hex[2 * DIGEST_MAX_SIZE + 1];
 	struct vault_claim claim = request->claim;
+	char resolved[ADDR_MAX + 1];
+	const char *recipient = resolved;
 	struct ledger_record record;
 	struct keyent *ent = NULL;
 	uint64_t seq = 0;
 	enum rc rc;
 
 	*cek = NULL;
-	/* The record is about this recipient, whoever else the message had. */
-	claim.recipients = &request->recipient;
+	/* The record is about this recipient, whoever else the message had, by the address that the
+	 * tables know. */
+	if (settings_resolve(settings, request->recipient, resolved, err)) {
+		err_clear(err);
+		snprintf(resolved, sizeof(resolved), "%s", request->recipient);
+	}
+	claim.recipients = &recipient;
 	claim.n_recipients = 1;
 	rc = decide_open(vault, settings, peer, request, &ent, err);
 	if (rc && (err->code == ERR_VAULT_DENIED || err->code == ERR_VAULT_NO_KEY ||
