@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -63,24 +64,40 @@ cert_tier_name(enum tier tier)
 	return "unknown";
 }
 
+/* A store that root made has to be the milter's, which reads and writes it as well. */
+static enum rc
+give_away(const struct conf *conf, const char *path, struct err *err)
+{
+	const char *user = conf_str(conf_section(conf, "milter"), "user");
+	const struct passwd *pw = geteuid() == 0 ? getpwnam(user) : NULL;
+
+	if (pw && chown(path, pw->pw_uid, pw->pw_gid) != 0)
+		return err_set(err, ERR_STORE, "%s cannot be given to %s", path, user);
+	return RC_OK;
+}
+
 bool
 cert_open_store(const struct command *command, struct cli *cli, bool create,
 	struct certstore **store, int *status)
 {
 	struct err err = ERR_INIT;
 	const char *path;
+	bool there;
 
 	*store = NULL;
 	if (!cmd_conf(command, cli, status))
 		return false;
 	path = conf_str(conf_section(cli->conf, "certstore"), "path");
-	if (!create && access(path, F_OK) != 0) {
+	there = access(path, F_OK) == 0;
+	if (!create && !there) {
 		fprintf(stderr, "sealgate: the store %s is not there yet\n", path);
 		*status = EX_DATAERR;
 		return false;
 	}
-	if (certstore_open(path, create, store, &err) == RC_OK)
+	if (certstore_open(path, create, store, &err) == RC_OK &&
+		(there || give_away(cli->conf, path, &err) == RC_OK))
 		return true;
+	certstore_close(store);
 	*status = cmd_fail(&err);
 	return false;
 }
