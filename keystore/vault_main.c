@@ -185,10 +185,11 @@ main(int argc, char **argv)
 	log_open("sealgate-vault", args.foreground);
 	if (sandbox_harden(&err) || conf_load(args.conf, &conf, &err)) {
 		fprintf(stderr, "sealgate-vault: %s\n", err.detail);
-		return err.code == ERR_CONFIG ? 78 : 70;
+		status = err.code == ERR_CONFIG ? 78 : 70;
+	} else {
+		set_level(conf);
+		status = run(&args, conf);
 	}
-	set_level(conf);
-	status = run(&args, conf);
 	conf_unref(&conf);
 	free(path);
 	return status;
