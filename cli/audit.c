@@ -65,6 +65,7 @@ audit_dir(const struct command *command, struct cli *cli, const char *opt, const
 	return true;
 }
 
+/* The report for scripts. */
 static int
 print_report_json(const struct ledger_report *r, int status)
 {
@@ -120,6 +121,7 @@ print_coverage(const struct ledger_report *r)
 		       "               this one's place, would not show\n");
 }
 
+/* The report for people. */
 static void
 print_report(const char *dir, const struct ledger_report *r)
 {

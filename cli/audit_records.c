@@ -56,6 +56,7 @@ has(const char *line, size_t len, const char *text)
 	return !text || memmem(line, len, text, strlen(text)) != NULL;
 }
 
+/* Is TEXT the wanted one? Nothing wanted: always. */
 static bool
 is(const char *wanted, const char *text)
 {
@@ -80,6 +81,7 @@ may_match(const struct audit_filter *filter, const char *line, size_t len,
 	       has(line, len, filter->service);
 }
 
+/* Is TEXT one of the address's pseudonyms? */
 static bool
 is_pseudonym(const struct audit_filter *filter, const char *text)
 {
@@ -89,6 +91,7 @@ is_pseudonym(const struct audit_filter *filter, const char *text)
 	return false;
 }
 
+/* Is the wanted address in any of the places where addresses stand? */
 static bool
 names_address(const struct audit_filter *filter, const struct json_value *record)
 {
@@ -106,6 +109,7 @@ names_address(const struct audit_filter *filter, const struct json_value *record
 	       is_pseudonym(filter, json_get_text(claimed, "identity"));
 }
 
+/* The whole filter, on the parsed record. */
 static bool
 matches(const struct audit_filter *filter, const struct json_value *record)
 {
@@ -269,6 +273,7 @@ struct periods {
 	size_t n;
 };
 
+/* Collects the months in use. */
 static enum rc
 note_period(void *ctx, const char *line, size_t len, const struct ledger_line *prefix,
 	const struct json_value *record, struct err *err)
@@ -386,6 +391,7 @@ run_filter(const struct command *command, struct cli *cli, struct audit_filter *
 	return print_all(dir, filter, raw || cli->json);
 }
 
+/* Makes room for the filter and runs. */
 static int
 run_with_filter(const struct command *command, struct cli *cli, bool raw, int argc, char **argv)
 {

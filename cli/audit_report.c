@@ -39,6 +39,7 @@ struct counts {
 	size_t printed;
 };
 
+/* For the tree. */
 static int
 by_key(const void *a, const void *b)
 {
@@ -66,6 +67,7 @@ use_of(struct counts *counts, const char *key)
 	return found ? *(struct use **)found : NULL;
 }
 
+/* Adds one use to the key's counts. */
 static void
 count_use(struct use *use, const struct ledger_line *prefix, const char *event)
 {
@@ -82,6 +84,7 @@ count_use(struct use *use, const struct ledger_line *prefix, const char *event)
 	memcpy(use->last, prefix->time, 19);
 }
 
+/* Counts one record. */
 static enum rc
 count_record(void *ctx, const char *line, size_t len, const struct ledger_line *prefix,
 	const struct json_value *record, struct err *err)
@@ -113,6 +116,7 @@ count_record(void *ctx, const char *line, size_t len, const struct ledger_line *
 
 static struct counts *current; /* for twalk, which hands nothing on */
 
+/* One key's line, or object. */
 static void
 print_use(const void *node, VISIT visit, int depth)
 {
@@ -139,6 +143,7 @@ print_use(const void *node, VISIT visit, int depth)
 	json_object_end(json);
 }
 
+/* The report for scripts. */
 static int
 print_json(struct counts *counts)
 {
@@ -165,6 +170,7 @@ print_json(struct counts *counts)
 	return status;
 }
 
+/* The report for people. */
 static int
 print_text(struct counts *counts)
 {

@@ -162,6 +162,7 @@ make_folder(
 	return RC_OK;
 }
 
+/* The folders, each for who writes there. */
 static enum rc
 make_folders(const struct init *init, struct err *err)
 {
@@ -238,6 +239,7 @@ format_policy(const struct init *init, struct buf *out, struct err *err)
 		init->domain);
 }
 
+/* The whole configuration file. */
 static enum rc
 format_conf(const struct init *init, struct buf *out, struct err *err)
 {
@@ -304,6 +306,7 @@ fill_dir(struct init *init, struct cli *cli, struct err *err)
 	return rc;
 }
 
+/* For nftw after a failure: everything in DIR was made by us. */
 static int
 remove_one(const char *path, const struct stat *st, int what, struct FTW *ftw)
 {

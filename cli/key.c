@@ -110,6 +110,7 @@ text_of(const struct json_value *object, const char *name)
 	return text ? text : "-";
 }
 
+/* One line for a key. */
 static void
 print_key(const struct json_value *key)
 {

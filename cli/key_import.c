@@ -52,6 +52,7 @@ first_line(const char *text, size_t len, struct secret **out, struct err *err)
 	return secret_copy(text, len, out, err);
 }
 
+/* The first line of the file PATH. */
 static enum rc
 read_password(const char *path, struct secret **out, struct err *err)
 {

@@ -167,6 +167,7 @@ take_batch(struct ledger *ledger)
 	return batch;
 }
 
+/* Adds ENTRY to the queue; call with the lock held. */
 static void
 put_entry(struct ledger *ledger, struct ledger_entry *entry)
 {

@@ -148,6 +148,7 @@ checkpoint_is_exact(const struct ledger_chain *chain, const struct ledger_anchor
 	return rc;
 }
 
+/* Verifies the signature over all before it; an announced epoch comes into force. */
 static enum rc
 take_checkpoint(struct ledger_chain *chain, const struct ledger_line *line,
 	const struct json_value *record, const char *text, size_t len, struct err *err)

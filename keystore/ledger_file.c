@@ -16,6 +16,7 @@
 #define SEGMENT_MODE 0640
 #define DIR_MODE     0750
 
+/* The system's own calls, where tests have put nothing in their place. */
 static ssize_t
 disk_write(void *ctx, int fd, const void *data, size_t len, off_t at)
 {
@@ -23,6 +24,7 @@ disk_write(void *ctx, int fd, const void *data, size_t len, off_t at)
 	return pwrite(fd, data, len, at);
 }
 
+/* The same for syncing. */
 static int
 disk_sync(void *ctx, int fd)
 {

@@ -312,6 +312,7 @@ put_pseudonym(
 	return rc;
 }
 
+/* What the vault saw; an empty object when it saw nothing. */
 static void
 put_observed(struct json *json, const struct ledger_observed *observed)
 {
@@ -331,6 +332,7 @@ put_observed(struct json *json, const struct ledger_observed *observed)
 	json_object_end(json);
 }
 
+/* What the service said, addresses as pseudonyms. */
 static enum rc
 put_claim(struct json *json, const struct vault_claim *claim, struct secret *key, struct err *err)
 {

@@ -62,6 +62,7 @@ read_anchors(const char *path, struct anchors *anchors, struct err *err)
 	return rc;
 }
 
+/* For qsort over anchors. */
 static int
 by_seq(const void *a, const void *b)
 {

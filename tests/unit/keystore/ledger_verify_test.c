@@ -340,7 +340,7 @@ test_power_cut(void **state)
 	buf_clear(&full);
 	clock_set(clock_now() + 100000); /* the epoch is old: a handover at once */
 	world_open(&world);
-	for (int i = 0; i < 400 && !world.epochs[2]; i++)
+	for (int i = 0; i < 400 && !world_has_epoch(&world, 2); i++)
 		usleep(1000);
 	world_fill(&world, 1);
 	world_close(&world);

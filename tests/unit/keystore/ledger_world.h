@@ -75,6 +75,30 @@ world_epoch_destroy(void *ctx, uint64_t epoch, struct err *err)
 	return RC_OK;
 }
 
+/* Up to which epoch private keys were destroyed. */
+static inline uint64_t
+world_destroyed(struct world *world)
+{
+	uint64_t upto;
+
+	pthread_mutex_lock(&world->lock);
+	upto = world->destroyed;
+	pthread_mutex_unlock(&world->lock);
+	return upto;
+}
+
+/* Is the private key of EPOCH kept? */
+static inline bool
+world_has_epoch(struct world *world, uint64_t epoch)
+{
+	bool has;
+
+	pthread_mutex_lock(&world->lock);
+	has = world->epochs[epoch] != NULL;
+	pthread_mutex_unlock(&world->lock);
+	return has;
+}
+
 static enum rc
 world_period_key(void *ctx, const char *period, bool create, struct secret **key, struct err *err)
 {
