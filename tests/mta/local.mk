@@ -2,5 +2,5 @@ noinst_PROGRAMS += tests/mta/lookuptool
 tests_mta_lookuptool_SOURCES = tests/mta/lookuptool.c
 tests_mta_lookuptool_LDADD = $(SG_LIBS_DIRECTORY)
 dist_noinst_SCRIPTS += tests/mta/slapd.sh
-dist_noinst_SCRIPTS += tests/mta/postfix.sh tests/mta/sendmail.sh
+dist_noinst_SCRIPTS += tests/mta/postfix.sh tests/mta/sendmail.sh tests/mta/slow.sh
 dist_noinst_DATA += tests/mta/world.sh

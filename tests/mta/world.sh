@@ -73,6 +73,7 @@ milter_up() {
 }
 
 # world [LINES]: everything but an MTA. $WORLD_EDIT, a sed script, changes what init wrote; LINES are added.
+# $WORLD_SLAPD: more lines for its database in slapd.conf; $WORLD_TIMEOUT: the time limit for it.
 world() {
 	for world_program in sealgate sealgate-vault sealgate-milter; do
 		[ -x "$SEALGATE_BUILD/$world_program" ] || skip "$world_program is not built"
@@ -91,13 +92,15 @@ world() {
 		ldif_person "cn=Carol,dc=partner,dc=test" carol@partner.test \
 			'userCertificate;binary' "$W/partner/carol.der" userSMIMECertificate "$W/partner/carol.p7"
 	} >"$W/partner/carol.ldif"
+	mkdir -p "$W/slapd"
+	[ -z "${WORLD_SLAPD:-}" ] || printf '%s\n' "$WORLD_SLAPD" >"$W/slapd/extra.conf"
 	slapd_up "$W/slapd" dc=partner,dc=test "$W/partner/carol.ldif" || exit 1
 	"$SEALGATE_BUILD/sealgate" init --dir "$W/sealgate" --domain local.test >"$W/init.log" 2>&1 || { cat "$W/init.log"; exit 1; }
 	[ -z "${WORLD_EDIT:-}" ] || sed -i "$WORLD_EDIT" "$conf"
 	cat >>"$conf" <<-E
 	directories = ( {
 	  name = "partner"; uri = "$(cat "$W/slapd/uri")"; base = "dc=partner,dc=test"; domains = "partner.test";
-	  willing = true; timeout = "1s";
+	  willing = true; timeout = "${WORLD_TIMEOUT:-1s}";
 	} );
 	lookup = { error_ttl = "300ms"; positive_ttl = "0"; negative_ttl = "0"; };
 	rules = ( {
