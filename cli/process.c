@@ -33,6 +33,17 @@ write_fd(void *ctx, const void *data, size_t len, struct err *err)
 	return file_write_all(*(int *)ctx, data, len, err);
 }
 
+/* A copy of an earlier run must not be taken for this one's. */
+static void
+remove_old(const char *dir)
+{
+	char *path = file_join(dir, "1.eml");
+
+	if (path)
+		(void)unlink(path);
+	free(path);
+}
+
 /* The copy is made whole under another name first, so that a reader never sees a part of it. */
 static enum rc
 write_copy(const struct mail *mail, const char *dir, struct err *err)
@@ -97,6 +108,8 @@ report(const struct mail *mail, const char *dir)
 	int status = mail_status(mail->result);
 	enum rc rc = describe(mail->result, dir != NULL, &text, &err);
 
+	if (dir)
+		remove_old(dir);
 	if (rc == RC_OK && deliver)
 		rc = dir ? write_copy(mail, dir, &err) : print_message(mail, &err);
 	if (rc != RC_OK)

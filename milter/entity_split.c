@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 struct entity_split {
 	struct buf header; /* with the empty line */
@@ -117,6 +118,17 @@ entity_split_sink(struct entity_split *split)
 	return (struct sink){.feed = split_feed, .ctx = split};
 }
 
+/* Content-Type is the default text/plain when there is none, but something has to speak of the
+ * content. */
+static bool
+says_content(const struct hdrs *hdrs)
+{
+	for (size_t i = 0; i < hdrs->n; i++)
+		if (strncasecmp(hdrs->v[i].name, "Content-", 8) == 0)
+			return true;
+	return false;
+}
+
 /* Either an empty header, or fields only, of which one says what the content is. They go into the
  * message's header, so none may hold what could end a line there. */
 static enum rc
@@ -125,8 +137,8 @@ check_header(
 {
 	if (!split->in_body || used != split->header.len)
 		return err_set(err, ERR_MSG_MALFORMED, "no MIME entity");
-	if (hdrs->n > 0 && !hdrs_find(hdrs, "Content-Type", 0))
-		return err_set(err, ERR_MSG_MALFORMED, "no Content-Type inside");
+	if (hdrs->n > 0 && !says_content(hdrs))
+		return err_set(err, ERR_MSG_MALFORMED, "no Content-* field inside");
 	if (hdrs->n > ENTITY_FIELDS_MAX)
 		return err_set(err, ERR_MSG_MALFORMED, "%zu header fields inside", hdrs->n);
 	for (size_t i = 0; i < hdrs->n; i++) {

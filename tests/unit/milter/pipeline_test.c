@@ -129,7 +129,7 @@ done(struct go *g)
 static bool
 has(const struct go *g, const char *text)
 {
-	return strstr(buf_text(&g->out), text) != NULL;
+	return memmem(buf_text(&g->out), g->out.len, text, strlen(text)) != NULL;
 }
 
 static void
@@ -638,6 +638,132 @@ test_mutated(void **state)
 	done(&a);
 }
 
+/* Other people's mails, read as a file is. */
+static bool
+read_mail(const char *folder, const char *name, struct buf *out)
+{
+	char path[5000];
+	struct spool_conf conf = {.memory = 64u << 20, .max = 64u << 20};
+	struct sink sink = sink_to_buf(out);
+	struct msg *msg = NULL;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	*out = (struct buf)BUF_INIT(64u << 20);
+	if (msg_read(fileno(f), &conf, &msg, NULL) != RC_OK || msg_write(msg, &sink, NULL) != RC_OK)
+		fail_msg("%s: can't be read", path);
+	msg_free(&msg);
+	(void)fclose(f);
+	return true;
+}
+
+/* The body behind the header of a message text. */
+static const char *
+body_of(const struct buf *mail)
+{
+	const char *p = memmem(mail->data, mail->len, "\r\n\r\n", 4);
+
+	return p ? p + 4 : mail->data + mail->len;
+}
+
+static bool
+has_bare_lf(const struct buf *mail)
+{
+	for (size_t i = 0; i < mail->len; i++)
+		if (mail->data[i] == '\n' && (i == 0 || mail->data[i - 1] != '\r'))
+			return true;
+	return false;
+}
+
+/* What is 7-bit already, and says so, stays as it is, byte for byte. */
+static void
+check_same_body(const char *name, const struct go *in, const struct go *out, const struct buf *mail)
+{
+	struct spool *body = transaction_msg(in->tx)->body;
+	size_t len = spool_size(body);
+	const char *got = body_of(&out->out);
+	char *want = malloc(len + 1);
+
+	assert_int_equal(spool_read(body, 0, want, len, NULL), RC_OK);
+	if (!has_bare_lf(mail) && !strcasestr(mail->data, "8bit") &&
+		!strcasestr(mail->data, "binary") &&
+		!memmem(out->out.data, out->out.len, "quoted-printable", 16) &&
+		!memmem(out->out.data, out->out.len, "base64", 6) &&
+		(out->out.data + out->out.len - got != (ptrdiff_t)len ||
+			memcmp(got, want, len) != 0))
+		fail_msg("%s: opens to another body", name);
+	free(want);
+}
+
+/* A mail as it is comes in and goes out untouched; encrypted to Carol as it is, it opens to the
+ * same body there. */
+static void
+check_mail(struct engine *engine, const char *name, const struct buf *mail, size_t *opened)
+{
+	struct go a, b;
+
+	go(&a, engine, PIPELINE_RUN, EVE, NULL, TO(EVE), mail->data, mail->len);
+	CHECK_INT(name, a.result->smtp, 250);
+	CHECK_INT(name, a.result->n_edits, 0);
+	assert_null(a.result->body);
+	done(&a);
+	go(&a, engine, PIPELINE_RUN, ALICE, ALICE, TO(CAROL), mail->data, mail->len);
+	CHECK_INT(name, a.result->smtp, 250);
+	assert_true(a.result->rcpts[0].encrypted);
+	RECEIVE(&b, theirs, &a, CAROL);
+	CHECK_INT(name, b.result->smtp, 250);
+	if (b.result->rcpts[0].opened) {
+		(*opened)++;
+		check_same_body(name, &a, &b, mail);
+	} else {
+		print_message("%s: not opened\n", name);
+	}
+	done(&b);
+	done(&a);
+}
+
+static void
+test_corpora(void **state)
+{
+	const char *env = getenv("SEALGATE_CORPORA"), *srcdir = getenv("srcdir");
+	struct engine *engine;
+	char folder[4096], path[4200], line[1000];
+	size_t n = 0, opened = 0;
+	struct buf mail;
+	FILE *f;
+
+	(void)state;
+	snprintf(folder, sizeof(folder), "%s%s",
+		env      ? env
+		: srcdir ? srcdir
+			 : ".",
+		env ? "/mail" : "/../shared/corpora/mail");
+	snprintf(path, sizeof(path), "%s/index.tsv", folder);
+	f = fopen(path, "r");
+	if (!f)
+		skip();
+	engine = make_engine("ours.test",
+		"rules = ( { name = \"all\"; direction = \"outbound\"; senders = \"@ours.test\";"
+		" encrypt = \"if-known\"; } );\n"
+		"policy = { shipped_rules = false; };\n");
+	while (fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\t\r\n")] = '\0';
+		if (!strstr(line, ".eml") || !read_mail(folder, line, &mail))
+			continue;
+		check_mail(engine, line, &mail, &opened);
+		buf_fini(&mail);
+		n++;
+	}
+	(void)fclose(f);
+	engine_unref(&engine);
+	print_message("%zu mails, %zu opened at the other end\n", n, opened);
+	assert_true(n > 800);
+	CHECK_INT("opened", opened, n);
+}
+
 static int
 each(void **state)
 {
@@ -711,7 +837,8 @@ main(void)
 	const struct CMUnitTest tests[] = {T(test_sealed), T(test_signed), T(test_untouched),
 		T(test_faults), T(test_required), T(test_split), T(test_not_opened),
 		T(test_forged_results), T(test_loop), T(test_signing_time), T(test_size),
-		T(test_explain), T(test_forms), T(test_unsafe), T(test_large), T(test_mutated)};
+		T(test_explain), T(test_forms), T(test_unsafe), T(test_large), T(test_mutated),
+		T(test_corpora)};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
