@@ -9,7 +9,7 @@
 #include "cli/cmd.h"
 #include "directory/anchors.h"
 #include "directory/lookup.h"
-#include "milter/alias.h"
+#include "message/alias.h"
 #include "milter/service.h"
 #include "policy/policy.h"
 

@@ -1,22 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "keystore/settings.h"
 
-#include <ctype.h>
-#include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-
-#include "base/file.h"
-
-#define ALIAS_FILE_MAX (64u << 20)
-#define ALIAS_DEPTH    8 /* aliases of aliases */
-
-struct alias {
-	char *name;
-	char *target;
-};
 
 /* NAME or a number. */
 static bool
@@ -128,71 +115,15 @@ read_budgets(struct settings *s, struct err *err)
 	return RC_OK;
 }
 
-static int
-compare_aliases(const void *a, const void *b)
-{
-	return strcasecmp(((const struct alias *)a)->name, ((const struct alias *)b)->name);
-}
-
-/* One line of the map: "alias address", '#' begins a comment. */
 static enum rc
-read_alias(struct settings *s, const char *path, char *line, size_t number, size_t *room,
-	struct err *err)
-{
-	char name[ADDR_MAX + 1], target[ADDR_MAX + 1], *save = NULL;
-	const char *first = strtok_r(line, " \t\r", &save),
-		   *second = strtok_r(NULL, " \t\r", &save);
-
-	if (!first || *first == '#')
-		return RC_OK;
-	if (!second || (strtok_r(NULL, " \t\r", &save) != NULL))
-		return err_set(err, ERR_CONFIG, "%s:%zu: not \"alias address\"", path, number);
-	if (addr_canonical(first, strlen(first), name, err) ||
-		addr_canonical(second, strlen(second), target, err) || !*name || !*target) {
-		err_clear(err);
-		return err_set(err, ERR_CONFIG, "%s:%zu: not a mail address", path, number);
-	}
-	if (s->n_aliases == *room) {
-		struct alias *more = realloc(s->aliases, (*room * 2 + 64) * sizeof(*more));
-
-		if (!more)
-			return err_set(err, ERR_MEMORY, "aliases");
-		s->aliases = more;
-		*room = *room * 2 + 64;
-	}
-	s->aliases[s->n_aliases] = (struct alias){strdup(name), strdup(target)};
-	s->n_aliases++;
-	if (!s->aliases[s->n_aliases - 1].name || !s->aliases[s->n_aliases - 1].target)
-		return err_set(err, ERR_MEMORY, "aliases");
-	return RC_OK;
-}
-
-static enum rc
-read_aliases(struct settings *s, struct err *err)
+read_addresses(struct settings *s, struct err *err)
 {
 	const struct conf_group *group = conf_section(s->conf, "organisation");
-	const char *path = conf_str(group, "alias_map"),
-		   *delimiter = conf_str(group, "recipient_delimiter");
-	struct buf text = BUF_INIT(ALIAS_FILE_MAX);
-	size_t number = 0, room = 0;
-	enum rc rc = RC_OK;
+	const char *delimiter = conf_str(group, "recipient_delimiter");
 
 	s->delimiter = delimiter ? delimiter[0] : 0;
-	if (!path)
-		return RC_OK;
-	rc = file_read(path, &text, err);
-	if (rc == RC_NONE)
-		rc = conf_err(err, s->conf, group, "alias_map", "%s is not there", path);
-	for (char *line = text.data, *next; !rc && line; line = next) {
-		next = strchr(line, '\n');
-		if (next)
-			*next++ = 0;
-		rc = read_alias(s, path, line, ++number, &room, err);
-	}
-	if (!rc && s->n_aliases)
-		qsort(s->aliases, s->n_aliases, sizeof(*s->aliases), compare_aliases);
-	buf_fini(&text);
-	return rc;
+	s->n_domains = conf_strings(group, "domains", &s->domains);
+	return alias_map_load(conf_str(group, "alias_map"), &s->aliases, err);
 }
 
 enum rc
@@ -212,7 +143,7 @@ settings_new(struct conf *conf, struct settings **out, struct err *err)
 	if (!rc)
 		rc = read_budgets(s, err);
 	if (!rc)
-		rc = read_aliases(s, err);
+		rc = read_addresses(s, err);
 	if (rc)
 		settings_unref(&s);
 	*out = s;
@@ -234,11 +165,7 @@ settings_unref(struct settings **settings)
 	*settings = NULL;
 	if (!s || __atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
-	for (size_t i = 0; i < s->n_aliases; i++) {
-		free(s->aliases[i].name);
-		free(s->aliases[i].target);
-	}
-	free(s->aliases);
+	alias_map_free(&s->aliases);
 	free(s->services);
 	free(s->operators);
 	free(s->budgets);
@@ -266,38 +193,20 @@ settings_rights(const struct settings *settings, uid_t uid, uid_t own)
 	return rights;
 }
 
-static const char *
-find_alias(const struct settings *settings, const char *addr)
-{
-	struct alias key = {(char *)(uintptr_t)addr, NULL};
-	const struct alias *found = !settings->n_aliases
-					    ? NULL
-					    : bsearch(&key, settings->aliases, settings->n_aliases,
-						      sizeof(key), compare_aliases);
-
-	return found ? found->target : NULL;
-}
-
 enum rc
 settings_resolve(
 	const struct settings *settings, const char *addr, char out[ADDR_MAX + 1], struct err *err)
 {
-	char stripped[ADDR_MAX + 1];
-	enum rc rc = addr_canonical(addr, strlen(addr), out, err);
+	char canonical[ADDR_MAX + 1];
+	const char *domain;
+	bool ours;
+	enum rc rc = addr_canonical(addr, strlen(addr), canonical, err);
 
+	out[0] = 0;
 	if (rc)
 		return rc;
-	for (int depth = 0; depth < ALIAS_DEPTH; depth++) {
-		const char *target = find_alias(settings, out);
-
-		if (!target && settings->delimiter) {
-			addr_strip_extension(out, settings->delimiter, stripped);
-			strcpy(out, stripped);
-			target = find_alias(settings, out);
-		}
-		if (!target || strcmp(target, out) == 0)
-			return RC_OK;
-		strcpy(out, target);
-	}
-	return err_set(err, ERR_CONFIG, "alias_map: aliases of aliases without an end");
+	domain = addr_domain(canonical);
+	ours = domain && addr_domain_in(domain, settings->domains, settings->n_domains);
+	alias_map_person(settings->aliases, canonical, ours ? settings->delimiter : 0, out);
+	return RC_OK;
 }

@@ -11,6 +11,7 @@
 
 #include "base/conf.h"
 #include "message/addr.h"
+#include "message/alias.h"
 
 #include <sys/types.h>
 
@@ -46,8 +47,9 @@ struct settings {
 	size_t n_operators;
 	struct budget_rule *budgets;
 	size_t n_budgets;
-	struct alias *aliases; /* sorted by name */
-	size_t n_aliases;
+	struct alias_map *aliases;
+	const char *const *domains; /* ours */
+	size_t n_domains;
 	char delimiter; /* before an extension; 0: none */
 };
 

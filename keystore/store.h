@@ -139,7 +139,7 @@ typedef enum rc store_each_grant(void *ctx, const struct store_grant *grant, str
 enum rc store_list_grants(
 	struct store *store, const char *owner, store_each_grant *each, void *ctx, struct err *err);
 
-/* --- keys and certificates: store_key.c --- */
+/* --- keys: store_key.c; certificates: store_cert.c --- */
 /* Keeps a new key with a fallback secret of its own. ERR_KEY_EXISTS when its fingerprint is there.
  */
 enum rc store_add_key(

@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "directory/anchors.h"
-#include "milter/alias.h"
+#include "message/alias.h"
 #include "milter/trust_state.h"
 
 #include <pthread.h>
@@ -338,13 +338,7 @@ engine_person(const struct engine *engine, const char *addr, char *out)
 {
 	const char *delimiter =
 		conf_str(conf_section(engine->conf, "organisation"), "recipient_delimiter");
-	const char *other = alias_map_find(engine->aliases, addr);
+	bool ours = policy_is_ours(engine->policy, addr);
 
-	snprintf(out, ADDR_MAX + 1, "%s", other ? other : addr);
-	if (other || !delimiter || !*delimiter || !policy_is_ours(engine->policy, addr))
-		return;
-	addr_strip_extension(addr, *delimiter, out);
-	other = alias_map_find(engine->aliases, out);
-	if (other)
-		snprintf(out, ADDR_MAX + 1, "%s", other);
+	alias_map_person(engine->aliases, addr, ours && delimiter ? *delimiter : '\0', out);
 }

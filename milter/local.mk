@@ -1,6 +1,5 @@
 noinst_LIBRARIES += libpipeline.a
 libpipeline_a_SOURCES = \
-	milter/alias.c milter/alias.h \
 	milter/authres.c milter/authres.h \
 	milter/check_signature.c milter/check_signature.h \
 	milter/decide.c \

@@ -1,6 +1,7 @@
 ## Unit tests of message/: one program for each source file; add it to check_PROGRAMS.
 check_PROGRAMS += \
 	tests/unit/message/addr_test \
+	tests/unit/message/alias_test \
 	tests/unit/message/b64_test \
 	tests/unit/message/b64_plain_test \
 	tests/unit/message/classify_test \
@@ -14,6 +15,7 @@ check_PROGRAMS += \
 	tests/unit/message/qp_test \
 	tests/unit/message/spool_test
 tests_unit_message_addr_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
+tests_unit_message_alias_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
 tests_unit_message_b64_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
 tests_unit_message_b64_plain_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
 tests_unit_message_classify_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)

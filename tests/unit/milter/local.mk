@@ -1,6 +1,5 @@
 ## Unit tests of milter/: one program for each source file; add it to check_PROGRAMS.
-check_PROGRAMS += tests/unit/milter/alias_test tests/unit/milter/authres_test tests/unit/milter/edit_list_test
-tests_unit_milter_alias_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/milter/authres_test tests/unit/milter/edit_list_test
 tests_unit_milter_authres_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
 tests_unit_milter_edit_list_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/milter/entity_split_test tests/unit/milter/pipeline_test

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "milter/alias.h"
+#include "message/alias.h"
 
 #include "base/file.h"
+#include "message/addr.h"
 #include "tests/unit/unit.h"
 
 #include <unistd.h>
@@ -31,6 +32,38 @@ test_find(void **state)
 	alias_map_free(&map);
 	assert_int_equal(alias_map_load(NULL, &map, NULL), RC_OK);
 	assert_null(alias_map_find(map, "alice@example.org"));
+	alias_map_free(&map);
+}
+
+static void
+test_person(void **state)
+{
+	static const struct {
+		const char *addr;
+		char delimiter;
+		const char *person;
+	} cases[] = {
+		{"info@example.org", '+', "bob@example.org"},
+		{"INFO+x@example.org", '+', "bob@example.org"},
+		{"info+x@example.org", '\0', "info+x@example.org"},
+		{"info+x@example.org", '-', "info+x@example.org"},
+		{"info+news@example.org", '+', "carol@example.org"},
+		{"alice+x@example.org", '+', "alice@example.org"},
+		{"alice@example.org", '+', "alice@example.org"},
+		{"alice@example.org", '\0', "alice@example.org"},
+	};
+	struct alias_map *map;
+	char out[ADDR_MAX + 1];
+
+	(void)state;
+	assert_int_equal(load("info@example.org bob@example.org\n"
+			      "info+news@example.org carol@example.org\n",
+				 &map, NULL),
+		RC_OK);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		alias_map_person(map, cases[i].addr, cases[i].delimiter, out);
+		CHECK_STR(cases[i].addr, out, cases[i].person);
+	}
 	alias_map_free(&map);
 }
 
@@ -74,7 +107,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_find), cmocka_unit_test(test_refused)};
+		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_person), cmocka_unit_test(test_refused)};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

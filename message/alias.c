@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "milter/alias.h"
+#include "message/alias.h"
 
 #include "base/file.h"
 #include "message/addr.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -125,4 +126,19 @@ alias_map_find(const struct alias_map *map, const char *addr)
 			high = middle;
 	}
 	return NULL;
+}
+
+void
+alias_map_person(const struct alias_map *map, const char *addr, char delimiter, char *out)
+{
+	const char *other = alias_map_find(map, addr);
+
+	if (!other && delimiter) {
+		addr_strip_extension(addr, delimiter, out);
+		other = alias_map_find(map, out);
+	} else if (!other) {
+		other = addr;
+	}
+	if (other)
+		snprintf(out, ADDR_MAX + 1, "%s", other);
 }
