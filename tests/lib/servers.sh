@@ -17,6 +17,7 @@
 #   sendmail_down DIR
 #   process_up DIR NAME COMMAND…     any other program that stays in the foreground; DIR/NAME.pid, DIR/NAME.log
 #   process_down DIR NAME
+#   users_up NAME…                   system users, removed with the last world that asked for them
 #
 # Every …_up returns when the server answers, or fails with its log on standard error.
 
@@ -142,6 +143,39 @@ process_up() {
 
 process_down() {
 	stop_pid "$1/$2.pid"
+}
+
+# --- system users, as a package would make them
+#
+#   users_up NAME…     makes those that are not there; the last world that needs them removes what was made so
+
+users_up() {
+	servers_remember users_down "$@"
+	(
+		flock 9
+		mkdir -p /run/sealgate-worlds && echo "$SERVERS" >"/run/sealgate-worlds/${SERVERS##*/}" || exit 1
+		for users_name in "$@"; do
+			getent passwd "$users_name" >/dev/null ||
+				useradd --system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin \
+					--comment "sealgate world" "$users_name" || exit 1
+		done
+	) 9</run
+}
+
+users_down() {
+	(
+		flock 9
+		rm -f "/run/sealgate-worlds/${SERVERS##*/}"
+		for users_world in /run/sealgate-worlds/*; do
+			[ ! -f "$users_world" ] || [ -d "$(cat "$users_world")" ] || rm -f "$users_world"
+		done
+		rmdir /run/sealgate-worlds 2>/dev/null || exit 0 # another world still needs them
+		for users_name in "$@"; do
+			case "$(getent passwd "$users_name")" in
+			*":sealgate world:"*) userdel "$users_name" ;;
+			esac
+		done
+	) 9</run >/dev/null 2>&1
 }
 
 # --- slapd
