@@ -182,7 +182,9 @@ arm(struct server *server, struct conn *conn)
 	struct epoll_event ev = {.data.ptr = conn};
 	int fd = conn->fd;
 
-	ev.events = (conn->state == WRITING ? EPOLLOUT : EPOLLIN) | EPOLLRDHUP | EPOLLONESHOT;
+	/* Not EPOLLRDHUP: a peer that closed its half and reads nothing would be announced
+	 * without end. */
+	ev.events = (conn->state == WRITING ? EPOLLOUT : EPOLLIN) | EPOLLONESHOT;
 	/* From here on it may be another worker's. */
 	__atomic_store_n(&conn->turn, 1, __ATOMIC_RELEASE);
 	if (epoll_ctl(server->epoll, EPOLL_CTL_MOD, fd, &ev))
@@ -247,7 +249,7 @@ accept_some(struct server *server, struct listener *l)
 	for (int i = 0; i < 16; i++) {
 		int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		struct conn *conn;
-		struct epoll_event ev = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT};
+		struct epoll_event ev = {.events = EPOLLIN | EPOLLONESHOT};
 
 		if (fd < 0 &&
 			(errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
@@ -305,6 +307,9 @@ work(struct server *server, struct conn *conn, size_t frame)
 	memmove(conn->in.data, conn->in.data + frame, conn->in.len - frame);
 	secret_wipe(conn->in.data + conn->in.len - frame, frame);
 	conn->in.len -= frame;
+	/* A big request leaves no big buffer with an idle connection. */
+	if (conn->in.len == 0 && conn->in.cap > 4 * READ_STEP)
+		buf_fini(&conn->in);
 	set_busy(conn, clock_monotonic_ms());
 	return rc == RC_OK && flush_out(conn);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -135,6 +136,18 @@ start(const struct args *args, struct conf *conf, struct server **server, struct
 	return rc ? rc : server_start(*server, *vault, err);
 }
 
+/* Two thousand connections need more than the usual number of descriptors. */
+static void
+raise_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 4096) {
+		limit.rlim_cur = limit.rlim_max < 4096 ? limit.rlim_max : 4096;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 static int
 run(const struct args *args, struct conf *conf)
 {
@@ -146,6 +159,7 @@ run(const struct args *args, struct conf *conf)
 	enum rc rc;
 
 	block_signals(&set);
+	raise_files();
 	rc = start(args, conf, &server, &vault, &err);
 	if (!rc) {
 		log_event(LOGL_INFO, NULL, "vault-ready", "version", PACKAGE_VERSION, "ms",

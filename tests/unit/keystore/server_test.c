@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -241,6 +242,39 @@ test_deaf(void **state)
 	buf_fini(&out);
 }
 
+/* The same, and it will send nothing more: waiting for it costs nothing. */
+static void
+test_half_closed(void **state)
+{
+	struct buf out = BUF_INIT(4u << 20);
+	struct timeval tv = {.tv_usec = 200000};
+	struct rusage before, after;
+	int fd = dial("vault");
+	int64_t us;
+
+	(void)state;
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)), 0);
+	put_hello(&out, PROTO_VERSION, "all", "all");
+	for (uint32_t i = 0; i < 100000; i++)
+		put_ping(&out, i);
+	send_buf(fd, &out);
+	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	usleep(200000);
+	getrusage(RUSAGE_SELF, &before);
+	usleep(500000);
+	getrusage(RUSAGE_SELF, &after);
+	us = (after.ru_utime.tv_sec - before.ru_utime.tv_sec + after.ru_stime.tv_sec -
+		     before.ru_stime.tv_sec) *
+		     (int64_t)1000000 +
+	     after.ru_utime.tv_usec - before.ru_utime.tv_usec + after.ru_stime.tv_usec -
+	     before.ru_stime.tv_usec;
+	if (us > 200000)
+		fail_msg("half a second of waiting cost %lld us of CPU", (long long)us);
+	MUST(vault_ping(client, &err));
+	close(fd);
+	buf_fini(&out);
+}
+
 static void
 test_modes(void **state)
 {
@@ -308,6 +342,7 @@ main(void)
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_silent),
 		cmocka_unit_test(test_deaf),
+		cmocka_unit_test(test_half_closed),
 		cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_reload),
 	};
