@@ -63,6 +63,7 @@ verify(const struct judge *judge, const struct msg *msg, struct verdict *verdict
 		.trust = judge->trust,
 		.extra = &judge->extra,
 		.from = &from,
+		.from_fields = judge->from ? 0 : hdrs_count(&msg->hdrs, "From"),
 		.at = judge->at,
 	};
 	enum rc rc = mime_parse(&msg->hdrs, msg->body, &root, err);

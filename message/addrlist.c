@@ -159,6 +159,34 @@ drop_words(struct parser *parser)
 	parser->gap = false;
 }
 
+/* Is there an '@' outside of quotes? */
+static bool
+has_at(const char *word, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (word[i] == '@')
+			return true;
+		if (word[i] == '"') {
+			size_t n = quoted_length(word + i, len - i);
+
+			i += n ? n - 1 : 0;
+		} else if (word[i] == '\\') {
+			i++;
+		}
+	}
+	return false;
+}
+
+/* A group's name that is an address could be taken for the author by whoever reads it. */
+static enum rc
+drop_group_name(struct parser *parser, struct err *err)
+{
+	bool address = has_at(buf_text(&parser->words), parser->words.len);
+
+	drop_words(parser);
+	return address ? err_set(err, ERR_ADDR_SYNTAX, "an address as a group's name") : RC_OK;
+}
+
 /* What stands in angle brackets; the words before it were a display name. */
 static enum rc
 take_angle(struct parser *parser, struct err *err)
@@ -188,24 +216,6 @@ take_angle(struct parser *parser, struct err *err)
 	rc = add_address(parser, buf_text(&parser->words), parser->words.len, err);
 	drop_words(parser);
 	return rc;
-}
-
-/* Is there an '@' outside of quotes? */
-static bool
-has_at(const char *word, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if (word[i] == '@')
-			return true;
-		if (word[i] == '"') {
-			size_t n = quoted_length(word + i, len - i);
-
-			i += n ? n - 1 : 0;
-		} else if (word[i] == '\\') {
-			i++;
-		}
-	}
-	return false;
 }
 
 /* At the end of an item: without angle brackets, its words with an '@' are addresses. */
@@ -264,7 +274,7 @@ addrlist_parse(const char *value, size_t len, struct addrlist *out, struct err *
 			parser.p++;
 			break;
 		case ':': /* the words were a group's name */
-			drop_words(&parser);
+			rc = drop_group_name(&parser, err);
 			parser.p++;
 			break;
 		case '>':

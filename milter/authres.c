@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define PROPERTY_MAX 800 /* bytes: a line of mail has 998 */
+
 struct scan {
 	const char *p, *end;
 };
@@ -177,34 +179,45 @@ is_plain_value(const char *text)
 	return true;
 }
 
+/* A property that would not fit a line of mail, as a hostile certificate's could be, is left out.
+ */
 static enum rc
 append_property(struct buf *out, const char *name, const char *value, struct err *err)
 {
-	enum rc rc = buf_appendf(out, err, "\n\tbody.%s=", name);
+	enum rc rc;
 
+	if (strlen(value) > PROPERTY_MAX)
+		return RC_OK;
+	rc = buf_appendf(out, err, "\n\tbody.%s=", name);
 	if (rc != RC_OK)
 		return rc;
 	return is_plain_value(value) && *value ? buf_append_str(out, value, err)
 					       : append_quoted(out, value, err);
 }
 
+/*
+ * A certificate may have several addresses, and its CA may speak for some of them only: the one
+ * that is named is the one that was checked, ADDR, where there is such a one.
+ */
 static enum rc
-append_signer(struct buf *out, const struct cert *cert, struct err *err)
+append_signer(struct buf *out, const struct cert *cert, const char *addr, struct err *err)
 {
 	const char *const *addrs;
 	size_t n = cert_addrs(cert, true, &addrs);
 	enum rc rc = RC_OK;
 
-	if (n > 0)
-		rc = append_property(out, "smime-identifier", addrs[0], err);
+	if (addr || n > 0)
+		rc = append_property(out, "smime-identifier", addr ? addr : addrs[0], err);
 	if (rc == RC_OK)
 		rc = append_property(out, "smime-serial", cert_serial(cert), err);
 	return rc == RC_OK ? append_property(out, "smime-issuer", cert_issuer(cert), err) : rc;
 }
 
 static enum rc
-append_verdict(struct buf *out, const struct verdict *verdict, struct err *err)
+append_verdict(struct buf *out, const struct verdict *verdict, const char *from, struct err *err)
 {
+	const struct cert *signer = verdict->n_signers ? verdict->signers[0] : NULL;
+	bool match = from && verdict->sender == SENDER_MATCH;
 	enum rc rc = buf_appendf(out, err, ";\n\tsmime=%s", verdict_overall_name(verdict->overall));
 
 	if (rc == RC_OK && *verdict->reason) {
@@ -212,18 +225,23 @@ append_verdict(struct buf *out, const struct verdict *verdict, struct err *err)
 		if (rc == RC_OK)
 			rc = append_comment(out, verdict->reason, err);
 	}
-	if (rc == RC_OK && verdict->n_signers > 0)
-		rc = append_signer(out, verdict->signers[0], err);
+	for (size_t i = 0; match && i < verdict->n_signers; i++)
+		if (cert_has_addr(verdict->signers[i], from, true)) {
+			signer = verdict->signers[i];
+			break;
+		}
+	if (rc == RC_OK && signer)
+		rc = append_signer(out, signer, match ? from : NULL, err);
 	return rc;
 }
 
 enum rc
-authres_format(
-	const char *id, const struct verdict *verdicts, size_t n, struct buf *out, struct err *err)
+authres_format(const char *id, const struct verdict *verdicts, size_t n, const char *from,
+	struct buf *out, struct err *err)
 {
 	enum rc rc = buf_appendf(out, err, " %s", id);
 
 	for (size_t i = 0; rc == RC_OK && i < n; i++)
-		rc = append_verdict(out, &verdicts[i], err);
+		rc = append_verdict(out, &verdicts[i], from, err);
 	return rc;
 }

@@ -21,8 +21,9 @@ enum authres_kind {
 enum rc authres_examine(const char *value, size_t len, const char *id, enum authres_kind *kind,
 	struct buf *out, struct err *err);
 
-/* Our field's value for N verdicts, outermost first, folded with "\n\t", leading blank included. */
-enum rc authres_format(
-	const char *id, const struct verdict *verdicts, size_t n, struct buf *out, struct err *err);
+/* Our field's value for N verdicts, outermost first, folded with "\n\t", leading blank included.
+ * FROM: the address that a matching sender was checked for, or NULL. */
+enum rc authres_format(const char *id, const struct verdict *verdicts, size_t n, const char *from,
+	struct buf *out, struct err *err);
 
 #endif

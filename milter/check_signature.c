@@ -36,14 +36,17 @@ static enum rc
 verify_signers(const struct signature_check *check, struct cms_signed *sd,
 	const struct hasher *hasher, struct verdict *verdict, struct err *err)
 {
-	bool one = check->from && check->from->n == 1;
+	bool one = check->from && check->from->n == 1 && check->from_fields <= 1;
 	enum rc rc = cms_signed_verify(sd, hasher, check->trust, check->extra,
 		one ? check->from->v[0] : NULL, check->at, verdict, err);
 
 	if (rc != RC_OK || one || !check->from || verdict->signature == SIGNATURE_NONE)
 		return rc;
 	verdict->sender = SENDER_MISMATCH;
-	verdict_reason(verdict, "From: names %zu addresses", check->from->n);
+	if (check->from_fields > 1)
+		verdict_reason(verdict, "there are %zu From: fields", check->from_fields);
+	else
+		verdict_reason(verdict, "From: names %zu addresses", check->from->n);
 	verdict_conclude(
 		verdict, check->trust && trust_revocation_mode(check->trust) == REVOKE_REQUIRED);
 	return RC_OK;
@@ -173,6 +176,10 @@ check_signature(const struct signature_check *check, const struct entity *root, 
 	if (!err)
 		err = &local;
 	verdict_init(verdict);
+	/* Which of two types a reader's program goes by is not known, so neither is what it shows.
+	 */
+	if (entity_wrapping(root) != WRAP_NONE && root->flags & MIME_BAD_TYPE)
+		return permerror(verdict, "the Content-Type is not clear");
 	switch (entity_wrapping(root)) {
 	case WRAP_MULTIPART_SIGNED:
 		return check_detached(check, root, spool, verdict, err);

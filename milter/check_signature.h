@@ -18,8 +18,10 @@ struct signature_check {
 	struct trust *trust;         /* borrowed */
 	const struct certset *extra; /* more candidates for signers and paths; may be NULL */
 	const struct addrlist
-		*from; /* addresses in From:; NULL: unchecked. None or several never match */
-	int64_t at;    /* -1: now */
+		*from;      /* addresses in From:; NULL: unchecked. None or several never match */
+	size_t from_fields; /* how many From: fields there are: of several nobody knows which one
+			       is shown, so they never match; 0: not known */
+	int64_t at;         /* -1: now */
 };
 
 /*

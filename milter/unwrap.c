@@ -117,8 +117,10 @@ enter_signed(struct unwrap *u, struct entity_split *split, bool *more, struct er
 static enum rc
 unwrap_signed(struct unwrap *u, bool *more, struct err *err)
 {
-	struct signature_check check = {
-		.trust = sources_trust(u->tx->sources), .from = &u->tx->from, .at = -1};
+	struct signature_check check = {.trust = sources_trust(u->tx->sources),
+		.from = &u->tx->from,
+		.from_fields = hdrs_count(&u->tx->msg->hdrs, "From"),
+		.at = -1};
 	struct spool_conf conf = engine_spool_conf(u->tx->engine);
 	struct verdict *verdict = &u->checked[u->n_checked];
 	struct entity_split *split = NULL;
@@ -419,8 +421,8 @@ add_results(struct unwrap *u, struct err *err)
 
 	if (!(u->transform & PLAN_VERIFY) || u->n_checked == 0)
 		return RC_OK;
-	rc = authres_format(
-		engine_authserv_id(u->tx->engine), u->checked, u->n_checked, &value, err);
+	rc = authres_format(engine_authserv_id(u->tx->engine), u->checked, u->n_checked,
+		u->tx->from.n == 1 ? u->tx->from.v[0] : NULL, &value, err);
 	if (rc == RC_OK)
 		rc = edit_list_add(
 			u->result, EDIT_INSERT, "Authentication-Results", 0, buf_text(&value), err);

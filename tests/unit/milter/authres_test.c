@@ -63,7 +63,7 @@ test_format(void **state)
 	v[0].overall = VERDICT_PASS;
 	v[1].overall = VERDICT_FAIL;
 	verdict_reason(&v[1], "bad (\"%s\")\r\nX: y", "gr\xc3\xbc\xc3\x9f");
-	assert_int_equal(authres_format("mx.example.org", v, 2, &out, NULL), RC_OK);
+	assert_int_equal(authres_format("mx.example.org", v, 2, NULL, &out, NULL), RC_OK);
 	assert_non_null(strstr(buf_text(&out), " mx.example.org;\n\tsmime=pass;\n\tsmime=fail ("));
 	assert_null(strchr(buf_text(&out), '\r'));
 	assert_null(strstr(buf_text(&out), "\nX: y"));
