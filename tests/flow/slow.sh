@@ -12,19 +12,15 @@ kill -USR1 "$milter"
 wait_for 5 grep -q event=reloaded "$work/milter.log" || fail "no reload"
 printf 'From: Alice <alice@%s>\nTo: x@slow.example\nSubject: hello\n\ntext\n' "$org" >"$work/m.eml"
 
-drive -S "$sock" -u "alice@$org" -f "<alice@$org>" -r '<warm@slow.example>' "$work/m.eml" >"$work/json"
-want "one slow look-up" "$(field code <"$work/json")" 250
-for sessions in 1 20; do
-	drive -S "$sock" -u "alice@$org" -f "<alice@$org>" -r "<r$sessions-%d@slow.example>" -n $sessions -m 1 "$work/m.eml" \
-		>"$work/slow" &
-	slow=$!
-	sleep 0.2
-	drive -S "$sock" -u "alice@$org" -f "<alice@$org>" -r "<bob@$org>" -n 4 -m 50 "$work/m.eml" >"$work/quick"
-	wait $slow
-	want "$sessions slow: accepted" "$(field ok <"$work/slow")" $sessions
-	at_most "$sessions slow sessions: seconds" "$(field seconds <"$work/slow")" 2.5
-	want "$sessions slow: the others" "$(field ok <"$work/quick")" 200
-	at_most "$sessions slow: the others (p50)" "$(field p50_ms <"$work/quick")" 60
-done
+drive -S "$sock" -u "alice@$org" -f "<alice@$org>" -r "<r%d@slow.example>" -n 20 -m 1 "$work/m.eml" \
+	>"$work/slow" &
+slow=$!
+sleep 0.2
+drive -S "$sock" -u "alice@$org" -f "<alice@$org>" -r "<bob@$org>" -n 4 -m 50 "$work/m.eml" >"$work/quick"
+wait $slow
+want "20 slow: accepted" "$(field ok <"$work/slow")" 20
+at_most "20 slow sessions: seconds" "$(field seconds <"$work/slow")" 2.5
+want "20 slow: the others" "$(field ok <"$work/quick")" 200
+at_most "20 slow: the others (p50)" "$(field p50_ms <"$work/quick")" 60
 echo "note: 20 sessions of 2 s took $(field seconds <"$work/slow") s, others meanwhile $(field p50_ms <"$work/quick") ms each"
 finish
