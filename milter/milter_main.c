@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define EXIT_USAGE  64
@@ -214,8 +215,8 @@ stop(struct server *server, pthread_t thread, bool alive)
 	listen_close(&server->service); /* not before: the knocks need it */
 	log_event(LOGL_INFO, NULL, "stopped", "service", server->service.name, "in-flight",
 		quiet ? NULL : "deferred", NULL);
-	/* sessions of libmilter's may still be inside of us: nothing is freed under them */
-	if (alive || !quiet)
+	/* libmilter's workers may still be inside of us: nothing is freed under them */
+	if (alive || !quiet || minder_sessions(daemon_minder(server->daemon)) > 0)
 		_exit(0);
 	return 0;
 }
@@ -328,6 +329,18 @@ take_options(int argc, char **argv, struct options *options)
 	return options->conf && optind == argc;
 }
 
+/* libmilter spins without a pause when it can't accept for want of descriptors. */
+static void
+raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 /* Everything that can be refused without a service's own process. */
 static enum rc
 load_all(const struct options *options, struct conf **conf, struct err *err)
@@ -352,6 +365,8 @@ main(int argc, char **argv)
 	char *path;
 	int status;
 
+	signal(SIGUSR1, SIG_IGN); /* one that comes too early must not kill */
+	raise_limits();
 	mallopt(M_TRIM_THRESHOLD, KEEP_FREE);
 	log_open("sealgate-milter", true);
 	if (!take_options(argc, argv, &options))

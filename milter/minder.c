@@ -336,3 +336,14 @@ minder_count(struct minder *minder, int change)
 		pthread_cond_signal(&minder->cond);
 	pthread_mutex_unlock(&minder->mutex);
 }
+
+long
+minder_sessions(struct minder *minder)
+{
+	long n;
+
+	pthread_mutex_lock(&minder->mutex);
+	n = minder->sessions;
+	pthread_mutex_unlock(&minder->mutex);
+	return n;
+}
