@@ -45,6 +45,7 @@ minder_kick(struct minder *minder, struct minded *task);
 /* Sessions that are open, for the rare kick that mends what no callback shows. */
 void
 minder_count(struct minder *minder, int change);
+long minder_sessions(struct minder *minder);
 /* Is PORT the local port of one of the minder's own connections of late? */
 bool
 minder_is_own_port(struct minder *minder, unsigned port);
