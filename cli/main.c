@@ -65,6 +65,7 @@ main(int argc, char **argv)
 	struct err err = ERR_INIT;
 	int status;
 
+	signal(SIGXFSZ, SIG_IGN); /* nor is a full disk */
 	signal(SIGPIPE, SIG_IGN); /* a vault that goes away is an error, not our end */
 	log_open("sealgate", true);
 	log_set_level(LOGL_WARN);

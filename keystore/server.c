@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -21,6 +22,10 @@
 
 #define BACKLOG        511
 #define PATIENCE_MS    10000 /* for HELLO, a begun frame, an answer */
+#define STRANGERS_MAX  16u   /* connections to the admin socket without rights, all together */
+#define ADMIN_MAX      64u   /* connections of one operator to the admin socket */
+#define FILES_OF_OURS  64u   /* descriptors beside the connections */
+#define REFUSED_LOG_MS 10000
 #define READ_STEP      16384u
 #define WORKERS_MIN    32
 #define WORKERS_A_CORE 16
@@ -33,6 +38,7 @@ struct conn {
 	int fd;
 	struct conn *prev, *next;
 	struct session session;
+	bool stranger; /* on the admin socket, without any right there */
 	enum state state;
 	struct buf in, out;
 	size_t sent;
@@ -58,7 +64,9 @@ struct server {
 	bool has_keeper;
 	pthread_mutex_t lock; /* over what follows */
 	struct conn *conns;
-	size_t n_conns;
+	size_t n_conns, max_conns;
+	size_t n_refused;       /* since the log said so last … */
+	int64_t refused_logged; /* … at this time, ms */
 	bool stopping;
 };
 
@@ -92,11 +100,14 @@ is_alive(const struct sockaddr_un *addr)
 	return alive;
 }
 
-/* Bound under a umask that lets nobody in before owner and mode are right. */
+/* The umask gives the socket its mode when it is made, and the owner is changed without following a
+ * link: in a folder that others may write to, the name could be somebody else's a moment later. */
 static enum rc
 listen_on(struct listener *l, const char *path, mode_t mode, uid_t uid, gid_t gid, struct err *err)
 {
 	struct stat st;
+	mode_t mask;
+	int failed;
 
 	l->addr.sun_family = AF_UNIX;
 	if (strlen(path) >= sizeof(l->addr.sun_path))
@@ -111,24 +122,48 @@ listen_on(struct listener *l, const char *path, mode_t mode, uid_t uid, gid_t gi
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (l->fd < 0)
 		return err_set(err, ERR_SYSTEM, "socket: %s", strerror(errno));
-	if (bind(l->fd, (struct sockaddr *)&l->addr, sizeof(l->addr)))
+	mask = umask(0777 & ~mode);
+	failed = bind(l->fd, (struct sockaddr *)&l->addr, sizeof(l->addr));
+	umask(mask);
+	if (failed)
 		return err_set(err, ERR_SYSTEM, "%s: %s", path, strerror(errno));
 	l->bound = true;
-	if (gid != (gid_t)-1 && chown(path, uid, gid) && geteuid() == 0)
+	if (gid != (gid_t)-1 && lchown(path, uid, gid) && geteuid() == 0)
 		return err_set(err, ERR_SYSTEM, "%s: chown: %s", path, strerror(errno));
-	if (chmod(path, mode) || listen(l->fd, BACKLOG))
+	if (listen(l->fd, BACKLOG))
 		return err_set(err, ERR_SYSTEM, "%s: %s", path, strerror(errno));
 	return RC_OK;
+}
+
+/* Descriptors for the connections that are allowed; how many connections there can be then. */
+static size_t
+raise_files(void)
+{
+	struct rlimit limit;
+	rlim_t want = SERVER_MAX_CONNS + FILES_OF_OURS;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return SERVER_MAX_CONNS / 4;
+	if (limit.rlim_cur < want) {
+		limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+		(void)getrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_cur >= want)
+		return SERVER_MAX_CONNS;
+	return limit.rlim_cur > 2 * FILES_OF_OURS ? (size_t)limit.rlim_cur - FILES_OF_OURS
+						  : (size_t)limit.rlim_cur / 2;
 }
 
 enum rc
 server_listen(const struct conf *conf, struct server **out, struct err *err)
 {
 	const struct conf_group *group = conf_section(conf, "vault");
+	/* What getpwnam gave is overwritten by the look-ups of socket_gid. */
 	const struct passwd *pw = getpwnam(conf_str(group, "user"));
 	uid_t uid = geteuid() == 0 && pw ? pw->pw_uid : (uid_t)-1;
+	gid_t gid = pw ? pw->pw_gid : (gid_t)-1;
 	struct server *server = calloc(1, sizeof(*server));
-	mode_t mask;
 	enum rc rc;
 
 	*out = NULL;
@@ -138,13 +173,12 @@ server_listen(const struct conf *conf, struct server **out, struct err *err)
 	server->epoll = server->wake = -1;
 	server->listeners[0].fd = server->listeners[1].fd = -1;
 	server->listeners[1].admin = true;
-	mask = umask(0177);
+	server->max_conns = raise_files();
 	rc = listen_on(
 		&server->listeners[0], conf_str(group, "socket"), 0660, uid, socket_gid(conf), err);
 	if (!rc)
 		rc = listen_on(&server->listeners[1], conf_str(group, "admin_socket"), 0666, uid,
-			pw ? pw->pw_gid : (gid_t)-1, err);
-	umask(mask);
+			gid, err);
 	if (rc)
 		server_free(&server);
 	*out = server;
@@ -191,19 +225,50 @@ arm(struct server *server, struct conn *conn)
 		conn_free(server, conn);
 }
 
-/* Too many in all or from this uid? */
+/*
+ * Too many in all, or of this kind? Everybody may connect to the admin socket, so those who may do
+ * nothing there share a few connections, and nobody's take the place of the services'. Called with
+ * the lock held.
+ */
 static bool
-is_crowded(struct server *server, uid_t uid)
+is_crowded(const struct server *server, const struct conn *conn)
 {
-	size_t same = 0;
+	size_t same = 0, max = server->max_conns / 2;
 
-	if (server->n_conns >= SERVER_MAX_CONNS)
+	if (server->n_conns >= server->max_conns)
 		return true;
-	if (server->n_conns < SERVER_MAX_CONNS / 2)
-		return false;
-	for (struct conn *c = server->conns; c; c = c->next)
-		same += c->session.uid == (int64_t)uid;
-	return same >= SERVER_MAX_CONNS / 2;
+	if (conn->session.admin)
+		max = conn->stranger ? STRANGERS_MAX : ADMIN_MAX;
+	for (const struct conn *c = server->conns; c; c = c->next)
+		if (c->session.admin == conn->session.admin && c->stranger == conn->stranger)
+			same += conn->stranger || c->session.uid == conn->session.uid;
+	return same >= max;
+}
+
+/* Says so once in a while: who is refused comes again. Called with the lock held. */
+static void
+log_crowded(struct server *server, int64_t uid)
+{
+	int64_t now = clock_monotonic_ms();
+
+	server->n_refused++;
+	if (server->refused_logged && now - server->refused_logged < REFUSED_LOG_MS)
+		return;
+	log_event(LOGL_WARN, NULL, "vault-crowded", "uid", LOG_NUM(uid), "refused",
+		LOG_NUM((int64_t)server->n_refused), NULL);
+	server->refused_logged = now;
+	server->n_refused = 0;
+}
+
+/* May UID do anything on the admin socket? */
+static bool
+is_operator(struct server *server, uid_t uid)
+{
+	struct settings *settings = vault_settings(server->vault);
+	bool yes = settings_rights(settings, uid, geteuid()) != 0;
+
+	settings_unref(&settings);
+	return yes;
 }
 
 static struct conn *
@@ -224,10 +289,11 @@ conn_new(struct server *server, int fd, bool admin)
 	buf_init(&conn->out, PROTO_MAX_ADMIN + 1);
 	conn->in.wipe = conn->out.wipe = true;
 	conn->busy_since = clock_monotonic_ms();
+	conn->stranger = admin && !is_operator(server, cred.uid);
 	pthread_mutex_lock(&server->lock);
-	if (server->stopping || is_crowded(server, cred.uid)) {
+	if (server->stopping || is_crowded(server, conn)) {
+		log_crowded(server, cred.uid);
 		pthread_mutex_unlock(&server->lock);
-		log_event(LOGL_WARN, NULL, "vault-crowded", "uid", LOG_NUM(cred.uid), NULL);
 		free(conn);
 		return NULL;
 	}

@@ -68,6 +68,8 @@ block_signals(sigset_t *set)
 	sigaddset(set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* A ledger at its limit of size is one that cannot be written, not the end of the daemon. */
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 /* A configuration that is refused leaves the old one in force. */

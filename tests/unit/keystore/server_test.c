@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include "keystore/proto.h"
 #include "tests/unit/keystore/vault_world.h"
@@ -275,6 +276,37 @@ test_half_closed(void **state)
 	buf_fini(&out);
 }
 
+/* Another user's connections to the admin socket are few, and take nothing from the services. */
+static void
+test_strangers(void **state)
+{
+	int status, open_ones = 0, fds[100];
+	pid_t child;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(w.dir, 0755), 0);
+	child = fork();
+	if (child == 0) {
+		char c;
+
+		if (setgid(65534) || setuid(65534))
+			_exit(255);
+		for (int i = 0; i < 100; i++)
+			fds[i] = dial("admin");
+		usleep(300000);
+		for (int i = 0; i < 100; i++)
+			open_ones += recv(fds[i], &c, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
+		_exit(open_ones);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(chmod(w.dir, 0700), 0);
+	assert_true(WIFEXITED(status));
+	CHECK_INT("connections of a stranger", WEXITSTATUS(status), 16);
+	MUST(vault_ping(client, &err));
+}
+
 static void
 test_modes(void **state)
 {
@@ -285,6 +317,9 @@ test_modes(void **state)
 	snprintf(name, sizeof(name), "%s/run/vault.sock", w.dir);
 	assert_int_equal(stat(name, &st), 0);
 	CHECK_INT("mode of vault.sock", st.st_mode & 07777, 0660);
+	snprintf(name, sizeof(name), "%s/run/admin.sock", w.dir);
+	assert_int_equal(stat(name, &st), 0);
+	CHECK_INT("mode of admin.sock", st.st_mode & 07777, 0666);
 	snprintf(name, sizeof(name), "%s/master.key", w.dir);
 	assert_int_equal(stat(name, &st), 0);
 	CHECK_INT("mode of master.key", st.st_mode & 07777, 0400);
@@ -343,6 +378,7 @@ main(void)
 		cmocka_unit_test(test_silent),
 		cmocka_unit_test(test_deaf),
 		cmocka_unit_test(test_half_closed),
+		cmocka_unit_test(test_strangers),
 		cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_reload),
 	};
