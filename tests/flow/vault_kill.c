@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "keystore/ledger_verify.h"
@@ -257,12 +258,60 @@ test_life(void **state)
 	vault_client_free(&client);
 }
 
+/* One signature; nothing is asked twice. */
+static enum rc
+sign_once(struct load *load, struct err *err)
+{
+	unsigned char value[DIGEST_MAX_SIZE] = {7};
+	struct vault_sign_request request = {
+		.key_id = load->key, .digest = DIGEST_SHA256, .value = value, .signing_time = -1};
+	struct buf der = BUF_INIT(65536);
+	enum rc rc = vault_sign(load->client, &request, &der, err);
+
+	buf_fini(&der);
+	return rc;
+}
+
+/* No file of the vault may grow: no key is used, the program lives on, and all is well when there
+ * is room again. */
+static void
+test_full(void **state)
+{
+	const struct rlimit none = {10, RLIM_INFINITY}, all = {RLIM_INFINITY, RLIM_INFINITY};
+	struct load load = {0};
+	struct err err = ERR_INIT;
+	long before;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	MUST(vault_client_new(w.conf, "all", &load.client, &err));
+	pid = start();
+	wait_ready(load.client, pid);
+	world_do(&w, "{\"cmd\":\"key.new\",\"addr\":\"full@example.org\",\"type\":\"p256\"}",
+		load.key);
+	MUST(sign_once(&load, &err));
+	before = count_records("\"type\":\"intent\",\"event\":\"sign\"");
+	assert_int_equal(prlimit(pid, RLIMIT_FSIZE, &none, NULL), 0);
+	for (int i = 0; i < 3; i++)
+		REFUSED(sign_once(&load, &err), ERR_LEDGER);
+	CHECK_INT("intents", count_records("\"type\":\"intent\",\"event\":\"sign\""), before);
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+	assert_int_equal(prlimit(pid, RLIMIT_FSIZE, &all, NULL), 0);
+	MUST(sign_once(&load, &err));
+	end(pid, SIGTERM, &status);
+	CHECK_INT("exit status", status, 0);
+	check_ledger(before + 1);
+	vault_client_free(&load.client);
+}
+
 int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kill),
 		cmocka_unit_test(test_life),
+		cmocka_unit_test(test_full),
 	};
 	int failed;
 
