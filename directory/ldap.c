@@ -85,17 +85,15 @@ ldap_filter_format(const char *template, const char *addr, struct buf *out, stru
 
 /* The two attributes, as they are or with ";binary" behind. */
 static bool
-is_wanted(const char *attribute)
+is_wanted(const struct berval *attribute)
 {
-	static const char *const names[] = {"userCertificate", "userSMIMECertificate"};
+	static const char *const names[] = {"userCertificate", "userSMIMECertificate",
+		"userCertificate;binary", "userSMIMECertificate;binary"};
 
-	for (size_t i = 0; i < 2; i++) {
-		size_t len = strlen(names[i]);
-
-		if (strncasecmp(attribute, names[i], len) == 0 &&
-			(attribute[len] == '\0' || strcasecmp(attribute + len, ";binary") == 0))
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (attribute->bv_len == strlen(names[i]) &&
+			strncasecmp(attribute->bv_val, names[i], attribute->bv_len) == 0)
 			return true;
-	}
 	return false;
 }
 
@@ -133,26 +131,48 @@ take_value(struct search *search, const struct berval *value, struct err *err)
 	return rc;
 }
 
+/*
+ * One attribute of an entry; *more is false behind the last. ldap_first_attribute and its kin give
+ * the same NULL at the end and where the entry is broken, which must not look like "none".
+ */
+static enum rc
+take_attribute(struct search *search, LDAP *ld, LDAPMessage *entry, BerElement *ber, bool *more,
+	struct err *err)
+{
+	struct berval name = {0}, *values = NULL;
+	int result = ldap_get_attribute_ber(ld, entry, ber, &name, &values);
+	enum rc rc = RC_OK;
+
+	*more = result == LDAP_SUCCESS && name.bv_val != NULL;
+	if (result != LDAP_SUCCESS)
+		rc = ldap_conn_err(err, search->dir->name, search->uri, NULL, result);
+	else if (*more && is_wanted(&name) && !values)
+		rc = err_set(
+			err, ERR_DIR_ANSWER, "%s: an attribute without a value", search->dir->name);
+	else if (*more && is_wanted(&name))
+		for (size_t i = 0; rc == RC_OK && values[i].bv_val; i++)
+			rc = take_value(search, &values[i], err);
+	ber_memfree(values); /* the values themselves lie in the message */
+	return rc;
+}
+
 static enum rc
 take_entry(struct search *search, LDAP *ld, LDAPMessage *entry, struct err *err)
 {
 	BerElement *ber = NULL;
+	struct berval dn;
+	bool more = true;
+	int result;
 	enum rc rc = RC_OK;
 
 	if (++search->entries > LDAP_MAX_ENTRIES)
 		return err_set(err, ERR_DIR_ANSWER, "%s: more than %d entries", search->dir->name,
 			LDAP_MAX_ENTRIES);
-	for (char *name = ldap_first_attribute(ld, entry, &ber); name && rc == RC_OK;
-		name = ldap_next_attribute(ld, entry, ber)) {
-		struct berval **values = NULL;
-
-		if (is_wanted(name))
-			values = ldap_get_values_len(ld, entry, name);
-		for (size_t i = 0; rc == RC_OK && values && values[i]; i++)
-			rc = take_value(search, values[i], err);
-		ldap_value_free_len(values);
-		ldap_memfree(name);
-	}
+	result = ldap_get_dn_ber(ld, entry, &ber, &dn);
+	if (result != LDAP_SUCCESS)
+		rc = ldap_conn_err(err, search->dir->name, search->uri, NULL, result);
+	while (rc == RC_OK && more)
+		rc = take_attribute(search, ld, entry, ber, &more, err);
 	ber_free(ber, 0);
 	return rc;
 }

@@ -60,4 +60,24 @@ match "two addresses" "$(head -n 5 "$work/out.eml")" 'smime=pass'
 match "two addresses" "$(head -n 5 "$work/out.eml")" "smime-identifier=\"?mallory@$partner"
 mismatch "two addresses" "$(head -n 5 "$work/out.eml")" 'president'
 
+# An answer of the directory's that cannot be read is not the answer "none": nothing goes in the clear for it.
+port=$(free_port)
+start ldap "$builddir/slowldap" "$port" 0 "$work/entry"
+printf 'directories = ( { name = "bad"; uri = "ldap://127.0.0.1:%s"; base = "dc=example"; willing = true; domains = [ "bad.example" ]; } );\nlookup = { negative_ttl = 0; error_ttl = "0s"; };\n' \
+	"$port" >>"$conf"
+printf 'From: alice@%s\nTo: x@bad.example\n\nhello\n' "$org" >"$work/out.txt"
+out="--sender alice@$org --user alice@$org --rcpt x@bad.example"
+: >"$work/entry"
+wait_for 5 sh -c "exec 3<>/dev/tcp/127.0.0.1/$port" 2>/dev/null
+run 0 $out <"$work/out.txt"
+name=75736572 certificate=4365727469666963617465
+# userCertificate with values that end too late; a type that does; attributes that are no sequence; none at all
+for entry in "64 1a 04 00 30 16 30 14 04 0f $name $certificate 31 01 04" \
+	"64 1c 04 00 30 18 30 16 04 0f $name $certificate 31 03 04 7f 61" \
+	"64 0b 04 00 30 07 30 05 04 7f 61 62 63" "64 07 04 00 04 03 61 62 63" "64 02 04 00" "64 02 04 7f" \
+	"64 19 04 00 30 15 30 13 04 0f $name $certificate 31 00 00 00"; do
+	echo "$entry" >"$work/entry"
+	run 75 $out <"$work/out.txt"
+done
+
 finish

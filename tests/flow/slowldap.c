@@ -2,11 +2,12 @@
 /*
  * slowldap.c - an LDAP server that knows nobody and takes its time to say so
  *
- *   slowldap PORT MILLISECONDS
+ *   slowldap PORT MILLISECONDS [FILE]
  *
  * Bind is answered at once, a search with "success" and no entry after the given time; searches of
  * one connection wait side by side. Nothing else of LDAP is understood: such a connection is
- * closed.
+ * closed. What the FILE holds then, in hexadecimal digits, at most 100 bytes, is sent before the
+ * "success" as the operation of a message: an entry, broken in whatever way.
  */
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -30,6 +31,7 @@ struct answer {
 };
 
 static long delay_ms;
+static const char *entry_path;
 
 static void
 leave(struct conn *conn)
@@ -45,6 +47,27 @@ leave(struct conn *conn)
 	free(conn);
 }
 
+/* The operation from the file in a message with ID; its length, 0: none. */
+static size_t
+read_entry(unsigned id, unsigned char out[128])
+{
+	FILE *file = entry_path ? fopen(entry_path, "r") : NULL;
+	unsigned byte;
+	size_t n = 0;
+
+	while (file && n < 100 && fscanf(file, "%2x", &byte) == 1)
+		out[8 + n++] = (unsigned char)byte;
+	if (file)
+		fclose(file);
+	out[0] = 0x30;
+	out[1] = (unsigned char)(6 + n);
+	out[2] = 0x02;
+	out[3] = 4;
+	for (int i = 0; i < 4; i++)
+		out[4 + i] = (unsigned char)(id >> (24 - 8 * i));
+	return n ? 8 + n : 0;
+}
+
 /* LDAPMessage { id, [APPLICATION op] { resultCode success, matchedDN "", diagnosticMessage "" } }
  */
 static void *
@@ -55,10 +78,13 @@ send_answer(void *arg)
 	unsigned char packet[] = {0x30, 15, 0x02, 4, (unsigned char)(id >> 24),
 		(unsigned char)(id >> 16), (unsigned char)(id >> 8), (unsigned char)id, answer->op,
 		7, 0x0a, 1, 0, 4, 0, 4, 0};
+	unsigned char entry[128];
+	size_t len = answer->op == 0x65 ? read_entry(id, entry) : 0;
 
 	usleep((useconds_t)answer->wait_ms * 1000);
 	pthread_mutex_lock(&answer->conn->mutex);
-	if (send(answer->conn->fd, packet, sizeof packet, MSG_NOSIGNAL) < 0) {
+	if ((len && send(answer->conn->fd, entry, len, MSG_NOSIGNAL) < 0) ||
+		send(answer->conn->fd, packet, sizeof packet, MSG_NOSIGNAL) < 0) {
 		/* the client has gone: that is its right */
 	}
 	pthread_mutex_unlock(&answer->conn->mutex);
@@ -151,12 +177,13 @@ main(int argc, char **argv)
 		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
 
-	if (argc != 3) {
-		fputs("usage: slowldap PORT MILLISECONDS\n", stderr);
+	if (argc != 3 && argc != 4) {
+		fputs("usage: slowldap PORT MILLISECONDS [FILE]\n", stderr);
 		return 64;
 	}
 	addr.sin_port = htons((unsigned short)atoi(argv[1]));
 	delay_ms = atol(argv[2]);
+	entry_path = argv[3];
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	if (bind(listener, (struct sockaddr *)&addr, sizeof addr) < 0 ||
 		listen(listener, 128) < 0) {
