@@ -4,8 +4,11 @@
 #include "base/log.h"
 #include "keystore/ledger_private.h"
 
+#include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /*
  * Group commit. A thread that appends puts its record into the queue. If nobody is writing, it
@@ -15,6 +18,10 @@
  * one among up to 64. Numbers, times and hashes are given by the committer, since only then is it
  * known which record is the last durable one: after a failed write the chain goes on from there as
  * if the lost ones had never been.
+ *
+ * Each waiting thread sleeps on a futex of its own entry and is woken once, when its record is
+ * written, or to be the next committer. With one condition variable for all, every write would wake
+ * every thread, and they would queue up for the lock only to sleep again.
  *
  * What belongs to the committer (file, signer, position while it works) needs no lock: `committing`
  * is it. What others read is published under the lock when the write is done.
@@ -182,35 +189,89 @@ put_entry(struct ledger *ledger, struct ledger_entry *entry)
 	}
 }
 
-/* Tells the waiting threads; lazy records of a write that failed go back to where they were. */
 static void
-finish_batch(struct ledger *ledger, struct ledger_entry *batch, enum rc rc, const struct err *err)
+set_turn(struct ledger_entry *entry, enum ledger_turn turn)
+{
+	uint32_t *word = &entry->turn;
+
+	/* With LEDGER_DONE the entry may be gone as soon as this is seen; waking its address harms
+	 * nobody. */
+	__atomic_store_n(word, turn, __ATOMIC_RELEASE);
+	(void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static enum ledger_turn
+get_turn(const struct ledger_entry *entry)
+{
+	return (enum ledger_turn)__atomic_load_n(&entry->turn, __ATOMIC_ACQUIRE);
+}
+
+/* Sleeps until the record is written or its thread is to commit. */
+static void
+wait_turn(const struct ledger_entry *entry)
+{
+	while (get_turn(entry) == LEDGER_WAITS)
+		(void)syscall(
+			SYS_futex, &entry->turn, FUTEX_WAIT_PRIVATE, LEDGER_WAITS, NULL, NULL, 0);
+}
+
+/* The first thread in the queue commits next. Call with the lock held: nothing in the queue goes
+ * away. */
+static void
+wake_next(const struct ledger *ledger)
+{
+	for (struct ledger_entry *e = ledger->head; e; e = e->next)
+		if (!e->lazy) {
+			set_turn(e, LEDGER_COMMITS);
+			return;
+		}
+}
+
+/* Lazy records of a write that failed go back to where they were. Gives the others, whose threads
+ * wait. */
+static struct ledger_entry *
+finish_batch(struct ledger *ledger, struct ledger_entry *batch, enum rc rc)
 {
 	struct ledger_entry *again = NULL, **end = &again, *next;
+	struct ledger_entry *ready = NULL, **ready_end = &ready;
 
 	for (struct ledger_entry *e = batch; e; e = next) {
 		next = e->next;
+		e->next = NULL;
 		if (!e->lazy) {
-			e->rc = rc;
-			e->err = *err;
-			e->done = true;
+			*ready_end = e;
+			ready_end = &e->next;
 		} else if (rc == RC_OK) {
 			buf_fini(&e->body);
 			free(e);
 		} else {
-			e->next = NULL;
 			*end = e;
 			end = &e->next;
 			ledger->n_lazy++;
 		}
 	}
 	if (!again)
-		return;
+		return ready;
 	*end = ledger->head;
 	if (!ledger->head)
 		ledger->tail = end;
 	ledger->head = again;
 	ledger->lazy_since = clock_monotonic_ms();
+	return ready;
+}
+
+/* Tells each thread what became of its record; without the lock, so that the next write can begin.
+ */
+static void
+tell(struct ledger_entry *ready, enum rc rc, const struct err *err)
+{
+	for (struct ledger_entry *e = ready, *next; e; e = next) {
+		next = e->next;
+		e->rc = rc;
+		if (rc)
+			e->err = *err;
+		set_turn(e, LEDGER_DONE); /* its thread's again */
+	}
 }
 
 /* One line in the log when writing begins to fail, one when it works again. */
@@ -228,7 +289,7 @@ enum rc
 ledger_commit(struct ledger *ledger, unsigned want, struct err *err)
 {
 	struct err trouble = ERR_INIT;
-	struct ledger_entry *batch = take_batch(ledger);
+	struct ledger_entry *batch = take_batch(ledger), *ready;
 	struct ledger_position at = ledger->at;
 	uint64_t before = at.seq;
 	bool had = ledger->uncovered_since != 0;
@@ -248,9 +309,13 @@ ledger_commit(struct ledger *ledger, unsigned want, struct err *err)
 		pthread_cond_signal(&ledger->wake);
 	if (rc || at.seq != before)
 		note_health(ledger, rc, &trouble);
-	finish_batch(ledger, batch, rc, &trouble);
+	ready = finish_batch(ledger, batch, rc);
 	ledger->committing = false;
-	pthread_cond_broadcast(&ledger->done);
+	pthread_cond_broadcast(&ledger->idle);
+	wake_next(ledger);
+	pthread_mutex_unlock(&ledger->lock);
+	tell(ready, rc, &trouble);
+	pthread_mutex_lock(&ledger->lock);
 	if (rc && err)
 		*err = trouble;
 	return rc;
@@ -260,10 +325,11 @@ void
 ledger_wait_idle(struct ledger *ledger)
 {
 	while (ledger->committing)
-		pthread_cond_wait(&ledger->done, &ledger->lock);
+		pthread_cond_wait(&ledger->idle, &ledger->lock);
 }
 
-/* The key for the month of now, fetched when the month is a new one. Call with period_lock held. */
+/* The key for the month of now, fetched when the month is a new one. Call with period_lock held for
+ * writing. */
 static enum rc
 refresh_period(struct ledger *ledger, struct err *err)
 {
@@ -289,6 +355,28 @@ refresh_period(struct ledger *ledger, struct err *err)
 	return RC_OK;
 }
 
+/* Leaves with period_lock held for reading and the key that is right now; many threads format at
+ * once. */
+static enum rc
+lock_period(struct ledger *ledger, struct err *err)
+{
+	char period[LEDGER_PERIOD_SIZE];
+	enum rc rc;
+
+	for (;;) {
+		ledger_period(clock_now(), period);
+		pthread_rwlock_rdlock(&ledger->period_lock);
+		if (ledger->period_key && strcmp(period, ledger->period) == 0)
+			return RC_OK;
+		pthread_rwlock_unlock(&ledger->period_lock);
+		pthread_rwlock_wrlock(&ledger->period_lock);
+		rc = refresh_period(ledger, err);
+		pthread_rwlock_unlock(&ledger->period_lock);
+		if (rc)
+			return rc;
+	}
+}
+
 /* The record's own members, with pseudonyms. */
 static enum rc
 make_body(struct ledger *ledger, const struct ledger_record *record, struct buf *body,
@@ -300,12 +388,12 @@ make_body(struct ledger *ledger, const struct ledger_record *record, struct buf 
 	if (!ledger_needs_period(record)) {
 		rc = ledger_body_record(body, record, NULL, NULL, err);
 	} else {
-		pthread_mutex_lock(&ledger->period_lock);
-		rc = refresh_period(ledger, err);
-		if (rc == RC_OK)
+		rc = lock_period(ledger, err);
+		if (rc == RC_OK) {
 			rc = ledger_body_record(
 				body, record, ledger->period, ledger->period_key, err);
-		pthread_mutex_unlock(&ledger->period_lock);
+			pthread_rwlock_unlock(&ledger->period_lock);
+		}
 	}
 	if (rc)
 		buf_fini(body);
@@ -334,6 +422,33 @@ append_lazy(struct ledger *ledger, enum ledger_type type, struct buf *body)
 	return room;
 }
 
+/* Queues ENTRY and returns when it is written or has failed, writing when it is this thread's turn.
+ */
+static void
+wait_written(struct ledger *ledger, struct ledger_entry *entry)
+{
+	uint32_t commits = LEDGER_COMMITS;
+
+	pthread_mutex_lock(&ledger->lock);
+	put_entry(ledger, entry);
+	while (get_turn(entry) != LEDGER_DONE) {
+		if (!ledger->committing) {
+			(void)ledger_commit(ledger, 0, NULL); /* our own outcome is in the entry */
+			continue;
+		}
+		pthread_mutex_unlock(&ledger->lock);
+		wait_turn(entry);
+		if (get_turn(entry) == LEDGER_DONE)
+			return;
+		pthread_mutex_lock(&ledger->lock);
+		/* Somebody who came just now may have been faster; then we go on waiting. */
+		commits = LEDGER_COMMITS;
+		(void)__atomic_compare_exchange_n(&entry->turn, &commits, LEDGER_WAITS, false,
+			__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+	}
+	pthread_mutex_unlock(&ledger->lock);
+}
+
 enum rc
 ledger_append(
 	struct ledger *ledger, const struct ledger_record *record, uint64_t *seq, struct err *err)
@@ -347,15 +462,7 @@ ledger_append(
 		return rc;
 	if (record->lazy && append_lazy(ledger, record->type, &entry.body))
 		return RC_OK; /* the body is the queue's now */
-	pthread_mutex_lock(&ledger->lock);
-	put_entry(ledger, &entry);
-	while (!entry.done) {
-		if (ledger->committing)
-			pthread_cond_wait(&ledger->done, &ledger->lock);
-		else
-			(void)ledger_commit(ledger, 0, NULL); /* our own outcome is in the entry */
-	}
-	pthread_mutex_unlock(&ledger->lock);
+	wait_written(ledger, &entry);
 	buf_fini(&entry.body);
 	if (entry.rc)
 		return err_set(err, entry.err.code, "%s", entry.err.detail);

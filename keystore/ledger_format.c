@@ -275,6 +275,7 @@ enum rc
 ledger_pseudonym(
 	struct secret *key, const char *addr, char out[LEDGER_PSEUDONYM_SIZE], struct err *err)
 {
+	static const char digits[] = "0123456789abcdef";
 	unsigned char mac[EVP_MAX_MD_SIZE];
 	unsigned len = 0;
 
@@ -282,8 +283,11 @@ ledger_pseudonym(
 		    strlen(addr), mac, &len) ||
 		len != SHA256_SIZE)
 		return err_set(err, ERR_CRYPTO, "HMAC-SHA-256 for a pseudonym");
-	for (size_t i = 0; i < (LEDGER_PSEUDONYM_SIZE - 1) / 2; i++)
-		snprintf(out + 2 * i, 3, "%02x", mac[i]);
+	for (size_t i = 0; i < (LEDGER_PSEUDONYM_SIZE - 1) / 2; i++) {
+		out[2 * i] = digits[mac[i] >> 4];
+		out[2 * i + 1] = digits[mac[i] & 15];
+	}
+	out[LEDGER_PSEUDONYM_SIZE - 1] = '\0';
 	return RC_OK;
 }
 

@@ -81,8 +81,8 @@ set_up(struct ledger *ledger, const struct ledger_options *options, struct err *
 	ledger->file.fd = ledger->file.lock_fd = -1;
 	ledger->keys = options->keys;
 	pthread_mutex_init(&ledger->lock, NULL);
-	pthread_mutex_init(&ledger->period_lock, NULL);
-	pthread_cond_init(&ledger->done, NULL);
+	pthread_rwlock_init(&ledger->period_lock, NULL);
+	pthread_cond_init(&ledger->idle, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&ledger->wake, &attr);
@@ -115,8 +115,8 @@ tear_down(struct ledger *ledger)
 	secret_free(&ledger->period_key);
 	ledger_file_close(&ledger->file);
 	pthread_cond_destroy(&ledger->wake);
-	pthread_cond_destroy(&ledger->done);
-	pthread_mutex_destroy(&ledger->period_lock);
+	pthread_cond_destroy(&ledger->idle);
+	pthread_rwlock_destroy(&ledger->period_lock);
 	pthread_mutex_destroy(&ledger->lock);
 	free(ledger);
 }

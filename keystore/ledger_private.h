@@ -12,12 +12,14 @@
 
 #define LEDGER_LINE_OVERHEAD 320 /* bytes at most of a line's fixed members */
 
+enum ledger_turn { LEDGER_WAITS, LEDGER_COMMITS, LEDGER_DONE };
+
 struct ledger_entry {
 	struct ledger_entry *next;
 	enum ledger_type type;
 	struct buf body;
-	bool lazy; /* owned by the queue; the others live with their thread */
-	bool done;
+	bool lazy;     /* owned by the queue; the others live with their thread */
+	uint32_t turn; /* enum ledger_turn; a futex that its thread sleeps on */
 	enum rc rc;
 	uint64_t seq;
 	struct err err;
@@ -37,7 +39,7 @@ struct ledger {
 	struct ledger_file file; /* the committer's */
 
 	pthread_mutex_t lock; /* for everything below */
-	pthread_cond_t done;  /* a write has ended */
+	pthread_cond_t idle;  /* a write has ended */
 	pthread_cond_t wake;  /* the keeper has something to do */
 	bool committing;      /* somebody writes */
 	bool stopping;        /* the keeper is to end */
@@ -53,7 +55,7 @@ struct ledger {
 	struct ledger_signer next;  /* made by the keeper, taken by the committer */
 	uint64_t destroy;           /* private keys up to this epoch are to be destroyed */
 
-	pthread_mutex_t period_lock;
+	pthread_rwlock_t period_lock;
 	char period[LEDGER_PERIOD_SIZE];
 	struct secret *period_key;
 
