@@ -159,7 +159,7 @@ want "background: serves" $? 0
 "$builddir/fakegate" -c "$work/c.conf" >"$work/back.log" 2>&1
 want "second one in the background" $? 78
 kill "$back"
-wait_for 2 sh -c "! kill -0 $back 2>/dev/null" || fail "background: does not stop"
+wait_for 8 sh -c "! kill -0 $back 2>/dev/null" || fail "background: does not stop"
 "$builddir/fakegate" -c "$work/c.conf" -s other -f >"$work/back.log" 2>&1
 want "service that is not there" $? 78
 
