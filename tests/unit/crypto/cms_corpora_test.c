@@ -308,7 +308,7 @@ test_auth_attrs(void **state)
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+		EVP_CIPHER_CTX *ctx;
 		struct cms_decryptor *d = NULL;
 		struct secret *cek = NULL;
 		unsigned char key[32], *wrapped;
@@ -317,6 +317,7 @@ test_auth_attrs(void **state)
 
 		if (!corpus(names[i], &b))
 			skip();
+		ctx = EVP_CIPHER_CTX_new();
 		unpem(&b);
 		wrapped = (unsigned char *)b.data + 51; /* as dumpasn1 shows it */
 		EVP_CIPHER_CTX_set_flags(ctx, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
