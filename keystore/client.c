@@ -282,6 +282,17 @@ slot_put(struct vault_client *client, struct slot *slots, const char *addr, enum
 	pthread_mutex_unlock(&client->lock);
 }
 
+/* Key KEY_ID signs no more: whoever has it is asked for anew. */
+static void
+forget_signer(struct vault_client *client, const char *key_id)
+{
+	pthread_mutex_lock(&client->lock);
+	for (size_t i = 0; i < CACHE_SLOTS; i++)
+		if (strcmp(client->signers[i].signer.key_id, key_id) == 0)
+			slot_clear(&client->signers[i]);
+	pthread_mutex_unlock(&client->lock);
+}
+
 /* --- the calls --- */
 
 void
@@ -415,6 +426,8 @@ vault_sign(struct vault_client *client, const struct vault_sign_request *request
 		rc = buf_append(der, data->data, data->len, err);
 		talk_end(&talk);
 	}
+	if (rc && err && err->code == ERR_VAULT_KEY_CHANGED)
+		forget_signer(client, request->key_id);
 	buf_fini(&frame);
 	return rc;
 }

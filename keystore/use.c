@@ -190,20 +190,21 @@ fill_intent(struct ledger_record *record, const char *event, const struct peer *
 
 /* --- signing --- */
 
-/* May this key sign now? */
+/* May this key sign now? A service asks for the key first and signs later: that the key was
+ * replaced in between is no reason to refuse a message for good. */
 static enum rc
 check_signer(const struct keyent *ent, const struct vault_sign_request *request, size_t value_len,
 	struct err *err)
 {
 	if (ent->key.status != KEY_ACTIVE)
-		return err_set(err, ERR_VAULT_DENIED, "key %s is %s", ent->key.id,
+		return err_set(err, ERR_VAULT_KEY_CHANGED, "key %s is %s", ent->key.id,
 			key_status_name(ent->key.status));
 	if (!(ent->key.purpose & PURPOSE_SIGN) || ent->key.purpose == PURPOSE_CA)
 		return err_set(err, ERR_VAULT_DENIED, "key %s is for %s", ent->key.id,
 			key_purpose_name(ent->key.purpose));
 	if (!valid_now(ent))
-		return err_set(err, ERR_VAULT_NO_KEY, "key %s has no certificate that is valid now",
-			ent->key.id);
+		return err_set(err, ERR_VAULT_KEY_CHANGED,
+			"key %s has no certificate that is valid now", ent->key.id);
 	if (request->digest != DIGEST_SHA256 && request->digest != DIGEST_SHA384 &&
 		request->digest != DIGEST_SHA512)
 		return err_set(err, ERR_VAULT_DENIED, "signing with digest %s",
@@ -264,7 +265,7 @@ use_sign(struct vault *vault, const struct settings *settings, const struct peer
 		rc = budget_charge(vault_budget(vault), settings, peer->service, ent->key.id,
 			ROLE_SIGN, clock_now(), err);
 	if (rc && (err->code == ERR_VAULT_DENIED || err->code == ERR_VAULT_NO_KEY ||
-			  err->code == ERR_VAULT_BUDGET))
+			  err->code == ERR_VAULT_BUDGET || err->code == ERR_VAULT_KEY_CHANGED))
 		deny(vault, peer, "sign", ent ? ent->key.id : NULL, &request->claim,
 			request->claim.qid, err);
 	if (!rc) {

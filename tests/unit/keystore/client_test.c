@@ -259,8 +259,15 @@ test_open(void **state)
 		/* Retired and revoked keys open and do not sign. */
 		snprintf(request, sizeof(request), "{\"cmd\":\"key.retire\",\"key\":\"%s\"}", key);
 		world_do(&w, request, NULL);
+		CHECK_INT("retry", err_rc(ERR_VAULT_KEY_CHANGED), RC_TEMP);
 		REFUSED(sign_text(client, key, &(struct buf)BUF_INIT(65536), &err),
-			ERR_VAULT_DENIED);
+			ERR_VAULT_KEY_CHANGED);
+		{
+			struct vault_signer gone;
+
+			/* Not the answer of five seconds ago. */
+			CHECK_INT("signer", vault_find_signer(client, addr, &gone, &err), RC_NONE);
+		}
 		MUST(open_for(client, header, &cms, addr, &fits, &err));
 		CHECK_INT("retired", fits, true);
 		snprintf(request, sizeof(request), "{\"cmd\":\"key.revoke\",\"key\":\"%s\"}", key);
