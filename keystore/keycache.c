@@ -6,10 +6,11 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #define BUCKETS    4096u
 #define MAX_AGE_MS 60000
-#define LOOK_MS    1000 /* between looks at the store's version */
+#define LOOK_MS    100 /* between looks at the store's version */
 
 struct keycache {
 	pthread_mutex_t lock;
@@ -110,6 +111,14 @@ keycache_flush(struct keycache *cache)
 	pthread_mutex_unlock(&cache->lock);
 }
 
+static enum rc
+check_whole(struct keycache *cache, struct err *err)
+{
+	if (store_is_broken(cache->store))
+		return err_set(err, ERR_KEYSTORE_TAMPERED, "rows of the key store were changed");
+	return RC_OK;
+}
+
 /* A copy of the store put in place by hand, or another program's change, is seen here. */
 static enum rc
 look_at_store(struct keycache *cache, struct err *err)
@@ -124,7 +133,7 @@ look_at_store(struct keycache *cache, struct err *err)
 		cache->looked = now;
 	pthread_mutex_unlock(&cache->lock);
 	if (!due)
-		return RC_OK;
+		return check_whole(cache, err);
 	rc = store_version(cache->store, &version, err);
 	if (rc)
 		return rc;
@@ -132,9 +141,13 @@ look_at_store(struct keycache *cache, struct err *err)
 	changed = version != cache->version;
 	cache->version = version;
 	pthread_mutex_unlock(&cache->lock);
-	if (changed)
-		keycache_flush(cache);
-	return RC_OK;
+	if (!changed)
+		return check_whole(cache, err);
+	keycache_flush(cache);
+	rc = store_check(cache->store, err);
+	if (rc)
+		log_error(LOGL_ERROR, NULL, "keystore-changed", err, NULL);
+	return rc;
 }
 
 struct find_encrypt {

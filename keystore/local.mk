@@ -10,7 +10,7 @@ libkeystore_a_SOURCES += \
 	keystore/master.c keystore/master.h \
 	keystore/proto.c keystore/proto.h \
 	keystore/store.c keystore/store.h keystore/store_cert.c keystore/store_key.c keystore/store_person.c \
-	keystore/store_row.c keystore/store_row.h \
+	keystore/store_row.c keystore/store_row.h keystore/store_sum.c \
 	keystore/wrap.c keystore/wrap.h
 libkeystore_a_SOURCES += \
 	keystore/admin.c keystore/admin_cmd.c keystore/admin_cmd.h keystore/admin_import.c \

@@ -97,12 +97,12 @@ store_close(struct store **store)
 	*store = NULL;
 }
 
-static enum rc
-put_meta(struct store *store, const char *name, const char *value, struct err *err)
+enum rc
+store_put_meta(struct store *store, const char *name, const char *value, struct err *err)
 {
 	struct row row;
-	enum rc rc = row_begin(
-		&row, store, "meta", "INSERT INTO meta(name, value, mac) VALUES(?, ?, ?)", err);
+	enum rc rc = row_begin(&row, store, "meta",
+		"INSERT OR REPLACE INTO meta(name, value, mac) VALUES(?, ?, ?)", err);
 
 	if (rc)
 		return rc;
@@ -112,9 +112,9 @@ put_meta(struct store *store, const char *name, const char *value, struct err *e
 	return rc ? rc : store_run(store, row.st, err);
 }
 
-/* CHECK: with its HMAC, which needs the keyring. */
-static enum rc
-get_meta(struct store *store, const char *name, bool check, char *out, size_t size, struct err *err)
+enum rc
+store_get_meta(
+	struct store *store, const char *name, bool check, char *out, size_t size, struct err *err)
 {
 	static const char sql[] = "SELECT name, value, mac FROM meta WHERE name = ?";
 	sqlite3_stmt *st;
@@ -156,11 +156,14 @@ fill_new(struct store *store, const char *kdf, struct secret *master, struct err
 	if (!rc)
 		rc = store_exec(store, SCHEMA, err);
 	if (!rc)
-		rc = put_meta(store, "kdf", kdf, err);
+		rc = store_put_meta(store, "kdf", kdf, err);
 	if (!rc)
-		rc = put_meta(store, "master", "sealgate key store 1", err);
+		rc = store_put_meta(store, "master", "sealgate key store 1", err);
 	if (!rc)
-		rc = put_meta(store, "created", clock_format(clock_now(), now), err);
+		rc = store_put_meta(store, "created", clock_format(clock_now(), now), err);
+	if (!rc)
+		rc = store_put_meta(store, "sum",
+			"0000000000000000000000000000000000000000000000000000000000000000", err);
 	return rc ? rc : store_commit(store, err);
 }
 
@@ -224,7 +227,7 @@ store_open(const char *path, struct store **out, struct err *err)
 	if (!rc)
 		rc = check_version(*out, err);
 	if (!rc)
-		rc = get_meta(*out, "kdf", false, (*out)->kdf, sizeof((*out)->kdf), err);
+		rc = store_get_meta(*out, "kdf", false, (*out)->kdf, sizeof((*out)->kdf), err);
 	if (rc == RC_NONE)
 		rc = err_set(err, ERR_KEYSTORE_TAMPERED, "the store has no row \"kdf\"");
 	if (rc)
@@ -247,7 +250,7 @@ store_unlock(struct store *store, struct secret *master, struct err *err)
 
 	if (rc)
 		return rc;
-	rc = get_meta(store, "master", true, text, sizeof(text), &why);
+	rc = store_get_meta(store, "master", true, text, sizeof(text), &why);
 	if (rc == RC_NONE || (rc && why.code == ERR_KEYSTORE_TAMPERED))
 		return err_set(err, ERR_KEYSTORE, "the master key is not this store's");
 	if (rc) {
@@ -255,7 +258,8 @@ store_unlock(struct store *store, struct secret *master, struct err *err)
 			*err = why;
 		return rc;
 	}
-	return get_meta(store, "kdf", true, text, sizeof(text), err);
+	rc = store_get_meta(store, "kdf", true, text, sizeof(text), err);
+	return rc ? rc : store_check(store, err);
 }
 
 enum rc
@@ -287,18 +291,27 @@ store_version(struct store *store, int64_t *version, struct err *err)
 	return rc;
 }
 
+static void
+begin_tx(struct store *store)
+{
+	memcpy(store->saved, store->sum, sizeof(store->sum));
+	store->in_tx = true;
+}
+
 enum rc
 store_begin(struct store *store, struct err *err)
 {
 	enum rc rc;
 
 	pthread_mutex_lock(&store->lock);
-	rc = store->in_tx ? err_set(err, ERR_INTERNAL, "a transaction within a transaction")
-			  : store_exec(store, "BEGIN IMMEDIATE", err);
+	rc = store->in_tx    ? err_set(err, ERR_INTERNAL, "a transaction within a transaction")
+	     : store->broken ? err_set(err, ERR_KEYSTORE_TAMPERED,
+				       "nothing is added to a store that was changed")
+			     : store_exec(store, "BEGIN IMMEDIATE", err);
 	if (rc)
 		pthread_mutex_unlock(&store->lock);
 	else
-		store->in_tx = true;
+		begin_tx(store);
 	return rc;
 }
 
@@ -313,12 +326,15 @@ end_tx(struct store *store)
 enum rc
 store_commit(struct store *store, struct err *err)
 {
-	enum rc rc = store_exec(store, "COMMIT", err);
+	enum rc rc = store_sum_put(store, err);
 
+	if (!rc)
+		rc = store_exec(store, "COMMIT", err);
 	if (rc) {
 		struct err ignored;
 
 		(void)store_exec(store, "ROLLBACK", &ignored);
+		memcpy(store->sum, store->saved, sizeof(store->sum));
 	}
 	end_tx(store);
 	return rc;
@@ -333,8 +349,10 @@ store_rollback(struct store *store)
 	/* Recursive: only the thread that is in a transaction gets here with in_tx set. */
 	pthread_mutex_lock(&store->lock);
 	ours = store->in_tx;
-	if (ours)
+	if (ours) {
 		(void)store_exec(store, "ROLLBACK", &ignored);
+		memcpy(store->sum, store->saved, sizeof(store->sum));
+	}
 	pthread_mutex_unlock(&store->lock);
 	if (ours)
 		end_tx(store);

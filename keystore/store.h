@@ -5,8 +5,8 @@
  * Person ← addresses (from, until) ← keys ← certificates. Each private key is wrapped under the
  * master key and bound to its id, person, purpose and fingerprint. Every row that matters carries
  * an HMAC over all that it says, under a key derived from the master key: a row changed by hand is
- * refused with ERR_KEYSTORE_TAMPERED wherever it is read. What HMACs of single rows cannot show is
- * a row that was removed, or put back as it once was; the ledger shows those.
+ * refused with ERR_KEYSTORE_TAMPERED wherever it is read. A sum over all HMACs shows rows
+ * that were removed, or put back as they once were (store_sum.c).
  *
  * Addresses are compared without case. Look-ups by address, by issuer and serial, and by
  * SubjectKeyIdentifier use an index. Nothing is unwrapped or parsed before somebody asks for it.
@@ -99,6 +99,11 @@ enum rc store_unlock(struct store *store, struct secret *master, struct err *err
 void store_close(struct store **store);
 /* Writes everything into the main file, so that a copy of it is whole. */
 enum rc store_checkpoint(struct store *store, struct err *err);
+/* Do the rows add up (store_sum.c)? ERR_KEYSTORE_TAMPERED: some were removed, or put back as they
+ * once were; from then on the store is broken and takes no changes. Done by store_unlock; call it
+ * again when store_version changed. */
+enum rc store_check(struct store *store, struct err *err);
+bool store_is_broken(struct store *store);
 /* Changes whenever somebody else changed the file since we last looked. */
 enum rc store_version(struct store *store, int64_t *version, struct err *err);
 

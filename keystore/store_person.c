@@ -295,7 +295,9 @@ store_del_grant(struct store *store, const char *id, struct err *err)
 	enum rc rc;
 
 	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store, "DELETE FROM grants WHERE id = ?", &st, err);
+	rc = store_sum_change(store, "grants", id, NULL, err);
+	if (!rc)
+		rc = store_prepare(store, "DELETE FROM grants WHERE id = ?", &st, err);
 	if (!rc) {
 		sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
 		rc = store_run(store, st, err);

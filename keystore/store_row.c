@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "keystore/store_row.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum rc
@@ -126,6 +127,8 @@ bound(struct row *row, int code)
 void
 row_put_text(struct row *row, const char *text)
 {
+	if (row->column == 1)
+		snprintf(row->pk, sizeof(row->pk), "%s", text);
 	bound(row, sqlite3_bind_text(row->st, row->column++, text, -1, SQLITE_TRANSIENT));
 	mac_column(row, 't', text, strlen(text));
 }
@@ -155,6 +158,8 @@ row_seal(struct row *row, struct err *err)
 	if (!rc)
 		rc = row->rc = keyring_mac(
 			row->store->keyring, row->mac.data, row->mac.len, mac, &row->err);
+	if (!rc)
+		rc = row->rc = store_sum_change(row->store, row->table, row->pk, mac, &row->err);
 	if (!rc) {
 		bound(row, sqlite3_bind_blob(
 				   row->st, row->column++, mac, sizeof(mac), SQLITE_TRANSIENT));

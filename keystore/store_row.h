@@ -21,6 +21,9 @@ struct store {
 	struct keyring *keyring;
 	char kdf[192];
 	bool in_tx;
+	unsigned char sum[WRAP_MAC_SIZE]; /* of the HMACs of all rows that count; see store_sum.c */
+	unsigned char saved[WRAP_MAC_SIZE]; /* as it was when the transaction began */
+	bool broken;                        /* the rows did not add up: refuse everything */
 	struct {
 		const char *sql;
 		sqlite3_stmt *st;
@@ -29,23 +32,19 @@ struct store {
 };
 
 /* A prepared statement for SQL (a literal), reset and without bindings. */
-enum rc
-store_prepare(struct store *store, const char *sql, sqlite3_stmt **out, struct err *err);
+enum rc store_prepare(struct store *store, const char *sql, sqlite3_stmt **out, struct err *err);
 /* RC_OK: a row, RC_NONE: done. */
-enum rc
-store_step(struct store *store, sqlite3_stmt *st, struct err *err);
+enum rc store_step(struct store *store, sqlite3_stmt *st, struct err *err);
 /* Steps a statement that gives no rows. */
-enum rc
-store_run(struct store *store, sqlite3_stmt *st, struct err *err);
-enum rc
-store_exec(struct store *store, const char *sql, struct err *err);
-enum rc
-store_trouble(struct store *store, const char *what, struct err *err);
+enum rc store_run(struct store *store, sqlite3_stmt *st, struct err *err);
+enum rc store_exec(struct store *store, const char *sql, struct err *err);
+enum rc store_trouble(struct store *store, const char *what, struct err *err);
 
 struct row {
 	struct store *store;
 	sqlite3_stmt *st;
 	const char *table;
+	char pk[80];    /* first column, for rows that are written */
 	int column;     /* next */
 	struct buf mac; /* what the HMAC is over */
 	enum rc rc;     /* first failure */
@@ -54,30 +53,33 @@ struct row {
 
 /* Writing: row_begin, row_put… for each column, row_seal; then further columns may be bound by
  * hand. */
-enum rc
-row_begin(
+enum rc row_begin(
 	struct row *row, struct store *store, const char *table, const char *sql, struct err *err);
-void
-row_put_text(struct row *row, const char *text);
-void
-row_put_blob(struct row *row, const void *data, size_t len);
-void
-row_put_int(struct row *row, int64_t n);
+void row_put_text(struct row *row, const char *text);
+void row_put_blob(struct row *row, const void *data, size_t len);
+void row_put_int(struct row *row, int64_t n);
 /* Binds the HMAC, gives the first failure. */
-enum rc
-row_seal(struct row *row, struct err *err);
+enum rc row_seal(struct row *row, struct err *err);
 
 /* Reading the row that ST stands on: row_read, row_get… for each, row_check. */
-void
-row_read(struct row *row, struct store *store, const char *table, sqlite3_stmt *st);
-void
-row_get_text(struct row *row, char *out, size_t size); /* too long: tampered */
-const void *
-row_get_blob(struct row *row, size_t *len);
-int64_t
-row_get_int(struct row *row, int64_t min, int64_t max);
+void row_read(struct row *row, struct store *store, const char *table, sqlite3_stmt *st);
+void row_get_text(struct row *row, char *out, size_t size); /* too long: tampered */
+const void *row_get_blob(struct row *row, size_t *len);
+int64_t row_get_int(struct row *row, int64_t min, int64_t max);
 /* ERR_KEYSTORE_TAMPERED when the HMAC does not fit. */
-enum rc
-row_check(struct row *row, struct err *err);
+enum rc row_check(struct row *row, struct err *err);
+
+/* --- store_sum.c --- */
+/* The row PK of TABLE gets MAC (NULL: it goes away). Only within a transaction. */
+enum rc store_sum_change(struct store *store, const char *table, const char *pk,
+	const unsigned char *mac, struct err *err);
+/* Writes the sum with the transaction that is about to end. */
+enum rc store_sum_put(struct store *store, struct err *err);
+
+/* A row of meta, in store.c; replaced when it is there. */
+enum rc store_put_meta(struct store *store, const char *name, const char *value, struct err *err);
+/* CHECK: with its HMAC, which needs the keyring. */
+enum rc store_get_meta(
+	struct store *store, const char *name, bool check, char *out, size_t size, struct err *err);
 
 #endif

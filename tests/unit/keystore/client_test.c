@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <sys/resource.h>
 
 #include "crypto/cms_sign.h"
@@ -324,6 +325,38 @@ test_restart(void **state)
 	world_fini(&w);
 }
 
+/* The store is changed by hand while the vault runs. */
+static void
+test_tampering(void **state)
+{
+	struct world w;
+	struct vault_client *client;
+	struct buf der = BUF_INIT(1u << 20);
+	struct err err = ERR_INIT;
+	char key[64], name[128];
+	sqlite3 *db;
+
+	(void)state;
+	world_init(&w, NULL);
+	world_do(&w, "{\"cmd\":\"key.new\",\"addr\":\"alice@example.org\",\"type\":\"p256\"}", key);
+	world_start(&w);
+	client = client_of(&w, "all");
+	MUST(sign_text(client, key, &der, &err));
+	snprintf(name, sizeof(name), "%s/vault.db", w.dir);
+	assert_int_equal(sqlite3_open(name, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "CREATE TABLE mine(x)", NULL, NULL, NULL), SQLITE_OK);
+	usleep(150000);
+	MUST(sign_text(client, key, &der, &err));
+	assert_int_equal(sqlite3_exec(db, "DELETE FROM addresses", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	usleep(150000);
+	REFUSED(sign_text(client, key, &der, &err), ERR_KEYSTORE_TAMPERED);
+	REFUSED(sign_text(client, key, &der, &err), ERR_KEYSTORE_TAMPERED);
+	vault_client_free(&client);
+	buf_fini(&der);
+	world_fini(&w);
+}
+
 struct crowd {
 	struct vault_client *client;
 	const char *key;
@@ -459,6 +492,7 @@ main(void)
 		cmocka_unit_test(test_roles),
 		cmocka_unit_test(test_open),
 		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_tampering),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_full_disk),

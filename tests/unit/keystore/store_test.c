@@ -136,7 +136,9 @@ test_rows(void **state)
 	MUST(store_match(store, true, "", 0, ids, 4, &n, &err));
 	CHECK_INT("empty SKI", n, 0);
 
+	MUST(store_begin(store, &err));
 	MUST(store_set_status(store, "k1", KEY_REVOKED, 200, 9, &err));
+	MUST(store_commit(store, &err));
 	MUST(store_get_key(store, "k1", &key, &err));
 	CHECK_INT("revoked", key.status, KEY_REVOKED);
 	CHECK_INT("seq", key.seq, 9);
@@ -258,6 +260,92 @@ read_all(struct store *store)
 	return rc;
 }
 
+/* Somebody with another program. */
+static void
+by_hand(const char *sql)
+{
+	char *message = NULL;
+	sqlite3 *db;
+	int before;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	before = sqlite3_total_changes(db);
+	if (sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK ||
+		(sqlite3_total_changes(db) == before && strncmp(sql, "CREATE", 6) != 0))
+		fail_msg("%s: %s", sql, message ? message : "changed nothing");
+	sqlite3_close(db);
+}
+
+/* Opens the store and reads everything in it. */
+static enum rc
+look_again(void)
+{
+	struct store *store;
+	enum rc rc;
+
+	err_clear(&err);
+	MUST(store_open(path, &store, &err));
+	rc = store_unlock(store, master, &err);
+	if (!rc)
+		rc = read_all(store);
+	store_close(&store);
+	return rc;
+}
+
+/* Rows that the vault itself wrote, put back after it had written others. */
+static void
+test_replay(void **state)
+{
+	struct store *store = fill();
+
+	(void)state;
+	store_close(&store);
+	by_hand("CREATE TABLE was_keys AS SELECT * FROM keys WHERE id = 'k1'");
+	by_hand("CREATE TABLE was_grants AS SELECT * FROM grants");
+	store = reopen();
+	MUST(store_begin(store, &err));
+	MUST(store_set_status(store, "k1", KEY_REVOKED, 200, 9, &err));
+	MUST(store_commit(store, &err));
+	/* What was rolled back is not in the sum. */
+	MUST(store_begin(store, &err));
+	MUST(store_del_grant(store, "g1", &err));
+	store_rollback(store);
+	MUST(store_begin(store, &err));
+	MUST(store_del_grant(store, "g1", &err));
+	MUST(store_commit(store, &err));
+	store_close(&store);
+	assert_true(look_again() >= 0);
+
+	by_hand("INSERT INTO grants SELECT * FROM was_grants");
+	CHECK_INT("grant", look_again(), RC_TEMP);
+	CHECK_INT("grant", err.code, ERR_KEYSTORE_TAMPERED);
+	by_hand("DELETE FROM grants");
+	assert_true(look_again() >= 0);
+	by_hand("REPLACE INTO keys SELECT * FROM was_keys");
+	CHECK_INT("key", look_again(), RC_TEMP);
+	CHECK_INT("key", err.code, ERR_KEYSTORE_TAMPERED);
+}
+
+/* While the store is open: seen by its version, and nothing is added any more. */
+static void
+test_live(void **state)
+{
+	struct store *store = fill();
+	int64_t before, after;
+
+	(void)state;
+	MUST(store_version(store, &before, &err));
+	by_hand("DELETE FROM grants");
+	MUST(store_version(store, &after, &err));
+	assert_true(before != after);
+	assert_false(store_is_broken(store));
+	CHECK_INT("check", store_check(store, &err), RC_TEMP);
+	CHECK_INT("check", err.code, ERR_KEYSTORE_TAMPERED);
+	assert_true(store_is_broken(store));
+	CHECK_INT("begin", store_begin(store, &err), RC_TEMP);
+	store_close(&store);
+}
+
 static void
 test_tampering(void **state)
 {
@@ -305,28 +393,26 @@ test_tampering(void **state)
 		"UPDATE certs SET der = x'3000'",
 		"UPDATE chain SET der = (SELECT der FROM certs)",
 		"DELETE FROM chain",
+		"DELETE FROM grants",
+		"DELETE FROM addresses",
+		"DELETE FROM persons",
+		"DELETE FROM certs",
+		"DELETE FROM keys WHERE id = 'k2'",
+		"DELETE FROM meta WHERE name = 'sum'",
+		"UPDATE meta SET value = '0000000000000000000000000000000000000000000000000000000000000000' WHERE name = 'sum'",
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
 		struct store *store = fill();
-		char *message = NULL;
-		sqlite3 *db;
 		enum rc rc;
 
 		assert_true(read_all(store) >= 0);
 		store_close(&store);
-		assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-		if (sqlite3_exec(db, changes[i], NULL, NULL, &message) != SQLITE_OK ||
-			sqlite3_changes(db) == 0)
-			fail_msg("%s: %s", changes[i], message ? message : "changed nothing");
-		sqlite3_close(db);
-		store = reopen();
-		err_clear(&err);
-		rc = read_all(store);
+		by_hand(changes[i]);
+		rc = look_again();
 		CHECK_INT(changes[i], rc, RC_TEMP);
 		CHECK_STR(changes[i], err_name(err.code), err_name(ERR_KEYSTORE_TAMPERED));
-		store_close(&store);
 	}
 }
 
@@ -380,6 +466,8 @@ main(void)
 		cmocka_unit_test(test_secrets),
 		cmocka_unit_test(test_transaction),
 		cmocka_unit_test(test_master),
+		cmocka_unit_test(test_replay),
+		cmocka_unit_test(test_live),
 		cmocka_unit_test(test_tampering),
 	};
 
