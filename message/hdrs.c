@@ -55,7 +55,8 @@ make_room(struct hdrs *hdrs, struct err *err)
 struct field {
 	const char *name;
 	size_t name_len;
-	size_t gap_len; /* blanks that follow the name where it points */
+	const char *gap; /* blanks between name and colon; NULL when there are none */
+	size_t gap_len;
 	const char *value;
 	size_t value_len;
 };
@@ -78,7 +79,8 @@ insert_field(struct hdrs *hdrs, size_t at, const struct field *field, struct err
 	memcpy(hdr.name, field->name, field->name_len);
 	hdr.name[field->name_len] = '\0';
 	hdr.gap = hdr.name + field->name_len + 1;
-	memcpy(hdr.gap, field->name + field->name_len, field->gap_len);
+	if (field->gap_len)
+		memcpy(hdr.gap, field->gap, field->gap_len);
 	hdr.value = hdr.gap + field->gap_len;
 	hdr.value_len = field->value_len;
 	memcpy(hdr.value, field->value, field->value_len);
@@ -103,6 +105,26 @@ hdrs_add(struct hdrs *hdrs, const char *name, size_t name_len, const char *value
 		.name = name, .name_len = name_len, .value = value, .value_len = value_len};
 
 	return insert_field(hdrs, hdrs->n, &field, err);
+}
+
+enum rc
+hdrs_copy(const struct hdrs *from, struct hdrs *out, struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	hdrs_init(out);
+	for (size_t i = 0; rc == RC_OK && i < from->n; i++) {
+		const struct hdr *hdr = &from->v[i];
+		const struct field field = {.name = hdr->name,
+			.name_len = hdr->name_len,
+			.gap = hdr->gap,
+			.gap_len = hdr->gap_len,
+			.value = hdr->value,
+			.value_len = hdr->value_len};
+
+		rc = insert_field(out, i, &field, err);
+	}
+	return rc;
 }
 
 enum rc
@@ -223,6 +245,7 @@ parse_field(struct hdrs *out, const char *data, size_t len, char *tmp, struct er
 	const char *value;
 
 	field.name_len = hdrs_field_name(data, len, &field.gap_len);
+	field.gap = data + field.name_len;
 	value = data + field.name_len + field.gap_len + 1;
 	field.value_len = copy_value(tmp, value, data + len - line_end(data, len));
 	return insert_field(out, out->n, &field, err);

@@ -36,6 +36,8 @@ void hdrs_init(struct hdrs *hdrs);
 void hdrs_fini(struct hdrs *hdrs);
 enum rc hdrs_add(struct hdrs *hdrs, const char *name, size_t name_len, const char *value,
 	size_t value_len, struct err *err);
+/* Every field of FROM, byte for byte. OUT is to be freed after a failure too. */
+enum rc hdrs_copy(const struct hdrs *from, struct hdrs *out, struct err *err);
 enum rc hdrs_insert(struct hdrs *hdrs, size_t at, const char *name, const char *value, struct err *err);
 void hdrs_remove(struct hdrs *hdrs, size_t at);
 /* The Nth (from 0) field called NAME, any case; NULL when there is none. */

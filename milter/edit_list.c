@@ -128,12 +128,8 @@ enum rc
 edit_list_apply(
 	const struct result *result, const struct hdrs *hdrs, struct hdrs *out, struct err *err)
 {
-	enum rc rc = RC_OK;
+	enum rc rc = hdrs_copy(hdrs, out, err);
 
-	hdrs_init(out);
-	for (size_t i = 0; rc == RC_OK && i < hdrs->n; i++)
-		rc = hdrs_add(out, hdrs->v[i].name, hdrs->v[i].name_len, hdrs->v[i].value,
-			hdrs->v[i].value_len, err);
 	for (size_t i = 0; rc == RC_OK && i < result->n_edits; i++)
 		rc = apply_one(out, &result->edits[i], err);
 	return rc;

@@ -35,7 +35,7 @@ test_round_trip(void **state)
 		struct buf out = BUF_INIT(0);
 		struct sink sink = sink_to_buf(&out);
 		struct err err = ERR_INIT;
-		struct hdrs hdrs;
+		struct hdrs hdrs, copy;
 		size_t used;
 
 		CHECK_INT(blocks[i], parse(blocks[i], strlen(blocks[i]), &hdrs, &used), RC_OK);
@@ -43,7 +43,12 @@ test_round_trip(void **state)
 		CHECK_INT(blocks[i], hdrs_write(&hdrs, &sink, &err), RC_OK);
 		CHECK_STR("written", buf_text(&out), blocks[i]);
 		CHECK_INT("bytes", hdrs.bytes, out.len);
+		buf_clear(&out);
+		CHECK_INT(blocks[i], hdrs_copy(&hdrs, &copy, &err), RC_OK);
+		CHECK_INT(blocks[i], hdrs_write(&copy, &sink, &err), RC_OK);
+		CHECK_STR("copied", buf_text(&out), blocks[i]);
 		buf_fini(&out);
+		hdrs_fini(&copy);
 		hdrs_fini(&hdrs);
 	}
 }
