@@ -87,6 +87,7 @@ print_report_json(const struct ledger_report *r, int status)
 		json_int(&json, "anchored_to", (int64_t)r->last_anchored);
 	json_int(&json, "intents", (int64_t)r->intents);
 	json_int(&json, "unknown_outcomes", (int64_t)r->unknown_outcomes);
+	json_int(&json, "under_way", (int64_t)r->under_way);
 	json_int(&json, "recovered", (int64_t)r->recovered);
 	json_int(&json, "recovered_bytes", (int64_t)r->recovered_bytes);
 	json_bool(&json, "torn_tail", r->torn_tail);
@@ -130,8 +131,11 @@ print_report(const char *dir, const struct ledger_report *r)
 	       " checkpoints, %" PRIu64 " epochs\n",
 		r->records, r->segments, r->checkpoints, r->epochs);
 	print_coverage(r);
-	printf("uses of keys   %" PRIu64 ", %" PRIu64 " with unknown outcome\n", r->intents,
+	printf("uses of keys   %" PRIu64 ", %" PRIu64 " with unknown outcome", r->intents,
 		r->unknown_outcomes);
+	if (r->under_way)
+		printf(", %" PRIu64 " of the last two seconds under way", r->under_way);
+	putchar('\n');
 	if (r->recovered)
 		printf("recovered      %" PRIu64 " torn ends of %" PRIu64 " bytes\n", r->recovered,
 			r->recovered_bytes);

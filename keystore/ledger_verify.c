@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "keystore/ledger_verify.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "keystore/ledger_chain.h"
@@ -136,18 +137,62 @@ judge_break(const char *dir, const struct ledger_reader *reader, const struct er
 	return rc;
 }
 
+/* Uses of the last seconds, counted apart. */
+struct recent {
+	char since[CLOCK_TEXT_SIZE]; /* intents from this time on are recent */
+	uint64_t first;              /* number of the first of them; 0: none yet */
+	uint64_t intents, outcomes;
+};
+
+#define RECENT_US 2000000
+
+/* What follows NAME in a line that fits, whose strings have no bare quotes. */
+static const char *
+member(const char *line, size_t len, const char *name)
+{
+	const char *p = memmem(line, len, name, strlen(name));
+
+	return p ? p + strlen(name) : NULL;
+}
+
+/* A line of TYPE was added to the chain as record SEQ. */
+static void
+count_recent(
+	struct recent *recent, enum ledger_type type, uint64_t seq, const char *line, size_t len)
+{
+	const char *p;
+
+	if (type == LEDGER_INTENT && !recent->first) {
+		p = member(line, len, ",\"time\":\"");
+		if (p && memcmp(p, recent->since, 27) >= 0)
+			recent->first = seq;
+	}
+	if (!recent->first)
+		return;
+	if (type == LEDGER_INTENT) {
+		recent->intents++;
+	} else if (type == LEDGER_OUTCOME) {
+		p = member(line, len, ",\"intent\":");
+		recent->outcomes += p && strtoull(p, NULL, 10) >= recent->first;
+	}
+}
+
 /* Follows all lines. */
 static enum rc
 walk(const char *dir, struct ledger_reader *reader, struct ledger_chain *chain,
 	struct anchors *anchors, struct ledger_report *report, struct err *err)
 {
+	struct recent recent = {.first = 0};
 	struct err why = ERR_INIT;
 	const char *line;
 	size_t len;
 	enum rc rc;
 
+	(void)clock_format_us(clock_now_us() - RECENT_US, recent.since);
 	while ((rc = ledger_reader_next(reader, &line, &len, err)) == RC_OK) {
 		uint64_t segment = ledger_reader_segment(reader);
+		uint64_t intents = chain->count[LEDGER_INTENT];
+		uint64_t outcomes = chain->count[LEDGER_OUTCOME];
 
 		if (segment != chain->segment) {
 			ledger_chain_segment(chain, segment);
@@ -158,6 +203,12 @@ walk(const char *dir, struct ledger_reader *reader, struct ledger_chain *chain,
 			return judge_break(dir, reader, &why, report, err);
 		if (rc)
 			return err_set(err, why.code, "%s", why.detail);
+		if (chain->count[LEDGER_INTENT] != intents)
+			count_recent(&recent, LEDGER_INTENT, chain->seq, line, len);
+		else if (chain->count[LEDGER_OUTCOME] != outcomes)
+			count_recent(&recent, LEDGER_OUTCOME, chain->seq, line, len);
+		report->under_way =
+			recent.intents > recent.outcomes ? recent.intents - recent.outcomes : 0;
 		rc = check_anchors(chain, anchors, report, err);
 		if (rc)
 			return rc == RC_PERM ? RC_OK : rc;
@@ -177,7 +228,10 @@ fill_report(const struct ledger_chain *chain, const struct anchors *anchors,
 	report->epochs = chain->epoch.number;
 	report->last_checkpoint = chain->last_checkpoint;
 	report->intents = chain->count[LEDGER_INTENT];
-	report->unknown_outcomes = report->intents > outcomes ? report->intents - outcomes : 0;
+	if (report->intents < outcomes + report->under_way)
+		report->under_way = 0; /* more outcomes than intents: nothing of our making */
+	report->unknown_outcomes =
+		report->intents > outcomes ? report->intents - outcomes - report->under_way : 0;
 	report->recovered = chain->count[LEDGER_RECOVERED];
 	report->recovered_bytes = chain->recovered_bytes;
 	memcpy(report->head, chain->hash, sizeof report->head);

@@ -34,7 +34,13 @@ test_append(void **state)
 	CHECK_INT("records", report.records, 14);
 	CHECK_INT("last checkpoint", report.last_checkpoint, 13);
 	CHECK_INT("intents", report.intents, 6);
+	CHECK_INT("unknown so soon", report.unknown_outcomes, 0);
+	CHECK_INT("under way", report.under_way, 1);
+	clock_set(clock_now() + 5);
+	report = world_verify_ok(&world);
+	clock_set(-1);
 	CHECK_INT("unknown", report.unknown_outcomes, 1);
+	CHECK_INT("under way for ever", report.under_way, 0);
 	CHECK_INT("segments", report.segments, 1);
 	CHECK_INT("torn", report.torn_tail, false);
 	CHECK_STR("node", report.node, "test-1");
