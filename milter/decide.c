@@ -6,11 +6,33 @@
  */
 #include "milter/tx.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Beside the session's own wait for what was begun at RCPT. */
+#define LOOKUPS_MAX_MS 120000
+
+/*
+ * However many recipients there are, the message waits for the directory once: an SMTP client that
+ * has waited ten minutes sends it again.
+ */
+static int
+time_left(struct transaction *tx)
+{
+	int64_t now = clock_monotonic_ms();
+
+	if (tx->lookups_until_ms == 0)
+		tx->lookups_until_ms = now + LOOKUPS_MAX_MS;
+	if (now >= tx->lookups_until_ms)
+		return 0; /* what is there already is taken */
+	return now + engine_lookup_timeout(tx->engine) < tx->lookups_until_ms
+		       ? engine_lookup_timeout(tx->engine)
+		       : (int)(tx->lookups_until_ms - now);
+}
 
 /* Waits for the directory's answer about one recipient. */
 static enum rc
@@ -24,8 +46,7 @@ wait_certs(struct transaction *tx, struct rcpt *rcpt, struct err *err)
 	if (!rcpt->lookup)
 		rc = lookup_begin(sources_lookups(tx->sources), rcpt->person, &rcpt->lookup, &why);
 	if (rc == RC_OK)
-		rc = lookup_wait(
-			rcpt->lookup, engine_lookup_timeout(tx->engine), &rcpt->found, &why);
+		rc = lookup_wait(rcpt->lookup, time_left(tx), &rcpt->found, &why);
 	if (rc == RC_OK && rcpt->found->rc != RC_OK && rcpt->found->rc != RC_NONE) {
 		why = rcpt->found->err;
 		rc = RC_TEMP;
@@ -90,6 +111,11 @@ ask_signer(struct transaction *tx, struct tx_signer *signer)
 	char person[ADDR_MAX + 1], canonical[ADDR_MAX + 1];
 	enum rc rc;
 
+	if (tx->vault_err.code != ERR_NONE) {
+		signer->there = TRI_UNKNOWN;
+		signer->err = tx->vault_err;
+		return;
+	}
 	if (addr_canonical(signer->addr, strlen(signer->addr), canonical, NULL) != RC_OK)
 		snprintf(canonical, sizeof(canonical), "%s", signer->addr);
 	rc = vault_find_signer(vault, canonical, &signer->signer, &signer->err);
@@ -99,6 +125,8 @@ ask_signer(struct transaction *tx, struct tx_signer *signer)
 	/* A vault that refuses to say is trouble like one that is gone: nothing goes unsigned for
 	 * it. */
 	signer->there = rc == RC_OK ? TRI_YES : rc == RC_NONE ? TRI_NO : TRI_UNKNOWN;
+	if (rc == RC_TEMP)
+		tx->vault_err = signer->err;
 	if (rc == RC_TEMP || rc == RC_PERM)
 		log_error(LOGL_WARN, tx->qid, "signer-unknown", &signer->err, "address",
 			signer->addr, NULL);
@@ -152,7 +180,14 @@ plan_held(struct transaction *tx, struct rcpt *rcpt, struct plan_rcpt *plan)
 	enum rc rc;
 
 	plan->held = TRI_UNKNOWN;
-	rc = vault_holds(engine_vault(tx->engine), rcpt->person, &client_key, &why);
+	if (tx->vault_err.code != ERR_NONE) {
+		why = tx->vault_err;
+		rc = RC_TEMP;
+	} else {
+		rc = vault_holds(engine_vault(tx->engine), rcpt->person, &client_key, &why);
+		if (rc == RC_TEMP)
+			tx->vault_err = why;
+	}
 	if (rc == RC_OK)
 		plan->held = client_key ? TRI_NO : TRI_YES;
 	else if (rc == RC_NONE)

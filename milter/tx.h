@@ -73,6 +73,9 @@ struct transaction {
 	/* stages 2 to 4 */
 	struct policy_view *view;
 	struct tx_signer *signers;
+	struct err vault_err; /* the vault did not answer: it is not asked again for this message */
+	int64_t lookups_until_ms; /* clock_monotonic_ms: no longer is waited for the directory; 0:
+				     not waited yet */
 	struct plan_rcpt *plan_rcpts;
 	struct plan *plan;
 

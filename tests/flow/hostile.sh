@@ -80,4 +80,14 @@ for entry in "64 1a 04 00 30 16 30 14 04 0f $name $certificate 31 01 04" \
 	run 75 $out <"$work/out.txt"
 done
 
+# A vault that hangs is waited for once, not for each recipient: the SMTP client must not give up before us.
+printf 'rules = ( { name = "must"; direction = "outbound"; encrypt = "required"; if_missing = "clear"; } );\n' >>"$conf"
+many=
+for i in $(seq 20); do many="$many --rcpt r$i@elsewhere.example"; done
+kill -STOP "$vault"
+begun=$(date +%s)
+run 75 --sender "alice@$org" --user "alice@$org" $many <"$work/out.txt"
+at_most "20 recipients, the vault hangs: seconds" $(($(date +%s) - begun)) 12
+kill -CONT "$vault"
+
 finish
