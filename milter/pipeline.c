@@ -81,7 +81,11 @@ open_or_leave(struct transaction *tx, unsigned wanted, const struct verdicts *ve
 	if (rc == RC_PERM) {
 		log_error(LOGL_WARN, tx->qid, "left-as-it-came", &why, NULL);
 		take_back(tx, result);
-		return RC_OK;
+		/* Nobody may make us stumble so that forged results of ours stay. */
+		err_clear(&why);
+		rc = unwrap_nothing(tx, result, &why);
+		if (rc == RC_PERM)
+			rc = err_set(&why, ERR_INTERNAL, "forged fields stay");
 	}
 	if (rc != RC_OK && err)
 		*err = why;
@@ -115,9 +119,10 @@ transform_split(
 		return RC_OK;
 	}
 	snprintf(tx->detail, sizeof(tx->detail), "recipients need different treatment: unopened");
-	return all & PLAN_VERIFY ? open_or_leave(tx, PLAN_VERIFY, tx->plan->groups[0].verdicts,
-					   mode, result, err)
-				 : RC_OK;
+	if (all & PLAN_VERIFY)
+		return open_or_leave(
+			tx, PLAN_VERIFY, tx->plan->groups[0].verdicts, mode, result, err);
+	return any & (PLAN_OPEN | PLAN_VERIFY) ? unwrap_nothing(tx, result, err) : RC_OK;
 }
 
 static enum rc

@@ -95,6 +95,8 @@ enum rc transform_outbound(
 	struct transaction *tx, enum pipeline_mode mode, struct result *result, struct err *err);
 enum rc unwrap_inbound(struct transaction *tx, unsigned transform, const struct verdicts *verdicts,
 	enum pipeline_mode mode, struct result *result, struct err *err);
+/* Only takes away what claims to be ours. */
+enum rc unwrap_nothing(struct transaction *tx, struct result *result, struct err *err);
 enum rc record_decision(struct transaction *tx, const struct result *result, struct err *err);
 void record_log(const struct transaction *tx, const struct result *result);
 

@@ -32,6 +32,7 @@
 /* Recipients of one message for whom keys are used; past this it stays closed. */
 #define OPEN_MAX_RECIPIENTS 50
 #define MAX_LAYERS          16
+#define RESULTS_MAX         16384 /* of a forged field, what stays at most: edits have a limit */
 
 struct unwrap {
 	struct transaction *tx;
@@ -265,9 +266,11 @@ open_matched(struct unwrap *u, const struct cms_enveloped *enveloped, const size
 	if (rc == RC_OK)
 		rc = decrypt(u, cek, &inner, &why);
 	secret_free(&cek);
-	if (rc == RC_PERM)
+	if (rc == RC_PERM) { /* the log may know why, the sender may not */
+		log_error(LOGL_WARN, u->tx->qid, "not-opened", &why, NULL);
 		return add_layer(u, "enveloped", err, "%s, not opened",
 			content_cipher_name(enveloped->cipher));
+	}
 	if (rc != RC_OK) {
 		if (err)
 			*err = why;
@@ -375,6 +378,8 @@ remove_forged(struct unwrap *u, struct err *err)
 
 		rc = authres_examine(hdr->value, hdr->value_len, engine_authserv_id(u->tx->engine),
 			&kind, &rest, err);
+		if (rest.len > RESULTS_MAX)
+			kind = AUTHRES_DELETE;
 		if (rc == RC_OK && kind == AUTHRES_DELETE)
 			rc = edit_list_add(u->result, EDIT_DELETE, name, n, NULL, err);
 		else if (rc == RC_OK && kind == AUTHRES_CHANGE)
@@ -475,6 +480,14 @@ publish(struct unwrap *u, struct err *err)
 		verdict_init(&u->checked[0]); /* its signers are the result's now */
 	}
 	return rc;
+}
+
+enum rc
+unwrap_nothing(struct transaction *tx, struct result *result, struct err *err)
+{
+	struct unwrap u = {.tx = tx, .result = result};
+
+	return remove_forged(&u, err);
 }
 
 enum rc

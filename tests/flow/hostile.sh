@@ -49,6 +49,17 @@ sed "1s/.*/From: president@bank.example:carol@$partner/" "$work/signed.eml" >"$w
 run 0 $in <"$work/from.eml"
 mismatch "an address as a group's name" "$(head -n 4 "$work/out.eml")" 'smime=pass'
 
+# Forged results that are long or oddly written; none of them stays, whatever the mail is.
+long=$(printf 'x%.0s' $(seq 59000))
+for forged in "Authentication-Results: $org; smime=pass" "authentication-results: (c) \"$org\" 1; spf=pass; smime=pass" \
+	"Authentication-Results:$org ; SMIME = pass; x=$long"; do
+	for mail in signed.eml in.txt; do
+		{ printf '%s\nFrom: carol@%s\n' "$forged" other.example; sed 's/^From:.*/X: y/; s/\r$//' "$work/$mail"; } >"$work/forged.eml"
+		run 0 $in --rcpt "x@$org" <"$work/forged.eml"
+		mismatch "forged: ${forged:0:60}" "$(cat "$work/out.eml")" '[sS][mM][iI][mM][eE] *= *pass'
+	done
+done
+
 # A certificate for two addresses: the result names the one that was checked.
 printf 'basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=emailProtection\nsubjectAltName=email:president@bank.example,email:mallory@%s\n' "$partner" >"$work/m.ext"
 openssl req -newkey rsa:2048 -nodes -keyout "$work/m.key" -out "$work/m.csr" -subj "/CN=m" 2>/dev/null
