@@ -127,9 +127,10 @@ static void
 print_report(const char *dir, const struct ledger_report *r)
 {
 	printf("ledger         %s of node %s\n", dir, *r->node ? r->node : "?");
-	printf("records        %" PRIu64 " in %" PRIu64 " segments; %" PRIu64
-	       " checkpoints, %" PRIu64 " epochs\n",
-		r->records, r->segments, r->checkpoints, r->epochs);
+	printf("records        %" PRIu64 " in %" PRIu64 " file%s; %" PRIu64
+	       " signed checkpoint%s by %" PRIu64 " key%s\n",
+		r->records, r->segments, r->segments == 1 ? "" : "s", r->checkpoints,
+		r->checkpoints == 1 ? "" : "s", r->epochs, r->epochs == 1 ? "" : "s");
 	print_coverage(r);
 	printf("uses of keys   %" PRIu64 ", %" PRIu64 " with unknown outcome", r->intents,
 		r->unknown_outcomes);

@@ -233,7 +233,10 @@ print_all(const char *dir, const struct audit_filter *filter, bool raw)
 		return err.code == ERR_LEDGER_BROKEN ? cmd_fail(&err) : cmd_fail_input(&err);
 	if (fflush(stdout) || ferror(stdout))
 		return EX_SOFTWARE;
-	return printing.count ? EX_OK : EX_DATAERR;
+	if (printing.count)
+		return EX_OK;
+	fprintf(stderr, "sealgate: there is no such record\n");
+	return EX_DATAERR;
 }
 
 static int
@@ -331,9 +334,8 @@ find_pseudonyms(struct cli *cli, const char *dir, const char *addr, struct audit
 	return rc;
 }
 
-/* A time of the command line in the form of the records. */
-static bool
-take_time(const struct command *command, const char *name, const char *text,
+bool
+audit_time(const struct command *command, const char *name, const char *text,
 	char out[CLOCK_TEXT_SIZE], const char **set, int *status)
 {
 	struct err err = ERR_INIT;
@@ -375,8 +377,8 @@ run_filter(const struct command *command, struct cli *cli, struct audit_filter *
 	int status;
 
 	if (!cmd_parse(command, cli, opts, sizeof(opts) / sizeof(*opts), &argc, argv, &status) ||
-		!take_time(command, "since", since, filter->since_text, &filter->since, &status) ||
-		!take_time(command, "until", until, filter->until_text, &filter->until, &status))
+		!audit_time(command, "since", since, filter->since_text, &filter->since, &status) ||
+		!audit_time(command, "until", until, filter->until_text, &filter->until, &status))
 		return status;
 	if (argc > 1)
 		return cmd_usage(command, "too many arguments");

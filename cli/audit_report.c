@@ -28,7 +28,7 @@ const struct command audit_report = {
 struct use {
 	char key[64];
 	uint64_t sign, open, other, denied;
-	char first[20], last[20]; /* "2026-11-21T22:14:03" */
+	char first[CLOCK_TEXT_SIZE], last[CLOCK_TEXT_SIZE]; /* "2026-11-21T22:14:03Z" */
 };
 
 struct counts {
@@ -79,9 +79,9 @@ count_use(struct use *use, const struct ledger_line *prefix, const char *event)
 		use->open++;
 	else
 		use->other++;
+	snprintf(use->last, sizeof(use->last), "%.19sZ", prefix->time);
 	if (!*use->first)
-		memcpy(use->first, prefix->time, 19);
-	memcpy(use->last, prefix->time, 19);
+		memcpy(use->first, use->last, sizeof(use->first));
 }
 
 /* Counts one record. */
@@ -197,23 +197,23 @@ run(struct cli *cli, int argc, char **argv)
 	struct audit_filter *filter;
 	struct counts counts = {.tree = NULL};
 	struct err err = ERR_INIT;
-	int64_t at;
 	int status;
 
 	if (!cmd_parse(&audit_report, cli, opts, 3, &argc, argv, &status))
 		return status;
-	if (argc > 1 || (since && clock_parse(since, &at, NULL) != RC_OK) ||
-		(until && clock_parse(until, &at, NULL) != RC_OK))
-		return cmd_usage(&audit_report, "wrong argument or time");
-	if (!audit_dir(&audit_report, cli, opt, &dir, &status))
-		return status;
+	if (argc > 1)
+		return cmd_usage(&audit_report, "too many arguments");
 	filter = calloc(1, sizeof(*filter));
 	if (!filter)
 		return EX_TEMPFAIL;
-	if (since && clock_parse(since, &at, NULL) == RC_OK)
-		filter->since = clock_format(at, filter->since_text);
-	if (until && clock_parse(until, &at, NULL) == RC_OK)
-		filter->until = clock_format(at, filter->until_text);
+	if (!audit_time(
+		    &audit_report, "since", since, filter->since_text, &filter->since, &status) ||
+		!audit_time(&audit_report, "until", until, filter->until_text, &filter->until,
+			&status) ||
+		!audit_dir(&audit_report, cli, opt, &dir, &status)) {
+		free(filter);
+		return status;
+	}
 	current = &counts;
 	if (audit_walk(dir, filter, count_record, &counts, &err) != RC_OK)
 		status = err.code == ERR_LEDGER_BROKEN ? cmd_fail(&err) : cmd_fail_input(&err);

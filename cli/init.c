@@ -315,6 +315,26 @@ remove_one(const char *path, const struct stat *st, int what, struct FTW *ftw)
 	return ftw->level ? remove(path) : 0; /* DIR itself stays */
 }
 
+/* For people. The anchor is the last line, so that "tail -n 1" has it. */
+static void
+print_next_steps(const struct init *init, const char *anchor)
+{
+	printf("%s is ready. Next, a key for each person, and the two daemons:\n\n"
+	       "  sealgate -c %s key new alice@%s\n"
+	       "  sealgate-vault -c %s\n"
+	       "  sealgate-milter -c %s\n\n",
+		init->dir, init->conf_path, init->domain, init->conf_path, init->conf_path);
+	if (geteuid() == 0 && !init->separate)
+		printf("There are no users \"sealgate\" and \"sealgate-vault\" here, so both daemons will run as\n"
+		       "root. Better: make these two system users, and begin again with an empty folder.\n\n");
+	printf("The MTA's milter is unix:%s/run/milter.sock\n", init->dir);
+	if (geteuid() == 0 && !init->postfix_group)
+		printf("Its group has to be the MTA's: name it with socket_group in the configuration.\n");
+	printf("Keep a copy of %s/vault/master.key where nobody but you finds it.\n"
+	       "Keep this line elsewhere; with it \"audit verify --anchor\" knows this ledger again:\n%s\n",
+		init->dir, anchor);
+}
+
 /* What to do next, and what to keep elsewhere. */
 static int
 report(const struct init *init, struct cli *cli)
@@ -341,15 +361,7 @@ report(const struct init *init, struct cli *cli)
 		json_object_end(&json);
 		status = cmd_print_json(&json, EX_OK);
 	} else {
-		printf("%s is ready.\n\n"
-		       "  sealgate -c %s key new alice@%s\n"
-		       "  sealgate-vault -c %s\n"
-		       "  sealgate-milter -c %s\n\n"
-		       "The MTA's milter is unix:%s/run/milter.sock\n"
-		       "Keep a copy of %s/vault/master.key where nobody but you finds it.\n"
-		       "Keep this line elsewhere; with it \"audit verify --anchor\" knows this ledger again:\n%s\n",
-			init->dir, init->conf_path, init->domain, init->conf_path, init->conf_path,
-			init->dir, init->dir, buf_text(&anchor));
+		print_next_steps(init, buf_text(&anchor));
 		status = EX_OK;
 	}
 	buf_fini(&text);

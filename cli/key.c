@@ -255,7 +255,10 @@ list_pages(struct cli *cli, const char *addr)
 	if (status == EX_OK && cli->json)
 		status = cmd_print_json(&json, EX_OK);
 	buf_fini(&text);
-	return status == EX_OK && addr && !count ? EX_DATAERR : status;
+	if (status != EX_OK || !addr || count)
+		return status;
+	fprintf(stderr, "sealgate: no key for %s\n", addr);
+	return EX_DATAERR;
 }
 
 static int

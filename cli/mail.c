@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "cli/mail.h"
 
+#include "base/network.h"
+
 #include <string.h>
 #include <unistd.h>
 
@@ -32,10 +34,15 @@ mail_run(const struct command *command, struct cli *cli, struct mail *mail, enum
 {
 	struct err err = ERR_INIT;
 	struct spool_conf spool;
+	unsigned char ip[16];
 	struct msg *msg = NULL;
 
 	if (!mail->sender || mail->rcpts.n == 0) {
 		*status = cmd_usage(command, "needs --sender and --rcpt");
+		return false;
+	}
+	if (mail->client && !network_parse_addr(mail->client, ip)) {
+		*status = cmd_usage(command, "--client %s is no IP address", mail->client);
 		return false;
 	}
 	if (!cmd_conf(command, cli, status))

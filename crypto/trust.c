@@ -407,6 +407,10 @@ check_sender(const struct cert *leaf, const char *addr, struct verdict *verdict)
 		return;
 	}
 	verdict->sender = SENDER_MISMATCH;
+	/* Graver than revocation that is only unknown. */
+	if (verdict->path == PATH_VALID && verdict->strength == STRENGTH_OK &&
+		verdict->revocation == REVOCATION_UNKNOWN)
+		verdict->reason[0] = '\0';
 	if (cert_addrs(leaf, true, &addrs))
 		verdict_reason(
 			verdict, "the certificate is for %.120s, not for %.120s", addrs[0], addr);

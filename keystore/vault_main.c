@@ -24,11 +24,28 @@ struct args {
 	bool foreground;
 };
 
+#define USAGE "usage: sealgate-vault -c CONF [-f]\n"
+
 static int
 usage(void)
 {
-	fprintf(stderr, "usage: sealgate-vault -c CONF [-f]\n");
+	fputs(USAGE, stderr);
 	return 64;
+}
+
+/* The questions that need no configuration. */
+static bool
+answer(int argc, char **argv)
+{
+	if (argc != 2)
+		return false;
+	if (strcmp(argv[1], "--version") == 0)
+		puts("sealgate-vault " PACKAGE_VERSION);
+	else if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		fputs(USAGE "  -f   stay in the foreground, log to standard error\n", stdout);
+	else
+		return false;
+	return true;
 }
 
 static bool
@@ -68,7 +85,8 @@ block_signals(sigset_t *set)
 	sigaddset(set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, set, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	/* A ledger at its limit of size is one that cannot be written, not the end of the daemon. */
+	/* A ledger at its limit of size is one that cannot be written, not the end of the daemon.
+	 */
 	signal(SIGXFSZ, SIG_IGN);
 }
 
@@ -191,6 +209,8 @@ main(int argc, char **argv)
 	char *path;
 	int status;
 
+	if (answer(argc, argv))
+		return 0;
 	if (!parse_args(argc, argv, &args))
 		return usage();
 	/* The daemon leaves the folder that it was started in, and a reload needs the file again.

@@ -9,6 +9,8 @@
  * is then: defer what is new, give what is in flight a moment, tell libmilter, knock at our own
  * socket so that its listener wakes, and go.
  */
+#include "config.h"
+
 #include "base/counter.h"
 #include "base/log.h"
 #include "base/sandbox.h"
@@ -302,11 +304,30 @@ run_service(const char *service, int ready_fd, void *ctx)
 	return status;
 }
 
+#define USAGE "usage: sealgate-milter -c CONF [-s SERVICE] [-f]\n"
+
 static int
 usage(void)
 {
-	fputs("usage: sealgate-milter -c CONF [-s SERVICE] [-f]\n", stderr);
+	fputs(USAGE, stderr);
 	return EXIT_USAGE;
+}
+
+/* The questions that need no configuration. */
+static bool
+answer(int argc, char **argv)
+{
+	if (argc != 2)
+		return false;
+	if (strcmp(argv[1], "--version") == 0)
+		puts("sealgate-milter " PACKAGE_VERSION);
+	else if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		fputs(USAGE "  -s   this service only; without it each has a process of its own\n"
+			    "  -f   stay in the foreground, log to standard error\n",
+			stdout);
+	else
+		return false;
+	return true;
 }
 
 /* -c is made absolute: the daemon leaves its folder and reads the file again at a reload. */
@@ -365,6 +386,8 @@ main(int argc, char **argv)
 	char *path;
 	int status;
 
+	if (answer(argc, argv))
+		return 0;
 	signal(SIGUSR1, SIG_IGN); /* one that comes too early must not kill */
 	raise_limits();
 	mallopt(M_TRIM_THRESHOLD, KEEP_FREE);
