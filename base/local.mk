@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: BSD-2-Clause
 noinst_LIBRARIES += libbase.a
 libbase_a_SOURCES = \
 	base/rc.h base/errors.def base/counters.def base/options.def \

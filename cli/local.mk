@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: BSD-2-Clause
 ## A command is a file with a struct command in it, a line in commands.def and a line here.
 bin_PROGRAMS += sealgate
 sealgate_SOURCES = \

@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: BSD-2-Clause
 dist_noinst_SCRIPTS += contrib/deps contrib/quickstart
 dist_noinst_DATA += \
 	contrib/openldap/sealgate.ldif \

@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: BSD-2-Clause
 noinst_LIBRARIES += libcrypto_sg.a
 libcrypto_sg_a_SOURCES = \
 	crypto/ber.h crypto/cert.h crypto/cms_envelope.h crypto/cms_sign.h crypto/cms_verify.h \

@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: BSD-2-Clause
 noinst_LIBRARIES += libdirectory.a
 libdirectory_a_SOURCES = \
 	directory/anchors.c directory/anchors.h \

@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: BSD-2-Clause
 noinst_LIBRARIES += libkeystore.a
 libkeystore_a_SOURCES = keystore/admin.h keystore/client.h \
 	keystore/ledger.c keystore/ledger.h keystore/ledger_private.h keystore/ledger_keeper.c \

@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: BSD-2-Clause
 noinst_LIBRARIES += libmessage.a
 libmessage_a_SOURCES = \
 	message/addr.c message/addrlist.c message/addr.h \

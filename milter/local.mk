@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: BSD-2-Clause
 noinst_LIBRARIES += libpipeline.a
 libpipeline_a_SOURCES = \
 	milter/authres.c milter/authres.h \

@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: BSD-2-Clause
 noinst_LIBRARIES += libpolicy.a
 libpolicy_a_SOURCES = \
 	policy/addrmap.c policy/addrmap.h \

@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: BSD-2-Clause
 ## Libraries in link order, highest room first.
 SG_LIBS_BASE = libbase.a $(CONFIG_LIBS) $(CRYPTO_LIBS)
 SG_LIBS_MESSAGE = libmessage.a $(SG_LIBS_BASE) $(IDN2_LIBS)

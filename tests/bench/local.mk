@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: BSD-2-Clause
 noinst_PROGRAMS += nullmilter
 nullmilter_SOURCES = tests/bench/nullmilter.c
 nullmilter_LDADD = libmilterd.a $(SG_LIBS_BASE) $(MILTER_LIBS)

@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: BSD-2-Clause
 ## The test MTA, as a library for C tests and as a program for shell tests.
 noinst_LIBRARIES += libmtaclient.a
 libmtaclient_a_SOURCES = tests/flow/mtaclient.c tests/flow/mtaclient.h tests/flow/mtaapply.c \

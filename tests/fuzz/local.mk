@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: BSD-2-Clause
 ## Fuzz targets: for libFuzzer with --enable-fuzzers, else programs that take files.
 if FUZZERS
 FUZZ_MAIN = tests/fuzz/fuzz.h

@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: BSD-2-Clause
 noinst_PROGRAMS += tests/interop/cmstool
 tests_interop_cmstool_SOURCES = tests/interop/cmstool.c
 tests_interop_cmstool_LDADD = $(SG_LIBS_CRYPTO)

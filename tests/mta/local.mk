@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: BSD-2-Clause
 noinst_PROGRAMS += tests/mta/lookuptool
 tests_mta_lookuptool_SOURCES = tests/mta/lookuptool.c
 tests_mta_lookuptool_LDADD = $(SG_LIBS_DIRECTORY)

@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__has_include) && !__has_include(<cmocka.h>)
+#error "the unit tests need the Debian package libcmocka-dev"
+#endif
 #include <cmocka.h>
 
 /* A heap block of exactly LEN bytes with DATA in it, so that a sanitizer sees an over-read. */

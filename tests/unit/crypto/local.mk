@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: BSD-2-Clause
 ## Unit tests of crypto/: one program for each source file; add it to check_PROGRAMS.
 
 ## The CMS half

@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: BSD-2-Clause
 ## Unit tests of keystore/: one program for each source file; add it to check_PROGRAMS.
 check_PROGRAMS += tests/unit/keystore/ledger_test tests/unit/keystore/ledger_verify_test
 tests_unit_keystore_ledger_test_SOURCES = tests/unit/keystore/ledger_test.c \

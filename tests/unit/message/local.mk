@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: BSD-2-Clause
 ## Unit tests of message/: one program for each source file; add it to check_PROGRAMS.
 check_PROGRAMS += \
 	tests/unit/message/addr_test \

@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: BSD-2-Clause
 ## Unit tests of milter/: one program for each source file; add it to check_PROGRAMS.
 check_PROGRAMS += tests/unit/milter/authres_test tests/unit/milter/edit_list_test
 tests_unit_milter_authres_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)

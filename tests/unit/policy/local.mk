@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: BSD-2-Clause
 check_PROGRAMS += tests/unit/policy/fold_test tests/unit/policy/plan_test \
 	tests/unit/policy/policy_test tests/unit/policy/rights_test
 tests_unit_policy_fold_test_LDADD = $(SG_LIBS_POLICY) $(CMOCKA_LIBS)
