@@ -13,6 +13,7 @@ enum rc
 cert_parse(const void *der, size_t len, struct cert **out, struct err *err)
 {
 	unsigned char sha256[DIGEST_MAX_SIZE];
+	unsigned refusals = ossl_refusals();
 	enum rc rc;
 
 	*out = NULL;
@@ -26,6 +27,11 @@ cert_parse(const void *der, size_t len, struct cert **out, struct err *err)
 	if (*out)
 		return RC_OK;
 	rc = cert_decode(der, len, sha256, out, err);
+	/* One that was decoded in part must not stay in the cache as what it seems to be. */
+	if (ossl_refusals() != refusals) {
+		cert_unref(out);
+		rc = err_set(err, ERR_MEMORY, "certificate");
+	}
 	if (rc == RC_OK)
 		cert_cache_insert(out);
 	return rc;

@@ -145,8 +145,8 @@ parse_pem(const void *data, size_t len, struct certset *set, struct err *err)
 	return rc;
 }
 
-enum rc
-certset_parse(const void *data, size_t len, struct certset *set, struct err *err)
+static enum rc
+parse_any(const void *data, size_t len, struct certset *set, struct err *err)
 {
 	static const char begin[] = "-----BEGIN ";
 	struct cert *cert;
@@ -162,6 +162,18 @@ certset_parse(const void *data, size_t len, struct certset *set, struct err *err
 		return rc;
 	}
 	return add_p7(set, data, len, err);
+}
+
+/* What could not be decoded for want of memory is not malformed. */
+enum rc
+certset_parse(const void *data, size_t len, struct certset *set, struct err *err)
+{
+	unsigned refusals = ossl_refusals();
+	enum rc rc = parse_any(data, len, set, err);
+
+	return rc == RC_PERM && ossl_refusals() != refusals
+		       ? err_set(err, ERR_MEMORY, "certificates")
+		       : rc;
 }
 
 enum rc

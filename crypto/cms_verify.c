@@ -2,6 +2,7 @@
 #include "crypto/cms_verify.h"
 
 #include "crypto/cms_signed.h"
+#include "crypto/openssl_glue.h"
 
 /*
  * Everything that can be said of the signature comes from here and from signer.c; what can be said
@@ -217,6 +218,7 @@ cms_signed_verify(struct cms_signed *sd, const struct hasher *hasher, struct tru
 		.candidates = &sd->certs,
 		.addr = addr,
 		.at = at};
+	unsigned refusals = ossl_refusals();
 	enum rc rc = RC_OK;
 
 	verdict_init(verdict);
@@ -227,6 +229,8 @@ cms_signed_verify(struct cms_signed *sd, const struct hasher *hasher, struct tru
 	for (size_t i = 0; i < sd->n && rc == RC_OK; i++)
 		rc = check_signer(&j, i, verdict, err);
 	certset_fini(&joined);
+	if (rc == RC_OK && ossl_refusals() != refusals)
+		rc = err_set(err, ERR_MEMORY, "checking a signature");
 	if (rc != RC_OK) {
 		verdict_fini(verdict);
 		verdict->overall = VERDICT_TEMPERROR;

@@ -1,9 +1,60 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "crypto/openssl_glue.h"
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 
 #include <stdio.h>
+#include <stdlib.h>
+
+static _Thread_local unsigned refusals;
+
+unsigned
+ossl_refusals(void)
+{
+	return refusals;
+}
+
+/* OpenSSL asks these for nothing, too, and takes NULL for an answer then. */
+static void *
+watched_malloc(size_t n, const char *file, int line)
+{
+	void *p = n ? malloc(n) : NULL;
+
+	(void)file, (void)line;
+	refusals += n && !p;
+	return p;
+}
+
+static void *
+watched_realloc(void *old, size_t n, const char *file, int line)
+{
+	void *p;
+
+	(void)file, (void)line;
+	if (n == 0) {
+		free(old);
+		return NULL;
+	}
+	p = realloc(old, n);
+	refusals += !p;
+	return p;
+}
+
+static void
+watched_free(void *p, const char *file, int line)
+{
+	(void)file, (void)line;
+	free(p);
+}
+
+/* Only possible before OpenSSL's first allocation. Where another library was quicker, what OpenSSL
+ * leaves in its queue has to do. */
+__attribute__((constructor)) static void
+watch_memory(void)
+{
+	(void)CRYPTO_set_mem_functions(watched_malloc, watched_realloc, watched_free);
+}
 
 enum rc
 ossl_err(struct err *err, enum errcode code, const char *fmt, ...)

@@ -26,6 +26,15 @@ ossl_err(struct err *err, enum errcode code, const char *fmt, ...)
 void
 ossl_clear(void);
 
+/*
+ * How often OpenSSL was refused memory in this thread. Many of its functions answer then as if what
+ * they looked at were bad (no path, no such extension), and leave no error behind. So whoever turns
+ * such an answer into a judgement compares this from before with that from after: if they
+ * differ, nobody knows, and it is to be tried later.
+ */
+unsigned
+ossl_refusals(void);
+
 X509 *
 cert_x509(const struct cert *cert); /* borrowed, never to be changed; cert.c */
 EVP_PKEY *

@@ -207,10 +207,13 @@ load_dir(struct trust *trust, const char *dir, bool as_anchors,
 		char *path = file_join(dir, names[i]);
 		struct buf file = BUF_INIT(MAX_CRL_FILE);
 		struct err why = ERR_INIT;
+		unsigned refusals = ossl_refusals();
 
 		rc = path ? file_read(path, &file, &why) : err_set(&why, ERR_MEMORY, "%s", dir);
 		if (rc == RC_OK)
 			rc = load(trust, &file, as_anchors, &why);
+		if (rc == RC_PERM && ossl_refusals() != refusals)
+			rc = err_set(&why, ERR_MEMORY, "file");
 		if (rc == RC_PERM) {
 			log_error(LOGL_WARN, NULL, "file-left-out", &why, "file", path, NULL);
 			rc = RC_OK;
@@ -451,6 +454,7 @@ trust_check(struct trust *trust, struct cert *leaf, const struct certset *extra,
 	unsigned char key[DIGEST_MAX_SIZE];
 	char mailbox[ADDR_MAX + 1];
 	int64_t now = at < 0 ? clock_now() : at;
+	unsigned refusals = ossl_refusals();
 	struct result result;
 	struct verdict found;
 	enum rc rc;
@@ -463,6 +467,9 @@ trust_check(struct trust *trust, struct cert *leaf, const struct certset *extra,
 	if (!cache_find(trust, key, &result)) {
 		verdict_init(&found);
 		rc = check_all(trust, leaf, extra, use, addr ? mailbox : NULL, now, &found, err);
+		/* "No path" may mean "no memory for one": then nobody knows. */
+		if (rc == RC_OK && ossl_refusals() != refusals)
+			rc = err_set(err, ERR_MEMORY, "building a path");
 		if (rc != RC_OK)
 			return rc;
 		memset(&result, 0, sizeof(result));
