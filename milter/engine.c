@@ -6,11 +6,13 @@
 #include "message/alias.h"
 #include "milter/trust_state.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct sources {
 	atomic_int refs;
@@ -189,6 +191,22 @@ lookup_timeout(const struct conf *conf)
 	return ms > 120000 ? 120000 : (int)ms;
 }
 
+/*
+ * A store that is not there is not made here: an empty one knows nobody, and mail for
+ * correspondents whose certificates it had would go in the clear.
+ */
+static enum rc
+open_store(struct engine *engine, struct err *err)
+{
+	const char *path = conf_str(conf_section(engine->conf, "certstore"), "path");
+
+	if (access(path, F_OK) != 0 && errno == ENOENT)
+		return err_set(err, ERR_STORE,
+			"%s is not there: bring it back, or make a new one with \"sealgate cert add\"",
+			path);
+	return certstore_open(path, false, &engine->store, err);
+}
+
 static enum rc
 engine_fill(struct engine *engine, const char *service, struct err *err)
 {
@@ -207,8 +225,7 @@ engine_fill(struct engine *engine, const char *service, struct err *err)
 	if (rc == RC_OK)
 		rc = alias_map_load(conf_str(group, "alias_map"), &engine->aliases, err);
 	if (rc == RC_OK)
-		rc = certstore_open(conf_str(conf_section(engine->conf, "certstore"), "path"), true,
-			&engine->store, err);
+		rc = open_store(engine, err);
 	if (rc == RC_OK)
 		rc = sources_new(engine->conf, engine->store, &engine->sources, err);
 	if (rc == RC_OK)

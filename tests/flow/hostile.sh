@@ -91,6 +91,16 @@ for entry in "64 1a 04 00 30 16 30 14 04 0f $name $certificate 31 01 04" \
 	run 75 $out <"$work/out.txt"
 done
 
+# A certificate store that is gone or empty is not one that knows nobody.
+mv "$dir/certs/certs.db" "$work/certs.db"
+carol="--sender alice@$org --user alice@$org --rcpt carol@$partner"
+run 75 $carol <"$work/out.txt"
+: >"$dir/certs/certs.db"
+run 75 $carol <"$work/out.txt"
+mv "$work/certs.db" "$dir/certs/certs.db"
+run 0 $carol <"$work/out.txt"
+match "the store is back" "$json" '"encrypted":true'
+
 # A vault that hangs is waited for once, not for each recipient: the SMTP client must not give up before us.
 printf 'rules = ( { name = "must"; direction = "outbound"; encrypt = "required"; if_missing = "clear"; } );\n' >>"$conf"
 many=
