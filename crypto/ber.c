@@ -538,12 +538,6 @@ ber_mac(const struct ber_splitter *splitter, size_t *len)
 }
 
 bool
-ber_has_auth_attrs(const struct ber_splitter *splitter)
-{
-	return splitter->auth_attrs;
-}
-
-bool
 ber_auth_attrs(const struct ber_splitter *splitter, const unsigned char **p, size_t *len)
 {
 	struct der in = {(const unsigned char *)splitter->after.data, splitter->after.len};

@@ -56,11 +56,9 @@ ber_splitter_free(struct ber_splitter **splitter);
  * in header() what is known so far, with empty SETs where the rest will be. */
 enum rc
 ber_skeleton(const struct ber_splitter *splitter, struct buf *out, struct err *err);
-/* AuthEnvelopedData: the mac, after trailer; whether authAttrs were seen. */
+/* AuthEnvelopedData: the mac, after trailer. */
 const unsigned char *
 ber_mac(const struct ber_splitter *splitter, size_t *len);
-bool
-ber_has_auth_attrs(const struct ber_splitter *splitter);
 /* After trailer: authAttrs as they came, with definite lengths and their [1] tag; false when there
  * are none. */
 bool

@@ -119,8 +119,7 @@ parse_skeleton(struct cms_signed *sd, struct err *err)
 
 /* Out of what the splitter has so far. */
 static enum rc
-signed_of(const struct ber_splitter *splitter, bool detached, struct cms_signed **out,
-	struct err *err)
+signed_of(const struct ber_splitter *splitter, struct cms_signed **out, struct err *err)
 {
 	struct cms_signed *sd = calloc(1, sizeof *sd);
 	enum rc rc;
@@ -128,7 +127,6 @@ signed_of(const struct ber_splitter *splitter, bool detached, struct cms_signed 
 	*out = NULL;
 	if (!sd)
 		return err_set(err, ERR_MEMORY, "signed data");
-	sd->detached = detached;
 	rc = ber_skeleton(splitter, &sd->bytes, err);
 	if (rc == RC_OK)
 		rc = parse_skeleton(sd, err);
@@ -140,16 +138,11 @@ signed_of(const struct ber_splitter *splitter, bool detached, struct cms_signed 
 
 /* --- whole in memory --- */
 
-struct parse {
-	bool has_content;
-};
-
 static enum rc
 on_parse_header(void *ctx, enum cms_kind kind, bool has_content, struct err *err)
 {
-	struct parse *p = ctx;
-
-	p->has_content = has_content;
+	(void)ctx;
+	(void)has_content;
 	return kind == CMS_SIGNED
 		       ? RC_OK
 		       : err_set(err, ERR_CMS_UNSUPPORTED, "signed data: another content type");
@@ -158,8 +151,7 @@ on_parse_header(void *ctx, enum cms_kind kind, bool has_content, struct err *err
 enum rc
 cms_signed_parse(const void *ber, size_t len, struct cms_signed **out, struct err *err)
 {
-	struct parse parse = {false};
-	struct ber_handler handler = {.header = on_parse_header, .ctx = &parse};
+	struct ber_handler handler = {.header = on_parse_header};
 	struct ber_splitter *splitter = NULL;
 	struct sink sink;
 	enum rc rc = ber_splitter_new(&handler, &splitter, err);
@@ -172,7 +164,7 @@ cms_signed_parse(const void *ber, size_t len, struct cms_signed **out, struct er
 	if (rc == RC_OK)
 		rc = sink_finish(&sink, err);
 	if (rc == RC_OK)
-		rc = signed_of(splitter, !parse.has_content, out, err);
+		rc = signed_of(splitter, out, err);
 	ber_splitter_free(&splitter);
 	return rc;
 }
@@ -206,18 +198,6 @@ cms_signed_signers(const struct cms_signed *sd)
 	return sd->n;
 }
 
-bool
-cms_signed_is_detached(const struct cms_signed *sd)
-{
-	return sd->detached;
-}
-
-const struct certset *
-cms_signed_certs(const struct cms_signed *sd)
-{
-	return &sd->certs;
-}
-
 /* --- as a stream --- */
 
 struct cms_signed_reader {
@@ -239,7 +219,7 @@ on_header(void *ctx, enum cms_kind kind, bool has_content, struct err *err)
 		return err_set(err, ERR_CMS_UNSUPPORTED, "signed data: another content type");
 	if (!has_content)
 		return malformed(err, "no content");
-	rc = signed_of(r->splitter, false, &head, err);
+	rc = signed_of(r->splitter, &head, err);
 	if (rc != RC_OK)
 		return rc;
 	/* The SignerInfos are not there yet: what digestAlgorithms lists is what they may use. */
@@ -266,7 +246,7 @@ on_trailer(void *ctx, struct err *err)
 {
 	struct cms_signed_reader *r = ctx;
 
-	return signed_of(r->splitter, false, &r->sd, err);
+	return signed_of(r->splitter, &r->sd, err);
 }
 
 static enum rc

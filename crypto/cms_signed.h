@@ -9,8 +9,7 @@
 #include "crypto/signer.h"
 
 struct cms_signed {
-	struct buf bytes; /* the skeleton, which everything below points into */
-	bool detached;
+	struct buf bytes;        /* the skeleton, which everything below points into */
 	unsigned listed;         /* digests in digestAlgorithms, a bit set */
 	struct der content_type; /* OBJECT IDENTIFIER, whole */
 	enum oid content_oid;

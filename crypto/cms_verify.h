@@ -26,8 +26,6 @@ void cms_signed_free(struct cms_signed **sd);
 /* Bit set of enum digest that its signers use (those that are known). */
 unsigned cms_signed_digests(const struct cms_signed *sd);
 size_t cms_signed_signers(const struct cms_signed *sd); /* 0: certificates only, never "signed" */
-bool cms_signed_is_detached(const struct cms_signed *sd);
-const struct certset *cms_signed_certs(const struct cms_signed *sd); /* borrowed */
 
 /*
  * The verdict over all signers with the content's digests in HASHER (finished). ADDR: the From:

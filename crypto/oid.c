@@ -37,13 +37,6 @@ oid_find(const unsigned char *body, size_t len)
 	return OID_NONE;
 }
 
-const unsigned char *
-oid_body(enum oid oid, size_t *len)
-{
-	*len = table[oid].len;
-	return (const unsigned char *)table[oid].body;
-}
-
 void
 der_put_oid(struct der_out *out, enum oid oid)
 {

@@ -19,8 +19,6 @@ enum oid {
 /* The content octets of an OBJECT IDENTIFIER; OID_NONE when it is not in the table. */
 enum oid
 oid_find(const unsigned char *body, size_t len);
-const unsigned char *
-oid_body(enum oid oid, size_t *len);
 void
 der_put_oid(struct der_out *out, enum oid oid);
 /* The next element as an OBJECT IDENTIFIER. */

@@ -218,12 +218,6 @@ pkey_type(const struct pkey *pkey)
 	return pkey->type;
 }
 
-int
-pkey_bits(const struct pkey *pkey)
-{
-	return EVP_PKEY_get_bits(pkey->evp);
-}
-
 /* The digest that goes with a key; NULL for EdDSA, which has its own. */
 static const EVP_MD *
 usual_digest(enum key_type type)

@@ -24,7 +24,6 @@ enum rc pkey_format(const struct pkey *pkey, struct secret **out, struct err *er
 struct pkey *pkey_ref(struct pkey *pkey);
 void pkey_unref(struct pkey **pkey);
 enum key_type pkey_type(const struct pkey *pkey);
-int pkey_bits(const struct pkey *pkey);
 /* Signs / verifies DATA (not a digest) with the key's usual algorithm and SHA-256 (P-384: SHA-384,
  * P-521: SHA-512): for checkpoints and approvals. The public key is a SubjectPublicKeyInfo. */
 enum rc pkey_sign(const struct pkey *pkey, const void *data, size_t len, struct buf *out, struct err *err);
