@@ -41,8 +41,13 @@ make_engine(const char *domain, const char *more)
 	struct buf text = BUF_INIT(0);
 	struct conf *conf;
 	struct engine *engine;
+	struct certstore *store;
+	char path[200];
 	struct err err = ERR_INIT;
 
+	snprintf(path, sizeof(path), "%s/%s.db", dir, domain);
+	assert_int_equal(certstore_open(path, true, &store, NULL), RC_OK);
+	certstore_close(&store);
 	buf_appendf(&text, NULL,
 		"organisation = { domains = \"%s\"; };\n"
 		"services = ( { name = \"all\"; socket = \"unix:s\"; },"
