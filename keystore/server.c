@@ -34,9 +34,25 @@
 
 enum state { READING, WRITING };
 
+/*
+ * The workers are shared by uid: while one has SHARE_OF_WORKERS of them at work, its further
+ * connections wait in its own line. So a service that floods the vault, or an operator's long
+ * commands, let the others wait for the processor, but not for all that stands before them.
+ */
+struct share {
+	struct share *next;
+	int64_t uid;
+	size_t conns, working; /* freed when there are none of both */
+	struct conn *first, **last;
+};
+
+#define SHARE_OF_WORKERS(n) ((n) - (n) / 4)
+
 struct conn {
 	int fd;
 	struct conn *prev, *next;
+	struct share *share;
+	struct conn *behind; /* in the share's line */
 	struct session session;
 	bool stranger; /* on the admin socket, without any right there */
 	enum state state;
@@ -60,11 +76,12 @@ struct server {
 	int epoll, wake; /* wake: becomes readable, and stays so, at the end */
 	pthread_t threads[WORKERS_MAX];
 	pthread_t keeper;
-	size_t n_threads;
+	size_t n_threads, want_threads;
 	bool has_keeper;
 	pthread_mutex_t lock; /* over what follows */
 	struct conn *conns;
 	size_t n_conns, max_conns;
+	struct share *shares;
 	size_t n_refused;       /* since the log said so last … */
 	int64_t refused_logged; /* … at this time, ms */
 	bool stopping;
@@ -187,10 +204,86 @@ server_listen(const struct conf *conf, struct server **out, struct err *err)
 
 /* --- connections --- */
 
+/* The share of UID, made when there is none; NULL: no memory. Called with the lock held. */
+static struct share *
+get_share(struct server *server, int64_t uid)
+{
+	struct share *share;
+
+	for (share = server->shares; share; share = share->next)
+		if (share->uid == uid)
+			return share;
+	share = calloc(1, sizeof(*share));
+	if (!share)
+		return NULL;
+	share->uid = uid;
+	share->last = &share->first;
+	share->next = server->shares;
+	server->shares = share;
+	return share;
+}
+
+/* Frees it when nobody needs it. Called with the lock held. */
+static void
+put_share(struct server *server, struct share *share)
+{
+	struct share **p = &server->shares;
+
+	if (share->conns > 0 || share->working > 0)
+		return;
+	while (*p != share)
+		p = &(*p)->next;
+	*p = share->next;
+	free(share);
+}
+
+/* May this worker serve CONN now? If not, CONN waits in its share's line. */
+static bool
+take_turn(struct server *server, struct conn *conn)
+{
+	struct share *share;
+	bool now;
+
+	pthread_mutex_lock(&server->lock);
+	share = conn->share;
+	now = share->working < SHARE_OF_WORKERS(server->want_threads);
+	if (now) {
+		share->working++;
+	} else {
+		conn->behind = NULL;
+		*share->last = conn;
+		share->last = &conn->behind;
+	}
+	pthread_mutex_unlock(&server->lock);
+	return now;
+}
+
+/* The next one of SHARE's line for the worker that served another of it; NULL: none. */
+static struct conn *
+next_turn(struct server *server, struct share *share)
+{
+	struct conn *conn;
+
+	pthread_mutex_lock(&server->lock);
+	conn = server->stopping ? NULL : share->first;
+	if (conn) {
+		share->first = conn->behind;
+		if (!share->first)
+			share->last = &share->first;
+	} else {
+		share->working--;
+		put_share(server, share);
+	}
+	pthread_mutex_unlock(&server->lock);
+	return conn;
+}
+
 static void
 conn_free(struct server *server, struct conn *conn)
 {
 	pthread_mutex_lock(&server->lock);
+	conn->share->conns--;
+	put_share(server, conn->share);
 	*(conn->prev ? &conn->prev->next : &server->conns) = conn->next;
 	if (conn->next)
 		conn->next->prev = conn->prev;
@@ -291,12 +384,16 @@ conn_new(struct server *server, int fd, bool admin)
 	conn->busy_since = clock_monotonic_ms();
 	conn->stranger = admin && !is_operator(server, cred.uid);
 	pthread_mutex_lock(&server->lock);
-	if (server->stopping || is_crowded(server, conn)) {
+	conn->share = get_share(server, cred.uid);
+	if (!conn->share || server->stopping || is_crowded(server, conn)) {
+		if (conn->share)
+			put_share(server, conn->share); /* may be a new one */
 		log_crowded(server, cred.uid);
 		pthread_mutex_unlock(&server->lock);
 		free(conn);
 		return NULL;
 	}
+	conn->share->conns++;
 	conn->next = server->conns;
 	if (conn->next)
 		conn->next->prev = conn;
@@ -439,6 +536,18 @@ serve_conn(struct server *server, struct conn *conn)
 	arm(server, conn);
 }
 
+/* CONN has something for us. It may be gone when it was served, its share is not: it is working. */
+static void
+serve_in_turn(struct server *server, struct conn *conn)
+{
+	struct share *share = conn->share;
+
+	if (!take_turn(server, conn))
+		return;
+	for (; conn; conn = next_turn(server, share))
+		serve_conn(server, conn);
+}
+
 static void *
 worker(void *ctx)
 {
@@ -457,7 +566,7 @@ worker(void *ctx)
 		if (ev.data.ptr == &server->listeners[0] || ev.data.ptr == &server->listeners[1])
 			accept_some(server, ev.data.ptr);
 		else
-			serve_conn(server, ev.data.ptr);
+			serve_in_turn(server, ev.data.ptr);
 	}
 	return NULL;
 }
@@ -531,6 +640,7 @@ server_start(struct server *server, struct vault *vault, struct err *err)
 	enum rc rc = RC_OK;
 
 	server->vault = vault;
+	server->want_threads = want;
 	server->epoll = epoll_create1(EPOLL_CLOEXEC);
 	server->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (server->epoll < 0 || server->wake < 0)

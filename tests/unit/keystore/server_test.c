@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -304,6 +305,75 @@ test_strangers(void **state)
 	MUST(vault_ping(client, &err));
 }
 
+/* Floods the vault as service "other" with questions that take long, and reads no answer but what
+ * it must. */
+static void
+flood(void)
+{
+	struct buf out = BUF_INIT(1u << 20);
+	unsigned char candidate[33] = {'i'};
+	struct proto_writer wr;
+	struct pollfd p[150];
+	char answers[65536];
+
+	proto_begin(&wr, &out, PROTO_MATCH, 1);
+	proto_put_text(&wr, TAG_ADDR, "alice@example.org");
+	for (int i = 0; i < 2000; i++)
+		proto_put(&wr, TAG_CANDIDATE, candidate, sizeof(candidate));
+	if (proto_end(&wr, &err))
+		_exit(1);
+	for (int i = 0; i < 150; i++) {
+		struct buf hello = BUF_INIT(4096);
+
+		p[i] = (struct pollfd){dial("vault"), POLLIN | POLLOUT, 0};
+		put_hello(&hello, PROTO_VERSION, "other", "all");
+		send_buf(p[i].fd, &hello);
+		if (next_type(p[i].fd) != PROTO_WELCOME)
+			_exit(2);
+	}
+	for (;;)
+		for (int i = 0; poll(p, 150, 1000) >= 0 && i < 150; i++) {
+			if (p[i].revents & POLLIN)
+				(void)!recv(p[i].fd, answers, sizeof(answers), MSG_DONTWAIT);
+			if (p[i].revents & POLLOUT)
+				(void)send(p[i].fd, out.data, out.len, MSG_NOSIGNAL);
+			if (p[i].revents & (POLLHUP | POLLERR))
+				_exit(3);
+		}
+}
+
+/* One user's flood does not stand before the others' requests. */
+static void
+test_flood(void **state)
+{
+	int status;
+	int64_t began;
+	pid_t child;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(w.dir, 0755), 0);
+	child = fork();
+	if (child == 0) {
+		alarm(20);
+		if (setuid(4242))
+			_exit(255);
+		flood();
+	}
+	usleep(1500000);
+	began = clock_monotonic_ms();
+	for (int i = 0; i < 20; i++)
+		MUST(vault_ping(client, &err));
+	began = clock_monotonic_ms() - began;
+	assert_int_equal(waitpid(child, &status, WNOHANG), 0);
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(chmod(w.dir, 0700), 0);
+	if (began > 1500)
+		fail_msg("20 pings took %d ms", (int)began);
+}
+
 static void
 test_modes(void **state)
 {
@@ -376,6 +446,7 @@ main(void)
 		cmocka_unit_test(test_deaf),
 		cmocka_unit_test(test_half_closed),
 		cmocka_unit_test(test_strangers),
+		cmocka_unit_test(test_flood),
 		cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_reload),
 	};
