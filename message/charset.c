@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <iconv.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <strings.h>
 
@@ -181,15 +182,55 @@ convert(iconv_t cd, const char *text, size_t len, struct buf *out, struct err *e
 	return rc;
 }
 
+/*
+ * The converter from charset NAME; RC_NONE when this machine does not have it. Converters are
+ * loaded from files, and what is in the way of that (memory, descriptors) is told as if there were
+ * none: one that was there before still is. A rule may look for the text, so trouble is no answer.
+ */
+static enum rc
+open_converter(const char *name, iconv_t *cd, struct err *err)
+{
+	static atomic_bool worked[sizeof(charsets) / sizeof(*charsets)];
+	size_t i = 0;
+	int why;
+
+	while (i + 1 < sizeof(charsets) / sizeof(*charsets) &&
+		(!charsets[i].iconv_name || strcmp(charsets[i].iconv_name, name) != 0))
+		i++;
+	*cd = iconv_open("UTF-8", name);
+	if (*cd != (iconv_t)-1) {
+		atomic_store_explicit(&worked[i], true, memory_order_relaxed);
+		return RC_OK;
+	}
+	why = errno;
+	if (why == EINVAL && !atomic_load_explicit(&worked[i], memory_order_relaxed))
+		return RC_NONE;
+	return err_set(err, ERR_SYSTEM, "charset %s: %s", name, strerror(why));
+}
+
+void
+charset_prepare(void)
+{
+	for (size_t i = 0; i < sizeof(charsets) / sizeof(*charsets); i++) {
+		const char *name = charsets[i].iconv_name;
+		iconv_t cd;
+
+		if (name && strcmp(name, "JIS") != 0 && open_converter(name, &cd, NULL) == RC_OK)
+			iconv_close(cd);
+	}
+}
+
 /* Decodes by the converter's charset NAME. */
 static enum rc
 decode_iconv(const char *name, const char *text, size_t len, struct buf *out, struct err *err)
 {
-	iconv_t cd = iconv_open("UTF-8", name);
-	enum rc rc;
+	iconv_t cd;
+	enum rc rc = open_converter(name, &cd, err);
 
-	if (cd == (iconv_t)-1) /* this machine does not have it */
+	if (rc == RC_NONE)
 		return decode_utf8(text, len, out, err);
+	if (rc != RC_OK)
+		return rc;
 	rc = convert(cd, text, len, out, err);
 	iconv_close(cd);
 	return rc;
@@ -348,12 +389,14 @@ decode_jis_with(
 static enum rc
 decode_jis(const char *text, size_t len, bool utf8, struct buf *out, struct err *err)
 {
-	iconv_t cd[2] = {iconv_open("UTF-8", "CP932"), iconv_open("UTF-8", "EUC-JP-MS")};
-	enum rc rc;
+	iconv_t cd[2] = {(iconv_t)-1, (iconv_t)-1};
+	enum rc rc = open_converter("CP932", &cd[0], err);
 
-	if (cd[0] != (iconv_t)-1 && cd[1] != (iconv_t)-1)
+	if (rc == RC_OK)
+		rc = open_converter("EUC-JP-MS", &cd[1], err);
+	if (rc == RC_OK)
 		rc = decode_jis_with(cd, text, len, utf8, out, err);
-	else
+	else if (rc == RC_NONE)
 		rc = decode_utf8(text, len, out, err);
 	for (int i = 0; i < 2; i++)
 		if (cd[i] != (iconv_t)-1)

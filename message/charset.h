@@ -27,4 +27,9 @@ size_t jis_shift_length(const char *p, size_t len);
  * sequence, or to the end of the line: opaque to every parser. */
 size_t jis_run_length(const char *p, size_t len);
 
+/* Loads what is needed to decode while it can be loaded: a converter that the C library did not get
+ * when it was first wanted, for want of descriptors or memory, is gone for the life of the process.
+ * To be called at the start. */
+void charset_prepare(void);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "directory/anchors.h"
+#include "message/charset.h"
 #include "message/alias.h"
 #include "milter/trust_state.h"
 
@@ -214,6 +215,7 @@ engine_fill(struct engine *engine, const char *service, struct err *err)
 	const char *const *domains;
 	enum rc rc = find_service(engine, service, err);
 
+	charset_prepare();
 	engine->authserv_id = conf_str(group, "authserv_id");
 	if (!engine->authserv_id && conf_strings(group, "domains", &domains) > 0)
 		engine->authserv_id = **domains == '.' ? *domains + 1 : *domains;

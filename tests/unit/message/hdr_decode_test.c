@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "message/hdrs.h"
 
+#include <sys/resource.h>
+
 #include "message/charset.h"
 #include "tests/unit/unit.h"
 
@@ -124,10 +126,44 @@ test_hostile(void **state)
 	}
 }
 
+/* Without descriptors no converter can be loaded: that is trouble, and never another text. */
+static void
+test_no_descriptors(void **state)
+{
+	static const char *const names[] = {"iso-2022-jp", "shift_jis", "koi8-r", "big5"};
+	struct rlimit before, none;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	charset_prepare();
+	none = before;
+	none.rlim_cur = 0;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		struct buf with = BUF_INIT(1000), without = BUF_INIT(1000);
+		const char *text = i ? "\xb0\xa1\xb0\xa2" : "\x1b$B6KHk\x1b(B";
+		size_t len = strlen(text), name = strlen(names[i]);
+		struct err err = ERR_INIT;
+		enum rc rc;
+
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+		rc = charset_decode(names[i], name, text, len, &without, &err);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+		assert_int_equal(charset_decode(names[i], name, text, len, &with, &err), RC_OK);
+		if (rc == RC_OK)
+			assert_string_equal(buf_text(&with), buf_text(&without));
+		else
+			assert_int_equal(rc, RC_TEMP);
+		assert_null(strstr(buf_text(&with), "\xef\xbf\xbd"));
+		buf_fini(&with);
+		buf_fini(&without);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_no_descriptors), /* first: before any was loaded */
 		cmocka_unit_test(test_decode),
 		cmocka_unit_test(test_mutation),
 		cmocka_unit_test(test_hostile),
