@@ -57,7 +57,8 @@ check_mode(int fd, const char *path, bool credential, uid_t owner, struct err *e
 		return err_set(err, ERR_FILE, "%s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, ERR_KEYSTORE, "%s: not a plain file", path);
-	/* A daemon that root starts reads it before it becomes the vault's user, whose file it is. */
+	/* A daemon that root starts reads it before it becomes the vault's user, whose file it is.
+	 */
 	if (st.st_uid != geteuid() && st.st_uid != 0 && st.st_uid != owner)
 		return err_set(
 			err, ERR_KEYSTORE, "%s: belongs to uid %u", path, (unsigned)st.st_uid);
@@ -73,7 +74,8 @@ static enum rc
 read_file(const char *path, bool credential, uid_t owner, struct secret **out, struct err *err)
 {
 	struct buf text = {.max = 256, .wipe = true};
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	/* Not to wait for a writer when it is a pipe; that is refused below. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	enum rc rc;
 
 	if (fd < 0)

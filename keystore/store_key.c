@@ -9,6 +9,8 @@
 
 #define KEY_COLUMNS   "id, person, purpose, status, type, fingerprint, created, changed, seq, mac"
 #define FALLBACK_SIZE 32
+#define WRAPPED_MAX   (1 << 20)
+#define FALLBACK_MAX  1024
 
 static const char *const statuses[KEY_STATUSES] = {"active", "retired", "revoked"};
 static const char *const purposes[] = {NULL, "sign", "open", "both", "ca"};
@@ -214,7 +216,7 @@ enum rc
 store_unwrap_key(struct store *store, const char *id, struct pkey **pkey, struct secret **fallback,
 	struct err *err)
 {
-	struct buf wrapped = BUF_INIT(1u << 20), wrapped_fallback = BUF_INIT(1024);
+	struct buf wrapped = BUF_INIT(WRAPPED_MAX), wrapped_fallback = BUF_INIT(FALLBACK_MAX);
 	struct secret *der = NULL;
 	struct store_key key;
 	sqlite3_stmt *st;
@@ -232,6 +234,9 @@ store_unwrap_key(struct store *store, const char *id, struct pkey **pkey, struct
 		rc = store_step(store, st, err);
 		if (!rc)
 			rc = read_key(store, st, &key, err);
+		if (!rc && (sqlite3_column_bytes(st, 10) > WRAPPED_MAX ||
+				   sqlite3_column_bytes(st, 11) > FALLBACK_MAX))
+			rc = err_set(err, ERR_KEYSTORE_TAMPERED, "a wrapped secret is too long");
 		if (!rc)
 			rc = buf_append(&wrapped, sqlite3_column_blob(st, 10),
 				(size_t)sqlite3_column_bytes(st, 10), err);

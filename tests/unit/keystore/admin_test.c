@@ -367,6 +367,9 @@ test_master(void **state)
 	world_do(&w, "{\"cmd\":\"key.list\"}", NULL);
 	assert_int_equal(unlink(name), 0);
 	refused(&w, "{\"cmd\":\"key.list\"}", NULL, ERR_KEYSTORE);
+	assert_int_equal(mkfifo(name, 0400), 0);
+	refused(&w, "{\"cmd\":\"key.list\"}", NULL, ERR_KEYSTORE);
+	assert_int_equal(unlink(name), 0);
 	MUST(file_write(name, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n",
 		65, 0400, &err));
 	refused(&w, "{\"cmd\":\"key.list\"}", NULL, ERR_KEYSTORE);

@@ -381,6 +381,8 @@ test_tampering(void **state)
 		"UPDATE keys SET wrapped = (SELECT wrapped FROM keys WHERE id = 'k2') WHERE id = 'k1'",
 		"UPDATE keys SET wrapped = fallback WHERE id = 'k1'",
 		"UPDATE keys SET wrapped = x'' WHERE id = 'k1'",
+		"UPDATE keys SET wrapped = zeroblob(2000000) WHERE id = 'k1'",
+		"UPDATE keys SET fallback = zeroblob(2000) WHERE id = 'k1'",
 		"UPDATE keys SET fallback = (SELECT fallback FROM keys WHERE id = 'k2') WHERE id = 'k1'",
 		"UPDATE keys SET fallback = x'01' WHERE id = 'k1'",
 		"UPDATE certs SET key = 'k2'",
