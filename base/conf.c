@@ -84,6 +84,20 @@ conf_absolute(const struct conf *conf, const char *path)
 	return *path == '/' ? strdup(path) : file_join(conf->dir, path);
 }
 
+/* The words that there are stand in the help's brackets: "[a|b|c] …". */
+static enum rc
+refuse_word(struct load *load, const config_setting_t *at, const struct conf_option *option)
+{
+	int len = (int)strcspn(option->help + 1, "]");
+	char why[256];
+
+	snprintf(why, sizeof why, "an unknown word, there are: %.*s", len, option->help + 1);
+	for (char *p = strchr(why, ':'); *p; p++)
+		if (*p == '|')
+			*p = ' ';
+	return refuse(load, at, option, why);
+}
+
 /* Checks and takes one text: STRING, PATH, ENUM, or a number in words. */
 static enum rc
 take_text(struct load *load, const config_setting_t *at, const struct conf_option *option,
@@ -106,7 +120,7 @@ take_text(struct load *load, const config_setting_t *at, const struct conf_optio
 		return RC_OK;
 	case CONF_ENUM:
 		if (!in_brackets(option->help, text))
-			return refuse(load, at, option, "an unknown word");
+			return refuse_word(load, at, option);
 		break;
 	default:
 		if (len > CONF_MAX_TEXT || (option->max && len > (size_t)option->max) ||
@@ -147,7 +161,7 @@ add_string(struct load *load, const config_setting_t *at, const struct conf_opti
 	if (strlen(text) > CONF_MAX_TEXT)
 		return refuse(load, at, option, "a text is too long");
 	if (*option->help == '[' && !in_brackets(option->help, text))
-		return refuse(load, at, option, "an unknown word");
+		return refuse_word(load, at, option);
 	value->strings[value->n_strings] = strdup(text);
 	if (!value->strings[value->n_strings])
 		return err_set(load->err, ERR_MEMORY, "no memory for the configuration");

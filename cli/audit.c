@@ -109,13 +109,13 @@ print_coverage(const struct ledger_report *r)
 
 	if (open)
 		printf("signed up to   record %" PRIu64 "; %" PRIu64
-		       " behind it are chained, but in no checkpoint yet\n",
+		       " behind it are linked by their hashes, and signed with the next checkpoint\n",
 			r->last_checkpoint, open);
 	else
 		printf("signed up to   record %" PRIu64 ": everything\n", r->last_checkpoint);
 	if (r->anchors)
 		printf("anchored up to record %" PRIu64
-		       "; what was cut off behind it would not show\n",
+		       "; records cut off behind it would not be missed\n",
 			r->last_anchored);
 	else
 		printf("no anchor      was given: a cut at an earlier checkpoint, or another ledger in\n"

@@ -85,9 +85,11 @@ catch_signals(struct err *err)
 }
 
 static int
-refuse(const struct err *err)
+refuse(const struct options *options, const struct err *err)
 {
 	log_error(LOGL_ERROR, NULL, "not-started", err, NULL);
+	if (!options->foreground) /* whoever typed the command does not see the log */
+		fprintf(stderr, "sealgate-milter: %s\n", err->detail);
 	return err->code == ERR_CONFIG ? EXIT_CONFIG : EXIT_FAULT;
 }
 
@@ -244,7 +246,7 @@ run_server(struct server *server)
 
 	if (daemon_start_minder(server->daemon, &err) != RC_OK || catch_signals(&err) != RC_OK ||
 		start_libmilter(&thread, &result, &err) != RC_OK)
-		return refuse(&err);
+		return refuse(server->options, &err);
 	tell_ready(server);
 	sig = serve(server);
 	if (sig == SIGCHLD)
@@ -291,9 +293,9 @@ run_service(const char *service, int ready_fd, void *ctx)
 	if (service)
 		options.service = service;
 	if (conf_load(options.conf, &server.conf, &err) != RC_OK)
-		return refuse(&err);
+		return refuse(&options, &err);
 	set_level(server.conf);
-	status = prepare(&server, &err) == RC_OK ? 0 : refuse(&err);
+	status = prepare(&server, &err) == RC_OK ? 0 : refuse(&options, &err);
 	if (status == 0) {
 		if (ready_fd >= 0) /* setuid has cleared it, so it is set only now */
 			prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -391,19 +393,18 @@ main(int argc, char **argv)
 	signal(SIGUSR1, SIG_IGN); /* one that comes too early must not kill */
 	raise_limits();
 	mallopt(M_TRIM_THRESHOLD, KEEP_FREE);
-	log_open("sealgate-milter", true);
 	if (!take_options(argc, argv, &options))
 		return usage();
+	log_open("sealgate-milter", options.foreground);
 	path = realpath(options.conf, NULL);
 	if (!path) {
 		err_set(&err, ERR_CONFIG, "%s: %s", options.conf, strerror(errno));
-		return refuse(&err);
+		return refuse(&options, &err);
 	}
 	options.conf = path;
 	if (load_all(&options, &conf, &err) != RC_OK) {
-		status = refuse(&err);
+		status = refuse(&options, &err);
 	} else {
-		log_open("sealgate-milter", options.foreground);
 		if (options.service || conf_count(conf, "services") == 1)
 			status = run_service(options.service, -1, &options);
 		else
