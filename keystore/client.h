@@ -76,7 +76,7 @@ struct vault_open_request {
 enum rc vault_open(struct vault_client *client, const struct vault_open_request *request, struct secret **cek, struct err *err);
 
 /* Puts a decision about a message whose key was used into the ledger. EVENT: "sealed", "opened", "refused"; the outcome's
- * details as a JSON object without personal text. */
+ * details as a JSON object without personal text. RC_OK: it is on its way; what the vault has against it is in both logs. */
 enum rc vault_record(struct vault_client *client, const char *event, const struct vault_claim *claim,
 	const char *json, struct err *err);
 /* Is the vault there? RC_OK or RC_TEMP. */

@@ -185,19 +185,27 @@ put_entry(struct ledger *ledger, struct ledger_entry *entry)
 		return;
 	if (!ledger->n_lazy++) {
 		ledger->lazy_since = clock_monotonic_ms();
-		pthread_cond_signal(&ledger->wake);
+		/* Most go with the next write, long before the keeper would have to look. */
+		if (ledger->keeper_until > ledger->lazy_since + LEDGER_LAZY_MS)
+			pthread_cond_signal(&ledger->wake);
 	}
 }
 
-static void
+/* Changes a turn; gives the futex to be woken, or NULL if nobody sleeps on it. */
+static uint32_t *
 set_turn(struct ledger_entry *entry, enum ledger_turn turn)
 {
 	uint32_t *word = &entry->turn;
 
-	/* With LEDGER_DONE the entry may be gone as soon as this is seen; waking its address harms
-	 * nobody. */
-	__atomic_store_n(word, turn, __ATOMIC_RELEASE);
-	(void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	return __atomic_exchange_n(word, turn, __ATOMIC_ACQ_REL) == LEDGER_SLEEPS ? word : NULL;
+}
+
+/* With LEDGER_DONE the entry may be gone by now; waking its address harms nobody. */
+static void
+wake_turn(uint32_t *word)
+{
+	if (word)
+		(void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 static enum ledger_turn
@@ -208,23 +216,26 @@ get_turn(const struct ledger_entry *entry)
 
 /* Sleeps until the record is written or its thread is to commit. */
 static void
-wait_turn(const struct ledger_entry *entry)
+wait_turn(struct ledger_entry *entry)
 {
-	while (get_turn(entry) == LEDGER_WAITS)
+	uint32_t waits = LEDGER_WAITS;
+
+	(void)__atomic_compare_exchange_n(
+		&entry->turn, &waits, LEDGER_SLEEPS, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+	while (get_turn(entry) == LEDGER_SLEEPS)
 		(void)syscall(
-			SYS_futex, &entry->turn, FUTEX_WAIT_PRIVATE, LEDGER_WAITS, NULL, NULL, 0);
+			SYS_futex, &entry->turn, FUTEX_WAIT_PRIVATE, LEDGER_SLEEPS, NULL, NULL, 0);
 }
 
-/* The first thread in the queue commits next. Call with the lock held: nothing in the queue goes
- * away. */
-static void
-wake_next(const struct ledger *ledger)
+/* The first thread in the queue commits next; gives what to wake when the lock is free, so that it
+ * does not wake only to wait for that. Call with the lock held: nothing in the queue goes away. */
+static uint32_t *
+choose_next(const struct ledger *ledger)
 {
 	for (struct ledger_entry *e = ledger->head; e; e = e->next)
-		if (!e->lazy) {
-			set_turn(e, LEDGER_COMMITS);
-			return;
-		}
+		if (!e->lazy)
+			return set_turn(e, LEDGER_COMMITS);
+	return NULL;
 }
 
 /* Lazy records of a write that failed go back to where they were. Gives the others, whose threads
@@ -270,7 +281,7 @@ tell(struct ledger_entry *ready, enum rc rc, const struct err *err)
 		e->rc = rc;
 		if (rc)
 			e->err = *err;
-		set_turn(e, LEDGER_DONE); /* its thread's again */
+		wake_turn(set_turn(e, LEDGER_DONE)); /* its thread's again */
 	}
 }
 
@@ -293,6 +304,7 @@ ledger_commit(struct ledger *ledger, unsigned want, struct err *err)
 	struct ledger_position at = ledger->at;
 	uint64_t before = at.seq;
 	bool had = ledger->uncovered_since != 0;
+	uint32_t *next;
 	enum rc rc;
 
 	ledger->committing = true;
@@ -312,8 +324,9 @@ ledger_commit(struct ledger *ledger, unsigned want, struct err *err)
 	ready = finish_batch(ledger, batch, rc);
 	ledger->committing = false;
 	pthread_cond_broadcast(&ledger->idle);
-	wake_next(ledger);
+	next = choose_next(ledger);
 	pthread_mutex_unlock(&ledger->lock);
+	wake_turn(next);
 	tell(ready, rc, &trouble);
 	pthread_mutex_lock(&ledger->lock);
 	if (rc && err)

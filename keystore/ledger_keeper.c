@@ -6,7 +6,6 @@
 #include <string.h>
 #include <time.h>
 
-#define LAZY_MS        400  /* how long a lazy record may wait */
 #define RETRY_MS       1000 /* between attempts while something fails */
 #define KEEPER_IDLE_MS 600000
 
@@ -94,7 +93,7 @@ keeper_step(struct ledger *ledger, int64_t *wait)
 		*wait = left < *wait ? left : *wait;
 	}
 	if (ledger->n_lazy) {
-		left = ledger->lazy_since + LAZY_MS - now;
+		left = ledger->lazy_since + LEDGER_LAZY_MS - now;
 		if (left <= 0)
 			return ledger_commit(ledger, 0, NULL);
 		*wait = left < *wait ? left : *wait;
@@ -117,6 +116,7 @@ ledger_keeper_main(void *arg)
 			continue;
 		if (rc != RC_NONE)
 			wait = RETRY_MS;
+		ledger->keeper_until = clock_monotonic_ms() + wait;
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_sec += wait / 1000;
 		until.tv_nsec += wait % 1000 * 1000000;

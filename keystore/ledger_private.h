@@ -10,9 +10,10 @@
 
 #include <pthread.h>
 
+#define LEDGER_LAZY_MS       400 /* how long a lazy record may wait */
 #define LEDGER_LINE_OVERHEAD 320 /* bytes at most of a line's fixed members */
 
-enum ledger_turn { LEDGER_WAITS, LEDGER_COMMITS, LEDGER_DONE };
+enum ledger_turn { LEDGER_WAITS, LEDGER_SLEEPS, LEDGER_COMMITS, LEDGER_DONE };
 
 struct ledger_entry {
 	struct ledger_entry *next;
@@ -59,6 +60,7 @@ struct ledger {
 	char period[LEDGER_PERIOD_SIZE];
 	struct secret *period_key;
 
+	int64_t keeper_until; /* ms; when the keeper looks again by itself */
 	pthread_t keeper;
 	bool keeper_runs;
 };

@@ -10,12 +10,17 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/secret.h"
+
+#define CLOSE_MS 100 /* for an answer that is owed, before a link is closed */
 
 struct link {
 	int fd;
-	uint32_t id;   /* of the last request */
-	struct buf in; /* answers hold content keys: wiped */
+	uint32_t id;      /* of the last request */
+	bool owed;        /* the answer to the last link_tell was not read yet … */
+	uint32_t owed_id; /* … and has this id */
+	struct buf in;    /* answers hold content keys: wiped */
 };
 
 /* Waits until EVENTS or the time UNTIL. */
@@ -56,39 +61,88 @@ send_all(struct link *link, const struct buf *out, int64_t until, struct err *er
 	return RC_OK;
 }
 
-/* Reads until there is one whole frame; more than that is a broken protocol. */
+/* Some bytes of an answer. The time limit of the socket spares the poll() before nearly every one.
+ */
 static enum rc
-receive(struct link *link, int64_t until, size_t *frame, struct err *err)
+receive_some(struct link *link, size_t want, int64_t until, bool block, struct err *err)
+{
+	enum rc rc = buf_reserve(&link->in, want, err);
+	ssize_t n;
+
+	if (!rc && !block)
+		rc = wait_for(link->fd, POLLIN, until, err);
+	if (rc)
+		return rc;
+	n = recv(link->fd, link->in.data + link->in.len, want, block ? 0 : MSG_DONTWAIT);
+	if (n == 0)
+		return err_set(err, ERR_VAULT_DOWN, "the vault closed the connection");
+	if (n < 0 && errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK)
+		return err_set(err, ERR_VAULT_DOWN, "recv: %s", strerror(errno));
+	if (n > 0)
+		link->in.len += (size_t)n;
+	return RC_OK;
+}
+
+/* Reads until there is one whole frame; more than what is owed is a broken protocol.
+ * MAY_BLOCK: the socket's own time limit, which is that of its requests, is fine. */
+static enum rc
+receive(struct link *link, int64_t until, bool may_block, size_t *frame, struct err *err)
 {
 	enum rc rc;
 
 	*frame = 0;
-	for (;;) {
+	for (bool first = may_block;; first = false) {
 		size_t want = 4096;
-		ssize_t n;
 
 		rc = proto_frame_len(link->in.data, link->in.len, PROTO_MAX_ADMIN, frame, err);
 		if (rc)
 			return rc;
-		if (*frame && link->in.len > *frame)
+		if (*frame && link->in.len > *frame && !link->owed)
 			return err_set(err, ERR_VAULT_PROTOCOL, "more than one answer");
-		if (*frame && link->in.len == *frame)
+		if (*frame && link->in.len >= *frame)
 			return RC_OK;
-		if (*frame)
+		if (*frame && !link->owed)
 			want = *frame - link->in.len;
-		rc = buf_reserve(&link->in, want, err);
-		if (!rc)
-			rc = wait_for(link->fd, POLLIN, until, err);
+		rc = receive_some(link, want, until, first, err);
 		if (rc)
 			return rc;
-		n = recv(link->fd, link->in.data + link->in.len, want, MSG_DONTWAIT);
-		if (n == 0)
-			return err_set(err, ERR_VAULT_DOWN, "the vault closed the connection");
-		if (n < 0 && errno != EINTR && errno != EAGAIN)
-			return err_set(err, ERR_VAULT_DOWN, "recv: %s", strerror(errno));
-		if (n > 0)
-			link->in.len += (size_t)n;
 	}
+}
+
+/* Takes the frame at the beginning out of the buffer, and leaves no copy of what follows it. */
+static void
+drop_frame(struct link *link, size_t frame)
+{
+	memmove(link->in.data, link->in.data + frame, link->in.len - frame);
+	link->in.len -= frame;
+	secret_wipe(link->in.data + link->in.len, frame);
+}
+
+/* Reads what is owed; that the vault did not take something is for the log. */
+static enum rc
+settle(struct link *link, int64_t until, bool may_block, struct err *err)
+{
+	struct proto_msg answer;
+	struct err trouble = ERR_INIT;
+	size_t frame;
+	enum rc rc;
+
+	if (!link->owed)
+		return RC_OK;
+	rc = receive(link, until, may_block, &frame, err);
+	if (!rc)
+		rc = proto_parse(link->in.data, frame, &answer, err);
+	if (rc)
+		return rc;
+	if (answer.id != link->owed_id)
+		rc = err_set(err, ERR_VAULT_PROTOCOL, "answer to request %u instead of %u",
+			answer.id, link->owed_id);
+	else if (answer.type == PROTO_ERROR && proto_error(&answer, &trouble))
+		log_error(LOGL_ERROR, NULL, "vault-did-not-record", &trouble, NULL);
+	proto_msg_fini(&answer);
+	drop_frame(link, frame);
+	link->owed = false;
+	return rc;
 }
 
 /* The id is the link's business, so that an answer to an earlier request is never taken for this
@@ -103,6 +157,31 @@ stamp(struct link *link, struct buf *request)
 		p[i] = link->id >> (24 - 8 * i) & 0xff;
 }
 
+/* The last answer, which may hold a content key. */
+static void
+forget_answer(struct link *link)
+{
+	secret_wipe(link->in.data, link->in.len);
+	buf_clear(&link->in);
+}
+
+enum rc
+link_tell(struct link *link, struct buf *request, int64_t timeout_ms, struct err *err)
+{
+	int64_t until = clock_monotonic_ms() + timeout_ms;
+	enum rc rc;
+
+	forget_answer(link);
+	rc = settle(link, until, true, err);
+	if (rc)
+		return rc;
+	stamp(link, request);
+	rc = send_all(link, request, until, err);
+	link->owed = rc == RC_OK;
+	link->owed_id = link->id;
+	return rc;
+}
+
 enum rc
 link_ask(struct link *link, struct buf *request, int64_t timeout_ms, struct proto_msg *answer,
 	bool *answered, struct err *err)
@@ -114,11 +193,12 @@ link_ask(struct link *link, struct buf *request, int64_t timeout_ms, struct prot
 	*answer = (struct proto_msg){0};
 	*answered = false;
 	stamp(link, request);
-	secret_wipe(link->in.data, link->in.len);
-	buf_clear(&link->in);
+	forget_answer(link);
 	rc = send_all(link, request, until, err);
 	if (!rc)
-		rc = receive(link, until, &frame, err);
+		rc = settle(link, until, true, err);
+	if (!rc)
+		rc = receive(link, until, true, &frame, err);
 	*answered = link->in.len > 0;
 	if (!rc)
 		rc = proto_parse(link->in.data, frame, answer, err);
@@ -136,15 +216,22 @@ link_is_dead(const struct link *link)
 	char c;
 	ssize_t n = recv(link->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
 
-	/* Silence is what a link that nobody asked should have. */
-	return !(n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK));
+	/* Silence is what a link that owes nothing should have. */
+	return n > 0 ? !link->owed : n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
 }
 
 void
 link_close(struct link **link)
 {
+	struct err err = ERR_INIT;
+
 	if (!*link)
 		return;
+	if ((*link)->owed) {
+		forget_answer(*link);
+		if (settle(*link, clock_monotonic_ms() + CLOSE_MS, false, &err))
+			log_error(LOGL_WARN, NULL, "vault-record-unconfirmed", &err, NULL);
+	}
 	if ((*link)->fd >= 0)
 		close((*link)->fd);
 	buf_fini(&(*link)->in);
@@ -167,6 +254,7 @@ connect_to(const char *path, int64_t timeout_ms, int *fd, struct err *err)
 		return err_set(err, ERR_SYSTEM, "socket: %s", strerror(errno));
 	/* A full backlog blocks connect() for as long as the time limit for sending says. */
 	(void)setsockopt(*fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+	(void)setsockopt(*fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	if (connect(*fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
 		return RC_OK;
 	error = errno;

@@ -24,6 +24,11 @@ void link_close(struct link **link);
  */
 enum rc link_ask(struct link *link, struct buf *request, int64_t timeout_ms,
 	struct proto_msg *answer, bool *answered, struct err *err);
+/*
+ * Sends the frame in REQUEST and does not wait: its answer is read before that of the next request,
+ * and an ERROR goes to the log. The vault had it when it answers anything later.
+ */
+enum rc link_tell(struct link *link, struct buf *request, int64_t timeout_ms, struct err *err);
 bool link_is_dead(const struct link *link); /* closed by the vault while nobody asked */
 
 #endif
