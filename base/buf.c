@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FIRST_CAP 256
+
 void
 buf_init(struct buf *buf, size_t max)
 {
@@ -77,7 +79,8 @@ buf_reserve(struct buf *buf, size_t more, struct err *err)
 	need = buf->len + more + 1;
 	if (need <= buf->cap)
 		return RC_OK;
-	cap = buf->cap < 64 ? 64 : buf->cap;
+	/* The first block is what most texts need, or they would be copied several times. */
+	cap = buf->cap < FIRST_CAP ? FIRST_CAP : buf->cap;
 	while (cap < need)
 		cap += cap / 2 + 64;
 	return grow(buf, cap, err);
@@ -112,21 +115,32 @@ buf_append_char(struct buf *buf, char c, struct err *err)
 enum rc
 buf_appendf(struct buf *buf, struct err *err, const char *fmt, ...)
 {
+	size_t room = buf->data ? buf->cap - buf->len : 0;
+	char first = '\0';
 	va_list ap;
 	int n;
 	enum rc rc;
 
+	/* Nearly always there is room for it where it is to stand. */
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(room ? buf->data + buf->len : NULL, room, fmt, ap);
 	va_end(ap);
+	if (room) {
+		first = buf->data[buf->len];
+		buf->data[buf->len] = '\0';
+	}
 	if (n < 0)
 		return err_set(err, ERR_INTERNAL, "a text could not be formatted");
 	rc = buf_reserve(buf, (size_t)n, err);
 	if (rc)
 		return rc;
-	va_start(ap, fmt);
-	vsnprintf(buf->data + buf->len, (size_t)n + 1, fmt, ap);
-	va_end(ap);
+	if ((size_t)n < room) {
+		buf->data[buf->len] = first;
+	} else {
+		va_start(ap, fmt);
+		vsnprintf(buf->data + buf->len, (size_t)n + 1, fmt, ap);
+		va_end(ap);
+	}
 	buf->len += (size_t)n;
 	return RC_OK;
 }

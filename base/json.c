@@ -45,6 +45,17 @@ json_utf8_length(const char *text, size_t len)
 	return n;
 }
 
+/* How many bytes from P on are ASCII that stands for itself. */
+static size_t
+plain_length(const unsigned char *p, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && p[n] >= ' ' && p[n] < 127 && p[n] != '"' && p[n] != '\\')
+		n++;
+	return n;
+}
+
 /* A string in its quotes. */
 static void
 put_string(struct json *json, const char *text, size_t len)
@@ -54,8 +65,15 @@ put_string(struct json *json, const char *text, size_t len)
 
 	put(json, "\"", 1);
 	while (len) {
-		size_t n = json_utf8_length((const char *)p, len);
+		size_t n = plain_length(p, len);
 
+		if (n) {
+			put(json, (const char *)p, n);
+			p += n;
+			len -= n;
+			continue;
+		}
+		n = json_utf8_length((const char *)p, len);
 		if (!n) {
 			put(json, "\xef\xbf\xbd", 3);
 			n = 1;

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,10 +11,11 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 4096
+#define IDENT_SIZE     64
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the four below */
 static bool to_syslog;
-static char ident[64] = "sealgate";
+static char ident[IDENT_SIZE] = "sealgate";
 static enum log_level least = LOGL_INFO;
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
@@ -22,6 +24,8 @@ static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
 struct line {
 	char text[LINE_MAX_BYTES];
 	size_t len;
+	bool to_syslog;
+	char ident[IDENT_SIZE];
 };
 
 void
@@ -113,19 +117,23 @@ line_write(struct line *line, enum log_level level)
 	char stamp[CLOCK_TEXT_SIZE], out[LINE_MAX_BYTES + 160];
 	int n;
 
-	pthread_mutex_lock(&lock);
-	if (to_syslog) {
+	size_t len;
+
+	if (line->to_syslog) {
 		syslog(priorities[level], "%s", line->text);
-	} else {
-		n = snprintf(out, sizeof out, "%s %s[%ld]: %s %s\n",
-			clock_format_us(clock_now_us(), stamp), ident, (long)getpid(),
-			level_names[level], line->text);
-		if (n > 0 && write(STDERR_FILENO, out,
-				     (size_t)n < sizeof out ? (size_t)n : sizeof out - 1) < 0) {
-			/* Nobody is left to be told. */
-		}
+		return;
 	}
-	pthread_mutex_unlock(&lock);
+	n = snprintf(out, sizeof out, "%s %s[%ld]: %s %s\n", clock_format_us(clock_now_us(), stamp),
+		line->ident, (long)getpid(), level_names[level], line->text);
+	len = n <= 0 ? 0 : (size_t)n < sizeof out ? (size_t)n : sizeof out - 1;
+	/* A pipe takes so much as one piece; only of longer lines each must wait for the other. */
+	if (len > PIPE_BUF)
+		pthread_mutex_lock(&lock);
+	if (len > 0 && write(STDERR_FILENO, out, len) < 0) {
+		/* Nobody is left to be told. */
+	}
+	if (len > PIPE_BUF)
+		pthread_mutex_unlock(&lock);
 }
 
 /* The pairs of one call; false when the level is not logged. */
@@ -139,6 +147,8 @@ line_begin(struct line *line, enum log_level level, const char *qid, const char 
 		pthread_mutex_unlock(&lock);
 		return false;
 	}
+	line->to_syslog = to_syslog;
+	memcpy(line->ident, ident, sizeof line->ident);
 	pthread_mutex_unlock(&lock);
 	line->len = 0;
 	line->text[0] = '\0';

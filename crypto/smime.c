@@ -15,15 +15,20 @@
 enum rc
 smime_boundary(char out[SMIME_BOUNDARY_SIZE], struct err *err)
 {
+	static const char begin[] = "=_sealgate_", digits[] = "0123456789abcdef";
 	unsigned char bytes[16];
 	enum rc rc = random_bytes(bytes, sizeof bytes, err);
-	int n;
+	char *p = out + sizeof begin - 1;
 
+	_Static_assert(sizeof begin + 2 * sizeof bytes <= SMIME_BOUNDARY_SIZE, "room");
 	if (rc != RC_OK)
 		return rc;
-	n = snprintf(out, SMIME_BOUNDARY_SIZE, "=_sealgate_");
-	for (size_t i = 0; i < sizeof bytes; i++)
-		n += snprintf(out + n, SMIME_BOUNDARY_SIZE - (size_t)n, "%02x", bytes[i]);
+	memcpy(out, begin, sizeof begin);
+	for (size_t i = 0; i < sizeof bytes; i++) {
+		*p++ = digits[bytes[i] >> 4];
+		*p++ = digits[bytes[i] & 15];
+	}
+	*p = '\0';
 	return RC_OK;
 }
 

@@ -16,6 +16,7 @@
 #define APPLICATION_ID 0x53474353 /* "SGCS" in the file's header */
 #define SCHEMA_VERSION 1
 #define MAX_ROWS       100000
+#define SETTLED_US     50000
 
 /*
  * Two connections. The first does all the work, behind one mutex, and waits for writers of
@@ -31,6 +32,8 @@ struct certstore {
 	pthread_mutex_t generation_lock;
 	sqlite3 *generation_db;
 	sqlite3_stmt *generation;
+	struct stat seen;        /* the file when it was asked last … */
+	int64_t seen_generation; /* … and what it said; valid when seen.st_ino is not 0 */
 };
 
 /* clang-format off */
@@ -472,17 +475,56 @@ certrows_free(struct certrow **rows, size_t n)
 	*rows = NULL;
 }
 
+/* Is the file as it was, and was it written so long before that a later change shows in its time?
+ */
+static bool
+is_unchanged(const struct certstore *store, const struct stat *now)
+{
+	const struct stat *seen = &store->seen;
+
+	return seen->st_ino != 0 && seen->st_ino == now->st_ino && seen->st_dev == now->st_dev &&
+	       seen->st_size == now->st_size && seen->st_mtim.tv_sec == now->st_mtim.tv_sec &&
+	       seen->st_mtim.tv_nsec == now->st_mtim.tv_nsec;
+}
+
+/* Changes closer together than the clock of the file system ticks could have one time; ASKED, in
+ * us, is from before the file was looked at. */
+static bool
+is_settled(const struct stat *st, int64_t asked)
+{
+	return asked - (int64_t)st->st_mtim.tv_sec * 1000000 - st->st_mtim.tv_nsec / 1000 >
+	       SETTLED_US;
+}
+
+/*
+ * Asked for each message, so SQLite with its locks is asked only when the file has changed: every
+ * commit writes to it, and none is over before its writes.
+ */
 enum rc
 certstore_generation(struct certstore *store, int64_t *generation, struct err *err)
 {
+	const char *path = sqlite3_db_filename(store->generation_db, "main");
+	struct stat now;
+	int64_t asked = clock_now_us();
+	bool known = path && stat(path, &now) == 0;
 	enum rc rc = RC_OK;
 
 	pthread_mutex_lock(&store->generation_lock);
+	if (known && is_unchanged(store, &now)) {
+		*generation = store->seen_generation;
+		pthread_mutex_unlock(&store->generation_lock);
+		return RC_OK;
+	}
+	store->seen.st_ino = 0;
 	if (sqlite3_step(store->generation) == SQLITE_ROW)
 		*generation = sqlite3_column_int64(store->generation, 0);
 	else
 		rc = store_err(store->generation_db, "certificate store", err);
 	sqlite3_reset(store->generation);
+	if (rc == RC_OK && known && is_settled(&now, asked)) {
+		store->seen = now;
+		store->seen_generation = *generation;
+	}
 	pthread_mutex_unlock(&store->generation_lock);
 	return rc;
 }

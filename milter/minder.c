@@ -55,9 +55,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TICK_MS        5
+#define TICK_MS        10
 #define KICKED_TICK_MS 1 /* after a kick, so that many left behind are soon helped */
-#define KICK_MS        5 /* a callback that takes longer is slow */
+#define KICK_MS        20 /* a callback that takes longer is slow */
 #define IDLE_MS        250
 #define BUSY_KICK_MS   25
 #define BUSY_MS        100  /* goes on ticking for so long, so that quick tasks need not wake it */
