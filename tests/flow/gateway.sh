@@ -21,6 +21,16 @@ openssl cms -verify -in "$work/1.inner" -noverify -certsout "$work/1.signer" -ou
 	fail "to carol: the signature inside is not good"
 grep -q 'the secret text' "$work/1.text" || fail "to carol: the text is not inside"
 
+# A header field as long as Postfix takes one.
+{
+	printf 'From: alice@%s\nCc: ' "$org"
+	for i in $(seq 3300); do printf 'u%d@elsewhere.example,\n ' "$i"; done
+	printf 'v@elsewhere.example\n\nthe secret text\n'
+} >"$work/long.eml"
+drive -q -S "$sock" -u "alice@$org" -f "<alice@$org>" -r "<carol@$partner>" -o "$work/long.out" "$work/long.eml"
+want "a header field of 90 KB" $? 0
+grep -q 'the secret text' "$work/long.out" && fail "a header field of 90 KB: in the clear"
+
 # Inside: signed, readable.
 json=$(drive -S "$sock" -u "alice@$org" -f "<alice@$org>" -r "<bob@$org>" -o "$work/2.eml" "$work/out.eml")
 want "to bob" $? 0
