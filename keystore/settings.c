@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+
 /* NAME or a number. */
 static bool
 find_uid(const char *name, uid_t *uid)
@@ -188,6 +190,35 @@ settings_rights(const struct settings *settings, uid_t uid, uid_t own)
 		if (settings->operators[i].uid == uid)
 			rights |= settings->operators[i].rights;
 	return rights;
+}
+
+size_t
+settings_warn(const struct settings *settings, uid_t own)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < settings->n_services; i++) {
+		const struct service *a = &settings->services[i];
+
+		if (a->has_uid && (settings_rights(settings, a->uid, own) & RIGHT_KEYS)) {
+			log_event(LOGL_WARN, NULL, "service-has-keys", "service", a->name, "uid",
+				LOG_NUM(a->uid), "reason",
+				"what reads mail can reach the keys: give it a user of its own",
+				NULL);
+			n++;
+		}
+		for (size_t k = 0; k < i; k++) {
+			const struct service *b = &settings->services[k];
+
+			if (!a->has_uid || !b->has_uid || a->uid != b->uid || a->role == b->role)
+				continue;
+			log_event(LOGL_WARN, NULL, "services-share-user", "service", a->name,
+				"other", b->name, "uid", LOG_NUM(a->uid), "reason",
+				"either can say that it is the other one", NULL);
+			n++;
+		}
+	}
+	return n;
 }
 
 enum rc

@@ -168,6 +168,16 @@ raise_files(void)
 	}
 }
 
+/* A configuration that works and gives away what it is for. */
+static void
+warn(struct vault *vault)
+{
+	struct settings *settings = vault_settings(vault);
+
+	(void)settings_warn(settings, geteuid());
+	settings_unref(&settings);
+}
+
 static int
 run(const struct args *args, struct conf *conf)
 {
@@ -184,6 +194,7 @@ run(const struct args *args, struct conf *conf)
 	if (!rc) {
 		log_event(LOGL_INFO, NULL, "vault-ready", "version", PACKAGE_VERSION, "ms",
 			LOG_NUM(clock_monotonic_ms() - began), NULL);
+		warn(vault);
 		sandbox_ready();
 		wait_for_end(args, &set, vault);
 		sandbox_notify("STOPPING=1");

@@ -72,6 +72,41 @@ test_rights(void **state)
 	settings_unref(&s);
 }
 
+/* Users that make one daemon of two, or one service of two. */
+static void
+test_warnings(void **state)
+{
+#define SERVICES(a, b)                                                                    \
+	"services = ( { name = \"mx\"; role = \"open\"; socket = \"unix:a\"; user = \"" a \
+	"\"; }, { name = \"out\"; role = \"seal\"; socket = \"unix:b\"; user = \"" b "\"; } );\n"
+	static const struct {
+		const char *name, *text;
+		int warnings;
+	} cases[] = {
+		{"users of their own", SERVICES("600", "601"), 0},
+		{"one user for two roles", SERVICES("600", "600"), 1},
+		{"the vault's", SERVICES("600", "99"), 1},
+		{"root", SERVICES("0", "601"), 1},
+		{"an operator over keys",
+			SERVICES("600",
+				"601") "operators = ( { user = \"601\"; rights = \"keys\"; } );\n",
+			1},
+		{"an auditor",
+			SERVICES("600",
+				"601") "operators = ( { user = \"601\"; rights = \"audit\"; } );\n",
+			0},
+	};
+	struct settings *s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		if (load(cases[i].text, &s))
+			fail_msg("%s", err.detail);
+		CHECK_INT(cases[i].name, settings_warn(s, 99), cases[i].warnings);
+		settings_unref(&s);
+	}
+}
+
 static void
 test_resolve(void **state)
 {
@@ -149,6 +184,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_services),
 		cmocka_unit_test(test_rights),
+		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_resolve),
 		cmocka_unit_test(test_refused),
 	};
