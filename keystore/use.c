@@ -11,9 +11,9 @@
 #include "crypto/cms_envelope.h"
 #include "crypto/cms_sign.h"
 
-#define KEYS_OF_PERSON 64 /* looked at to find a signer */
-#define KEYS_OF_RINFO  8  /* with one SubjectKeyIdentifier */
-#define RINFO_PARTS    64 /* keys in one KeyAgreeRecipientInfo */
+#define KEYS_OF_PERSON 64  /* looked at to find a signer */
+#define KEYS_OF_RINFO  8   /* with one SubjectKeyIdentifier */
+#define RINFO_PARTS    512 /* keys in one KeyAgreeRecipientInfo: more than fit into CMS_MAX_RINFO */
 #define TIME_BACK      (7 * 86400)
 #define TIME_AHEAD     600
 

@@ -198,6 +198,46 @@ open_for(struct vault_client *client, struct cms_enveloped *header, const struct
 	return RC_OK;
 }
 
+/* A KeyAgreeRecipientInfo for a hundred keys that nobody has is as good as one for two. */
+static void
+test_many_keys(void **state)
+{
+	static const unsigned char head[] = {0x02, 1, 3, 0xa0, 0x10, 0xa1, 0x0e, 0x30, 9, 6, 7,
+		0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 3, 1, 0, /* originator, without a point */
+		0x30, 0x15, 6, 6, 0x2b, 0x81, 4, 1, 11, 1, 0x30, 11, 6, 9, 0x60, 0x86, 0x48, 1,
+		0x65, 3, 4, 1, 5};
+	unsigned char key[36] = {0x30, 34, 0xa0, 6, 4, 4, 's', 'k', 'i', 0, 4, 24};
+	size_t n = 100, list = n * sizeof(key), all = sizeof(head) + 4 + list;
+	struct buf der = BUF_INIT(16384);
+	struct err err = ERR_INIT;
+	struct world w;
+	struct vault_client *client;
+	struct secret *cek = NULL;
+	struct rinfo rinfo = {.type = RINFO_KARI, .index = 99};
+	struct vault_open_request request = {
+		.rinfo = &rinfo, .cipher = CIPHER_AES128_CBC, .recipient = "bob@example.org"};
+	unsigned char outer[] = {0xa1, 0x82, (unsigned char)(all >> 8), (unsigned char)all},
+		      inner[] = {0x30, 0x82, (unsigned char)(list >> 8), (unsigned char)list};
+
+	(void)state;
+	MUST(buf_append(&der, outer, 4, &err));
+	MUST(buf_append(&der, head, sizeof(head), &err));
+	MUST(buf_append(&der, inner, 4, &err));
+	for (size_t i = 0; i < n; i++) {
+		key[9] = (unsigned char)i;
+		MUST(buf_append(&der, key, sizeof(key), &err));
+	}
+	rinfo.der = (unsigned char *)der.data;
+	rinfo.der_len = der.len;
+	world_init(&w, NULL);
+	world_start(&w);
+	client = client_of(&w, "all");
+	REFUSED(vault_open(client, &request, &cek, &err), ERR_VAULT_NO_KEY);
+	vault_client_free(&client);
+	world_fini(&w);
+	buf_fini(&der);
+}
+
 static void
 test_open(void **state)
 {
@@ -490,6 +530,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sign),
 		cmocka_unit_test(test_roles),
+		cmocka_unit_test(test_many_keys),
 		cmocka_unit_test(test_open),
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_tampering),
