@@ -6,6 +6,8 @@
  */
 #include "cli/key.h"
 
+#include "message/addr.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,6 +183,21 @@ finish(struct cli *cli, struct asking *asking)
 	return status;
 }
 
+/* A slip of the pen in the domain makes a key that no mail is ever for. */
+static void
+note_domain(const struct cli *cli, const char *addr)
+{
+	const char *const *domains, *domain;
+	char canonical[ADDR_MAX + 1];
+	size_t n = conf_strings(conf_section(cli->conf, "organisation"), "domains", &domains);
+
+	if (addr_canonical(addr, strlen(addr), canonical, NULL) != RC_OK)
+		return;
+	domain = addr_domain(canonical);
+	if (domain && !addr_domain_in(domain, domains, n))
+		fprintf(stderr, "sealgate: mind that %s is not in organisation.domains\n", domain);
+}
+
 static int
 run_new(struct cli *cli, int argc, char **argv)
 {
@@ -207,6 +224,7 @@ run_new(struct cli *cli, int argc, char **argv)
 		json_bool(&asking.json, "also", true);
 	if (!put_days(&key_new, &asking, days, &status))
 		return status;
+	note_domain(cli, argv[1]);
 	return finish(cli, &asking);
 }
 
