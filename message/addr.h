@@ -23,6 +23,7 @@
 struct addrlist {
 	char **v; /* canonical addresses, owned */
 	size_t n;
+	bool doubtful; /* another address stands, without quotes, where a display name belongs */
 };
 
 /* Canonical form of an address with or without <>; "" for the null path. OUT has ADDR_MAX + 1 bytes. */

@@ -187,12 +187,35 @@ drop_group_name(struct parser *parser, struct err *err)
 	return address ? err_set(err, ERR_ADDR_SYNTAX, "an address as a group's name") : RC_OK;
 }
 
+/* "boss@example.org <alice@example.org>": which of the two a reader's program shows is not known.
+ * An address that stands there twice does no harm. */
+static bool
+is_doubtful(const struct buf *words, const char *addr)
+{
+	const char *p = buf_text(words), *end = p + words->len;
+	char shown[ADDR_MAX + 1];
+
+	while (p < end) {
+		const char *nul = memchr(p, '\0', (size_t)(end - p));
+		size_t len = (size_t)((nul ? nul : end) - p);
+
+		if (has_at(p, len) && addr_canonical(p, len, shown, NULL) == RC_OK &&
+			addr_domain(shown) && strchr(addr_domain(shown), '.') &&
+			!addr_equal(shown, addr))
+			return true;
+		p += len + 1;
+	}
+	return false;
+}
+
 /* What stands in angle brackets; the words before it were a display name. */
 static enum rc
 take_angle(struct parser *parser, struct err *err)
 {
+	struct buf name = parser->words;
 	enum rc rc = RC_OK;
 
+	parser->words = (struct buf)BUF_INIT(name.max);
 	drop_words(parser);
 	parser->p++;
 	while (rc == RC_OK && parser->p < parser->end && *parser->p != '>') {
@@ -203,17 +226,19 @@ take_angle(struct parser *parser, struct err *err)
 			rc = take_unit(parser, err);
 		}
 	}
-	if (rc != RC_OK)
-		return rc;
-	if (parser->p == parser->end)
-		return err_set(err, ERR_ADDR_SYNTAX, "angle bracket is not closed");
+	if (rc == RC_OK && parser->p == parser->end)
+		rc = err_set(err, ERR_ADDR_SYNTAX, "angle bracket is not closed");
 	parser->p++;
 	parser->angle = true;
 	/* Words that blanks kept apart make one local part that needs quotes. */
-	for (size_t i = 0; i < parser->words.len; i++)
+	for (size_t i = 0; rc == RC_OK && i < parser->words.len; i++)
 		if (parser->words.data[i] == '\0')
-			return err_set(err, ERR_ADDR_SYNTAX, "blank in a mail address");
-	rc = add_address(parser, buf_text(&parser->words), parser->words.len, err);
+			rc = err_set(err, ERR_ADDR_SYNTAX, "blank in a mail address");
+	if (rc == RC_OK)
+		rc = add_address(parser, buf_text(&parser->words), parser->words.len, err);
+	if (rc == RC_OK && parser->out->n > 0)
+		parser->out->doubtful |= is_doubtful(&name, parser->out->v[parser->out->n - 1]);
+	buf_fini(&name);
 	drop_words(parser);
 	return rc;
 }

@@ -208,6 +208,10 @@ hdrs_from(const struct hdrs *hdrs, struct addrlist *out, struct err *err)
 		char **v;
 
 		rc = addrlist_parse(hdr->value, hdr->value_len, &one, err);
+		if (rc == RC_OK && one.doubtful) {
+			addrlist_fini(&one);
+			rc = err_set(err, ERR_ADDR_SYNTAX, "From: has an address as a name");
+		}
 		if (rc != RC_OK)
 			break;
 		v = one.n ? realloc(out->v, (out->n + one.n) * sizeof(*v)) : out->v;

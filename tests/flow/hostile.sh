@@ -48,6 +48,12 @@ done
 sed "1s/.*/From: president@bank.example:carol@$partner/" "$work/signed.eml" >"$work/from.eml"
 run 0 $in <"$work/from.eml"
 mismatch "an address as a group's name" "$(head -n 4 "$work/out.eml")" 'smime=pass'
+sed "1s/.*/From: president@bank.example <carol@$partner>/" "$work/signed.eml" >"$work/from.eml"
+run 0 $in <"$work/from.eml"
+mismatch "an address as a name" "$(head -n 4 "$work/out.eml")" 'smime=pass'
+sed "1s/.*/From: carol@$partner <Carol@$partner>/" "$work/signed.eml" >"$work/from.eml"
+run 0 $in <"$work/from.eml"
+match "the same address as a name" "$(head -n 4 "$work/out.eml")" 'smime=pass'
 
 # Forged results that are long or oddly written; none of them stays, whatever the mail is.
 long=$(printf 'x%.0s' $(seq 59000))
