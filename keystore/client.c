@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "crypto/digest.h"
 #include "keystore/link.h"
 #include "keystore/store.h"
 
@@ -23,6 +24,7 @@ struct slot {
 	int64_t until;
 	enum rc rc;      /* RC_OK or RC_NONE */
 	bool client_key; /* holds */
+	size_t index;    /* matches */
 	struct vault_signer signer;
 };
 
@@ -32,7 +34,7 @@ struct vault_client {
 	pthread_mutex_t lock; /* over what follows */
 	struct link *pool[POOL_MAX];
 	size_t n_pool;
-	struct slot signers[CACHE_SLOTS], holds[CACHE_SLOTS];
+	struct slot signers[CACHE_SLOTS], holds[CACHE_SLOTS], matches[CACHE_SLOTS];
 };
 
 enum rc
@@ -82,6 +84,7 @@ vault_client_free(struct vault_client **client)
 	for (size_t i = 0; i < CACHE_SLOTS; i++) {
 		slot_clear(&c->signers[i]);
 		slot_clear(&c->holds[i]);
+		slot_clear(&c->matches[i]);
 	}
 	pthread_mutex_destroy(&c->lock);
 	free(c->path);
@@ -254,7 +257,8 @@ slot_get(struct vault_client *client, struct slot *slots, const char *addr, stru
 	pthread_mutex_lock(&client->lock);
 	ok = slot->addr && strcmp(slot->addr, addr) == 0 && clock_monotonic_ms() < slot->until;
 	if (ok) {
-		*found = (struct slot){.rc = slot->rc, .client_key = slot->client_key};
+		*found = (struct slot){
+			.rc = slot->rc, .client_key = slot->client_key, .index = slot->index};
 		ok = signer_copy(&found->signer, &slot->signer, NULL) == RC_OK;
 	}
 	pthread_mutex_unlock(&client->lock);
@@ -263,15 +267,13 @@ slot_get(struct vault_client *client, struct slot *slots, const char *addr, stru
 
 /* Keeps an answer; that there is no memory for it does not matter. */
 static void
-slot_put(struct vault_client *client, struct slot *slots, const char *addr, enum rc rc,
-	bool client_key, const struct vault_signer *signer)
+slot_put(struct vault_client *client, struct slot *slots, const char *addr, struct slot fresh,
+	const struct vault_signer *signer)
 {
-	struct slot fresh = {.addr = strdup(addr),
-		.until = clock_monotonic_ms() + CACHE_MS,
-		.rc = rc,
-		.client_key = client_key};
 	struct slot *slot = slot_of(slots, addr);
 
+	fresh.addr = strdup(addr);
+	fresh.until = clock_monotonic_ms() + CACHE_MS;
 	if (!fresh.addr || (signer && signer_copy(&fresh.signer, signer, NULL))) {
 		free(fresh.addr);
 		return;
@@ -348,7 +350,7 @@ vault_find_signer(
 	}
 	rc = ask_plain(&talk, client, PROTO_FIND_SIGNER, addr, PROTO_SIGNER, err);
 	if (rc == RC_NONE)
-		slot_put(client, client->signers, addr, RC_NONE, false, NULL);
+		slot_put(client, client->signers, addr, (struct slot){.rc = RC_NONE}, NULL);
 	if (rc)
 		return rc;
 	rc = read_signer(&talk.answer, out, err);
@@ -356,7 +358,7 @@ vault_find_signer(
 	if (rc)
 		vault_signer_fini(out);
 	else
-		slot_put(client, client->signers, addr, RC_OK, false, out);
+		slot_put(client, client->signers, addr, (struct slot){.rc = RC_OK}, out);
 	return rc;
 }
 
@@ -378,7 +380,8 @@ vault_holds(struct vault_client *client, const char *addr, bool *client_key, str
 		talk_end(&talk);
 	}
 	if (rc == RC_OK || rc == RC_NONE)
-		slot_put(client, client->holds, addr, rc, *client_key, NULL);
+		slot_put(client, client->holds, addr,
+			(struct slot){.rc = rc, .client_key = *client_key}, NULL);
 	return rc;
 }
 
@@ -454,12 +457,31 @@ put_candidate(struct proto_writer *w, const struct rinfo *rinfo, struct err *err
 	proto_put(w, TAG_CANDIDATE, value, 1 + len);
 }
 
-/* One frame's worth. */
+/* A name for the question that FRAME asks. */
+static enum rc
+name_frame(const struct buf *frame, char name[2 * SHA256_SIZE + 1], struct err *err)
+{
+	static const char digits[] = "0123456789abcdef";
+	unsigned char hash[DIGEST_MAX_SIZE];
+	enum rc rc = digest_bytes(DIGEST_SHA256, frame->data, frame->len, hash, err);
+
+	for (size_t i = 0; !rc && i < SHA256_SIZE; i++) {
+		name[2 * i] = digits[hash[i] >> 4];
+		name[2 * i + 1] = digits[hash[i] & 15];
+	}
+	name[2 * SHA256_SIZE] = 0;
+	return rc;
+}
+
+/* One frame's worth. That a key matches is kept for a few seconds: whether it may be used is
+ * decided anew each time, when the vault is asked to open. */
 static enum rc
 match_some(struct vault_client *client, const char *recipient, const struct rinfo *rinfos, size_t n,
 	size_t *index, struct err *err)
 {
 	struct buf frame = BUF_INIT(PROTO_MAX_FRAME);
+	char name[2 * SHA256_SIZE + 1];
+	struct slot known = {0};
 	struct proto_writer w;
 	struct talk talk;
 	int64_t found;
@@ -471,6 +493,13 @@ match_some(struct vault_client *client, const char *recipient, const struct rinf
 		put_candidate(&w, &rinfos[i], &w.err);
 	rc = proto_end(&w, err);
 	if (!rc)
+		rc = name_frame(&frame, name, err);
+	if (!rc && slot_get(client, client->matches, name, &known)) {
+		*index = known.index;
+		buf_fini(&frame);
+		return RC_OK;
+	}
+	if (!rc)
 		rc = talk_ask(&talk, client, &frame, PROTO_MATCHED, err);
 	if (!rc) {
 		found = proto_number(&talk.answer, TAG_INDEX, -1);
@@ -479,6 +508,9 @@ match_some(struct vault_client *client, const char *recipient, const struct rinf
 		if (found < 0 || (size_t)found >= n)
 			rc = err_set(err, ERR_VAULT_PROTOCOL, "match with number %lld",
 				(long long)found);
+		else
+			slot_put(client, client->matches, name, (struct slot){.index = *index},
+				NULL);
 	}
 	buf_fini(&frame);
 	return rc;

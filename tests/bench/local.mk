@@ -23,10 +23,14 @@ bench: bench-vault
 bench-vault: tests/bench/vault_bench sealgate-vault
 	tests/bench/vault_bench ./sealgate-vault
 
+EXTRA_PROGRAMS += tests/bench/meter
+tests_bench_meter_SOURCES = tests/bench/meter.c
+tests_bench_meter_LDADD = $(SG_LIBS_CRYPTO)
+
 ## Through the milter protocol: processor time, rate, peak memory.
 .PHONY: bench-milter
 bench: bench-milter
-bench-milter: sealgate sealgate-milter sealgate-vault mtadriver nullmilter
+bench-milter: sealgate sealgate-milter sealgate-vault mtadriver nullmilter tests/bench/meter
 	$(srcdir)/tests/bench/milter.sh
 EXTRA_DIST += tests/bench/milter.sh
 
