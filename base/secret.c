@@ -2,18 +2,35 @@
 #include "base/secret.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
 
+/*
+ * Secrets lie in pages of their own, so that locking them and leaving them out of cores work. Small
+ * ones, as content keys are, share pages: to map and unmap some for each message costs several
+ * system calls and interrupts every core. Such pages are kept for good; a slot that is free is
+ * wiped but for the link to the next one.
+ */
+#define SLOT_SIZE  512u
+#define BLOCK_SIZE 65536u /* mapped at once for small ones */
+
 struct secret {
-	unsigned char
-		*data; /* whole pages of its own, so that locking and leaving out of cores work */
+	unsigned char *data;
 	size_t len;
-	size_t mapped;
+	size_t mapped; /* bytes; SLOT_SIZE: a slot */
 };
+
+union slot {
+	union slot *next;
+	unsigned char bytes[SLOT_SIZE];
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static union slot *free_slots; /* under the lock */
 
 void
 secret_wipe(void *data, size_t len)
@@ -52,6 +69,54 @@ random_bytes(void *data, size_t len, struct err *err)
 	return RC_OK;
 }
 
+/* Pages for secrets, or NULL. */
+static void *
+map_pages(size_t size)
+{
+	void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (pages == MAP_FAILED)
+		return NULL;
+	/* Best effort: the limit on locked memory may be small, and the daemons lock all at start.
+	 */
+	(void)mlock(pages, size);
+	(void)madvise(pages, size, MADV_DONTDUMP);
+	return pages;
+}
+
+/* SLOT_SIZE bytes of zero, or NULL. */
+static void *
+take_slot(void)
+{
+	union slot *slot, *block;
+
+	pthread_mutex_lock(&lock);
+	if (!free_slots && (block = map_pages(BLOCK_SIZE)) != NULL)
+		for (size_t i = 0; i < BLOCK_SIZE / SLOT_SIZE; i++) {
+			block[i].next = free_slots;
+			free_slots = &block[i];
+		}
+	slot = free_slots;
+	if (slot) {
+		free_slots = slot->next;
+		slot->next = NULL;
+	}
+	pthread_mutex_unlock(&lock);
+	return slot;
+}
+
+/* Takes a wiped slot back. */
+static void
+give_slot(void *data)
+{
+	union slot *slot = data;
+
+	pthread_mutex_lock(&lock);
+	slot->next = free_slots;
+	free_slots = slot;
+	pthread_mutex_unlock(&lock);
+}
+
 enum rc
 secret_new(size_t len, struct secret **out, struct err *err)
 {
@@ -65,17 +130,18 @@ secret_new(size_t len, struct secret **out, struct err *err)
 	if (!secret)
 		return err_set(err, ERR_MEMORY, "no memory for a secret");
 	secret->len = len;
-	secret->mapped = (len + page) / page * page;
-	secret->data = mmap(
-		NULL, secret->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (secret->data == MAP_FAILED) {
+	/* One byte more than LEN is there, and zero: text that is a secret ends. */
+	if (len < SLOT_SIZE) {
+		secret->mapped = SLOT_SIZE;
+		secret->data = take_slot();
+	} else {
+		secret->mapped = (len + page) / page * page;
+		secret->data = map_pages(secret->mapped);
+	}
+	if (!secret->data) {
 		free(secret);
 		return err_set(err, ERR_MEMORY, "no memory for a secret");
 	}
-	/* Best effort: the limit on locked memory may be small, and the daemons lock all at start.
-	 */
-	(void)mlock(secret->data, secret->mapped);
-	(void)madvise(secret->data, secret->mapped, MADV_DONTDUMP);
 	*out = secret;
 	return RC_OK;
 }
@@ -135,6 +201,9 @@ secret_free(struct secret **secret)
 	if (!s)
 		return;
 	secret_wipe(s->data, s->mapped);
-	munmap(s->data, s->mapped);
+	if (s->mapped == SLOT_SIZE)
+		give_slot(s->data);
+	else
+		munmap(s->data, s->mapped);
 	free(s);
 }
