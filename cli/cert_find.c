@@ -133,7 +133,7 @@ run(struct cli *cli, int argc, char **argv)
 		return cmd_usage(&cert_find, "one address");
 	if (addr_canonical(argv[1], strlen(argv[1]), addr, &err) != RC_OK || !addr_domain(addr))
 		return cmd_usage(&cert_find, "%s is no mail address", argv[1]);
-	if (!cert_open_store(&cert_find, cli, true, &store, &status))
+	if (!cert_open_store(&cert_find, cli, false, &store, &status))
 		return status;
 	status = find(cli, store, addr);
 	certstore_close(&store);

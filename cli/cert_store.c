@@ -197,7 +197,7 @@ run_list(struct cli *cli, int argc, char **argv)
 		return status;
 	if (argc > 1)
 		return cmd_usage(&cert_list, "too many arguments");
-	if (!cert_open_store(&cert_list, cli, true, &store, &status))
+	if (!cert_open_store(&cert_list, cli, false, &store, &status))
 		return status;
 	rc = certstore_list(store, anchors, &rows, &n, &err);
 	status = EX_OK;

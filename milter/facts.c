@@ -135,6 +135,7 @@ facts_gather(struct transaction *tx, struct err *err)
 	tx->facts.service = engine_service(tx->engine);
 	tx->facts.sender = tx->sender;
 	tx->facts.from = &tx->from;
+	tx->facts.from_unread = rc == RC_PERM;
 	tx->facts.hdrs = &tx->msg->hdrs;
 	tx->facts.identity = tx->identity;
 	tx->facts.size = msg_size(tx->msg);

@@ -24,6 +24,7 @@ take_back(struct transaction *tx, struct result *result)
 	spool_free(&result->body);
 	free(result->new_ret);
 	result->new_ret = NULL;
+	result->n_layers = 0; /* nothing was opened after all */
 	tx->transform = PLAN_LEAVE;
 }
 

@@ -322,17 +322,18 @@ identity_matches(const struct rule *rule, const char *identity)
 	return rule->n_identities == 0;
 }
 
-static bool
-from_matches(const struct rule *rule, const struct addrlist *from)
+/* What can't be read might have matched: nobody gets round a rule by a From: with a fault in it. */
+static enum tri
+from_matches(const struct rule *rule, const struct msg_facts *facts)
 {
 	struct addrkey key;
 
-	for (size_t i = 0; from && i < from->n; i++) {
-		addrkey_set(&key, from->v[i]);
+	for (size_t i = 0; facts->from && i < facts->from->n; i++) {
+		addrkey_set(&key, facts->from->v[i]);
 		if (addrmap_has(rule->from, &key))
-			return true;
+			return TRI_YES;
 	}
-	return false;
+	return facts->from_unread ? TRI_UNKNOWN : TRI_NO;
 }
 
 /* Does any field called MATCH's name hold its pattern? */
@@ -410,7 +411,7 @@ failing_fact(const struct rule *rule, const struct msg_view *msg)
 		return "senders";
 	if (!identity_matches(rule, facts->identity))
 		return "identity";
-	if (rule->from && !from_matches(rule, facts->from))
+	if (rule->from && from_matches(rule, facts) == TRI_NO)
 		return "from";
 	if ((rule->authorised == AUTH_YES && facts->authorised == TRI_NO) ||
 		(rule->authorised == AUTH_NO && facts->authorised == TRI_YES))
@@ -446,6 +447,10 @@ rule_match_msg(const struct rule *rule, struct msg_view *msg, enum tri *matched,
 	if (msg->facts->authorised == TRI_UNKNOWN &&
 		(rule->authorised == AUTH_YES || rule->authorised == AUTH_NO)) {
 		*criterion = "authorised";
+		*matched = TRI_UNKNOWN;
+	}
+	if (rule->from && from_matches(rule, msg->facts) == TRI_UNKNOWN) {
+		*criterion = "from";
 		*matched = TRI_UNKNOWN;
 	}
 	return RC_OK;

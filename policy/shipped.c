@@ -36,7 +36,8 @@ static const struct rule rules[] = {
 		.verdicts = {.sign_key = "own",
 			.open = true,
 			.verify = true,
-			.on_bad_signature = TROUBLE_MARK}},
+			.on_bad_signature = TROUBLE_MARK,
+			.on_unauthenticated = TROUBLE_MARK}},
 	{.name = "shipped-rest", .verdicts = {.sign_key = "own"}},
 };
 

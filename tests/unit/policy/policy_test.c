@@ -42,6 +42,7 @@ struct mail {
 	uint64_t size;
 	const char *header, *value;
 	enum tri known, proven;
+	bool unread; /* a From: that can't be read */
 };
 
 #define MAIL(...)                                                                                  \
@@ -61,6 +62,7 @@ decide(const struct policy *policy, const char *name, const struct mail *mail, s
 	struct msg_facts facts = {.service = mail->service,
 		.sender = mail->sender,
 		.from = &list,
+		.from_unread = mail->unread,
 		.hdrs = &hdrs,
 		.identity = mail->identity,
 		.authorised = mail->authorised,
@@ -155,6 +157,9 @@ static const struct {
 	{"recipients = \".partner.test\";", TRI_NO, MAIL(.rcpt = "x@otherpartner.test")},
 	{"from = \"alice@example.org\";", TRI_YES, MAIL(.sender = "bounce@example.org")},
 	{"from = \"bob@example.org\";", TRI_NO, MAIL()},
+	{"from = \"bob@example.org\";", TRI_UNKNOWN, MAIL(.unread = true)},
+	{"from = \"alice@example.org\";", TRI_YES, MAIL(.unread = true)},
+	{"from = \"bob@example.org\"; direction = \"inbound\";", TRI_NO, MAIL(.unread = true)},
 	{"identity = \"alice@example.org\";", TRI_YES, MAIL()},
 	{"identity = \"*\";", TRI_NO, MAIL(.identity = NULL)},
 	{"authorised = \"yes\";", TRI_YES, MAIL()},
