@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Messages through the milter protocol: processor time and rate of sealgate-milter and sealgate-vault, less a milter that
-# does nothing and less the bare operation with the key; and how much memory and time a large message costs.
+# does nothing and less the bare operation with the key; how much memory a large message costs; how long a stop takes.
 #
 #   tests/bench/milter.sh [MESSAGES]      in the build folder; 1000 messages for each figure and round by default
 #
 # A figure is the median of five rounds. In each round the do-nothing milter, the bare operation and sealgate take turns, so
-# that other work on the machine meets all three; "over" is the median of the rounds' differences,
-# "least" the least of them, which shows how much the rest of the machine disturbed. Times are in microseconds of processor time for each message. The bare
-# operation is measured with all cores at work. "goal" is what sealgate is meant to keep.
+# that other work on the machine meets all three; "over" is the median of the rounds' differences, "least" the least of
+# them, which shows how much the rest of the machine disturbed. Times are in microseconds of processor time for each
+# message. The bare operation is measured with all cores at work. "goal" is what sealgate is meant to keep.
 . "$(dirname "$0")/../flow/lib.sh"
 . "$(dirname "$0")/../flow/world.sh"
 messages=${1:-1000}
