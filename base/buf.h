@@ -23,11 +23,14 @@ struct buf {
 };
 
 #define BUF_MAX_DEFAULT (16u << 20)
-#define BUF_INIT(limit) {.max = (limit)}
+#define BUF_INIT(limit)        \
+	{                      \
+		.max = (limit) \
+	}
 
 void buf_init(struct buf *buf, size_t max);
-void buf_fini(struct buf *buf); /* leaves it empty and usable, with its limit */
-void buf_clear(struct buf *buf); /* keeps the memory */
+void buf_fini(struct buf *buf);              /* leaves it empty and usable, with its limit */
+void buf_clear(struct buf *buf);             /* keeps the memory */
 const char *buf_text(const struct buf *buf); /* never NULL; "" when empty */
 enum rc buf_reserve(struct buf *buf, size_t more, struct err *err);
 enum rc buf_append(struct buf *buf, const void *data, size_t len, struct err *err);

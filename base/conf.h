@@ -23,7 +23,7 @@ struct conf_group; /* one section, or one item of a list; lives as long as its c
 
 enum conf_type {
 	CONF_STRING,
-	CONF_PATH,     /* relative to the folder of the configuration file; given back absolute */
+	CONF_PATH, /* relative to the folder of the configuration file; given back absolute */
 	CONF_INT,
 	CONF_BOOL,
 	CONF_SIZE,     /* bytes: number or "10M" (K, M, G) */
@@ -34,12 +34,12 @@ enum conf_type {
 };
 
 struct conf_option {
-	const char *section;       /* "vault"; "rules" */
-	bool list;                 /* the section is a list of groups */
+	const char *section; /* "vault"; "rules" */
+	bool list;           /* the section is a list of groups */
 	const char *name;
 	enum conf_type type;
-	const char *initial;       /* default as text; NULL: unset; CONF_REQUIRED: must be given */
-	int64_t min, max;          /* numbers: bounds; strings: lengths; strings: counts. 0,0: type's own */
+	const char *initial; /* default as text; NULL: unset; CONF_REQUIRED: must be given */
+	int64_t min, max; /* numbers: bounds; strings: lengths; strings: counts. 0,0: type's own */
 	const char *help;
 };
 extern const char CONF_REQUIRED[];
@@ -49,7 +49,8 @@ const struct conf_option *conf_options(size_t *count);
 
 enum rc conf_load(const char *path, struct conf **out, struct err *err);
 /* The same from text; NAME stands for the file in messages, DIR for relative paths. */
-enum rc conf_parse(const char *text, const char *name, const char *dir, struct conf **out, struct err *err);
+enum rc
+conf_parse(const char *text, const char *name, const char *dir, struct conf **out, struct err *err);
 struct conf *conf_ref(struct conf *conf);
 void conf_unref(struct conf **conf);
 const char *conf_path(const struct conf *conf);
@@ -64,7 +65,7 @@ const struct conf_group *conf_item(const struct conf *conf, const char *section,
 
 /* NAME must be in the table with that type (asserted). Unset strings are NULL, numbers 0. */
 const char *conf_str(const struct conf_group *group, const char *name); /* STRING, PATH, ENUM */
-int64_t conf_int(const struct conf_group *group, const char *name); /* INT SIZE DURATION MS */
+int64_t conf_int(const struct conf_group *group, const char *name);     /* INT SIZE DURATION MS */
 bool conf_bool(const struct conf_group *group, const char *name);
 size_t conf_strings(const struct conf_group *group, const char *name, const char *const **values);
 bool conf_is_set(const struct conf_group *group, const char *name); /* given in the file */

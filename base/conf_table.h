@@ -9,30 +9,30 @@
 
 #include <stdatomic.h>
 
-#define CONF_MAX_ITEMS 20000
+#define CONF_MAX_ITEMS   20000
 #define CONF_MAX_STRINGS 4096
-#define CONF_MAX_TEXT 65536
-#define CONF_MAX_FILE (8u << 20)
+#define CONF_MAX_TEXT    65536
+#define CONF_MAX_FILE    (8u << 20)
 
 struct conf_value {
-	bool set;         /* given in the file */
-	char *text;       /* STRING, PATH, ENUM; NULL when unset */
-	int64_t number;   /* INT, BOOL, SIZE, DURATION, MS */
-	char **strings;   /* STRINGS */
+	bool set;       /* given in the file */
+	char *text;     /* STRING, PATH, ENUM; NULL when unset */
+	int64_t number; /* INT, BOOL, SIZE, DURATION, MS */
+	char **strings; /* STRINGS */
 	size_t n_strings;
 };
 
 struct conf_group {
 	const struct conf_section_def *def;
-	int line;                   /* where it begins; 0: not in the file */
-	struct conf_value *values;  /* one for each option of the section */
+	int line;                  /* where it begins; 0: not in the file */
+	struct conf_value *values; /* one for each option of the section */
 };
 
 /* The rows of one section, found once. */
 struct conf_section_def {
 	const char *name;
 	bool list;
-	size_t first, n;            /* rows in the table */
+	size_t first, n; /* rows in the table */
 };
 
 struct conf {

@@ -25,14 +25,17 @@ struct err {
 	char detail[384]; /* for the log; never content, secrets or personal text of a mail */
 };
 
-#define ERR_INIT {.code = ERR_NONE}
+#define ERR_INIT                 \
+	{                        \
+		.code = ERR_NONE \
+	}
 
 /* Sets code and detail and returns the code's outcome. ERR may be NULL. */
 enum rc err_set(struct err *err, enum errcode code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Puts "text: " before the detail that is there and returns the code's outcome (RC_TEMP when ERR is NULL:
- * a caller that may be given NULL returns the outcome that it has). */
+/* Puts "text: " before the detail that is there and returns the code's outcome (RC_TEMP when ERR is
+ * NULL: a caller that may be given NULL returns the outcome that it has). */
 enum rc err_prefix(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 void err_clear(struct err *err);

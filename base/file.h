@@ -15,7 +15,8 @@ enum rc file_read_fd(int fd, const char *name, struct buf *out, struct err *err)
 /* Writes a new file beside PATH, syncs it, renames it over PATH, syncs the folder. */
 enum rc file_write(const char *path, const void *data, size_t len, mode_t mode, struct err *err);
 /* Fails (RC_PERM, ERR_FILE's text) when PATH is there already. */
-enum rc file_write_new(const char *path, const void *data, size_t len, mode_t mode, struct err *err);
+enum rc
+file_write_new(const char *path, const void *data, size_t len, mode_t mode, struct err *err);
 /* Makes the folder and those above it as needed; an existing one is fine and left as it is. */
 enum rc file_make_dir(const char *path, mode_t mode, struct err *err);
 enum rc file_sync_dir(const char *path, struct err *err);

@@ -15,9 +15,9 @@
 #include <stdint.h>
 
 struct json {
-	struct buf *out;  /* borrowed */
-	enum rc rc;       /* first failure */
-	bool comma;       /* the next value needs one */
+	struct buf *out; /* borrowed */
+	enum rc rc;      /* first failure */
+	bool comma;      /* the next value needs one */
 	unsigned depth;
 };
 
@@ -39,20 +39,28 @@ enum rc json_end(struct json *json, struct err *err);
 /* Length of the valid UTF-8 sequence at TEXT (RFC 3629), at most LEN; 0 when it is none. */
 size_t json_utf8_length(const char *text, size_t len);
 
-enum json_type { JSON_NULL, JSON_BOOL, JSON_INT, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+enum json_type {
+	JSON_NULL,
+	JSON_BOOL,
+	JSON_INT,
+	JSON_NUMBER,
+	JSON_STRING,
+	JSON_ARRAY,
+	JSON_OBJECT
+};
 
 struct json_value; /* one tree, freed at its root */
 
-#define JSON_MAX_BYTES (4u << 20)
-#define JSON_MAX_DEPTH 16
-#define JSON_MAX_VALUES 65536
+#define JSON_MAX_BYTES   (4u << 20)
+#define JSON_MAX_DEPTH   16
+#define JSON_MAX_VALUES  65536
 #define JSON_MAX_MEMBERS 256 /* of one object */
 
 enum rc json_parse(const char *text, size_t len, struct json_value **out, struct err *err);
 void json_free(struct json_value **value);
 enum json_type json_type(const struct json_value *value);
 const struct json_value *json_find(const struct json_value *object, const char *key); /* or NULL */
-size_t json_count(const struct json_value *value);                 /* members or elements */
+size_t json_count(const struct json_value *value); /* members or elements */
 const struct json_value *json_at(const struct json_value *value, size_t i);
 const char *json_key_at(const struct json_value *object, size_t i);
 /* Strings are NUL-terminated UTF-8 without NUL inside (refused); NULL when it is no string. */

@@ -21,8 +21,7 @@ struct parser {
 	struct err *err;
 };
 
-static enum rc
-parse_value(struct parser *ps, unsigned depth, struct json_value **out);
+static enum rc parse_value(struct parser *ps, unsigned depth, struct json_value **out);
 
 /* A refusal; the position helps, the text may be private. */
 static enum rc

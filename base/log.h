@@ -26,8 +26,8 @@ void log_set_level(enum log_level level);
  * leaves its pair out. QID may be NULL. Threads: any.
  *   log_event(LOGL_INFO, qid, "sealed", "rcpt", addr, "rule", rule, NULL);
  */
-void log_event(enum log_level level, const char *qid, const char *event, ...)
-	__attribute__((sentinel));
+void
+log_event(enum log_level level, const char *qid, const char *event, ...) __attribute__((sentinel));
 /* The same with error=NAME detail=TEXT from ERR at the end. */
 void log_error(enum log_level level, const char *qid, const char *event, const struct err *err, ...)
 	__attribute__((sentinel));

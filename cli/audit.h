@@ -14,7 +14,8 @@ extern const struct command audit_show, audit_search, audit_export, audit_report
 bool audit_dir(const struct command *command, struct cli *cli, const char *opt, const char **dir,
 	int *status);
 
-/* TEXT (NULL: not given) of the option --NAME in the form of the records' times. False: 64, said. */
+/* TEXT (NULL: not given) of the option --NAME in the form of the records' times. False: 64, said.
+ */
 bool audit_time(const struct command *command, const char *name, const char *text,
 	char out[CLOCK_TEXT_SIZE], const char **set, int *status);
 

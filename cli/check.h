@@ -7,7 +7,8 @@
 
 #include "base/conf.h"
 
-/* What the vault compiles; in a file of its own, since its services are others than the milter's. */
+/* What the vault compiles; in a file of its own, since its services are others than the milter's.
+ */
 enum rc check_vault(struct conf *conf, struct err *err);
 
 #endif

@@ -48,23 +48,17 @@ struct ber_handler {
 struct ber_splitter;
 enum rc
 ber_splitter_new(const struct ber_handler *handler, struct ber_splitter **out, struct err *err);
-struct sink
-ber_splitter_sink(struct ber_splitter *splitter);
-void
-ber_splitter_free(struct ber_splitter **splitter);
+struct sink ber_splitter_sink(struct ber_splitter *splitter);
+void ber_splitter_free(struct ber_splitter **splitter);
 /* The ContentInfo without its content (detached), as definite-length BER; whole only after trailer;
  * in header() what is known so far, with empty SETs where the rest will be. */
-enum rc
-ber_skeleton(const struct ber_splitter *splitter, struct buf *out, struct err *err);
+enum rc ber_skeleton(const struct ber_splitter *splitter, struct buf *out, struct err *err);
 /* AuthEnvelopedData: the mac, after trailer. */
-const unsigned char *
-ber_mac(const struct ber_splitter *splitter, size_t *len);
+const unsigned char *ber_mac(const struct ber_splitter *splitter, size_t *len);
 /* After trailer: authAttrs as they came, with definite lengths and their [1] tag; false when there
  * are none. */
-bool
-ber_auth_attrs(const struct ber_splitter *splitter, const unsigned char **p, size_t *len);
+bool ber_auth_attrs(const struct ber_splitter *splitter, const unsigned char **p, size_t *len);
 /* Bytes behind the object. */
-uint64_t
-ber_trailing(const struct ber_splitter *splitter);
+uint64_t ber_trailing(const struct ber_splitter *splitter);
 
 #endif

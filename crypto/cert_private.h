@@ -37,18 +37,14 @@ struct cert {
 };
 
 /* Decodes everything; no cache. cert_decode.c */
-enum rc
-cert_decode(const void *der, size_t len, const unsigned char *sha256, struct cert **out,
+enum rc cert_decode(const void *der, size_t len, const unsigned char *sha256, struct cert **out,
 	struct err *err);
-void
-cert_destroy(struct cert *cert);
+void cert_destroy(struct cert *cert);
 
 /* The process-wide cache, cert_cache.c. A certificate that is found has got a reference. */
-struct cert *
-cert_cache_find(const unsigned char *sha256);
+struct cert *cert_cache_find(const unsigned char *sha256);
 /* Puts CERT in, with a reference of the cache's own. When another thread was faster, *CERT is
  * dropped and replaced by what is there. */
-void
-cert_cache_insert(struct cert **cert);
+void cert_cache_insert(struct cert **cert);
 
 #endif

@@ -102,7 +102,8 @@ try_certs(struct search *s, const struct certset *set)
 	}
 }
 
-/* The signature of one signer; *CERT is then the signer's certificate (borrowed), NULL when it was not found. */
+/* The signature of one signer; *CERT is then the signer's certificate (borrowed), NULL when it was
+ * not found. */
 static enum rc
 check_signature(const struct judgement *j, const struct signer *signer, struct cert **cert,
 	struct verdict *v, struct err *err)

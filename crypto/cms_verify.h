@@ -31,8 +31,9 @@ size_t cms_signed_signers(const struct cms_signed *sd); /* 0: certificates only,
  * The verdict over all signers with the content's digests in HASHER (finished). ADDR: the From:
  * address, or NULL. Every signer must be good. EXTRA: more candidates for signer certificates and
  * paths; may be NULL. AT: -1 for now. RC_OK whatever the verdict; an algorithm the library can't do
- * is "unsupported", a weak one "weak". VERDICT is initialised here, and is the caller's to verdict_fini.
- * TRUST may be NULL: then no path is known. A certificate that was not found is "unsupported" too.
+ * is "unsupported", a weak one "weak". VERDICT is initialised here, and is the caller's to
+ * verdict_fini. TRUST may be NULL: then no path is known. A certificate that was not found is
+ * "unsupported" too.
  */
 enum rc cms_signed_verify(struct cms_signed *sd, const struct hasher *hasher, struct trust *trust,
 	const struct certset *extra, const char *addr, int64_t at, struct verdict *verdict,

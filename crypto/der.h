@@ -46,23 +46,17 @@ struct der_item {
 };
 
 /* The next element; false when there is none or it is malformed (der_done tells which). */
-bool
-der_next(struct der *in, struct der_item *item);
+bool der_next(struct der *in, struct der_item *item);
 /* The next element when it has TAG; else false and nothing was read. */
-bool
-der_take(struct der *in, unsigned tag, struct der_item *item);
+bool der_take(struct der *in, unsigned tag, struct der_item *item);
 /* The same for an INTEGER that fits. */
-bool
-der_take_int(struct der *in, int *value);
-bool
-der_done(const struct der *in);
-bool
-der_equal(const struct der *a, const struct der *b);
+bool der_take_int(struct der *in, int *value);
+bool der_done(const struct der *in);
+bool der_equal(const struct der *a, const struct der *b);
 
 /* Rewrites one BER element with definite lengths; constructed octet strings become primitive.
  * False when it is malformed or nested deeper than DER_MAX_DEPTH. Other bytes stay as they are. */
-enum rc
-der_from_ber(const void *ber, size_t len, struct buf *out, struct err *err);
+enum rc der_from_ber(const void *ber, size_t len, struct buf *out, struct err *err);
 
 struct der_out {
 	struct buf buf;
@@ -72,30 +66,20 @@ struct der_out {
 	size_t later_at; /* where they belong */
 };
 
-void
-der_out_init(struct der_out *out, size_t max, struct err *err);
-void
-der_out_fini(struct der_out *out);
-void
-der_put_raw(struct der_out *out, const void *data, size_t len);
-void
-der_put(struct der_out *out, unsigned tag, const void *data, size_t len);
-void
-der_put_int(struct der_out *out, unsigned value);
+void der_out_init(struct der_out *out, size_t max, struct err *err);
+void der_out_fini(struct der_out *out);
+void der_put_raw(struct der_out *out, const void *data, size_t len);
+void der_put(struct der_out *out, unsigned tag, const void *data, size_t len);
+void der_put_int(struct der_out *out, unsigned value);
 /* Where an element begins, and its end: what was put since START gets TAG and length. */
-size_t
-der_begin(const struct der_out *out);
-void
-der_end(struct der_out *out, size_t start, unsigned tag);
+size_t der_begin(const struct der_out *out);
+void der_end(struct der_out *out, size_t start, unsigned tag);
 /* The header of an element whose LEN bytes of content follow later, outside this buffer, once at
  * most: all elements around it count them. later_at says where they go. */
-void
-der_put_later(struct der_out *out, unsigned tag, uint64_t len);
+void der_put_later(struct der_out *out, unsigned tag, uint64_t len);
 /* As der_end for a SET OF: sorts the elements as DER wants it. */
-void
-der_end_set_of(struct der_out *out, size_t start, unsigned tag);
+void der_end_set_of(struct der_out *out, size_t start, unsigned tag);
 /* Tag and length alone; returns the number of bytes. */
-size_t
-der_header(unsigned char out[DER_MAX_HEADER], unsigned tag, uint64_t len);
+size_t der_header(unsigned char out[DER_MAX_HEADER], unsigned tag, uint64_t len);
 
 #endif

@@ -19,12 +19,10 @@ struct pkey;
 
 /* Sets CODE with the text and OpenSSL's first reason, empties the queue, returns the outcome. When
  * OpenSSL ran out of memory the code is ERR_MEMORY, whatever was asked for. */
-enum rc
-ossl_err(struct err *err, enum errcode code, const char *fmt, ...)
+enum rc ossl_err(struct err *err, enum errcode code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Empties the error queue: after a failure that is an answer and no trouble. */
-void
-ossl_clear(void);
+void ossl_clear(void);
 
 /*
  * How often OpenSSL was refused memory in this thread. Many of its functions answer then as if what
@@ -32,17 +30,13 @@ ossl_clear(void);
  * such an answer into a judgement compares this from before with that from after: if they
  * differ, nobody knows, and it is to be tried later.
  */
-unsigned
-ossl_refusals(void);
+unsigned ossl_refusals(void);
 
-X509 *
-cert_x509(const struct cert *cert); /* borrowed, never to be changed; cert.c */
+X509 *cert_x509(const struct cert *cert); /* borrowed, never to be changed; cert.c */
 EVP_PKEY *
-cert_pubkey(const struct cert *cert); /* borrowed; NULL: OpenSSL can't decode it; cert.c */
-EVP_PKEY *
-pkey_evp(const struct pkey *pkey); /* borrowed; pkey.c */
+cert_pubkey(const struct cert *cert);        /* borrowed; NULL: OpenSSL can't decode it; cert.c */
+EVP_PKEY *pkey_evp(const struct pkey *pkey); /* borrowed; pkey.c */
 /* Fetched once for the life of the process; NULL when the library has none. */
-const EVP_MD *
-digest_evp(enum digest digest);
+const EVP_MD *digest_evp(enum digest digest);
 
 #endif

@@ -10,10 +10,8 @@
 #include <openssl/evp.h>
 
 /* NULL reads as KEY_OTHER. */
-enum key_type
-evp_key_type(const EVP_PKEY *key);
+enum key_type evp_key_type(const EVP_PKEY *key);
 /* Takes *EVP over in any case. ERR_KEY_MALFORMED when it has no private part. */
-enum rc
-pkey_from_evp(EVP_PKEY **evp, struct pkey **out, struct err *err);
+enum rc pkey_from_evp(EVP_PKEY **evp, struct pkey **out, struct err *err);
 
 #endif

@@ -12,8 +12,8 @@
 #define MIN_EC_BITS  224
 
 /*
- * Unsigned attributes say nothing, except that some must not be among them (RFC 5652 sections 11.1 to 11.3): whoever reads
- * them there believes what nobody signed.
+ * Unsigned attributes say nothing, except that some must not be among them (RFC 5652 sections 11.1
+ * to 11.3): whoever reads them there believes what nobody signed.
  */
 static bool
 take_unsigned(struct der list, bool *misplaced)

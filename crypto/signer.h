@@ -20,7 +20,7 @@ struct signer {                    /* points into the SignedData's bytes */
 	enum oid algorithm;
 	struct der params;
 	struct der signature;
-	bool misplaced;            /* an attribute that has to be signed stands among the unsigned ones */
+	bool misplaced; /* an attribute that has to be signed stands among the unsigned ones */
 };
 
 /* Takes the next SignerInfo. Its attributes' tag is changed in place from [0] to SET OF. */

@@ -11,10 +11,23 @@
 
 #include "base/json.h"
 
-enum verdict_overall { VERDICT_NONE, VERDICT_PASS, VERDICT_FAIL, VERDICT_POLICY, VERDICT_NEUTRAL, VERDICT_TEMPERROR, VERDICT_PERMERROR };
+enum verdict_overall {
+	VERDICT_NONE,
+	VERDICT_PASS,
+	VERDICT_FAIL,
+	VERDICT_POLICY,
+	VERDICT_NEUTRAL,
+	VERDICT_TEMPERROR,
+	VERDICT_PERMERROR
+};
 enum verdict_signature { SIGNATURE_NONE, SIGNATURE_GOOD, SIGNATURE_BAD, SIGNATURE_UNSUPPORTED };
 enum verdict_path { PATH_UNKNOWN, PATH_VALID, PATH_INVALID };
-enum verdict_revocation { REVOCATION_UNCHECKED, REVOCATION_GOOD, REVOCATION_REVOKED, REVOCATION_UNKNOWN };
+enum verdict_revocation {
+	REVOCATION_UNCHECKED,
+	REVOCATION_GOOD,
+	REVOCATION_REVOKED,
+	REVOCATION_UNKNOWN
+};
 enum verdict_sender { SENDER_UNCHECKED, SENDER_MATCH, SENDER_MISMATCH };
 enum verdict_strength { STRENGTH_OK, STRENGTH_WEAK };
 
@@ -27,10 +40,10 @@ struct verdict {
 	enum verdict_revocation revocation;
 	enum verdict_sender sender;
 	enum verdict_strength strength;
-	char reason[384];                         /* why it is not pass; "" when it is */
+	char reason[384];                          /* why it is not pass; "" when it is */
 	struct cert *signers[VERDICT_MAX_SIGNERS]; /* references, owned */
 	size_t n_signers;
-	int64_t signing_time;                     /* claimed; -1: none */
+	int64_t signing_time; /* claimed; -1: none */
 };
 
 void verdict_init(struct verdict *verdict);
@@ -38,7 +51,8 @@ void verdict_fini(struct verdict *verdict);
 /* Sets overall from the parts; revocation_required makes "unknown" a policy failure. */
 void verdict_conclude(struct verdict *verdict, bool revocation_required);
 /* Keeps the first reason. */
-void verdict_reason(struct verdict *verdict, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void
+verdict_reason(struct verdict *verdict, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *verdict_overall_name(enum verdict_overall overall); /* "pass" */
 const char *verdict_signature_name(enum verdict_signature signature);
 const char *verdict_path_name(enum verdict_path path);

@@ -11,13 +11,13 @@
 
 /* The section "trust" as options. */
 void anchors_options(const struct conf *conf, struct trust_options *options);
-/* Puts the configured anchors, intermediates and CRLs in, and the anchors of STORE (may be NULL) when
- * trust.anchors_from_store says so. An anchor file that cannot be read is ERR_CONFIG with file and line; a
- * CRL or intermediate that cannot is logged and left out. */
-enum rc anchors_load(const struct conf *conf, struct certstore *store, struct trust *trust,
-	struct err *err);
+/* Puts the configured anchors, intermediates and CRLs in, and the anchors of STORE (may be NULL)
+ * when trust.anchors_from_store says so. An anchor file that cannot be read is ERR_CONFIG with file
+ * and line; a CRL or intermediate that cannot is logged and left out. */
+enum rc anchors_load(
+	const struct conf *conf, struct certstore *store, struct trust *trust, struct err *err);
 /* Both: a new trust from CONF. */
-enum rc anchors_trust(const struct conf *conf, struct certstore *store, struct trust **out,
-	struct err *err);
+enum rc anchors_trust(
+	const struct conf *conf, struct certstore *store, struct trust **out, struct err *err);
 
 #endif

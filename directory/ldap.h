@@ -3,17 +3,17 @@
  * ldap.h - one LDAP directory as a source of certificates
  *
  * Searches by exact mail address and reads userCertificate and userSMIMECertificate, with and
- * without ";binary" in the answer; the latter may be a bare certificate or a certs-only PKCS#7. A value
- * that is neither is left out with a line in the log. The directory's servers are tried in
+ * without ";binary" in the answer; the latter may be a bare certificate or a certs-only PKCS#7. A
+ * value that is neither is left out with a line in the log. The directory's servers are tried in
  * order; one that failed is left alone for a while. Connections are kept, each used by
  * one thread at a time.
  *
- * RC_NONE only when a server said that the search succeeded and gave no certificate. A missing search
- * base, a refusal, a referral as the answer, or an answer past the limits is RC_TEMP.
+ * RC_NONE only when a server said that the search succeeded and gave no certificate. A missing
+ * search base, a refusal, a referral as the answer, or an answer past the limits is RC_TEMP.
  * Continuation references beside entries are not followed and do not count.
  *
- * Limits: the directory's timeout for each server, LDAP_MAX_ENTRIES entries, LDAP_MAX_VALUES values in all,
- *         LDAP_MAX_VALUE bytes in one, LDAP_MAX_ANSWER bytes in a message of the protocol.
+ * Limits: the directory's timeout for each server, LDAP_MAX_ENTRIES entries, LDAP_MAX_VALUES values
+ * in all, LDAP_MAX_VALUE bytes in one, LDAP_MAX_ANSWER bytes in a message of the protocol.
  */
 #ifndef DIRECTORY_LDAP_H
 #define DIRECTORY_LDAP_H
@@ -25,15 +25,17 @@
 #define LDAP_MAX_VALUE   (256u << 10)
 #define LDAP_MAX_ANSWER  (4u << 20)
 
-/* One item of the section "directories". ERROR_TTL_MS: how long a server that failed is left alone. */
+/* One item of the section "directories". ERROR_TTL_MS: how long a server that failed is left alone.
+ */
 enum rc source_ldap_new(struct conf *conf, const struct conf_group *group, int error_ttl_ms,
 	struct source **out, struct err *err);
 
 /*
- * TEMPLATE with each %a replaced by ADDR, escaped by RFC 4515 section 3, and %% by %. ERR_CONFIG for another
- * % or a template without %a or with unbalanced parentheses. The only place where a filter is made.
+ * TEMPLATE with each %a replaced by ADDR, escaped by RFC 4515 section 3, and %% by %. ERR_CONFIG
+ * for another % or a template without %a or with unbalanced parentheses. The only place where a
+ * filter is made.
  */
-enum rc ldap_filter_format(const char *template, const char *addr, struct buf *out,
-	struct err *err);
+enum rc
+ldap_filter_format(const char *template, const char *addr, struct buf *out, struct err *err);
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * ldap_conn.h - connections to the servers of one directory
  *
- * Servers are tried in order. A connection is opened, secured and bound within one deadline, lent to
- * one thread, and kept when it comes back in good order. A server that failed is left alone for
+ * Servers are tried in order. A connection is opened, secured and bound within one deadline, lent
+ * to one thread, and kept when it comes back in good order. A server that failed is left alone for
  * error_ttl; meanwhile the next one is tried, and when none is left the answer comes at once.
  *
  * Threads: any; an LDAP handle belongs to the thread it is lent to.
@@ -19,16 +19,16 @@
 
 enum ldap_bind { LDAP_BIND_ANONYMOUS, LDAP_BIND_SIMPLE, LDAP_BIND_EXTERNAL };
 
-struct ldap_login {        /* how to connect; set once */
-	const char *name;      /* borrowed: the directory's, for errors and the log */
+struct ldap_login {       /* how to connect; set once */
+	const char *name; /* borrowed: the directory's, for errors and the log */
 	enum ldap_bind bind;
-	char *dn;              /* owned */
+	char *dn; /* owned */
 	struct secret *password;
 	bool starttls;
-	char *ca_file;         /* owned; NULL: the system's anchors */
-	int timeout_ms;        /* for one server */
+	char *ca_file;  /* owned; NULL: the system's anchors */
+	int timeout_ms; /* for one server */
 	int error_ttl_ms;
-	int keep;              /* connections kept at most */
+	int keep; /* connections kept at most */
 };
 
 struct ldap_pool;
@@ -44,12 +44,12 @@ struct ldap_connection {
 	struct ldap_guard guard;
 };
 
-struct ldap_lease {        /* one connection while a thread uses it */
+struct ldap_lease { /* one connection while a thread uses it */
 	struct ldap_connection *connection;
-	LDAP *ld;              /* the connection's */
-	size_t server;         /* which of the servers */
-	bool kept;             /* it was used before: may have gone stale */
-	int64_t deadline;      /* clock_monotonic_ms */
+	LDAP *ld;         /* the connection's */
+	size_t server;    /* which of the servers */
+	bool kept;        /* it was used before: may have gone stale */
+	int64_t deadline; /* clock_monotonic_ms */
 };
 
 /* A connection to server number SERVER. RC_TEMP at once while that server is left alone. */
@@ -57,7 +57,8 @@ enum rc ldap_pool_lend(struct ldap_pool *pool, size_t server, bool fresh, struct
 	struct err *err);
 /* Back in good order: kept if there is room. */
 void ldap_pool_return(struct ldap_pool *pool, struct ldap_lease *lease);
-/* Closed, because it failed; with DOWN the server is left alone and its kept connections are closed too. */
+/* Closed, because it failed; with DOWN the server is left alone and its kept connections are closed
+ * too. */
 void ldap_pool_drop(struct ldap_pool *pool, struct ldap_lease *lease, bool down);
 const char *ldap_pool_uri(const struct ldap_pool *pool, size_t server);
 

@@ -3,15 +3,17 @@
  * question.h - one object for a look-up under way and for a cached answer
  *
  * A question is made when an address is asked for first, worked on by one thread, and kept in the
- * table after it is answered until it is too old, pushed out, or the store's generation moves. Whoever
- * asks for the same address while the question is in the table shares it, answered or not. A caller holds
- * a handle (struct lookup), which keeps the question alive even when the table has dropped it.
+ * table after it is answered until it is too old, pushed out, or the store's generation moves.
+ * Whoever asks for the same address while the question is in the table shares it, answered or not.
+ * A caller holds a handle (struct lookup), which keeps the question alive even when the table has
+ * dropped it.
  *
- * When the local store was written to, every question leaves the table, those under way too: they may
- * have read the store before. Their holders still get the answer; nobody else does. While somebody is
- * writing, the generation can't be told, and then nothing is shared at all.
+ * When the local store was written to, every question leaves the table, those under way too: they
+ * may have read the store before. Their holders still get the answer; nobody else does. While
+ * somebody is writing, the generation can't be told, and then nothing is shared at all.
  *
- * RC_TEMP is never kept: a server that failed is left alone by its own source, which answers at once meanwhile.
+ * RC_TEMP is never kept: a server that failed is left alone by its own source, which answers at
+ * once meanwhile.
  *
  * Threads: the caller holds one lock around everything here.
  * Limits:  the table's bytes, counted as an upper bound.
@@ -26,11 +28,11 @@
 enum question_state { QUESTION_QUEUED, QUESTION_RUNNING, QUESTION_DONE };
 
 struct question {
-	char *addr;                  /* in lower case */
+	char *addr; /* in lower case */
 	enum question_state state;
-	int refs;                    /* handles, the table, the queue or a worker */
-	struct question *chain;      /* next in the bucket */
-	bool linked;                 /* in the table */
+	int refs;               /* handles, the table, the queue or a worker */
+	struct question *chain; /* next in the bucket */
+	bool linked;            /* in the table */
 	struct question *queue_next;
 	struct question *newer, *older; /* answered ones in the table, by last use */
 	struct lookup *handles;

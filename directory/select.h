@@ -2,9 +2,10 @@
 /*
  * select.h - which of the candidates for an address are used, and why the others lose
  *
- * Pure but for trust_check. The best tier with a usable certificate decides. A pinned certificate decides even when
- * it cannot be used: the pin says "this one and no other". A tier that could not be asked in full defers, unless a better
- * one decided. So does a certificate whose revocation has to be known and is not, unless one of its tier is good.
+ * Pure but for trust_check. The best tier with a usable certificate decides. A pinned certificate
+ * decides even when it cannot be used: the pin says "this one and no other". A tier that could not
+ * be asked in full defers, unless a better one decided. So does a certificate whose revocation has
+ * to be known and is not, unless one of its tier is good.
  */
 #ifndef DIRECTORY_SELECT_H
 #define DIRECTORY_SELECT_H
@@ -14,13 +15,13 @@
 #define TIER_LAST (TIER_HARVESTED + 1) /* worse than any */
 
 struct selection {
-	struct trust *trust;     /* borrowed */
-	const char *addr;        /* borrowed */
-	struct candidate *v;     /* owned */
+	struct trust *trust; /* borrowed */
+	const char *addr;    /* borrowed */
+	struct candidate *v; /* owned */
 	size_t n;
-	int failed;              /* the best tier that could not be asked; TIER_LAST: none */
-	struct err err;          /* why it could not */
-	int undecided;           /* the best tier with a certificate of unknown revocation; TIER_LAST: none */
+	int failed;     /* the best tier that could not be asked; TIER_LAST: none */
+	struct err err; /* why it could not */
+	int undecided; /* the best tier with a certificate of unknown revocation; TIER_LAST: none */
 	struct err undecided_err;
 };
 

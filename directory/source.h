@@ -3,8 +3,8 @@
  * source.h - something that can be asked for the certificates of an address
  *
  * A source is a row of functions, so that look-up knows nothing of LDAP or SQLite and a test can
- * stand one in. find() gives RC_OK with at least one candidate, RC_NONE when the source was asked and
- * has none, and RC_TEMP for everything else; what it put into the answer then is thrown away.
+ * stand one in. find() gives RC_OK with at least one candidate, RC_NONE when the source was asked
+ * and has none, and RC_TEMP for everything else; what it put into the answer then is thrown away.
  *
  * Threads: find() is called by several threads at once.
  * Limits:  LOOKUP_MAX_CERTS candidates in an answer; past that the answer is ERR_DIR_ANSWER.
@@ -21,12 +21,12 @@ struct answer {
 };
 
 struct source {
-	char *name;                 /* owned: "store", "ldap:NAME" */
-	enum tier tier;             /* the best that one of its answers can have */
-	char **domains;             /* owned: domains that it is asked for */
-	size_t n_domains;           /* 0: all */
+	char *name;       /* owned: "store", "ldap:NAME" */
+	enum tier tier;   /* the best that one of its answers can have */
+	char **domains;   /* owned: domains that it is asked for */
+	size_t n_domains; /* 0: all */
 	enum rc (*find)(void *ctx, const char *addr, struct answer *answer, struct err *err);
-	void (*free)(void *ctx);    /* may be NULL */
+	void (*free)(void *ctx); /* may be NULL */
 	void *ctx;
 };
 
@@ -41,8 +41,8 @@ bool source_covers(const struct source *source, const char *addr);
 void source_free(struct source **source);
 
 /* The local store as a source. STORE is borrowed. PROOF_MONTHS: for which a signature is proof. */
-enum rc source_store_new(struct certstore *store, int proof_months, struct source **out,
-	struct err *err);
+enum rc
+source_store_new(struct certstore *store, int proof_months, struct source **out, struct err *err);
 
 /* Limits and times of the look-ups, from the section "lookup". */
 struct lookup_settings {
@@ -51,9 +51,10 @@ struct lookup_settings {
 	int threads;
 };
 
-/* SOURCES and what they point to are taken in any case. STORE may be NULL: no cache is kept by its generation. */
-enum rc lookups_new_sources(const struct lookup_settings *settings, struct source **sources,
-	size_t n, struct certstore *store, struct trust *trust, struct lookups **out,
-	struct err *err);
+/* SOURCES and what they point to are taken in any case. STORE may be NULL: no cache is kept by its
+ * generation. */
+enum rc
+lookups_new_sources(const struct lookup_settings *settings, struct source **sources, size_t n,
+	struct certstore *store, struct trust *trust, struct lookups **out, struct err *err);
 
 #endif

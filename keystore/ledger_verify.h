@@ -26,10 +26,10 @@ struct ledger_report {
 	uint64_t anchors;          /* anchors that were checked */
 	uint64_t intents;          /* uses of keys */
 	uint64_t unknown_outcomes; /* intents without an outcome, but for … */
-	uint64_t under_way;        /* … those of the last seconds: a vault that runs writes outcomes
-				      up to half a second later */
-	uint64_t recovered;        /* torn ends that the writer closed … */
-	uint64_t recovered_bytes;  /* … and their bytes */
+	uint64_t under_way; /* … those of the last seconds: a vault that runs writes outcomes
+			       up to half a second later */
+	uint64_t recovered; /* torn ends that the writer closed … */
+	uint64_t recovered_bytes; /* … and their bytes */
 	bool torn_tail; /* the last line was cut off by a crash, or is being written; it is not
 			   counted */
 	bool ok;

@@ -115,33 +115,24 @@ struct proto_msg {
 };
 
 /* "sign", "open": for the log. */
-const char *
-proto_type_name(enum proto_type type);
+const char *proto_type_name(enum proto_type type);
 
 /*
  * The length of the whole frame that begins in DATA, once its first PROTO_HEAD bytes are there; 0:
  * more bytes are needed. ERR_VAULT_PROTOCOL when the head is broken or the frame longer than MAX.
  */
-enum rc
-proto_frame_len(const void *data, size_t len, size_t max, size_t *frame, struct err *err);
+enum rc proto_frame_len(const void *data, size_t len, size_t max, size_t *frame, struct err *err);
 /* Parses one whole frame; DATA must outlive MSG. ERR_VAULT_PROTOCOL says what is wrong with it. */
-enum rc
-proto_parse(const void *data, size_t len, struct proto_msg *msg, struct err *err);
-void
-proto_msg_fini(struct proto_msg *msg);
+enum rc proto_parse(const void *data, size_t len, struct proto_msg *msg, struct err *err);
+void proto_msg_fini(struct proto_msg *msg);
 
 /* The first field TAG, or NULL; the Ith one. */
-const struct proto_field *
-proto_find(const struct proto_msg *msg, enum proto_tag tag);
-const struct proto_field *
-proto_at(const struct proto_msg *msg, enum proto_tag tag, size_t i);
-size_t
-proto_count(const struct proto_msg *msg, enum proto_tag tag);
+const struct proto_field *proto_find(const struct proto_msg *msg, enum proto_tag tag);
+const struct proto_field *proto_at(const struct proto_msg *msg, enum proto_tag tag, size_t i);
+size_t proto_count(const struct proto_msg *msg, enum proto_tag tag);
 /* Text of TAG or NULL; number of TAG or OTHERWISE. */
-const char *
-proto_text(const struct proto_msg *msg, enum proto_tag tag);
-int64_t
-proto_number(const struct proto_msg *msg, enum proto_tag tag, int64_t otherwise);
+const char *proto_text(const struct proto_msg *msg, enum proto_tag tag);
+int64_t proto_number(const struct proto_msg *msg, enum proto_tag tag, int64_t otherwise);
 
 /*
  * Writing: begin, put fields in ascending order of tags, end. The first failure sticks in the
@@ -153,22 +144,16 @@ struct proto_writer {
 	enum rc rc;
 	struct err err;
 };
-void
-proto_begin(struct proto_writer *w, struct buf *out, enum proto_type type, uint32_t id);
-void
-proto_put(struct proto_writer *w, enum proto_tag tag, const void *data, size_t len);
+void proto_begin(struct proto_writer *w, struct buf *out, enum proto_type type, uint32_t id);
+void proto_put(struct proto_writer *w, enum proto_tag tag, const void *data, size_t len);
 void
 proto_put_text(struct proto_writer *w, enum proto_tag tag, const char *text); /* NULL: left out */
-void
-proto_put_number(struct proto_writer *w, enum proto_tag tag, int64_t n);
-enum rc
-proto_end(struct proto_writer *w, struct err *err);
+void proto_put_number(struct proto_writer *w, enum proto_tag tag, int64_t n);
+enum rc proto_end(struct proto_writer *w, struct err *err);
 
 /* A whole ERROR frame; the code travels by name. */
-enum rc
-proto_put_error(struct buf *out, uint32_t id, const struct err *error, struct err *err);
+enum rc proto_put_error(struct buf *out, uint32_t id, const struct err *error, struct err *err);
 /* What an ERROR frame says, set in ERR; its outcome. An unknown code is ERR_VAULT_PROTOCOL. */
-enum rc
-proto_error(const struct proto_msg *msg, struct err *err);
+enum rc proto_error(const struct proto_msg *msg, struct err *err);
 
 #endif

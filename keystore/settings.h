@@ -63,9 +63,9 @@ settings_service(const struct settings *settings, const char *name); /* or NULL 
 /* Rights of UID on the admin socket: root and OWN (the vault's uid) have keys and audit always. */
 unsigned settings_rights(const struct settings *settings, uid_t uid, uid_t own);
 /*
- * What takes the point out of two daemons, as warnings in the log: a service whose user is root, the
- * vault's own (OWN) or an operator over keys, and services of different roles with one user. Returns
- * their number.
+ * What takes the point out of two daemons, as warnings in the log: a service whose user is root,
+ * the vault's own (OWN) or an operator over keys, and services of different roles with one user.
+ * Returns their number.
  */
 size_t settings_warn(const struct settings *settings, uid_t own);
 /* The address by which a person is known: canonical, aliases resolved, extension taken off. */

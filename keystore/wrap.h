@@ -21,20 +21,15 @@
 struct keyring;
 
 /* MASTER: MASTER_SIZE bytes, borrowed. */
-enum rc
-keyring_new(struct secret *master, struct keyring **out, struct err *err);
-void
-keyring_free(struct keyring **keyring);
+enum rc keyring_new(struct secret *master, struct keyring **out, struct err *err);
+void keyring_free(struct keyring **keyring);
 
-enum rc
-keyring_wrap(const struct keyring *keyring, const void *aad, size_t aad_len, struct secret *plain,
-	struct buf *out, struct err *err);
+enum rc keyring_wrap(const struct keyring *keyring, const void *aad, size_t aad_len,
+	struct secret *plain, struct buf *out, struct err *err);
 /* ERR_KEYSTORE_TAMPERED when it is not what was wrapped with this AAD under this master key. */
-enum rc
-keyring_unwrap(const struct keyring *keyring, const void *aad, size_t aad_len, const void *wrapped,
-	size_t len, struct secret **out, struct err *err);
-enum rc
-keyring_mac(const struct keyring *keyring, const void *data, size_t len,
+enum rc keyring_unwrap(const struct keyring *keyring, const void *aad, size_t aad_len,
+	const void *wrapped, size_t len, struct secret **out, struct err *err);
+enum rc keyring_mac(const struct keyring *keyring, const void *data, size_t len,
 	unsigned char out[WRAP_MAC_SIZE], struct err *err);
 
 #endif

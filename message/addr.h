@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define ADDR_MAX 1024
+#define ADDR_MAX      1024
 #define ADDR_MAX_LIST 20000
 
 struct addrlist {
@@ -26,7 +26,8 @@ struct addrlist {
 	bool doubtful; /* another address stands, without quotes, where a display name belongs */
 };
 
-/* Canonical form of an address with or without <>; "" for the null path. OUT has ADDR_MAX + 1 bytes. */
+/* Canonical form of an address with or without <>; "" for the null path. OUT has ADDR_MAX + 1
+ * bytes. */
 enum rc addr_canonical(const char *text, size_t len, char *out, struct err *err);
 /* Addresses of a header value (From:, To:, …), in order. An empty list is RC_OK with n = 0. */
 enum rc addrlist_parse(const char *value, size_t len, struct addrlist *out, struct err *err);

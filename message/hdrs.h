@@ -14,15 +14,15 @@
 #include "base/buf.h"
 #include "base/sink.h"
 
-#define HDRS_MAX 5000
+#define HDRS_MAX       5000
 #define HDRS_MAX_BYTES (4u << 20)
 
 struct hdr {
-	char *name;      /* without colon and blanks before it */
+	char *name; /* without colon and blanks before it */
 	size_t name_len;
-	char *gap;       /* blanks between name and colon (RFC 5322 section 4.5), mostly none */
+	char *gap; /* blanks between name and colon (RFC 5322 section 4.5), mostly none */
 	size_t gap_len;
-	char *value;     /* as above; NUL-terminated, may contain NUL */
+	char *value; /* as above; NUL-terminated, may contain NUL */
 	size_t value_len;
 };
 
@@ -38,7 +38,8 @@ enum rc hdrs_add(struct hdrs *hdrs, const char *name, size_t name_len, const cha
 	size_t value_len, struct err *err);
 /* Every field of FROM, byte for byte. OUT is to be freed after a failure too. */
 enum rc hdrs_copy(const struct hdrs *from, struct hdrs *out, struct err *err);
-enum rc hdrs_insert(struct hdrs *hdrs, size_t at, const char *name, const char *value, struct err *err);
+enum rc
+hdrs_insert(struct hdrs *hdrs, size_t at, const char *name, const char *value, struct err *err);
 void hdrs_remove(struct hdrs *hdrs, size_t at);
 /* The Nth (from 0) field called NAME, any case; NULL when there is none. */
 const struct hdr *hdrs_find(const struct hdrs *hdrs, const char *name, size_t nth);
@@ -49,8 +50,8 @@ enum rc hdrs_parse(const char *data, size_t len, struct hdrs *out, size_t *used,
 /* Writes the fields, without the empty line behind them; does not finish the sink. */
 enum rc hdrs_write(const struct hdrs *hdrs, const struct sink *sink, struct err *err);
 enum rc hdr_write(const struct hdr *hdr, const struct sink *sink, struct err *err);
-/* Length of the field name at the beginning of a line, with that of the blanks behind it; 0: the line
- * is no field. */
+/* Length of the field name at the beginning of a line, with that of the blanks behind it; 0: the
+ * line is no field. */
 size_t hdrs_field_name(const char *line, size_t len, size_t *gap);
 /* Value without folding and surrounding blanks. */
 enum rc hdr_unfold(const struct hdr *hdr, struct buf *out, struct err *err);

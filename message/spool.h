@@ -19,9 +19,9 @@
 struct spool;
 
 struct spool_conf {
-	const char *dir;  /* folder for files, borrowed for the spool's life; NULL: memory only */
-	size_t memory;    /* bytes kept in memory */
-	uint64_t max;     /* limit in bytes; 0: none */
+	const char *dir; /* folder for files, borrowed for the spool's life; NULL: memory only */
+	size_t memory;   /* bytes kept in memory */
+	uint64_t max;    /* limit in bytes; 0: none */
 };
 
 enum rc spool_new(const struct spool_conf *conf, struct spool **out, struct err *err);
@@ -31,7 +31,8 @@ uint64_t spool_size(const struct spool *spool);
 /* Reads exactly LEN bytes at OFFSET; past the end is ERR_INTERNAL. */
 enum rc spool_read(struct spool *spool, uint64_t offset, void *out, size_t len, struct err *err);
 /* Feeds [OFFSET, OFFSET+LEN) to SINK; does not finish it. */
-enum rc spool_send(struct spool *spool, uint64_t offset, uint64_t len, const struct sink *sink, struct err *err);
+enum rc spool_send(struct spool *spool, uint64_t offset, uint64_t len, const struct sink *sink,
+	struct err *err);
 struct sink spool_sink(struct spool *spool);
 const struct spool_conf *spool_conf(const struct spool *spool);
 

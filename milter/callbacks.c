@@ -26,7 +26,7 @@ static struct daemon *the_daemon;
 #define UNWANTED_STEPS (SMFIP_NOHELO | SMFIP_NODATA | SMFIP_NOEOH | SMFIP_NOUNKNOWN)
 #define WANTED_OPTIONS (SMFIP_NR_CONN | SMFIP_NR_HDR | SMFIP_NR_BODY | SMFIP_HDR_LEADSPC)
 
-#define DATA_MAX       (1u << 20)
+#define DATA_MAX (1u << 20)
 
 /* Only the macros that are used: each more is a longer packet for each command. */
 static void
@@ -328,8 +328,8 @@ callbacks_register(struct daemon *daemon, struct err *err)
 		.xxfi_close = on_close,
 		.xxfi_negotiate = on_negotiate};
 
-	/* Else a field past 64 KB, which an MTA may take, ends the connection, and the message waits
-	 * for ever. */
+	/* Else a field past 64 KB, which an MTA may take, ends the connection, and the message
+	 * waits for ever. */
 	(void)smfi_setmaxdatasize(DATA_MAX);
 	the_daemon = daemon;
 	if (smfi_register(desc) != MI_SUCCESS)

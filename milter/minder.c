@@ -56,7 +56,7 @@
 #include <unistd.h>
 
 #define TICK_MS        10
-#define KICKED_TICK_MS 1 /* after a kick, so that many left behind are soon helped */
+#define KICKED_TICK_MS 1  /* after a kick, so that many left behind are soon helped */
 #define KICK_MS        20 /* a callback that takes longer is slow */
 #define IDLE_MS        250
 #define BUSY_KICK_MS   25

@@ -30,27 +30,19 @@ struct minded {
 };
 
 /* SOCKET: the daemon's own listening address, "unix:PATH" or "inet[6]:PORT@ADDRESS"; copied. */
-enum rc
-minder_start(const char *socket, struct minder **out, struct err *err);
-void
-minder_stop(struct minder **minder);
+enum rc minder_start(const char *socket, struct minder **out, struct err *err);
+void minder_stop(struct minder **minder);
 
-void
-minder_begin(struct minder *minder, struct minded *task);
-void
-minder_end(struct minder *minder, struct minded *task);
+void minder_begin(struct minder *minder, struct minded *task);
+void minder_end(struct minder *minder, struct minded *task);
 /* A task that knows that it will wait asks for the pool to be woken at once. */
-void
-minder_kick(struct minder *minder, struct minded *task);
+void minder_kick(struct minder *minder, struct minded *task);
 /* Sessions that are open, for the rare kick that mends what no callback shows. */
-void
-minder_count(struct minder *minder, int change);
+void minder_count(struct minder *minder, int change);
 long minder_sessions(struct minder *minder);
 /* Is PORT the local port of one of the minder's own connections of late? */
-bool
-minder_is_own_port(struct minder *minder, unsigned port);
+bool minder_is_own_port(struct minder *minder, unsigned port);
 /* One connection to the own socket that is closed at once; what a kick is. */
-bool
-minder_knock(struct minder *minder);
+bool minder_knock(struct minder *minder);
 
 #endif

@@ -45,7 +45,7 @@ struct msg_facts {
 	const char *service;
 	const char *sender;          /* canonical; "" for the null path */
 	const struct addrlist *from; /* addresses of all From: fields */
-	bool from_unread;            /* there is a From: that can't be read: FROM may lack addresses */
+	bool from_unread; /* there is a From: that can't be read: FROM may lack addresses */
 	const struct hdrs *hdrs;
 	const char *identity; /* SASL login, or NULL */
 	enum tri authorised;  /* may the sender be signed for */

@@ -6,7 +6,6 @@
 #define TESTS_BENCH_B64_BENCH_H
 
 /* Prints one line for each way; false when something did not work. */
-int
-bench_b64(void);
+int bench_b64(void);
 
 #endif

@@ -31,15 +31,18 @@ exact(const void *data, size_t len)
 }
 
 /* "case: got X, want Y" for table-driven tests. */
-#define CHECK_INT(name, got, want) do { \
-	long long got_ = (long long)(got), want_ = (long long)(want); \
-	if (got_ != want_) \
-		fail_msg("%s: got %lld, want %lld", (name), got_, want_); \
-} while (0)
-#define CHECK_STR(name, got, want) do { \
-	const char *got_ = (got), *want_ = (want); \
-	if (!got_ || !want_ ? got_ != want_ : strcmp(got_, want_) != 0) \
-		fail_msg("%s: got \"%s\", want \"%s\"", (name), got_ ? got_ : "(null)", want_ ? want_ : "(null)"); \
-} while (0)
+#define CHECK_INT(name, got, want)                                                \
+	do {                                                                      \
+		long long got_ = (long long)(got), want_ = (long long)(want);     \
+		if (got_ != want_)                                                \
+			fail_msg("%s: got %lld, want %lld", (name), got_, want_); \
+	} while (0)
+#define CHECK_STR(name, got, want)                                                              \
+	do {                                                                                    \
+		const char *got_ = (got), *want_ = (want);                                      \
+		if (!got_ || !want_ ? got_ != want_ : strcmp(got_, want_) != 0)                 \
+			fail_msg("%s: got \"%s\", want \"%s\"", (name), got_ ? got_ : "(null)", \
+				want_ ? want_ : "(null)");                                      \
+	} while (0)
 
 #endif

@@ -106,8 +106,7 @@ teardown(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_find),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_find),
 		cmocka_unit_test(test_person), cmocka_unit_test(test_refused)};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
