@@ -97,6 +97,7 @@ times(void **state)
 static void
 secrets(void **state)
 {
+	unsigned char old[200];
 	struct secret *secret;
 
 	(void)state;
@@ -107,6 +108,14 @@ secrets(void **state)
 	assert_int_equal(secret_data(secret)[3], 0);
 	secret_free(&secret);
 	assert_null(secret);
+	/* Nothing of one secret is in the next, which lies where it lay. */
+	memset(old, 0xa5, sizeof(old));
+	assert_int_equal(secret_copy(old, sizeof(old), &secret, NULL), RC_OK);
+	secret_free(&secret);
+	assert_int_equal(secret_new(sizeof(old), &secret, NULL), RC_OK);
+	for (size_t i = 0; i < sizeof(old); i++)
+		CHECK_INT("wiped", secret_data(secret)[i], 0);
+	secret_free(&secret);
 	assert_int_equal(secret_new((size_t)SECRET_MAX + 1, &secret, NULL), RC_PERM);
 }
 
