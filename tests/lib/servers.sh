@@ -118,6 +118,17 @@ process_is_gone() {
 	[ ! -e "/proc/$1" ] || grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null
 }
 
+process_is_frozen() {
+	for frozen_task in "/proc/$1"/task/*/stat; do
+		sed 's/.*) //' "$frozen_task" 2>/dev/null | grep -q '^[TZ]' || return 1
+	done
+}
+
+# process_freeze PID: SIGSTOP, and back when every thread has really stopped: the signal only asks
+process_freeze() {
+	kill -STOP "$1" && wait_for 10 process_is_frozen "$1"
+}
+
 # stop_pid FILE [SECONDS]: stops the process whose number is in FILE: kindly, and after a while not
 stop_pid() {
 	[ -s "$1" ] || return 0

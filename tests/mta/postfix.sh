@@ -77,7 +77,7 @@ gone "slapd stopped" "$submission" alice@local.test carol@partner.test "$W/offer
 slapd_start "$W/slapd"
 sleep 0.4
 back "slapd"
-kill -STOP "$(cat "$W/slapd/slapd.pid")"
+process_freeze "$(cat "$W/slapd/slapd.pid")"
 # shellcheck disable=SC2086
 gone "slapd hangs" "$submission" alice@local.test carol@partner.test "$W/offer" $as_alice
 kill -CONT "$(cat "$W/slapd/slapd.pid")"

@@ -202,7 +202,7 @@ ask dave@partner.test
 check "restarted between two questions: nobody notices" "dave@partner.test ok - 1 0 1" "$(answer dave@partner.test)"
 
 # --- a server that hangs
-kill -STOP "$(cat "$W/slapd/slapd.pid")"
+process_freeze "$(cat "$W/slapd/slapd.pid")"
 ask dave@partner.test
 check "slapd hangs" "dave@partner.test temp dir-timeout 0 0 0" "$(answer dave@partner.test)"
 limit "not longer than the limit" 5000 "$took"
