@@ -7,4 +7,5 @@ libpolicy_a_SOURCES = \
 	policy/policy.c policy/policy.h \
 	policy/rights.c \
 	policy/rule.c policy/rule.h \
+	policy/rule_match.c \
 	policy/shipped.c policy/shipped.h

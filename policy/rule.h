@@ -13,6 +13,9 @@
 
 #include <regex.h>
 
+/* Decoded header text that a pattern looks at; the rest of a longer one is not looked at. */
+#define HEADER_TEXT_MAX 65536u
+
 enum { AUTH_YES = 1, AUTH_NO = 2 };
 enum { CERT_KNOWN = 1, CERT_PROVEN = 2, CERT_NONE = 4 };
 

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Does a rule match a message, and a recipient of it? What stands in the message is judged here,
+ * nothing is changed.
+ */
+#include "policy/rule.h"
+
+#include "policy/fold.h"
+
+#include <string.h>
+
+static bool
+service_matches(const struct rule *rule, const char *service)
+{
+	for (size_t i = 0; i < rule->n_services; i++)
+		if (service && strcmp(rule->services[i], service) == 0)
+			return true;
+	return rule->n_services == 0;
+}
+
+static bool
+identity_matches(const struct rule *rule, const char *identity)
+{
+	for (size_t i = 0; i < rule->n_identities; i++)
+		if (identity && (strcmp(rule->identities[i], "*") == 0 ||
+					strcmp(rule->identities[i], identity) == 0))
+			return true;
+	return rule->n_identities == 0;
+}
+
+/* What can't be read might have matched: nobody gets round a rule by a From: with a fault in it. */
+static enum tri
+from_matches(const struct rule *rule, const struct msg_facts *facts)
+{
+	struct addrkey key;
+
+	for (size_t i = 0; facts->from && i < facts->from->n; i++) {
+		addrkey_set(&key, facts->from->v[i]);
+		if (addrmap_has(rule->from, &key))
+			return TRI_YES;
+	}
+	return facts->from_unread ? TRI_UNKNOWN : TRI_NO;
+}
+
+/* Does any field called MATCH's name hold its pattern? */
+static enum rc
+header_matches(
+	const struct header_match *match, const struct hdrs *hdrs, bool *found, struct err *err)
+{
+	struct buf text = BUF_INIT(HDRS_MAX_BYTES * 4);
+	const struct hdr *hdr;
+	enum rc rc = RC_OK;
+
+	*found = false;
+	for (size_t i = 0; rc == RC_OK && !*found && (hdr = hdrs_find(hdrs, match->name, i)); i++) {
+		buf_clear(&text);
+		rc = hdr_decode(hdr, &text, err);
+		if (rc != RC_OK)
+			break;
+		if (text.len > HEADER_TEXT_MAX)
+			text.data[HEADER_TEXT_MAX] = '\0';
+		*found = regexec(&match->pattern, buf_text(&text), 0, NULL, 0) == 0;
+	}
+	buf_fini(&text);
+	return rc;
+}
+
+static enum rc
+headers_match(const struct rule *rule, const struct hdrs *hdrs, bool *found, struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	*found = false;
+	for (size_t i = 0; rc == RC_OK && !*found && i < rule->n_headers; i++)
+		rc = header_matches(&rule->headers[i], hdrs, found, err);
+	return rc;
+}
+
+static enum rc
+marks_match(const struct rule *rule, struct msg_view *msg, bool *found, struct err *err)
+{
+	const struct hdr *hdr = hdrs_find(msg->facts->hdrs, "Subject", 0);
+	struct buf text = BUF_INIT(HDRS_MAX_BYTES * 4);
+	enum rc rc = RC_OK;
+
+	*found = false;
+	if (!msg->has_subject && hdr) {
+		rc = hdr_decode(hdr, &text, err);
+		if (rc == RC_OK)
+			rc = fold_text(buf_text(&text), text.len, &msg->subject, err);
+		buf_fini(&text);
+	}
+	if (rc != RC_OK)
+		return rc;
+	msg->has_subject = true;
+	for (size_t i = 0; !*found && i < rule->n_marks; i++)
+		*found = strstr(buf_text(&msg->subject), rule->marks[i]) != NULL;
+	return RC_OK;
+}
+
+/* Criteria that look at the envelope and at what is known, cheapest first; the name of the first
+ * that fails, or NULL. */
+static const char *
+failing_fact(const struct rule *rule, const struct msg_view *msg)
+{
+	const struct msg_facts *facts = msg->facts;
+
+	if (!service_matches(rule, facts->service))
+		return "services";
+	if (rule->classes && !(rule->classes & facts->classes))
+		return "class";
+	if (rule->has_over && facts->size <= rule->over)
+		return "size_over";
+	if (rule->has_under && facts->size >= rule->under)
+		return "size_under";
+	if (rule->senders && !addrmap_has(rule->senders, &msg->sender))
+		return "senders";
+	if (!identity_matches(rule, facts->identity))
+		return "identity";
+	if (rule->from && from_matches(rule, facts) == TRI_NO)
+		return "from";
+	if ((rule->authorised == AUTH_YES && facts->authorised == TRI_NO) ||
+		(rule->authorised == AUTH_NO && facts->authorised == TRI_YES))
+		return "authorised";
+	return NULL;
+}
+
+enum rc
+rule_match_msg(const struct rule *rule, struct msg_view *msg, enum tri *matched,
+	const char **criterion, struct err *err)
+{
+	enum rc rc = RC_OK;
+	bool found;
+
+	*matched = TRI_NO;
+	*criterion = failing_fact(rule, msg);
+	if (*criterion)
+		return RC_OK;
+	if (rule->n_headers) {
+		rc = headers_match(rule, msg->facts->hdrs, &found, err);
+		*criterion = "header";
+		if (rc != RC_OK || !found)
+			return rc;
+	}
+	if (rule->n_marks) {
+		rc = marks_match(rule, msg, &found, err);
+		*criterion = "subject_mark";
+		if (rc != RC_OK || !found)
+			return rc;
+	}
+	*criterion = NULL;
+	*matched = TRI_YES;
+	if (msg->facts->authorised == TRI_UNKNOWN &&
+		(rule->authorised == AUTH_YES || rule->authorised == AUTH_NO)) {
+		*criterion = "authorised";
+		*matched = TRI_UNKNOWN;
+	}
+	if (rule->from && from_matches(rule, msg->facts) == TRI_UNKNOWN) {
+		*criterion = "from";
+		*matched = TRI_UNKNOWN;
+	}
+	return RC_OK;
+}
+
+static enum tri
+either(enum tri a, enum tri b)
+{
+	if (a == TRI_YES || b == TRI_YES)
+		return TRI_YES;
+	return a == TRI_UNKNOWN || b == TRI_UNKNOWN ? TRI_UNKNOWN : TRI_NO;
+}
+
+static enum tri
+certificate_matches(const struct rule *rule, const struct rcpt_facts *rcpt)
+{
+	enum tri none = rcpt->cert_known == TRI_UNKNOWN ? TRI_UNKNOWN
+			: rcpt->cert_known == TRI_YES   ? TRI_NO
+							: TRI_YES;
+	enum tri found = TRI_NO;
+
+	if (rule->certificate & CERT_KNOWN)
+		found = either(found, rcpt->cert_known);
+	if (rule->certificate & CERT_PROVEN)
+		found = either(found, rcpt->cert_proven);
+	if (rule->certificate & CERT_NONE)
+		found = either(found, none);
+	/* All three words together leave nothing to ask. */
+	return (rule->certificate & (CERT_KNOWN | CERT_NONE)) == (CERT_KNOWN | CERT_NONE) ? TRI_YES
+											  : found;
+}
+
+enum tri
+rule_match_rcpt(const struct rule *rule, const struct rcpt_facts *rcpt, const struct addrkey *key,
+	const char **criterion)
+{
+	enum tri found = TRI_YES;
+
+	if (rule->directions && !(rule->directions & rcpt->direction)) {
+		*criterion = "direction";
+		return TRI_NO;
+	}
+	if (rule->recipients && !addrmap_has(rule->recipients, key)) {
+		*criterion = "recipients";
+		return TRI_NO;
+	}
+	*criterion = NULL;
+	if (rule->certificate)
+		found = certificate_matches(rule, rcpt);
+	if (found != TRI_YES)
+		*criterion = "certificate";
+	return found;
+}
