@@ -32,6 +32,7 @@ struct engine {
 	struct certstore *store;
 	struct vault_client *vault;
 	struct alias_map *aliases;
+	struct notices *notices;
 	pthread_mutex_t lock;
 	struct sources *sources;      /* under LOCK, as are those below */
 	int64_t generation, crl_time; /* when sources were last looked at */
@@ -232,6 +233,8 @@ engine_fill(struct engine *engine, const char *service, struct err *err)
 		rc = sources_new(engine->conf, engine->store, &engine->sources, err);
 	if (rc == RC_OK)
 		rc = vault_client_new(engine->conf, engine->service, &engine->vault, err);
+	if (rc == RC_OK)
+		rc = notices_new(engine->conf, &engine->notices, err);
 	return rc;
 }
 
@@ -277,6 +280,7 @@ engine_unref(struct engine **engine)
 	policy_free(&e->policy);
 	rights_free(&e->rights);
 	alias_map_free(&e->aliases);
+	notices_free(&e->notices);
 	pthread_mutex_destroy(&e->lock);
 	conf_unref(&e->conf);
 	free(e);
@@ -332,6 +336,12 @@ const char *
 engine_authserv_id(const struct engine *engine)
 {
 	return engine->authserv_id;
+}
+
+struct notices *
+engine_notices(const struct engine *engine)
+{
+	return engine->notices;
 }
 
 int

@@ -10,6 +10,7 @@ libpipeline_a_SOURCES = \
 	milter/explain.c \
 	milter/facts.c \
 	milter/marks.h \
+	milter/notice.c milter/notice.h \
 	milter/pipeline.c milter/pipeline.h \
 	milter/record.c \
 	milter/reply.c milter/reply.h \

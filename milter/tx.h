@@ -5,6 +5,7 @@
 #ifndef MILTER_TX_H
 #define MILTER_TX_H
 
+#include "milter/notice.h"
 #include "milter/pipeline.h"
 #include "policy/policy.h"
 
@@ -26,6 +27,7 @@ const struct policy *engine_policy(const struct engine *engine);
 const struct rights *engine_rights(const struct engine *engine);
 struct vault_client *engine_vault(const struct engine *engine);
 const char *engine_authserv_id(const struct engine *engine);
+struct notices *engine_notices(const struct engine *engine);
 int engine_lookup_timeout(const struct engine *engine); /* ms */
 uint64_t engine_next_size_limit(const struct engine *engine);
 unsigned engine_max_depth(const struct engine *engine);
