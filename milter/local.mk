@@ -16,6 +16,7 @@ libpipeline_a_SOURCES = \
 	milter/reply.c milter/reply.h \
 	milter/seal.c milter/seal.h \
 	milter/service.c milter/service.h \
+	milter/smtp.h \
 	milter/transaction.c \
 	milter/transform.c \
 	milter/trust_state.c milter/trust_state.h \
