@@ -4,11 +4,13 @@ libpipeline_a_SOURCES = \
 	milter/authres.c milter/authres.h \
 	milter/check_signature.c milter/check_signature.h \
 	milter/decide.c \
+	milter/delivery.h \
 	milter/edit_list.c milter/edit_list.h \
 	milter/engine.c \
 	milter/entity_split.c milter/entity_split.h \
 	milter/explain.c \
 	milter/facts.c \
+	milter/journal.h \
 	milter/marks.h \
 	milter/notice.c milter/notice.h \
 	milter/pipeline.c milter/pipeline.h \
