@@ -92,9 +92,10 @@ unsigned entity_flags(const struct entity *entity);
  * otherwise), never inside message/ or a multipart/signed; 7-bit leaves stay byte for byte, so does
  * ISO-2022-JP. Container CTEs become 7bit as needed. ERR_POLICY_UNSAFE when something in it can't
  * be made 7-bit (8-bit inside message/rfc822 or a signed part, raw 8-bit in a part's header).
- * STYLE_BASE64 re-encodes every text leaf as base64.
+ * STYLE_BASE64 re-encodes every text leaf as base64; STYLE_NO_QP only those that have to be
+ * re-encoded anyway.
  */
-enum mime_style { MIME_STYLE_NORMAL, MIME_STYLE_BASE64 };
+enum mime_style { MIME_STYLE_NORMAL, MIME_STYLE_BASE64, MIME_STYLE_NO_QP };
 enum rc entity_write_7bit(const struct entity *entity, const struct hdrs *hdrs, struct spool *spool,
 	enum mime_style style, const struct sink *sink, struct err *err);
 

@@ -59,7 +59,7 @@ new_cte(const struct entity *entity, enum mime_style style)
 {
 	bool text = has_prefix(entity, "text/");
 
-	if (entity->cte == CTE_BASE64 || (text && style == MIME_STYLE_BASE64))
+	if (entity->cte == CTE_BASE64 || (text && style != MIME_STYLE_NORMAL))
 		return CTE_BASE64;
 	return text || entity->cte == CTE_QP ? CTE_QP : CTE_BASE64;
 }

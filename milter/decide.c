@@ -20,8 +20,8 @@
  * However many recipients there are, the message waits for the directory once: an SMTP client that
  * has waited ten minutes sends it again.
  */
-static int
-time_left(struct transaction *tx)
+int
+tx_time_left(struct transaction *tx)
 {
 	int64_t now = clock_monotonic_ms();
 
@@ -46,7 +46,7 @@ wait_certs(struct transaction *tx, struct rcpt *rcpt, struct err *err)
 	if (!rcpt->lookup)
 		rc = lookup_begin(sources_lookups(tx->sources), rcpt->person, &rcpt->lookup, &why);
 	if (rc == RC_OK)
-		rc = lookup_wait(rcpt->lookup, time_left(tx), &rcpt->found, &why);
+		rc = lookup_wait(rcpt->lookup, tx_time_left(tx), &rcpt->found, &why);
 	if (rc == RC_OK && rcpt->found->rc != RC_OK && rcpt->found->rc != RC_NONE) {
 		why = rcpt->found->err;
 		rc = RC_TEMP;
@@ -82,25 +82,44 @@ decide_one(struct transaction *tx, struct rcpt *rcpt, struct err *err)
 	return rc;
 }
 
+/* The address of the verdicts' Kth key, or NULL. OUT: storage. */
 static const char *
-signer_address(const struct transaction *tx, const struct verdicts *verdicts)
+signer_address(const struct transaction *tx, const struct verdicts *verdicts, size_t k, char *out)
 {
-	if (strcmp(verdicts->sign_key, "own") != 0)
-		return verdicts->sign_key;
+	const char *key = verdicts->sign_keys.n ? verdicts->sign_keys.v[k] : "own";
+
+	if (tx->from.n != 1)
+		return NULL;
+	if (strcmp(key, "own") != 0)
+		return sign_key_expand(key, addr_domain(tx->from.v[0]), out) ? out : NULL;
 	if (tx->right_key && strcmp(tx->right_key, "own") != 0)
 		return tx->right_key;
-	return tx->from.n == 1 ? tx->from.v[0] : NULL;
+	return tx->from.v[0];
+}
+
+static struct tx_signer *
+find_signer(const struct transaction *tx, const char *addr)
+{
+	struct tx_signer *s = tx->signers;
+
+	while (s && strcmp(s->addr, addr) != 0)
+		s = s->next;
+	return s;
 }
 
 const struct tx_signer *
 tx_signer_for(const struct transaction *tx, const struct verdicts *verdicts)
 {
-	const char *addr = signer_address(tx, verdicts);
+	size_t n = verdicts->sign_keys.n ? verdicts->sign_keys.n : 1;
+	const struct tx_signer *found = NULL;
+	char addr[ADDR_MAX + 1];
 
-	for (const struct tx_signer *s = tx->signers; addr && s; s = s->next)
-		if (strcmp(s->addr, addr) == 0)
-			return s;
-	return NULL;
+	for (size_t k = 0; k < n && (!found || found->there == TRI_NO); k++) {
+		const char *key = signer_address(tx, verdicts, k, addr);
+
+		found = key ? find_signer(tx, key) : found;
+	}
+	return found;
 }
 
 /* Asks the vault for the key behind ADDR: the address itself, then the person it belongs to. */
@@ -132,15 +151,14 @@ ask_signer(struct transaction *tx, struct tx_signer *signer)
 			signer->addr, NULL);
 }
 
-static enum rc
-need_signer(struct transaction *tx, const struct verdicts *verdicts, const struct tx_signer **out,
-	struct err *err)
+enum rc
+tx_need_signer(
+	struct transaction *tx, const char *addr, const struct tx_signer **out, struct err *err)
 {
-	const char *addr = signer_address(tx, verdicts);
 	struct tx_signer *signer;
 
-	*out = tx_signer_for(tx, verdicts);
-	if (*out || !addr)
+	*out = find_signer(tx, addr);
+	if (*out)
 		return RC_OK;
 	signer = calloc(1, sizeof(*signer));
 	if (!signer || !(signer->addr = strdup(addr))) {
@@ -152,6 +170,25 @@ need_signer(struct transaction *tx, const struct verdicts *verdicts, const struc
 	ask_signer(tx, signer);
 	*out = signer;
 	return RC_OK;
+}
+
+/* The first of the rule's keys that is there, or that can't be told. */
+static enum rc
+need_signer(struct transaction *tx, const struct verdicts *verdicts, const struct tx_signer **out,
+	struct err *err)
+{
+	size_t n = verdicts->sign_keys.n ? verdicts->sign_keys.n : 1;
+	char addr[ADDR_MAX + 1];
+	enum rc rc = RC_OK;
+
+	*out = NULL;
+	for (size_t k = 0; rc == RC_OK && k < n && (!*out || (*out)->there == TRI_NO); k++) {
+		const char *key = signer_address(tx, verdicts, k, addr);
+
+		if (key)
+			rc = tx_need_signer(tx, key, out, err);
+	}
+	return rc;
 }
 
 static enum rc
@@ -270,8 +307,12 @@ plan_input(struct transaction *tx, size_t i, struct err *err)
 		return rc;
 	if (v->encrypt == ENCRYPT_REQUIRED ||
 		(v->encrypt == ENCRYPT_IF_PROVEN && plan->cert_proven != TRI_NO) ||
-		(v->encrypt == ENCRYPT_IF_KNOWN && plan->cert_known != TRI_NO))
+		(v->encrypt == ENCRYPT_IF_KNOWN && plan->cert_known != TRI_NO)) {
 		plan_held(tx, rcpt, plan);
+		rc = extra_ask(tx, v, &plan->extra, &plan->extra_err, err);
+		if (rc != RC_OK)
+			return rc;
+	}
 	return tx->n > 1 ? plan_hidden(tx, rcpt, plan, err) : RC_OK;
 }
 

@@ -114,18 +114,34 @@ text_rule(struct text *t, const struct rule_trace *trace)
 						      : "matches and decides");
 }
 
+/* The verdicts' Ith key. */
+static const char *
+sign_key_words(const struct verdicts *v, size_t i)
+{
+	bool own = v->sign_keys.n == 0 || strcmp(v->sign_keys.v[i], "own") == 0;
+
+	return own ? "the author's key" : v->sign_keys.v[i];
+}
+
 static void
 text_verdicts(struct text *t, const struct verdicts *v)
 {
 	put(t, "  says\n    sign %s", sign_words[v->sign]);
 	if (v->sign != SIGN_NEVER)
-		put(t, " with %s%s, %s", strcmp(v->sign_key, "own") == 0 ? "the author's " : "",
-			strcmp(v->sign_key, "own") == 0 ? "key" : v->sign_key,
-			v->form == FORM_OPAQUE ? "opaque" : "clear");
+		put(t, " with ");
+	for (size_t i = 0; v->sign != SIGN_NEVER && i < (v->sign_keys.n ? v->sign_keys.n : 1); i++)
+		put(t, "%s%s", i ? " or " : "", sign_key_words(v, i));
+	if (v->sign != SIGN_NEVER)
+		put(t, ", %s%s", v->form == FORM_OPAQUE ? "opaque" : "clear",
+			v->encoding == ENCODING_BASE64 ? ", text as base64" : "");
 	put(t, "; encrypt %s", encrypt_words[v->encrypt]);
 	if (v->encrypt == ENCRYPT_REQUIRED)
 		put(t, " (without a certificate: %s)",
 			v->if_missing == MISSING_CLEAR ? "clear" : "refuse");
+	for (size_t i = 0; i < v->escrow.n; i++)
+		put(t, ", also for %s", v->escrow.v[i]);
+	if (v->copy_sender)
+		put(t, ", also for the author");
 	put(t, "; open %s; verify %s\n", v->open ? "if-possible" : "never",
 		v->verify ? "if-signed" : "never");
 	if (v->sign != SIGN_NEVER || v->encrypt != ENCRYPT_NEVER)
@@ -310,7 +326,16 @@ json_verdicts(struct json *json, const struct verdicts *v)
 {
 	json_object(json, "says");
 	json_str(json, "sign", sign_words[v->sign]);
-	json_str(json, "sign_key", v->sign_key);
+	json_array(json, "sign_key");
+	for (size_t i = 0; i < v->sign_keys.n; i++)
+		json_str(json, NULL, v->sign_keys.v[i]);
+	json_array_end(json);
+	json_str(json, "encoding", v->encoding == ENCODING_BASE64 ? "base64" : "auto");
+	json_array(json, "escrow");
+	for (size_t i = 0; i < v->escrow.n; i++)
+		json_str(json, NULL, v->escrow.v[i]);
+	json_array_end(json);
+	json_bool(json, "copy_sender", v->copy_sender);
 	json_str(json, "form", v->form == FORM_OPAQUE ? "opaque" : "clear");
 	json_str(json, "encrypt", encrypt_words[v->encrypt]);
 	json_str(json, "if_missing", v->if_missing == MISSING_CLEAR ? "clear" : "refuse-all");

@@ -9,6 +9,7 @@ libpipeline_a_SOURCES = \
 	milter/engine.c \
 	milter/entity_split.c milter/entity_split.h \
 	milter/explain.c \
+	milter/extra.c \
 	milter/facts.c \
 	milter/journal.h \
 	milter/marks.h \

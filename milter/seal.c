@@ -43,12 +43,14 @@ static enum rc
 write_entity(const struct seal_source *source, enum preset preset, bool raw, const struct sink *to,
 	struct err *err)
 {
+	enum mime_style style = source->base64                ? MIME_STYLE_BASE64
+				: preset == PRESET_JP_CLASSIC ? MIME_STYLE_NO_QP
+							      : MIME_STYLE_NORMAL;
 	enum rc rc;
 
 	if (!raw)
-		return entity_write_7bit(source->root, source->content, source->body,
-			preset == PRESET_JP_CLASSIC ? MIME_STYLE_BASE64 : MIME_STYLE_NORMAL, to,
-			err);
+		return entity_write_7bit(
+			source->root, source->content, source->body, style, to, err);
 	rc = hdrs_write(source->content, to, err);
 	if (rc == RC_OK)
 		rc = sink_feed_str(to, "\r\n", err);

@@ -22,6 +22,7 @@ struct seal_source {
 	const struct entity *root;
 	const struct hdrs *content; /* its Content-* fields */
 	struct spool *body;
+	bool base64; /* every text part */
 	const struct spool_conf *spool;
 };
 

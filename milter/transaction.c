@@ -59,6 +59,7 @@ transaction_free(struct transaction **tx)
 	free(t->plan_rcpts);
 	policy_view_free(&t->view);
 	free_signers(t->signers);
+	extra_free(t->extras);
 	/* No look-up calls back after it was freed, so the waiter may go after them. */
 	for (size_t i = 0; i < t->n; i++) {
 		lookup_free(&t->rcpts[i].lookup);

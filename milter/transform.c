@@ -49,7 +49,7 @@ collect_recipients(struct work *w, struct err *err)
 		if (rc == RC_OK && !any)
 			rc = err_set(err, ERR_INTERNAL, "planned to encrypt without a certificate");
 	}
-	return rc;
+	return rc == RC_OK ? extra_add(w->tx, w->verdicts, &w->recipients, err) : rc;
 }
 
 /* When the message says it was written, or -1. */
@@ -180,6 +180,7 @@ seal(struct work *w, struct sealed *sealed, struct err *err)
 {
 	struct seal_source source = {.root = w->tx->root,
 		.content = &w->content,
+		.base64 = w->verdicts->encoding == ENCODING_BASE64,
 		.body = w->tx->msg->body,
 		.spool = &w->spool};
 	struct sealed inner = {0};

@@ -54,6 +54,16 @@ struct tx_signer {
 	struct tx_signer *next;
 };
 
+/* An address whose certificates a rule adds to its envelopes. */
+struct tx_extra {
+	char *addr;
+	bool escrow; /* else the author's */
+	enum tri there;
+	struct certset certs; /* when THERE is TRI_YES */
+	struct err err;       /* when it is not */
+	struct tx_extra *next;
+};
+
 struct transaction {
 	struct engine *engine;
 	struct sources *sources;
@@ -75,6 +85,7 @@ struct transaction {
 	/* stages 2 to 4 */
 	struct policy_view *view;
 	struct tx_signer *signers;
+	struct tx_extra *extras;
 	struct err vault_err; /* the vault did not answer: it is not asked again for this message */
 	int64_t lookups_until_ms; /* clock_monotonic_ms: no longer is waited for the directory; 0:
 				     not waited yet */
@@ -93,6 +104,18 @@ enum rc decide_all(struct transaction *tx, struct err *err);
 /* The key that ADDR's verdicts sign with, after decide_all; NULL when there is none. */
 const struct tx_signer *
 tx_signer_for(const struct transaction *tx, const struct verdicts *verdicts);
+/* The key of ADDR, asked for once. */
+enum rc tx_need_signer(
+	struct transaction *tx, const char *addr, const struct tx_signer **out, struct err *err);
+/* Milliseconds that the message may still wait for the directory. */
+int tx_time_left(struct transaction *tx);
+/* Asks for what the verdicts add to an envelope. *there: TRI_YES all of it, else WHY. */
+enum rc extra_ask(struct transaction *tx, const struct verdicts *verdicts, enum tri *there,
+	struct err *why, struct err *err);
+/* Adds it, after extra_ask said TRI_YES. */
+enum rc extra_add(const struct transaction *tx, const struct verdicts *verdicts,
+	struct certset *recipients, struct err *err);
+void extra_free(struct tx_extra *extra);
 enum rc transform_outbound(
 	struct transaction *tx, enum pipeline_mode mode, struct result *result, struct err *err);
 enum rc unwrap_inbound(struct transaction *tx, unsigned transform, const struct verdicts *verdicts,

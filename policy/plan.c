@@ -109,6 +109,20 @@ plan_required(struct plan_rcpt *rcpt)
 	}
 }
 
+/* What the rule adds to every envelope is there, or the message waits: an archive with holes in it
+ * would not be noticed before it is needed. */
+static void
+plan_extra(struct plan_rcpt *rcpt)
+{
+	const struct verdicts *v = &rcpt->decision->verdicts;
+
+	if ((v->escrow.n == 0 && !v->copy_sender) || rcpt->extra == TRI_YES)
+		return;
+	defer(rcpt, "a certificate that the rule adds could not be had");
+	if (rcpt->extra_err.code != ERR_NONE)
+		rcpt->err = rcpt->extra_err;
+}
+
 static void
 plan_one(struct plan_rcpt *rcpt)
 {
@@ -140,8 +154,20 @@ plan_one(struct plan_rcpt *rcpt)
 		plan_opportunistic(rcpt, rcpt->cert_known, "usable");
 	else if (v->encrypt == ENCRYPT_REQUIRED)
 		plan_required(rcpt);
+	if (rcpt->outcome == PLAN_DELIVER && rcpt->transform & PLAN_ENCRYPT)
+		plan_extra(rcpt);
 	if (rcpt->outcome == PLAN_DELIVER && rcpt->transform == PLAN_LEAVE && !*rcpt->why)
 		say(rcpt, "left alone");
+}
+
+static bool
+same_words(const struct words *a, const struct words *b)
+{
+	size_t i = 0;
+
+	while (i < a->n && i < b->n && strcmp(a->v[i], b->v[i]) == 0)
+		i++;
+	return i == a->n && i == b->n;
 }
 
 /* Do two recipients get the same bytes? Only what their transformation looks at counts. */
@@ -154,10 +180,14 @@ same_treatment(const struct plan_rcpt *a, const struct plan_rcpt *b)
 		return false;
 	if ((a->transform & PLAN_ENCRYPT) && (a->hidden || b->hidden))
 		return false; /* RecipientInfos would name a blind copy's recipient */
-	if ((a->transform & PLAN_SIGN) && (strcmp(x->sign_key, y->sign_key) != 0 ||
+	if ((a->transform & PLAN_ENCRYPT) &&
+		(!same_words(&x->escrow, &y->escrow) || x->copy_sender != y->copy_sender))
+		return false;
+	if ((a->transform & PLAN_SIGN) && (!same_words(&x->sign_keys, &y->sign_keys) ||
 						  x->form != y->form || x->unsafe != y->unsafe))
 		return false;
-	if ((a->transform & (PLAN_SIGN | PLAN_ENCRYPT)) && x->preset != y->preset)
+	if ((a->transform & (PLAN_SIGN | PLAN_ENCRYPT)) &&
+		(x->preset != y->preset || x->encoding != y->encoding))
 		return false;
 	if ((a->transform & PLAN_OPEN) &&
 		(x->on_no_key != y->on_no_key || x->on_unauthenticated != y->on_unauthenticated))

@@ -22,7 +22,9 @@ struct plan_rcpt { /* one recipient's input */
 	enum tri cert_known, cert_proven; /* of usable certificates */
 	enum tri held; /* the gateway holds this recipient's key and they have none of their own */
 	enum tri signer; /* a key for the rule's sign_key is there and the sender may use it */
+	enum tri extra;  /* certificates that the rule adds to an envelope: TRI_NO is trouble too */
 	struct err lookup_err; /* why something is unknown */
+	struct err extra_err;  /* why EXTRA is not TRI_YES */
 	/* output */
 	enum outcome outcome;
 	unsigned transform; /* enum transform */

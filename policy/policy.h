@@ -25,15 +25,25 @@ enum sign_form { FORM_CLEAR, FORM_OPAQUE };
 enum unsafe { UNSAFE_OPAQUE, UNSAFE_SKIP, UNSAFE_REFUSE };
 enum if_missing { MISSING_REFUSE_ALL, MISSING_CLEAR };
 enum preset { PRESET_CLASSIC, PRESET_MODERN, PRESET_JP_CLASSIC };
+enum encoding { ENCODING_AUTO, ENCODING_BASE64 };
 enum on_trouble { TROUBLE_DELIVER, TROUBLE_MARK };
+
+struct words { /* borrowed from the configuration */
+	const char *const *v;
+	size_t n;
+};
 
 struct verdicts {
 	enum verdict_sign sign;
-	const char *sign_key; /* "own" or an address; borrowed from the policy */
+	struct words sign_keys; /* "own" or an address, maybe with %d; the first that has a key;
+				   none: "own" */
+	enum encoding encoding;
 	enum sign_form form;
 	enum unsafe unsafe;
 	enum verdict_encrypt encrypt;
 	enum if_missing if_missing;
+	struct words escrow; /* addresses */
+	bool copy_sender;
 	enum preset preset;
 	bool open, verify;
 	enum on_trouble on_no_key, on_bad_signature, on_unauthenticated;
@@ -60,6 +70,10 @@ struct rcpt_facts {
 	enum tri cert_known; /* asked for only when policy_needs_certs said so */
 	enum tri cert_proven;
 };
+
+/* KEY for an author of DOMAIN: each %d becomes DOMAIN. OUT has ADDR_MAX + 1 bytes; false: too long
+ * or no address. "own" is no address. */
+bool sign_key_expand(const char *key, const char *domain, char *out);
 
 struct policy;
 struct policy_view; /* a policy looking at one message: for each rule what its message criteria say,

@@ -177,6 +177,7 @@ static void
 compile_verdicts(struct verdicts *v, const struct conf_group *group)
 {
 	static const char *const sign[] = {"never", "if-possible", "required", NULL};
+	static const char *const encoding[] = {"auto", "base64", NULL};
 	static const char *const form[] = {"clear", "opaque", NULL};
 	static const char *const unsafe[] = {"opaque", "skip", "refuse", NULL};
 	static const char *const encrypt[] = {"never", "if-proven", "if-known", "required", NULL};
@@ -185,7 +186,10 @@ compile_verdicts(struct verdicts *v, const struct conf_group *group)
 	static const char *const trouble[] = {"deliver", "mark", NULL};
 
 	v->sign = (enum verdict_sign)word_index(conf_str(group, "sign"), sign);
-	v->sign_key = conf_str(group, "sign_key");
+	v->sign_keys.n = conf_strings(group, "sign_key", &v->sign_keys.v);
+	v->encoding = (enum encoding)word_index(conf_str(group, "encoding"), encoding);
+	v->escrow.n = conf_strings(group, "escrow", &v->escrow.v);
+	v->copy_sender = conf_bool(group, "copy_sender");
 	v->form = (enum sign_form)word_index(conf_str(group, "form"), form);
 	v->unsafe = (enum unsafe)word_index(conf_str(group, "unsafe"), unsafe);
 	v->encrypt = (enum verdict_encrypt)word_index(conf_str(group, "encrypt"), encrypt);
@@ -210,13 +214,53 @@ is_plain_text(const char *text)
 	return true;
 }
 
+bool
+sign_key_expand(const char *key, const char *domain, char *out)
+{
+	char text[ADDR_MAX + 1];
+	size_t n = 0, len = strlen(domain);
+
+	for (; *key; key++) {
+		bool mark = key[0] == '%' && key[1] == 'd';
+
+		if (n + (mark ? len : 1) > ADDR_MAX)
+			return false;
+		memcpy(text + n, mark ? domain : key, mark ? len : 1);
+		n += mark ? len : 1;
+		key += mark;
+	}
+	return addr_canonical(text, n, out, NULL) == RC_OK && addr_domain(out);
+}
+
+/* Addresses that stand in verdicts. */
+static enum rc
+check_addresses(const struct verdicts *v, struct conf *conf, const struct conf_group *group,
+	struct err *err)
+{
+	char addr[ADDR_MAX + 1];
+
+	for (size_t i = 0; i < v->sign_keys.n; i++)
+		if (strcmp(v->sign_keys.v[i], "own") != 0 &&
+			!sign_key_expand(v->sign_keys.v[i], "example.org", addr))
+			return conf_err(err, conf, group, "sign_key",
+				"\"%.60s\" is neither \"own\" nor an address", v->sign_keys.v[i]);
+	for (size_t i = 0; i < v->escrow.n; i++)
+		if (addr_canonical(v->escrow.v[i], strlen(v->escrow.v[i]), addr, NULL) != RC_OK ||
+			!addr_domain(addr))
+			return conf_err(err, conf, group, "escrow", "\"%.60s\" is no address",
+				v->escrow.v[i]);
+	if (v->encrypt == ENCRYPT_NEVER && (v->escrow.n || v->copy_sender))
+		return conf_err(err, conf, group, v->escrow.n ? "escrow" : "copy_sender",
+			"only with encryption");
+	return RC_OK;
+}
+
 /* What single options can't say: verdicts and criteria that contradict each other. */
 static enum rc
 check_rule(
 	const struct rule *rule, struct conf *conf, const struct conf_group *group, struct err *err)
 {
 	const struct verdicts *v = &rule->verdicts;
-	char addr[ADDR_MAX + 1];
 
 	if (!*rule->name || !is_plain_text(rule->name))
 		return conf_err(err, conf, group, "name",
@@ -227,10 +271,6 @@ check_rule(
 	if (rule->has_over && rule->has_under && rule->over >= rule->under)
 		return conf_err(err, conf, group, "size_over",
 			"no message is larger than size_over and smaller than size_under");
-	if (strcmp(v->sign_key, "own") != 0 &&
-		(addr_canonical(v->sign_key, strlen(v->sign_key), addr, NULL) != RC_OK ||
-			!addr_domain(addr)))
-		return conf_err(err, conf, group, "sign_key", "neither \"own\" nor an address");
 	if (v->encrypt != ENCRYPT_REQUIRED && conf_is_set(group, "if_missing"))
 		return conf_err(err, conf, group, "if_missing", "only with encrypt = \"required\"");
 	if (rule->directions && !(rule->directions & (DIR_OUTBOUND | DIR_INTERNAL)) &&
@@ -240,7 +280,9 @@ check_rule(
 	if (rule->directions == DIR_OUTBOUND && (v->open || v->verify))
 		return conf_err(err, conf, group, "direction",
 			"outbound mail is neither opened nor verified");
-	return RC_OK;
+	if (v->preset == PRESET_JP_CLASSIC && v->form == FORM_OPAQUE)
+		return conf_err(err, conf, group, "form", "jp-classic signs clear");
+	return check_addresses(v, conf, group, err);
 }
 
 enum rc

@@ -6,11 +6,9 @@
 /* Bytes that are signed, sealed or meant for a machine: changing them does harm, and a rule that
  * requires encryption came before these. On the way in nothing is changed but what S/MIME itself
  * put around a message, so the exemptions are for the way out. */
-#define LEAVE(what, bits)                                                                    \
-	{                                                                                    \
-		.name = "shipped-" what, .directions = OUT, .classes = (bits), .verdicts = { \
-			.sign_key = "own"                                                    \
-		}                                                                            \
+#define LEAVE(what, bits)                                                                        \
+	{                                                                                        \
+		.name = "shipped-" what, .directions = OUT, .classes = (bits), .verdicts = { 0 } \
 	}
 
 static const struct rule rules[] = {
@@ -24,21 +22,21 @@ static const struct rule rules[] = {
 	{.name = "shipped-outbound",
 		.directions = DIR_OUTBOUND,
 		.authorised = AUTH_YES,
-		.verdicts = {.sign = SIGN_IF_POSSIBLE,
-			.sign_key = "own",
-			.encrypt = ENCRYPT_IF_PROVEN}},
+		.verdicts = {.sign = SIGN_IF_POSSIBLE, .encrypt = ENCRYPT_IF_PROVEN}},
 	{.name = "shipped-internal",
 		.directions = DIR_INTERNAL,
 		.authorised = AUTH_YES,
-		.verdicts = {.sign = SIGN_IF_POSSIBLE, .sign_key = "own"}},
+		.verdicts =
+			{
+				.sign = SIGN_IF_POSSIBLE,
+			}},
 	{.name = "shipped-inbound",
 		.directions = DIR_INBOUND,
-		.verdicts = {.sign_key = "own",
-			.open = true,
+		.verdicts = {.open = true,
 			.verify = true,
 			.on_bad_signature = TROUBLE_MARK,
 			.on_unauthenticated = TROUBLE_MARK}},
-	{.name = "shipped-rest", .verdicts = {.sign_key = "own"}},
+	{.name = "shipped-rest", .verdicts = {}},
 };
 
 const struct rule *

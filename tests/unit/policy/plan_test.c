@@ -21,9 +21,9 @@ struct one {
 	enum errcode code;
 };
 
-#define V(s, e, ...)                                                        \
-	{                                                                   \
-		.sign = (s), .encrypt = (e), .sign_key = "own", __VA_ARGS__ \
+#define V(s, e, ...)                                     \
+	{                                                \
+		.sign = (s), .encrypt = (e), __VA_ARGS__ \
 	}
 
 static const struct one ones[] = {
@@ -118,6 +118,93 @@ test_lookup_error(void **state)
 	plan_free(&plan);
 }
 
+/* What a rule adds to its envelopes is there, or the message waits. */
+static void
+test_extra(void **state)
+{
+	static const char *const archive[] = {"archive@a.example"};
+	static const struct {
+		const char *name;
+		struct verdicts v;
+		enum tri known, extra;
+		enum errcode why, code;
+	} cases[] = {
+		{"there", V(SIGN_NEVER, ENCRYPT_REQUIRED, .escrow = {archive, 1}), Y, Y, 0, 0},
+		{"missing", V(SIGN_NEVER, ENCRYPT_REQUIRED, .escrow = {archive, 1}), Y, N,
+			ERR_POLICY_ESCROW, ERR_POLICY_ESCROW},
+		{"not asked", V(SIGN_NEVER, ENCRYPT_IF_KNOWN, .escrow = {archive, 1}), Y, U,
+			ERR_DIR_TIMEOUT, ERR_DIR_TIMEOUT},
+		{"no reason", V(SIGN_NEVER, ENCRYPT_IF_KNOWN, .escrow = {archive, 1}), Y, U, 0,
+			ERR_POLICY_UNKNOWN},
+		{"not encrypted", V(SIGN_NEVER, ENCRYPT_IF_KNOWN, .escrow = {archive, 1}), N, N,
+			ERR_POLICY_ESCROW, 0},
+		{"author", V(SIGN_NEVER, ENCRYPT_REQUIRED, .copy_sender = true), Y, U,
+			ERR_VAULT_DOWN, ERR_VAULT_DOWN},
+		{"nothing added", V(SIGN_NEVER, ENCRYPT_REQUIRED), Y, N, ERR_POLICY_ESCROW, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct decision decision = {.known = Y, .rule = &rule, .verdicts = cases[i].v};
+		struct plan_rcpt rcpt = {.addr = "a@b",
+			.decision = &decision,
+			.cert_known = cases[i].known,
+			.held = N,
+			.extra = cases[i].extra};
+		struct plan *plan;
+
+		if (cases[i].why)
+			err_set(&rcpt.extra_err, cases[i].why, "why");
+		assert_int_equal(plan_build(&rcpt, 1, &plan, NULL), RC_OK);
+		CHECK_INT(cases[i].name, plan->err.code, cases[i].code);
+		CHECK_INT(cases[i].name, plan->outcome, cases[i].code ? PLAN_DEFER : PLAN_DELIVER);
+		plan_free(&plan);
+	}
+}
+
+/* Recipients whose envelopes hold different things, or whose text is encoded in another way. */
+static void
+test_apart(void **state)
+{
+	static const char *const archive[] = {"archive@a.example"}, *const other[] = {
+									    "b@a.example"};
+	static const char *const keys[] = {"own", "smime@%d"};
+	static const struct {
+		const char *name;
+		struct verdicts a, b;
+		size_t groups;
+	} cases[] = {
+		{"same", V(SIGN_NEVER, ENCRYPT_REQUIRED, .escrow = {archive, 1}),
+			V(SIGN_NEVER, ENCRYPT_REQUIRED, .escrow = {archive, 1}), 1},
+		{"escrow", V(SIGN_NEVER, ENCRYPT_REQUIRED, .escrow = {archive, 1}),
+			V(SIGN_NEVER, ENCRYPT_REQUIRED), 2},
+		{"other escrow", V(SIGN_NEVER, ENCRYPT_REQUIRED, .escrow = {archive, 1}),
+			V(SIGN_NEVER, ENCRYPT_REQUIRED, .escrow = {other, 1}), 2},
+		{"author", V(SIGN_NEVER, ENCRYPT_REQUIRED, .copy_sender = true),
+			V(SIGN_NEVER, ENCRYPT_REQUIRED), 2},
+		{"keys", V(SIGN_REQUIRED, ENCRYPT_NEVER, .sign_keys = {keys, 1}),
+			V(SIGN_REQUIRED, ENCRYPT_NEVER, .sign_keys = {keys, 2}), 2},
+		{"encoding", V(SIGN_REQUIRED, ENCRYPT_NEVER, .encoding = ENCODING_BASE64),
+			V(SIGN_REQUIRED, ENCRYPT_NEVER), 2},
+		{"encoding of nothing", V(SIGN_NEVER, ENCRYPT_NEVER, .encoding = ENCODING_BASE64),
+			V(SIGN_NEVER, ENCRYPT_NEVER), 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct decision a = {.known = Y, .rule = &rule, .verdicts = cases[i].a};
+		struct decision b = {.known = Y, .rule = &rule, .verdicts = cases[i].b};
+		struct plan_rcpt r[2] = {
+			{.addr = "a@x", .decision = &a, .cert_known = Y, .signer = Y, .extra = Y},
+			{.addr = "b@x", .decision = &b, .cert_known = Y, .signer = Y, .extra = Y}};
+		struct plan *plan;
+
+		assert_int_equal(plan_build(r, 2, &plan, NULL), RC_OK);
+		CHECK_INT(cases[i].name, plan->n_groups, cases[i].groups);
+		plan_free(&plan);
+	}
+}
+
 static void
 test_groups(void **state)
 {
@@ -190,7 +277,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_one),
-		cmocka_unit_test(test_lookup_error), cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_lookup_error), cmocka_unit_test(test_extra),
+		cmocka_unit_test(test_apart), cmocka_unit_test(test_groups),
 		cmocka_unit_test(test_whole)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

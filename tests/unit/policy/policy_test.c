@@ -320,11 +320,46 @@ static const struct {
 	{"{ name = \"a\"; subject_mark = \"\"; }", ""},
 	{"{ name = \"a\"; size_over = 10; size_under = 10; }", "size_over"},
 	{"{ name = \"a\"; sign_key = \"me\"; }", "neither"},
+	{"{ name = \"a\"; sign_key = [\"own\", \"%d\"]; }", "neither"},
+	{"{ name = \"a\"; encrypt = \"required\"; escrow = \"archive\"; }", "no address"},
+	{"{ name = \"a\"; escrow = \"archive@b.c\"; }", "only with encryption"},
+	{"{ name = \"a\"; copy_sender = true; }", "only with encryption"},
+	{"{ name = \"a\"; preset = \"jp-classic\"; form = \"opaque\"; }", "signs clear"},
+	{"{ name = \"a\"; encoding = \"uuencode\"; }", "encoding"},
 	{"{ name = \"a\"; if_missing = \"clear\"; }", "only with encrypt"},
 	{"{ name = \"a\"; direction = \"inbound\"; sign = \"required\"; }", "inbound mail"},
 	{"{ name = \"a\"; direction = \"outbound\"; open = \"if-possible\"; }", "outbound mail"},
 	{"{ name = \"a\"; message = \"gr\xc3\xbc\xc3\x9f\"; }", "ASCII"},
 };
+
+/* Patterns of sign_key. */
+static void
+test_sign_key(void **state)
+{
+	static const struct {
+		const char *key, *domain, *want;
+	} cases[] = {
+		{"smime@%d", "Dept.Example.ORG", "smime@dept.example.org"},
+		{"%d@example.org", "a.example", "a.example@example.org"},
+		{"office@example.org", "other.example", "office@example.org"},
+		{"own", "example.org", NULL},
+		{"%d", "example.org", NULL},
+		{"%u@example.org", "a.example", "%u@example.org"},
+	};
+	char out[ADDR_MAX + 1], longer[ADDR_MAX + 1];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		bool found = sign_key_expand(cases[i].key, cases[i].domain, out);
+
+		CHECK_INT(cases[i].key, found, cases[i].want != NULL);
+		if (found)
+			CHECK_STR(cases[i].key, out, cases[i].want);
+	}
+	memset(longer, 'd', ADDR_MAX);
+	longer[ADDR_MAX] = '\0';
+	assert_false(sign_key_expand("a@%d", longer, out));
+}
 
 static void
 test_refused(void **state)
@@ -423,8 +458,8 @@ main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_shipped),
 		cmocka_unit_test(test_criteria), cmocka_unit_test(test_order),
 		cmocka_unit_test(test_unknown_decides), cmocka_unit_test(test_trace),
-		cmocka_unit_test(test_refused), cmocka_unit_test(test_without_shipped),
-		cmocka_unit_test(test_many)};
+		cmocka_unit_test(test_sign_key), cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_without_shipped), cmocka_unit_test(test_many)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

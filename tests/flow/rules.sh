@@ -1,0 +1,152 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# What rules can say about signing and sealing, message by message; openssl is the judge.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/world.sh"
+
+"$builddir/sealgate" init --dir "$dir" --domain "$org" >>"$work/tool.log" 2>&1 || fail "sealgate init"
+own_users
+vault_up
+for who in alice bob office smime; do
+	gate key new "$who@$org" >/dev/null || fail "key new $who"
+	staff_cert $who
+done
+partner_cert carol "carol@$partner" rsa:2048
+partner_cert archive "archive@safe.example" rsa:2048
+partner_cert old "old@safe.example" rsa:2048
+openssl x509 -req -in "$work/old.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial -days -1 \
+	-sha256 -extfile "$work/old.ext" -out "$work/old.pem" 2>/dev/null
+gate cert add --anchor "$work/ca.pem" >/dev/null || fail "cert add --anchor"
+for who in carol archive old; do
+	gate cert add "$work/$who.pem" >/dev/null || fail "cert add $who"
+done
+base=$(cat "$conf")
+
+# rules TEXT…: the configuration with these rules (and whatever else they are)
+rules() {
+	printf '%s\n' "$base" "$@" >"$dir/case.conf"
+}
+
+# run WHAT STATUS ARGUMENTS… < mail: the message in out.eml, the JSON in $json
+run() {
+	local what=$1 expected=$2
+	shift 2
+	"$builddir/sealgate" -c "$dir/case.conf" process "$@" >"$work/out.eml" 2>"$work/out.json"
+	want "$what: $*" $? "$expected"
+	json=$(cat "$work/out.json")
+}
+
+# opens WHAT NAME: NAME's key opens out.eml, its content in inner
+opens() {
+	openssl cms -decrypt -in "$work/out.eml" -recip "$work/$2.pem" -inkey "$work/$2.key" -out "$work/inner" \
+		2>>"$work/openssl.log" || fail "$1: $2 cannot open it"
+	grep -q 'the secret text' "$work/inner" || fail "$1: $2 reads something else"
+}
+
+# signed_by WHAT FILE NAME: NAME of our house signed FILE
+signed_by() {
+	openssl cms -verify -in "$2" -CAfile "$dir/ca.pem" -purpose any -signer "$work/signer.pem" -out "$work/text" \
+		2>>"$work/openssl.log" || fail "$1: not a good signature"
+	want "$1: signed by" "$(openssl x509 -in "$work/signer.pem" -noout -email | head -n 1)" "$3@$org"
+}
+
+# recipients: how many RecipientInfos out.eml has
+recipients() {
+	openssl cms -cmsout -print -in "$work/out.eml" 2>/dev/null | grep -c 'd.ktri\|d.kari'
+}
+
+printf 'From: Alice <alice@%s>\nTo: carol@%s\nSubject: hello\nMessage-ID: <1@%s>\nDate: Sun, 22 Nov 2026 01:00:00 +0000\n\nthe secret text\n' \
+	"$org" "$partner" "$org" >"$work/plain.eml"
+staff="--sender alice@$org --user alice@$org"
+carol="--rcpt carol@$partner"
+
+# Escrow: one more who can open it, for each form; no certificate, an expired one: it waits.
+rules 'rules = ( { name = "r"; encrypt = "required"; escrow = "archive@safe.example"; } );'
+run escrow 0 $staff $carol <"$work/plain.eml"
+opens escrow carol
+opens escrow archive
+want "escrow: RecipientInfos" "$(recipients)" 2
+rules 'rules = ( { name = "r"; sign = "required"; encrypt = "if-known"; preset = "modern"; escrow = [ "archive@safe.example" ]; } );'
+run "escrow, modern" 0 $staff $carol <"$work/plain.eml"
+opens "escrow, modern" archive
+rules 'rules = ( { name = "r"; encrypt = "required"; escrow = [ "archive@safe.example", "nobody@safe.example" ]; } );'
+run "escrow, nobody" 75 $staff $carol <"$work/plain.eml"
+match "escrow, nobody" "$json" '451 4.7.1 The archive'
+want "escrow, nobody: nothing written" "$(wc -c <"$work/out.eml")" 0
+rules 'rules = ( { name = "r"; encrypt = "required"; escrow = "old@safe.example"; } );'
+run "escrow, expired" 75 $staff $carol <"$work/plain.eml"
+rules 'rules = ( { name = "r"; encrypt = "if-known"; escrow = "nobody@safe.example"; } );'
+run "escrow, not encrypted" 0 $staff --rcpt nobody@elsewhere.example <"$work/plain.eml"
+rules "rules = ( { name = \"r\"; encrypt = \"required\"; escrow = \"office@$org\"; } );"
+run "escrow of our own" 0 $staff $carol <"$work/plain.eml"
+want "escrow of our own: RecipientInfos" "$(recipients)" 2
+rules 'rules = ( { name = "r"; encrypt = "required"; escrow = "archive@safe.example"; } );' \
+	'directories = ( { name = "gone"; uri = "ldap://127.0.0.1:1"; base = ""; domains = "safe.example"; tier = "pinned"; } );'
+run "escrow, directory gone" 75 $staff $carol <"$work/plain.eml"
+
+# The author's own copy: it comes back and is opened for the author.
+rules 'rules = ( { name = "r"; direction = "outbound"; encrypt = "required"; copy_sender = true; } );'
+run "author's copy" 0 $staff $carol <"$work/plain.eml"
+opens "author's copy" carol
+want "author's copy: RecipientInfos" "$(recipients)" 2
+cp "$work/out.eml" "$work/back.eml"
+run "author's copy comes back" 0 --sender "carol@$partner" --rcpt "alice@$org" <"$work/back.eml"
+grep -q 'the secret text' "$work/out.eml" || fail "author's copy: not opened for the author"
+run "author's copy comes to bob" 0 --sender "carol@$partner" --rcpt "bob@$org" <"$work/back.eml"
+grep -q 'the secret text' "$work/out.eml" && fail "author's copy: opened for another"
+run "forged author's copy" 0 --sender "alice@$org" $carol <"$work/plain.eml"
+want "forged author's copy: RecipientInfos" "$(recipients)" 1
+sed "s/alice@/dora@/" "$work/plain.eml" >"$work/dora.eml"
+run "author without a key" 0 --sender "dora@$org" --user "dora@$org" $carol <"$work/dora.eml"
+want "author without a key: RecipientInfos" "$(recipients)" 1
+
+# Which key signs.
+rules "rules = ( { name = \"r\"; sign = \"required\"; sign_key = \"office@$org\"; } );"
+run "role key" 0 $staff $carol <"$work/plain.eml"
+signed_by "role key" "$work/out.eml" office
+rules 'rules = ( { name = "r"; sign = "required"; sign_key = "smime@%d"; } );'
+run "domain key" 0 $staff $carol <"$work/plain.eml"
+signed_by "domain key" "$work/out.eml" smime
+rules 'rules = ( { name = "r"; sign = "required"; sign_key = [ "own", "smime@%d" ]; } );'
+run "own, or the domain's" 0 $staff $carol <"$work/plain.eml"
+signed_by "own, or the domain's" "$work/out.eml" alice
+run "own is not there" 0 --sender "dora@$org" --user "dora@$org" $carol <"$work/dora.eml"
+signed_by "own is not there" "$work/out.eml" smime
+rules 'rules = ( { name = "r"; sign = "required"; sign_key = "nobody@%d"; } );'
+run "no such key" 65 $staff $carol <"$work/plain.eml"
+rules "rules = ( { name = \"r\"; sign = \"required\"; sign_key = \"office@$org\"; form = \"opaque\"; } );"
+run "opaque" 0 $staff $carol <"$work/plain.eml"
+grep -qi 'smime-type=signed-data' "$work/out.eml" || fail "opaque: it is not"
+signed_by "opaque" "$work/out.eml" office
+
+# Text before it is signed: ISO-2022-JP stays byte for byte unless the rule says base64.
+{
+	head -n 5 "$work/plain.eml"
+	printf 'MIME-Version: 1.0\nContent-Type: text/plain; charset=iso-2022-jp\nContent-Transfer-Encoding: 7bit\n\n'
+	printf '\033$B0E9f2=\033(B the secret text\n'
+} >"$work/jis.eml"
+for preset in classic modern jp-classic; do
+	rules "rules = ( { name = \"r\"; sign = \"required\"; preset = \"$preset\"; } );"
+	run "$preset" 0 $staff $carol <"$work/jis.eml"
+	signed_by "$preset" "$work/out.eml" alice
+	grep -q "$(printf '\033\$B0E9f2=\033(B the secret')" "$work/out.eml" || fail "$preset: ISO-2022-JP was encoded"
+	rules "rules = ( { name = \"r\"; sign = \"required\"; preset = \"$preset\"; encoding = \"base64\"; } );"
+	run "$preset, base64" 0 $staff $carol <"$work/jis.eml"
+	signed_by "$preset, base64" "$work/out.eml" alice
+	grep -q 'the secret' "$work/out.eml" && fail "$preset, base64: it is not"
+	grep -q 'GyRCMEU5ZjI9GyhCIHRoZSBzZWNyZXQgdGV4dA0K' "$work/out.eml" || fail "$preset, base64: other bytes"
+done
+sed 's/iso-2022-jp/utf-8/; s/7bit/8bit/; s/\x1b.*\x1b(B/暗号化/' "$work/jis.eml" >"$work/utf8.eml"
+rules 'rules = ( { name = "r"; sign = "required"; preset = "jp-classic"; } );'
+run "jp-classic, UTF-8" 0 $staff $carol <"$work/utf8.eml"
+signed_by "jp-classic, UTF-8" "$work/out.eml" alice
+grep -qi 'quoted-printable' "$work/out.eml" && fail "jp-classic, UTF-8: quoted-printable"
+
+# Explain says all that.
+rules "rules = ( { name = \"r\"; sign = \"required\"; sign_key = [ \"own\", \"smime@%d\" ]; encrypt = \"if-known\"; escrow = \"archive@safe.example\"; copy_sender = true; encoding = \"base64\"; } );"
+text=$("$builddir/sealgate" -c "$dir/case.conf" explain $staff $carol <"$work/plain.eml")
+match explain "$text" "with the author's key or smime@%d, clear, text as base64"
+match explain "$text" 'also for archive@safe.example, also for the author'
+
+gate audit verify >/dev/null || fail "the ledger does not verify"
+finish
