@@ -13,7 +13,7 @@ libcrypto_sg_a_SOURCES += \
 
 ## The CMS half
 libcrypto_sg_a_SOURCES += crypto/openssl_glue.h crypto/openssl_glue.c
-libcrypto_sg_a_SOURCES += crypto/digest.c crypto/der.h crypto/der.c
+libcrypto_sg_a_SOURCES += crypto/digest.c crypto/mac.h crypto/mac.c crypto/der.h crypto/der.c
 libcrypto_sg_a_SOURCES += crypto/oid.h crypto/oid.c crypto/oids.def crypto/ber.c
 libcrypto_sg_a_SOURCES += crypto/cms_sign.c crypto/cms_opaque.c crypto/smime.c
 libcrypto_sg_a_SOURCES += crypto/content_cipher.h crypto/content_cipher.c crypto/gcm_late.h crypto/gcm_late.c

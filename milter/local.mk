@@ -19,6 +19,8 @@ libpipeline_a_SOURCES = \
 	milter/reply.c milter/reply.h \
 	milter/seal.c milter/seal.h \
 	milter/service.c milter/service.h \
+	milter/stamp.c milter/stamp.h \
+	milter/stamp_keys.c milter/stamp_keys.h \
 	milter/smtp.h \
 	milter/transaction.c \
 	milter/transform.c \
