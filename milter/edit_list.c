@@ -40,38 +40,72 @@ is_content(const char *name)
 	return strncasecmp(name, "Content-", 8) == 0;
 }
 
-static enum rc
-delete_where(struct result *result, const struct hdrs *hdrs, const char *name, bool content,
-	struct err *err)
+enum rc
+edit_list_delete(struct result *result, const struct hdrs *hdrs, const char *name, struct err *err)
 {
 	enum rc rc = RC_OK;
 
 	for (size_t i = hdrs->n; rc == RC_OK && i-- > 0;)
-		if (strcasecmp(hdrs->v[i].name, name) == 0 ||
-			(content && is_content(hdrs->v[i].name)))
+		if (strcasecmp(hdrs->v[i].name, name) == 0)
 			rc = edit_list_add(
 				result, EDIT_DELETE, hdrs->v[i].name, index_of(hdrs, i), NULL, err);
 	return rc;
 }
 
-enum rc
-edit_list_delete(struct result *result, const struct hdrs *hdrs, const char *name, struct err *err)
+/* Field I gives way to NEW, or goes when that is NULL. */
+static enum rc
+give_way(struct result *result, const struct hdrs *hdrs, size_t i, const struct hdr *new,
+	struct err *err)
 {
-	return delete_where(result, hdrs, name, false, err);
+	const struct hdr *old = &hdrs->v[i];
+
+	if (!new)
+		return edit_list_add(result, EDIT_DELETE, old->name, index_of(hdrs, i), NULL, err);
+	if (old->value_len == new->value_len && old->gap_len == 0 &&
+		memcmp(old->value, new->value, new->value_len) == 0)
+		return RC_OK;
+	return edit_list_add(result, EDIT_CHANGE, new->name, index_of(hdrs, i), new->value, err);
+}
+
+/*
+ * What is there already stays, and what is there with another value is changed where it stands:
+ * each edit is a packet and wakes the MTA. From the last of a name to the first, as for deletions.
+ */
+static enum rc
+replace_where(
+	struct result *result, const struct hdrs *hdrs, const struct hdrs *content, struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	for (size_t i = hdrs->n; rc == RC_OK && i-- > 0;)
+		if (is_content(hdrs->v[i].name))
+			rc = give_way(result, hdrs, i,
+				hdrs_find(content, hdrs->v[i].name, index_of(hdrs, i) - 1), err);
+	for (size_t i = 0; rc == RC_OK && i < content->n; i++)
+		if (index_of(content, i) > hdrs_count(hdrs, content->v[i].name))
+			rc = edit_list_add(
+				result, EDIT_ADD, content->v[i].name, 0, content->v[i].value, err);
+	return rc;
 }
 
 enum rc
 edit_list_replace_content(
 	struct result *result, const struct hdrs *hdrs, const struct hdrs *content, struct err *err)
 {
-	enum rc rc = delete_where(result, hdrs, "MIME-Version", true, err);
+	static char version[] = "MIME-Version", one[] = " 1.0";
+	const struct hdr mime = {.name = version, .value = one, .value_len = sizeof(one) - 1};
+	bool there = false;
+	enum rc rc = RC_OK;
 
-	if (rc == RC_OK)
-		rc = edit_list_add(result, EDIT_ADD, "MIME-Version", 0, " 1.0", err);
-	for (size_t i = 0; rc == RC_OK && i < content->n; i++)
-		rc = edit_list_add(
-			result, EDIT_ADD, content->v[i].name, 0, content->v[i].value, err);
-	return rc;
+	for (size_t i = hdrs->n; rc == RC_OK && i-- > 0;) {
+		if (strcasecmp(hdrs->v[i].name, version) != 0)
+			continue;
+		there = index_of(hdrs, i) == 1;
+		rc = give_way(result, hdrs, i, there ? &mime : NULL, err);
+	}
+	if (rc == RC_OK && !there)
+		rc = edit_list_add(result, EDIT_ADD, version, 0, one, err);
+	return rc == RC_OK ? replace_where(result, hdrs, content, err) : rc;
 }
 
 enum rc

@@ -15,7 +15,8 @@ enum rc edit_list_add(struct result *result, enum edit_kind kind, const char *na
 /* Deletes every field of HDRS called NAME. */
 enum rc
 edit_list_delete(struct result *result, const struct hdrs *hdrs, const char *name, struct err *err);
-/* Content-* and MIME-Version of the message give way to those in CONTENT, and MIME-Version: 1.0. */
+/* Content-* and MIME-Version of the message give way to those in CONTENT (Content-* only), and
+ * MIME-Version: 1.0; where there was one of the same name, in its place. */
 enum rc edit_list_replace_content(struct result *result, const struct hdrs *hdrs,
 	const struct hdrs *content, struct err *err);
 /* Content-* fields of HDRS, in order. OUT is initialised here; hdrs_fini it. */

@@ -38,8 +38,18 @@ check(const char *name, const struct result *result, const struct hdrs *hdrs, co
 	buf_fini(&text);
 }
 
-/* Every Content-* and MIME-Version goes once, whatever its case and number; others stay untouched.
- */
+static size_t
+edits_of(const struct result *result, enum edit_kind kind)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < result->n_edits; i++)
+		n += result->edits[i].kind == kind;
+	return n;
+}
+
+/* Every Content-* and MIME-Version goes or gives way once, whatever its case and number; others
+ * stay untouched. */
 static void
 test_replace(void **state)
 {
@@ -54,8 +64,10 @@ test_replace(void **state)
 	parse("Content-Type: multipart/signed;\r\n\tx=y\r\n\r\n", &content);
 	assert_int_equal(edit_list_replace_content(&result, &hdrs, &content, NULL), RC_OK);
 	check("replace", &result, &hdrs,
-		"Subject:no blank\r\nX-A:  two\r\nX-Content: stays\r\nMIME-Version: 1.0\r\n"
-		"Content-Type: multipart/signed;\r\n\tx=y\r\n");
+		"Subject:no blank\r\nContent-Type: multipart/signed;\r\n\tx=y\r\nX-A:  two\r\n"
+		"MIME-Version: 1.0\r\nX-Content: stays\r\n");
+	assert_int_equal(edits_of(&result, EDIT_CHANGE), 1);
+	assert_int_equal(edits_of(&result, EDIT_DELETE), 3);
 	/* From the last of a name to the first. */
 	for (size_t i = 0; i < result.n_edits; i++)
 		for (size_t k = i + 1; k < result.n_edits; k++)
@@ -66,6 +78,57 @@ test_replace(void **state)
 	free_edits(&result);
 	hdrs_fini(&hdrs);
 	hdrs_fini(&content);
+}
+
+/* What is as it should be takes no edit; several of one name pair off in their order. */
+static void
+test_replace_in_place(void **state)
+{
+	static const struct {
+		const char *name, *hdrs, *content, *want;
+		size_t changes, deletes, adds;
+	} cases[] = {
+		{"nothing there", "A: b\r\n\r\n", "Content-Type: x/y\r\n\r\n",
+			"A: b\r\nMIME-Version: 1.0\r\nContent-Type: x/y\r\n", 0, 0, 2},
+		{"all the same", "MIME-Version: 1.0\r\ncontent-type: x/y\r\n\r\n",
+			"Content-Type: x/y\r\n\r\n", "MIME-Version: 1.0\r\ncontent-type: x/y\r\n",
+			0, 0, 0},
+		{"other version", "Mime-Version: 1.0 (x)\r\nA: b\r\n\r\n",
+			"Content-Type: x/y\r\n\r\n",
+			"MIME-Version: 1.0\r\nA: b\r\nContent-Type: x/y\r\n", 1, 0, 1},
+		{"a blank more", "MIME-Version: 1.0\r\nContent-Type:  x/y\r\n\r\n",
+			"Content-Type: x/y\r\n\r\n", "MIME-Version: 1.0\r\nContent-Type: x/y\r\n",
+			1, 0, 0},
+		{"longer", "MIME-Version: 1.0\r\nContent-Type: x/yz\r\n\r\n",
+			"Content-Type: x/y\r\n\r\n", "MIME-Version: 1.0\r\nContent-Type: x/y\r\n",
+			1, 0, 0},
+		{"pairs",
+			"Content-X: 1\r\nMIME-Version: 1.0\r\nContent-X: 2\r\nContent-X: 3\r\n\r\n",
+			"Content-X: a\r\nContent-X: 2\r\n\r\n",
+			"Content-X: a\r\nMIME-Version: 1.0\r\nContent-X: 2\r\n", 1, 1, 0},
+		{"more than there", "Content-X: 1\r\nMIME-Version: 1.0\r\n\r\n",
+			"Content-X: 1\r\nContent-X: 2\r\n\r\n",
+			"Content-X: 1\r\nMIME-Version: 1.0\r\nContent-X: 2\r\n", 0, 0, 1},
+		{"goes", "Content-Disposition: inline\r\nMIME-Version: 1.0\r\n\r\n", "\r\n",
+			"MIME-Version: 1.0\r\n", 0, 1, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct result result = {0};
+		struct hdrs hdrs, content;
+
+		parse(cases[i].hdrs, &hdrs);
+		parse(cases[i].content, &content);
+		assert_int_equal(edit_list_replace_content(&result, &hdrs, &content, NULL), RC_OK);
+		check(cases[i].name, &result, &hdrs, cases[i].want);
+		CHECK_INT(cases[i].name, edits_of(&result, EDIT_CHANGE), cases[i].changes);
+		CHECK_INT(cases[i].name, edits_of(&result, EDIT_DELETE), cases[i].deletes);
+		CHECK_INT(cases[i].name, edits_of(&result, EDIT_ADD), cases[i].adds);
+		free_edits(&result);
+		hdrs_fini(&hdrs);
+		hdrs_fini(&content);
+	}
 }
 
 static void
@@ -89,8 +152,8 @@ test_kinds(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_replace), cmocka_unit_test(test_kinds)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_replace),
+		cmocka_unit_test(test_replace_in_place), cmocka_unit_test(test_kinds)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
