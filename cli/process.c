@@ -64,7 +64,7 @@ write_copy(const struct mail *mail, const char *dir, struct err *err)
 	}
 	if (rc == RC_OK) {
 		sink.ctx = &fd;
-		rc = result_write(mail->tx, mail->result, &sink, err);
+		rc = copy_write(mail->tx, mail->result->copies, &sink, err);
 	}
 	if (fd >= 0 && close(fd) != 0 && rc == RC_OK)
 		rc = err_set(err, ERR_FILE, "%s: %s", part, strerror(errno));
@@ -85,7 +85,7 @@ describe(const struct result *result, bool named, struct buf *out, struct err *e
 	json_init(&json, out);
 	json_object(&json, NULL);
 	json_int(&json, "v", 1);
-	result_json(result, named ? "1.eml" : NULL, &json);
+	result_json(result, named, &json);
 	json_object_end(&json);
 	return json_end(&json, err);
 }
@@ -96,7 +96,7 @@ print_message(const struct mail *mail, struct err *err)
 	int fd = STDOUT_FILENO;
 	struct sink sink = {.feed = write_fd, .ctx = &fd};
 
-	return result_write(mail->tx, mail->result, &sink, err);
+	return copy_write(mail->tx, mail->result->copies, &sink, err);
 }
 
 static int

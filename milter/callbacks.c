@@ -170,17 +170,17 @@ feed_body(void *ctx, const void *data, size_t len, struct err *err)
 }
 
 static enum rc
-apply_body(SMFICTX *ctx, const struct result *result, struct err *err)
+apply_body(SMFICTX *ctx, const struct copy *copy, struct err *err)
 {
 	struct sink sink = {.feed = feed_body, .ctx = ctx};
 	uint64_t size;
 
-	if (!result->body)
+	if (!copy->body)
 		return RC_OK;
-	size = spool_size(result->body);
+	size = spool_size(copy->body);
 	if (size == 0) /* nothing sent would mean: unchanged */
 		return feed_body(ctx, "", 0, err);
-	return spool_send(result->body, 0, size, &sink, err);
+	return spool_send(copy->body, 0, size, &sink, err);
 }
 
 /* An MTA that puts the blank after the colon itself must not get ours as well. */
@@ -239,14 +239,14 @@ apply_ret(SMFICTX *ctx, const struct session *session, const char *ret, struct e
 /* Body, header fields in the order of the list, envelope. A failure defers the message, and then
  * the MTA drops what it has got already. */
 static enum rc
-apply(SMFICTX *ctx, const struct session *session, const struct result *result, struct err *err)
+apply(SMFICTX *ctx, const struct session *session, const struct copy *copy, struct err *err)
 {
-	enum rc rc = apply_body(ctx, result, err);
+	enum rc rc = apply_body(ctx, copy, err);
 
-	for (size_t i = 0; rc == RC_OK && i < result->n_edits; i++)
-		rc = apply_edit(ctx, session, &result->edits[i], err);
+	for (size_t i = 0; rc == RC_OK && i < copy->n_edits; i++)
+		rc = apply_edit(ctx, session, &copy->edits[i], err);
 	if (rc == RC_OK)
-		rc = apply_ret(ctx, session, result->new_ret, err);
+		rc = apply_ret(ctx, session, copy->new_ret, err);
 	return rc;
 }
 
@@ -277,7 +277,7 @@ on_end(SMFICTX *ctx)
 	if (!result) {
 		status = answer(ctx, &reply);
 		status = status == SMFIS_CONTINUE ? SMFIS_TEMPFAIL : status;
-	} else if (apply(ctx, session, result, &err) == RC_OK) {
+	} else if (apply(ctx, session, result->copies, &err) == RC_OK) {
 		status = SMFIS_CONTINUE;
 	} else {
 		log_error(LOGL_WARN, session_qid(session), "deferred", &err, NULL);

@@ -6,16 +6,16 @@
 #include <strings.h>
 
 enum rc
-edit_list_add(struct result *result, enum edit_kind kind, const char *name, size_t index,
+edit_list_add(struct copy *copy, enum edit_kind kind, const char *name, size_t index,
 	const char *value, struct err *err)
 {
-	struct edit *v = realloc(result->edits, (result->n_edits + 1) * sizeof(*v));
+	struct edit *v = realloc(copy->edits, (copy->n_edits + 1) * sizeof(*v));
 	struct edit *edit;
 
 	if (!v)
 		return err_set(err, ERR_MEMORY, "edits");
-	result->edits = v;
-	edit = &v[result->n_edits++];
+	copy->edits = v;
+	edit = &v[copy->n_edits++];
 	*edit = (struct edit){.kind = kind,
 		.name = strdup(name),
 		.index = index,
@@ -41,30 +41,30 @@ is_content(const char *name)
 }
 
 enum rc
-edit_list_delete(struct result *result, const struct hdrs *hdrs, const char *name, struct err *err)
+edit_list_delete(struct copy *copy, const struct hdrs *hdrs, const char *name, struct err *err)
 {
 	enum rc rc = RC_OK;
 
 	for (size_t i = hdrs->n; rc == RC_OK && i-- > 0;)
 		if (strcasecmp(hdrs->v[i].name, name) == 0)
 			rc = edit_list_add(
-				result, EDIT_DELETE, hdrs->v[i].name, index_of(hdrs, i), NULL, err);
+				copy, EDIT_DELETE, hdrs->v[i].name, index_of(hdrs, i), NULL, err);
 	return rc;
 }
 
 /* Field I gives way to NEW, or goes when that is NULL. */
 static enum rc
-give_way(struct result *result, const struct hdrs *hdrs, size_t i, const struct hdr *new,
+give_way(struct copy *copy, const struct hdrs *hdrs, size_t i, const struct hdr *new,
 	struct err *err)
 {
 	const struct hdr *old = &hdrs->v[i];
 
 	if (!new)
-		return edit_list_add(result, EDIT_DELETE, old->name, index_of(hdrs, i), NULL, err);
+		return edit_list_add(copy, EDIT_DELETE, old->name, index_of(hdrs, i), NULL, err);
 	if (old->value_len == new->value_len && old->gap_len == 0 &&
 		memcmp(old->value, new->value, new->value_len) == 0)
 		return RC_OK;
-	return edit_list_add(result, EDIT_CHANGE, new->name, index_of(hdrs, i), new->value, err);
+	return edit_list_add(copy, EDIT_CHANGE, new->name, index_of(hdrs, i), new->value, err);
 }
 
 /*
@@ -73,24 +73,24 @@ give_way(struct result *result, const struct hdrs *hdrs, size_t i, const struct 
  */
 static enum rc
 replace_where(
-	struct result *result, const struct hdrs *hdrs, const struct hdrs *content, struct err *err)
+	struct copy *copy, const struct hdrs *hdrs, const struct hdrs *content, struct err *err)
 {
 	enum rc rc = RC_OK;
 
 	for (size_t i = hdrs->n; rc == RC_OK && i-- > 0;)
 		if (is_content(hdrs->v[i].name))
-			rc = give_way(result, hdrs, i,
+			rc = give_way(copy, hdrs, i,
 				hdrs_find(content, hdrs->v[i].name, index_of(hdrs, i) - 1), err);
 	for (size_t i = 0; rc == RC_OK && i < content->n; i++)
 		if (index_of(content, i) > hdrs_count(hdrs, content->v[i].name))
 			rc = edit_list_add(
-				result, EDIT_ADD, content->v[i].name, 0, content->v[i].value, err);
+				copy, EDIT_ADD, content->v[i].name, 0, content->v[i].value, err);
 	return rc;
 }
 
 enum rc
 edit_list_replace_content(
-	struct result *result, const struct hdrs *hdrs, const struct hdrs *content, struct err *err)
+	struct copy *copy, const struct hdrs *hdrs, const struct hdrs *content, struct err *err)
 {
 	static char version[] = "MIME-Version", one[] = " 1.0";
 	const struct hdr mime = {.name = version, .value = one, .value_len = sizeof(one) - 1};
@@ -101,11 +101,11 @@ edit_list_replace_content(
 		if (strcasecmp(hdrs->v[i].name, version) != 0)
 			continue;
 		there = index_of(hdrs, i) == 1;
-		rc = give_way(result, hdrs, i, there ? &mime : NULL, err);
+		rc = give_way(copy, hdrs, i, there ? &mime : NULL, err);
 	}
 	if (rc == RC_OK && !there)
-		rc = edit_list_add(result, EDIT_ADD, version, 0, one, err);
-	return rc == RC_OK ? replace_where(result, hdrs, content, err) : rc;
+		rc = edit_list_add(copy, EDIT_ADD, version, 0, one, err);
+	return rc == RC_OK ? replace_where(copy, hdrs, content, err) : rc;
 }
 
 enum rc
@@ -159,12 +159,11 @@ apply_one(struct hdrs *hdrs, const struct edit *edit, struct err *err)
 }
 
 enum rc
-edit_list_apply(
-	const struct result *result, const struct hdrs *hdrs, struct hdrs *out, struct err *err)
+edit_list_apply(const struct copy *copy, const struct hdrs *hdrs, struct hdrs *out, struct err *err)
 {
 	enum rc rc = hdrs_copy(hdrs, out, err);
 
-	for (size_t i = 0; rc == RC_OK && i < result->n_edits; i++)
-		rc = apply_one(out, &result->edits[i], err);
+	for (size_t i = 0; rc == RC_OK && i < copy->n_edits; i++)
+		rc = apply_one(out, &copy->edits[i], err);
 	return rc;
 }

@@ -36,14 +36,14 @@ check_edit(const struct edit *edit, unsigned long actions, struct err *err)
 }
 
 enum rc
-edits_check(const struct result *result, unsigned long actions, struct err *err)
+edits_check(const struct copy *copy, unsigned long actions, struct err *err)
 {
-	if (result->body && !(actions & SMFIF_CHGBODY))
+	if (copy->body && !(actions & SMFIF_CHGBODY))
 		return err_set(err, ERR_INTERNAL, "the MTA does not let us replace the body");
-	if (result->new_ret && !(actions & SMFIF_CHGFROM))
+	if (copy->new_ret && !(actions & SMFIF_CHGFROM))
 		return err_set(err, ERR_INTERNAL, "the MTA does not let us change the envelope");
-	for (size_t i = 0; i < result->n_edits; i++) {
-		enum rc rc = check_edit(&result->edits[i], actions, err);
+	for (size_t i = 0; i < copy->n_edits; i++) {
+		enum rc rc = check_edit(&copy->edits[i], actions, err);
 
 		if (rc != RC_OK)
 			return rc;

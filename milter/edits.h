@@ -16,6 +16,6 @@
 #define EDITS_MAX_HEADER 65000
 
 /* ACTIONS: SMFIF_* bits that were negotiated. */
-enum rc edits_check(const struct result *result, unsigned long actions, struct err *err);
+enum rc edits_check(const struct copy *copy, unsigned long actions, struct err *err);
 
 #endif

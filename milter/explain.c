@@ -238,15 +238,28 @@ text_recipient(struct text *t, struct transaction *tx, size_t i)
 		put(t, "  plan       %s\n", tx->plan_rcpts[i].why);
 }
 
-static void
-text_result(struct text *t, const struct transaction *tx, const struct result *result)
+static const char *
+yes(unsigned bit)
 {
-	put(t, "\nResult\n");
-	for (size_t i = 0; i < result->n_layers; i++)
-		put(t, "  layer %zu    %s: %s\n", i + 1, result->layers[i].kind,
-			result->layers[i].detail);
-	if (result->verdict) {
-		const struct verdict *v = result->verdict;
+	return bit ? "yes" : "no";
+}
+
+static void
+text_copy(struct text *t, const struct result *result, size_t k)
+{
+	const struct copy *copy = &result->copies[k];
+
+	put(t, "\nCopy %zu%s\n  for       ", k + 1,
+		result->in_place ? " (the message itself)" : "");
+	for (size_t i = 0; i < copy->n && i < 20; i++)
+		put(t, " %s", result->rcpts[copy->rcpts[i]].addr);
+	put(t, "%s\n  signed     %s, encrypted %s\n", copy->n > 20 ? " and others" : "",
+		yes(copy->done & PLAN_SIGN), yes(copy->done & PLAN_ENCRYPT));
+	for (size_t i = 0; i < copy->n_layers; i++)
+		put(t, "  layer %zu    %s: %s\n", i + 1, copy->layers[i].kind,
+			copy->layers[i].detail);
+	if (copy->verdict) {
+		const struct verdict *v = copy->verdict;
 
 		put(t, "  signature  %s: signature %s, path %s, revocation %s, sender %s, strength %s%s%s\n",
 			verdict_overall_name(v->overall), verdict_signature_name(v->signature),
@@ -254,8 +267,21 @@ text_result(struct text *t, const struct transaction *tx, const struct result *r
 			verdict_sender_name(v->sender), verdict_strength_name(v->strength),
 			*v->reason ? "; " : "", v->reason);
 	}
-	if (*tx->detail)
-		put(t, "  note       %s\n", tx->detail);
+	if (*copy->detail)
+		put(t, "  note       %s\n", copy->detail);
+}
+
+static void
+text_result(struct text *t, const struct result *result)
+{
+	for (size_t k = 0; k < result->n_copies; k++)
+		text_copy(t, result, k);
+	put(t, "\nResult\n");
+	for (size_t i = 0; result->outcome == PLAN_DELIVER && i < result->n_rcpts; i++)
+		if (result->rcpts[i].outcome != PLAN_DELIVER)
+			put(t, "  refused    %s: %d %s %s\n", result->rcpts[i].addr,
+				result->rcpts[i].smtp, result->rcpts[i].enhanced,
+				result->rcpts[i].text);
 	put(t, "  reply      %d %s %s\n", result->smtp, result->enhanced, result->text);
 }
 
@@ -268,7 +294,7 @@ pipeline_explain_text(
 	text_message(&t, tx);
 	for (size_t i = 0; i < tx->n; i++)
 		text_recipient(&t, tx, i);
-	text_result(&t, tx, result);
+	text_result(&t, result);
 	return t.rc;
 }
 
@@ -411,78 +437,106 @@ json_recipient(struct json *json, struct transaction *tx, size_t i, struct err *
 	return rc;
 }
 
+static void
+json_verdict(struct json *json, const struct verdict *v)
+{
+	json_object(json, "signature");
+	json_str(json, "verdict", verdict_overall_name(v->overall));
+	json_str(json, "signature", verdict_signature_name(v->signature));
+	json_str(json, "path", verdict_path_name(v->path));
+	json_str(json, "revocation", verdict_revocation_name(v->revocation));
+	json_str(json, "sender", verdict_sender_name(v->sender));
+	json_str(json, "strength", verdict_strength_name(v->strength));
+	json_str(json, "reason", v->reason);
+	json_object_end(json);
+}
+
 enum rc
 pipeline_explain_json(struct transaction *tx, const struct result *result, struct json *json)
 {
 	enum rc rc = RC_OK;
 
 	json_int(json, "v", 1);
-	result_json(result, NULL, json);
+	result_json(result, false, json);
 	json_message(json, tx);
 	json_array(json, "recipients");
 	for (size_t i = 0; rc == RC_OK && i < tx->n; i++)
 		rc = json_recipient(json, tx, i, NULL);
 	json_array_end(json);
-	if (result->verdict) {
-		const struct verdict *v = result->verdict;
-
-		json_object(json, "signature");
-		json_str(json, "verdict", verdict_overall_name(v->overall));
-		json_str(json, "signature", verdict_signature_name(v->signature));
-		json_str(json, "path", verdict_path_name(v->path));
-		json_str(json, "revocation", verdict_revocation_name(v->revocation));
-		json_str(json, "sender", verdict_sender_name(v->sender));
-		json_str(json, "strength", verdict_strength_name(v->strength));
-		json_str(json, "reason", v->reason);
-		json_object_end(json);
-	}
+	for (size_t k = 0; k < result->n_copies; k++)
+		if (result->copies[k].verdict) {
+			json_verdict(json, result->copies[k].verdict);
+			break;
+		}
 	return rc;
 }
 
 static void
-json_copy(struct json *json, const struct result *result, const char *file)
+json_copy(struct json *json, const struct result *result, size_t k, const char *file)
 {
-	const struct rcpt_result *first = &result->rcpts[0];
+	const struct copy *copy = &result->copies[k];
 
 	json_object(json, NULL);
 	json_str(json, "file", file);
 	json_array(json, "recipients");
-	for (size_t i = 0; i < result->n_rcpts; i++)
-		json_str(json, NULL, result->rcpts[i].addr);
+	for (size_t i = 0; i < copy->n; i++)
+		json_str(json, NULL, result->rcpts[copy->rcpts[i]].addr);
 	json_array_end(json);
-	json_bool(json, "signed", first->is_signed);
-	json_bool(json, "encrypted", first->encrypted);
-	json_bool(json, "opened", first->opened);
-	json_str(json, "rule", first->rule);
+	json_bool(json, "signed", copy->done & PLAN_SIGN);
+	json_bool(json, "encrypted", copy->done & PLAN_ENCRYPT);
+	json_bool(json, "opened", copy->done & PLAN_OPEN);
+	json_str(json, "rule", copy->rule);
 	json_object_end(json);
 }
 
-void
-result_json(const struct result *result, const char *file, struct json *json)
+static void
+json_refused(struct json *json, const struct rcpt_result *rcpt)
 {
 	char reply[440];
+
+	snprintf(reply, sizeof(reply), "%d %s %s", rcpt->smtp, rcpt->enhanced, rcpt->text);
+	json_object(json, NULL);
+	json_str(json, "recipient", rcpt->addr);
+	json_str(json, "reply", reply);
+	json_str(json, "rule", rcpt->rule);
+	json_object_end(json);
+}
+
+/* Those of the first copy that has any: the others' are the same or fewer. */
+static void
+json_layers(struct json *json, const struct result *result)
+{
+	size_t k = 0;
+
+	while (k < result->n_copies && result->copies[k].n_layers == 0)
+		k++;
+	json_array(json, "layers");
+	for (size_t i = 0; k < result->n_copies && i < result->copies[k].n_layers; i++) {
+		json_object(json, NULL);
+		json_str(json, "kind", result->copies[k].layers[i].kind);
+		json_str(json, "detail", result->copies[k].layers[i].detail);
+		json_object_end(json);
+	}
+	json_array_end(json);
+}
+
+void
+result_json(const struct result *result, bool files, struct json *json)
+{
+	char reply[440], file[32];
 
 	snprintf(reply, sizeof(reply), "%d %s %s", result->smtp, result->enhanced, result->text);
 	json_str(json, "reply", reply);
 	json_array(json, "copies");
-	if (result->outcome == PLAN_DELIVER)
-		json_copy(json, result, file);
+	for (size_t k = 0; result->outcome == PLAN_DELIVER && k < result->n_copies; k++) {
+		snprintf(file, sizeof(file), "%zu.eml", k + 1);
+		json_copy(json, result, k, files ? file : NULL);
+	}
 	json_array_end(json);
 	json_array(json, "refused");
-	for (size_t i = 0; result->outcome != PLAN_DELIVER && i < result->n_rcpts; i++) {
-		json_object(json, NULL);
-		json_str(json, "recipient", result->rcpts[i].addr);
-		json_str(json, "reply", reply);
-		json_str(json, "rule", result->rcpts[i].rule);
-		json_object_end(json);
-	}
+	for (size_t i = 0; i < result->n_rcpts; i++)
+		if (result->rcpts[i].outcome != PLAN_DELIVER)
+			json_refused(json, &result->rcpts[i]);
 	json_array_end(json);
-	json_array(json, "layers");
-	for (size_t i = 0; i < result->n_layers; i++) {
-		json_object(json, NULL);
-		json_str(json, "kind", result->layers[i].kind);
-		json_str(json, "detail", result->layers[i].detail);
-		json_object_end(json);
-	}
-	json_array_end(json);
+	json_layers(json, result);
 }

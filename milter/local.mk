@@ -3,10 +3,12 @@ noinst_LIBRARIES += libpipeline.a
 libpipeline_a_SOURCES = \
 	milter/authres.c milter/authres.h \
 	milter/check_signature.c milter/check_signature.h \
+	milter/copies.c \
 	milter/decide.c \
 	milter/delivery.h \
 	milter/edit_list.c milter/edit_list.h \
 	milter/engine.c \
+	milter/entitle.c \
 	milter/entity_split.c milter/entity_split.h \
 	milter/explain.c \
 	milter/extra.c \

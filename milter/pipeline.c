@@ -10,24 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A refusal or deferral takes back whatever was prepared. */
-static void
-take_back(struct transaction *tx, struct result *result)
-{
-	for (size_t i = 0; i < result->n_edits; i++) {
-		free(result->edits[i].name);
-		free(result->edits[i].value);
-	}
-	free(result->edits);
-	result->edits = NULL;
-	result->n_edits = 0;
-	spool_free(&result->body);
-	free(result->new_ret);
-	result->new_ret = NULL;
-	result->n_layers = 0; /* nothing was opened after all */
-	tx->transform = PLAN_LEAVE;
-}
-
 /* The reply for trouble with the message as a whole; the rule is named when it was one group's. */
 static void
 stop(struct transaction *tx, struct result *result, const struct err *why)
@@ -35,7 +17,7 @@ stop(struct transaction *tx, struct result *result, const struct err *why)
 	bool ruled = tx->plan && tx->plan->n_groups == 1;
 	const struct decision *decision = ruled ? &tx->rcpts[0].decision : NULL;
 
-	take_back(tx, result);
+	copies_free(result);
 	reply_set(result, why, NULL, ruled ? decision->rule : NULL,
 		ruled ? &decision->verdicts : NULL);
 	log_error(result->outcome == PLAN_REFUSE ? LOGL_INFO : LOGL_ERROR, tx->qid,
@@ -48,7 +30,7 @@ stop_planned(struct transaction *tx, struct result *result)
 {
 	const struct rcpt *rcpt = &tx->rcpts[tx->plan->blamed];
 
-	take_back(tx, result);
+	copies_free(result);
 	reply_set(
 		result, &tx->plan->err, rcpt->addr, rcpt->decision.rule, &rcpt->decision.verdicts);
 	log_error(LOGL_INFO, tx->qid,
@@ -73,18 +55,19 @@ first_other(const struct transaction *tx)
  * on as it came.
  */
 static enum rc
-open_or_leave(struct transaction *tx, unsigned wanted, const struct verdicts *verdicts,
-	enum pipeline_mode mode, struct result *result, struct err *err)
+open_or_leave(struct transaction *tx, struct copy *copy, enum pipeline_mode mode, struct err *err)
 {
 	struct err why = ERR_INIT;
-	enum rc rc = unwrap_inbound(tx, wanted, verdicts, mode, result, &why);
+	enum rc rc = unwrap_inbound(tx, copy, mode, &why);
 
 	if (rc == RC_PERM) {
 		log_error(LOGL_WARN, tx->qid, "left-as-it-came", &why, NULL);
-		take_back(tx, result);
+		copy_drop(copy);
+		copy->done = PLAN_LEAVE;
+		copy->n_layers = 0; /* nothing was opened after all */
 		/* Nobody may make us stumble so that forged results of ours stay. */
 		err_clear(&why);
-		rc = unwrap_nothing(tx, result, &why);
+		rc = unwrap_nothing(tx, copy, &why);
 		if (rc == RC_PERM)
 			rc = err_set(&why, ERR_INTERNAL, "forged fields stay");
 	}
@@ -93,25 +76,63 @@ open_or_leave(struct transaction *tx, unsigned wanted, const struct verdicts *ve
 	return rc;
 }
 
+static enum rc
+transform(struct transaction *tx, struct copy *copy, enum pipeline_mode mode, struct err *err)
+{
+	if (copy->transform & (PLAN_SIGN | PLAN_ENCRYPT))
+		return transform_outbound(tx, copy, mode, err);
+	if (copy->transform & (PLAN_OPEN | PLAN_VERIFY))
+		return open_or_leave(tx, copy, mode, err);
+	return RC_OK;
+}
+
+static enum rc
+make(struct transaction *tx, struct copy *copy, enum pipeline_mode mode, struct err *err)
+{
+	enum rc rc = transform(tx, copy, mode, err);
+
+	if (rc == RC_OK && mode == PIPELINE_RUN)
+		rc = record_decision(tx, copy, err);
+	copy->made = rc == RC_OK;
+	if (rc != RC_OK)
+		copy_drop(copy);
+	return rc;
+}
+
+enum rc
+pipeline_make_copy(struct transaction *tx, struct result *result, size_t k, struct err *err)
+{
+	struct copy *copy = &result->copies[k];
+
+	copy->n_layers = 0;
+	copy->done = PLAN_LEAVE;
+	if (copy->verdict)
+		verdict_fini(copy->verdict);
+	free(copy->verdict);
+	copy->verdict = NULL;
+	return make(tx, copy, PIPELINE_RUN, err);
+}
+
 /*
- * Recipients that need different treatment. On the way out the sender is told to send separately;
- * on the way in, where there is nobody to tell, everybody gets the message unopened, verified where
- * every rule says so.
+ * Recipients that need different treatment, and no copies. On the way out the sender is told to
+ * send separately; on the way in, where there is nobody to tell, everybody gets the message
+ * unopened, verified where every rule says so.
  */
 static enum rc
-transform_split(
+cannot_split(
 	struct transaction *tx, enum pipeline_mode mode, struct result *result, struct err *err)
 {
 	unsigned any = 0, all = ~0u;
-	size_t other;
+	enum rc rc;
 
 	for (size_t i = 0; i < tx->plan->n_groups; i++) {
 		any |= tx->plan->groups[i].transform;
 		all &= tx->plan->groups[i].transform;
 	}
+	log_event(LOGL_INFO, tx->qid, "not-split", "groups", LOG_NUM(tx->plan->n_groups), "why",
+		"a port for copies would help: see section port in sealgate.conf(5)", NULL);
 	if (any & (PLAN_SIGN | PLAN_ENCRYPT)) {
-		other = first_other(tx);
-		tx->plan->blamed = other;
+		tx->plan->blamed = first_other(tx);
 		err_set(&tx->plan->err, ERR_POLICY_SPLIT, "%zu groups of recipients",
 			tx->plan->n_groups);
 		for (size_t i = 0; i < tx->n; i++)
@@ -119,28 +140,39 @@ transform_split(
 		stop_planned(tx, result);
 		return RC_OK;
 	}
-	snprintf(tx->detail, sizeof(tx->detail), "recipients need different treatment: unopened");
-	if (all & PLAN_VERIFY)
-		return open_or_leave(
-			tx, PLAN_VERIFY, tx->plan->groups[0].verdicts, mode, result, err);
-	return any & (PLAN_OPEN | PLAN_VERIFY) ? unwrap_nothing(tx, result, err) : RC_OK;
+	result->in_place = true;
+	rc = copies_join(tx, result, all & PLAN_VERIFY, err);
+	if (rc != RC_OK)
+		return rc;
+	snprintf(result->copies[0].detail, sizeof(result->copies[0].detail),
+		"recipients need different treatment: unopened");
+	if (!(all & PLAN_VERIFY) && (any & (PLAN_OPEN | PLAN_VERIFY)))
+		return unwrap_nothing(tx, result->copies, err);
+	return make(tx, result->copies, mode, err);
 }
 
+/* One copy for all is made now; several are made when they are sent, or only looked at. */
 static enum rc
-transform(struct transaction *tx, enum pipeline_mode mode, struct result *result, struct err *err)
+carry_out(struct transaction *tx, enum pipeline_mode mode, struct result *result, struct err *err)
 {
-	const struct plan_group *group = tx->plan->groups;
+	enum rc rc;
 
 	reply_accept(result, "Accepted");
-	if (tx->plan->n_groups > 1)
-		return transform_split(tx, mode, result, err);
-	if (tx->plan->n_groups == 0 || engine_role(tx->engine) == ROLE_GATE)
-		return RC_OK;
-	if (group->transform & (PLAN_SIGN | PLAN_ENCRYPT))
-		return transform_outbound(tx, mode, result, err);
-	if (group->transform & (PLAN_OPEN | PLAN_VERIFY))
-		return open_or_leave(tx, group->transform, group->verdicts, mode, result, err);
-	return RC_OK;
+	if (engine_role(tx->engine) == ROLE_GATE) {
+		result->in_place = true;
+		return copies_join(tx, result, PLAN_LEAVE, err);
+	}
+	rc = copies_build(tx, result, err);
+	if (rc != RC_OK)
+		return rc;
+	if (result->n_copies > 1 && !tx->may_split)
+		return cannot_split(tx, mode, result, err);
+	result->in_place = result->n_copies == 1 && result->copies[0].n == tx->n;
+	if (result->in_place)
+		return make(tx, result->copies, mode, err);
+	for (size_t k = 0; rc == RC_OK && mode == PIPELINE_EXPLAIN && k < result->n_copies; k++)
+		rc = make(tx, &result->copies[k], mode, err);
+	return rc;
 }
 
 static enum rc
@@ -152,26 +184,14 @@ run_stages(struct transaction *tx, enum pipeline_mode mode, struct result *resul
 		rc = decide_all(tx, err);
 	if (rc != RC_OK)
 		return rc;
-	if (tx->plan->outcome != PLAN_DELIVER) {
-		stop_planned(tx, result);
-		return RC_OK;
-	}
-	rc = transform(tx, mode, result, err);
-	return rc == RC_OK && mode == PIPELINE_RUN ? record_decision(tx, result, err) : rc;
-}
-
-/* In explain mode nothing was done; what would be is in the plan. */
-static unsigned
-done_for(const struct transaction *tx, size_t i, enum pipeline_mode mode)
-{
-	if (mode == PIPELINE_EXPLAIN && tx->plan_rcpts)
-		return (tx->plan_rcpts[i].transform & (PLAN_SIGN | PLAN_ENCRYPT)) | tx->transform;
-	return tx->transform;
+	if (tx->plan->outcome == PLAN_DELIVER)
+		return carry_out(tx, mode, result, err);
+	stop_planned(tx, result);
+	return RC_OK;
 }
 
 static enum rc
-fill_recipients(
-	struct transaction *tx, enum pipeline_mode mode, struct result *result, struct err *err)
+fill_recipients(struct transaction *tx, struct result *result, struct err *err)
 {
 	result->rcpts = calloc(tx->n ? tx->n : 1, sizeof(*result->rcpts));
 	if (!result->rcpts)
@@ -180,20 +200,21 @@ fill_recipients(
 	for (size_t i = 0; i < tx->n; i++) {
 		const struct plan_rcpt *plan = tx->plan ? &tx->plan_rcpts[i] : NULL;
 		struct rcpt_result *out = &result->rcpts[i];
-		unsigned done = done_for(tx, i, mode);
 
 		out->addr = tx->rcpts[i].addr;
 		out->rule = tx->rcpts[i].decision.rule ? rule_name(tx->rcpts[i].decision.rule) : "";
-		out->outcome = result->outcome; /* all or none, until copies are made */
-		out->smtp = result->smtp;
 		if (plan)
 			snprintf(out->why, sizeof(out->why), "%s", plan->why);
-		if (result->outcome != PLAN_DELIVER)
+		out->outcome = result->outcome;
+		if (result->outcome == PLAN_DELIVER)
 			continue;
-		out->is_signed = done & PLAN_SIGN;
-		out->encrypted = done & PLAN_ENCRYPT;
-		out->opened = done & PLAN_OPEN;
+		out->smtp = result->smtp;
+		memcpy(out->enhanced, result->enhanced, sizeof(out->enhanced));
+		memcpy(out->text, result->text, sizeof(out->text));
 	}
+	for (size_t k = 0; k < result->n_copies; k++)
+		for (size_t i = 0; i < result->copies[k].n; i++)
+			result->rcpts[result->copies[k].rcpts[i]].copy = k;
 	return RC_OK;
 }
 
@@ -217,15 +238,21 @@ pipeline_run(struct transaction *tx, enum pipeline_mode mode, struct result **ou
 			err_set(&why, ERR_INTERNAL, "failed without a reason");
 		stop(tx, result, &why);
 	}
-	rc = fill_recipients(tx, mode, result, err);
+	rc = fill_recipients(tx, result, err);
 	if (rc != RC_OK) {
 		result_free(&result);
 		return rc;
 	}
-	if (mode == PIPELINE_RUN)
+	if (mode == PIPELINE_RUN && (result->in_place || result->outcome != PLAN_DELIVER))
 		record_log(tx, result);
 	*out = result;
 	return RC_OK;
+}
+
+void
+pipeline_conclude(const struct transaction *tx, const struct result *result)
+{
+	record_log(tx, result);
 }
 
 void
@@ -236,35 +263,7 @@ result_free(struct result **result)
 	*result = NULL;
 	if (!r)
 		return;
-	for (size_t i = 0; i < r->n_edits; i++) {
-		free(r->edits[i].name);
-		free(r->edits[i].value);
-	}
-	free(r->edits);
-	spool_free(&r->body);
-	free(r->new_ret);
+	copies_free(r);
 	free(r->rcpts);
-	free(r->layers);
-	if (r->verdict)
-		verdict_fini(r->verdict);
-	free(r->verdict);
 	free(r);
-}
-
-enum rc
-result_write(const struct transaction *tx, const struct result *result, const struct sink *sink,
-	struct err *err)
-{
-	struct spool *body = result->body ? result->body : tx->msg->body;
-	struct hdrs hdrs;
-	enum rc rc = edit_list_apply(result, &tx->msg->hdrs, &hdrs, err);
-
-	if (rc == RC_OK)
-		rc = hdrs_write(&hdrs, sink, err);
-	if (rc == RC_OK)
-		rc = sink_feed_str(sink, "\r\n", err);
-	if (rc == RC_OK)
-		rc = spool_send(body, 0, spool_size(body), sink, err);
-	hdrs_fini(&hdrs);
-	return rc == RC_OK ? sink_finish(sink, err) : rc;
 }

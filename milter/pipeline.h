@@ -32,6 +32,9 @@ enum rc transaction_sender(struct transaction *tx, const char *sender, const cha
 /* Begins the look-up of certificates where a rule could need it. */
 enum rc transaction_rcpt(struct transaction *tx, const char *rcpt, struct err *err);
 void transaction_set_qid(struct transaction *tx, const char *qid);
+/* Recipients who need different treatment may have copies of their own; else they are refused, or
+ * get the message unopened. */
+void transaction_allow_copies(struct transaction *tx);
 struct msg *transaction_msg(struct transaction *tx); /* header and body are added here */
 /* Replaces it by one that was read as a whole; taken. */
 void transaction_set_msg(struct transaction *tx, struct msg **msg);
@@ -48,11 +51,14 @@ struct edit { /* one header modification, in the milter's terms */
 };
 
 struct rcpt_result {
-	const char *addr;
+	const char *addr; /* canonical */
 	const char *rule;
 	enum outcome outcome;
-	bool is_signed, encrypted, opened;
-	int smtp; /* reply code when not delivered */
+	size_t copy; /* PLAN_DELIVER: which of the copies is this recipient's */
+	/* otherwise the reply about this recipient; for a delivered one 0 */
+	int smtp;
+	char enhanced[12];
+	char text[400];
 	char why[200];
 };
 
@@ -61,20 +67,40 @@ struct layer {
 	char detail[160];
 }; /* "enveloped", "signed" */
 
-struct result {
-	enum outcome outcome; /* PLAN_DELIVER: apply edits (none: untouched), else the reply */
-	int smtp;             /* 250, 451, 550 … */
-	char enhanced[12];
-	char text[400]; /* ASCII, what a person understands */
-	struct edit *edits;
+/* What some recipients get: the message with one transformation. */
+struct copy {
+	const char *rule; /* of its first recipient; borrowed, as the verdicts are */
+	const struct verdicts *verdicts;
+	unsigned transform; /* enum transform: what is planned */
+	size_t *rcpts;      /* indices into the result's recipients, in order */
+	size_t n;
+	/* from here on: once it was made */
+	bool made, key_used;
+	unsigned done; /* enum transform: what was done */
+	char detail[160];
+	struct edit *edits; /* none, and no body: the message as it came */
 	size_t n_edits;
-	struct spool *body; /* the new body, or NULL: unchanged; owned */
+	struct spool *body; /* the new body, or NULL: unchanged */
+	bool body_shared;   /* it is the transaction's, for other copies too; otherwise owned */
 	char *new_ret;      /* RET= for the envelope ("HDRS"), or NULL */
-	struct rcpt_result *rcpts;
-	size_t n_rcpts;
 	struct layer *layers;
 	size_t n_layers;
 	struct verdict *verdict; /* of the outermost signature that was verified, or NULL */
+};
+
+struct result {
+	enum outcome outcome; /* PLAN_DELIVER: the copies, else the reply and no copy */
+	int smtp;             /* 250, 451, 550 … */
+	char enhanced[12];
+	char text[400]; /* ASCII, what a person understands */
+	/* The one copy is for every recipient and was made: the message in hand is edited.
+	 * Otherwise each copy is made by pipeline_make_copy and sent, and the original is
+	 * discarded. */
+	bool in_place;
+	struct copy *copies;
+	size_t n_copies;
+	struct rcpt_result *rcpts;
+	size_t n_rcpts;
 };
 
 enum pipeline_mode { PIPELINE_RUN, PIPELINE_EXPLAIN /* never uses a key */ };
@@ -82,17 +108,28 @@ enum pipeline_mode { PIPELINE_RUN, PIPELINE_EXPLAIN /* never uses a key */ };
 enum rc
 pipeline_run(struct transaction *tx, enum pipeline_mode mode, struct result **out, struct err *err);
 void result_free(struct result **result);
-/* The message as the MTA would have it after the edits. */
-enum rc result_write(const struct transaction *tx, const struct result *result,
-	const struct sink *sink, struct err *err);
+/*
+ * Makes copy K of a result that is not in place. One at a time: what it holds is freed by
+ * copy_drop, so that a thousand copies of a large message need the room of one. RC_PERM: its
+ * recipients can't have it, the others can have theirs; RC_TEMP: try the whole again later.
+ */
+enum rc
+pipeline_make_copy(struct transaction *tx, struct result *result, size_t k, struct err *err);
+/* After the copies were sent, with each recipient's outcome in RESULT: log and counters. */
+void pipeline_conclude(const struct transaction *tx, const struct result *result);
+/* Frees what was made; what is known about it stays. */
+void copy_drop(struct copy *copy);
+/* The message as the MTA would have it after the edits. COPY NULL: as it came. */
+enum rc copy_write(const struct transaction *tx, const struct copy *copy, const struct sink *sink,
+	struct err *err);
 /* For `explain`: everything that led to the result. */
 enum rc pipeline_explain_text(
 	struct transaction *tx, const struct result *result, struct buf *out, struct err *err);
 /* Members of an open object: "v", those of result_json, and what led to them. */
 enum rc
 pipeline_explain_json(struct transaction *tx, const struct result *result, struct json *json);
-/* "reply", "copies", "refused" and "layers" of the contract, into an open object. FILE: the copy's
- * name, or NULL. */
-void result_json(const struct result *result, const char *file, struct json *json);
+/* "reply", "copies", "refused" and "layers" of the contract, into an open object. FILES: with the
+ * copies' names, 1.eml and so on. */
+void result_json(const struct result *result, bool files, struct json *json);
 
 #endif

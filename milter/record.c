@@ -13,37 +13,39 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What became of one recipient's mail. COPY: theirs, or NULL. */
 static const char *
-event_of(const struct transaction *tx, const struct result *result)
+event_of(const struct rcpt_result *rcpt, const struct copy *copy)
 {
-	if (result->outcome == PLAN_REFUSE)
+	if (rcpt->outcome == PLAN_REFUSE)
 		return "refused";
-	if (result->outcome == PLAN_DEFER)
+	if (rcpt->outcome == PLAN_DEFER || !copy)
 		return "deferred";
-	if (tx->transform & (PLAN_SIGN | PLAN_ENCRYPT))
+	if (copy->done & (PLAN_SIGN | PLAN_ENCRYPT))
 		return "sealed";
-	if (tx->transform & PLAN_OPEN)
+	if (copy->done & PLAN_OPEN)
 		return "opened";
-	return tx->transform & PLAN_VERIFY ? "verified" : "untouched";
+	return copy->done & PLAN_VERIFY ? "verified" : "untouched";
 }
 
 /* No personal text: the claim beside it is made pseudonymous by the vault. */
 static void
-describe(const struct transaction *tx, const struct result *result, struct json *json)
+describe(const struct transaction *tx, const struct copy *copy, struct json *json)
 {
 	json_object(json, NULL);
-	json_bool(json, "signed", tx->transform & PLAN_SIGN);
-	json_bool(json, "encrypted", tx->transform & PLAN_ENCRYPT);
-	json_bool(json, "opened", tx->transform & PLAN_OPEN);
-	json_int(json, "recipients", (int64_t)tx->n);
+	json_bool(json, "signed", copy->done & PLAN_SIGN);
+	json_bool(json, "encrypted", copy->done & PLAN_ENCRYPT);
+	json_bool(json, "opened", copy->done & PLAN_OPEN);
+	json_int(json, "recipients", (int64_t)copy->n);
+	json_int(json, "copies", (int64_t)tx->n_copies);
 	json_int(json, "size", (int64_t)tx->facts.size);
-	if (result->verdict)
-		json_str(json, "verdict", verdict_overall_name(result->verdict->overall));
+	if (copy->verdict)
+		json_str(json, "verdict", verdict_overall_name(copy->verdict->overall));
 	json_object_end(json);
 }
 
 enum rc
-record_decision(struct transaction *tx, const struct result *result, struct err *err)
+record_decision(struct transaction *tx, const struct copy *copy, struct err *err)
 {
 	struct buf text = BUF_INIT(65536);
 	struct json json;
@@ -51,19 +53,19 @@ record_decision(struct transaction *tx, const struct result *result, struct err 
 	struct vault_claim claim;
 	enum rc rc;
 
-	if (!tx->key_used)
+	if (!copy->key_used)
 		return RC_OK;
-	claimed = calloc(tx->n ? tx->n : 1, sizeof(*claimed));
+	claimed = calloc(copy->n ? copy->n : 1, sizeof(*claimed));
 	if (!claimed)
 		return err_set(err, ERR_MEMORY, "record");
-	claim = tx_claim(tx, tx->n ? rule_name(tx->rcpts[0].decision.rule) : NULL, claimed);
+	claim = tx_claim(tx, copy->rule, copy->rcpts, copy->n, claimed);
 	json_init(&json, &text);
-	describe(tx, result, &json);
+	describe(tx, copy, &json);
 	rc = json_end(&json, err);
 	if (rc == RC_OK) /* a key that was used for a message that stays closed was still used to
 			    open */
 		rc = vault_record(engine_vault(tx->engine),
-			tx->transform & (PLAN_SIGN | PLAN_ENCRYPT) ? "sealed" : "opened", &claim,
+			copy->done & (PLAN_SIGN | PLAN_ENCRYPT) ? "sealed" : "opened", &claim,
 			buf_text(&text), err);
 	buf_fini(&text);
 	free(claimed);
@@ -71,24 +73,28 @@ record_decision(struct transaction *tx, const struct result *result, struct err 
 }
 
 static void
-count(const struct transaction *tx, const struct result *result)
+count(const struct result *result)
 {
+	unsigned done = PLAN_LEAVE;
+
+	for (size_t k = 0; k < result->n_copies; k++)
+		done |= result->copies[k].done;
 	counter_add(COUNTER_MESSAGES, 1);
 	if (result->outcome == PLAN_REFUSE)
 		counter_add(COUNTER_REFUSED, 1);
 	else if (result->outcome == PLAN_DEFER)
 		counter_add(COUNTER_DEFERRED, 1);
-	else if (result->n_edits == 0 && !result->body)
+	else if (result->in_place && result->copies->n_edits == 0 && !result->copies->body)
 		counter_add(COUNTER_UNTOUCHED, 1);
 	if (result->outcome != PLAN_DELIVER)
 		return;
-	if (tx->transform & PLAN_SIGN)
+	if (done & PLAN_SIGN)
 		counter_add(COUNTER_SIGNED, 1);
-	if (tx->transform & PLAN_ENCRYPT)
+	if (done & PLAN_ENCRYPT)
 		counter_add(COUNTER_ENCRYPTED, 1);
-	if (tx->transform & PLAN_OPEN)
+	if (done & PLAN_OPEN)
 		counter_add(COUNTER_OPENED, 1);
-	if (tx->transform & PLAN_VERIFY)
+	if (done & PLAN_VERIFY)
 		counter_add(COUNTER_VERIFIED, 1);
 }
 
@@ -100,29 +106,36 @@ log_observed(const struct transaction *tx, const struct rcpt *rcpt)
 			rule_name(rcpt->decision.observed[i]), NULL);
 }
 
+static void
+log_recipient(const struct transaction *tx, const struct result *result, size_t i)
+{
+	const struct rcpt *rcpt = &tx->rcpts[i];
+	const struct rcpt_result *what = &result->rcpts[i];
+	const struct copy *copy =
+		what->copy < result->n_copies ? &result->copies[what->copy] : NULL;
+	unsigned done = copy ? copy->done : PLAN_LEAVE;
+	char how[40];
+
+	log_observed(tx, rcpt);
+	snprintf(how, sizeof(how), "%s%s%s", done & PLAN_SIGN ? "sign" : "",
+		(done & PLAN_SIGN) && (done & PLAN_ENCRYPT) ? "+" : "",
+		done & PLAN_ENCRYPT ? "encrypt" : "");
+	log_event(LOGL_INFO, tx->qid, event_of(what, copy), "rcpt", rcpt->addr, "rule",
+		rcpt->decision.rule ? rule_name(rcpt->decision.rule) : NULL, "how",
+		*how ? how : NULL, "verdict",
+		copy && copy->verdict ? verdict_overall_name(copy->verdict->overall) : NULL, "why",
+		*what->why ? what->why : NULL, "detail",
+		copy && *copy->detail ? copy->detail : NULL, "copy",
+		copy && !result->in_place ? LOG_NUM(what->copy + 1) : NULL, "reply",
+		what->outcome == PLAN_DELIVER ? NULL : LOG_NUM(what->smtp), NULL);
+}
+
 void
 record_log(const struct transaction *tx, const struct result *result)
 {
-	const char *event = event_of(tx, result);
-	char how[40];
-
-	count(tx, result);
-	snprintf(how, sizeof(how), "%s%s%s", tx->transform & PLAN_SIGN ? "sign" : "",
-		(tx->transform & PLAN_SIGN) && (tx->transform & PLAN_ENCRYPT) ? "+" : "",
-		tx->transform & PLAN_ENCRYPT ? "encrypt" : "");
-	for (size_t i = 0; i < tx->n; i++) {
-		const struct rcpt *rcpt = &tx->rcpts[i];
-
-		log_observed(tx, rcpt);
-		log_event(LOGL_INFO, tx->qid, event, "rcpt", rcpt->addr, "rule",
-			rcpt->decision.rule ? rule_name(rcpt->decision.rule) : NULL, "how",
-			*how ? how : NULL, "verdict",
-			result->verdict ? verdict_overall_name(result->verdict->overall) : NULL,
-			"why",
-			tx->plan_rcpts && *tx->plan_rcpts[i].why ? tx->plan_rcpts[i].why : NULL,
-			"detail", *tx->detail ? tx->detail : NULL, "reply",
-			result->outcome == PLAN_DELIVER ? NULL : LOG_NUM(result->smtp), NULL);
-	}
+	count(result);
+	for (size_t i = 0; i < tx->n; i++)
+		log_recipient(tx, result, i);
 	if (result->outcome == PLAN_DELIVER)
 		return;
 	log_event(result->outcome == PLAN_REFUSE ? LOGL_INFO : LOGL_WARN, tx->qid, "reply", "code",

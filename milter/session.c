@@ -342,7 +342,7 @@ run(struct session *session, struct minded *task, struct result **out, struct er
 	if (rc == RC_OK)
 		rc = pipeline_run(session->tx, PIPELINE_RUN, out, err);
 	if (rc == RC_OK && (*out)->outcome == PLAN_DELIVER)
-		rc = edits_check(*out, session->actions, err);
+		rc = edits_check((*out)->copies, session->actions, err);
 	if (rc != RC_OK)
 		result_free(out);
 	return rc;

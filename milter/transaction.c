@@ -60,6 +60,7 @@ transaction_free(struct transaction **tx)
 	policy_view_free(&t->view);
 	free_signers(t->signers);
 	extra_free(t->extras);
+	tx_inners_free(t);
 	/* No look-up calls back after it was freed, so the waiter may go after them. */
 	for (size_t i = 0; i < t->n; i++) {
 		lookup_free(&t->rcpts[i].lookup);
@@ -213,15 +214,22 @@ transaction_when_ready(struct transaction *tx, void (*done)(void *ctx), void *ct
 	one_ready(waiter);
 }
 
-struct vault_claim
-tx_claim(const struct transaction *tx, const char *rule, const char **recipients)
+void
+transaction_allow_copies(struct transaction *tx)
 {
-	for (size_t i = 0; i < tx->n; i++)
-		recipients[i] = tx->rcpts[i].addr;
+	tx->may_split = true;
+}
+
+struct vault_claim
+tx_claim(const struct transaction *tx, const char *rule, const size_t *rcpts, size_t n,
+	const char **recipients)
+{
+	for (size_t i = 0; i < n; i++)
+		recipients[i] = tx->rcpts[rcpts[i]].addr;
 	return (struct vault_claim){.qid = tx->qid,
 		.sender = tx->sender,
 		.identity = tx->identity,
 		.rule = rule,
 		.recipients = recipients,
-		.n_recipients = tx->n};
+		.n_recipients = n};
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Stage 5, on the way out: what the plan's one group gets.
+ * Stage 5, on the way out: what the recipients of one copy get.
+ *
+ * What goes into the envelope is made once for every copy that needs the same: a key is used once
+ * for a message, however many envelopes there are.
  */
 #include "milter/tx.h"
 
@@ -20,16 +23,72 @@
 
 struct work {
 	struct transaction *tx;
-	struct result *result;
+	struct copy *copy;
 	unsigned transform;
 	const struct verdicts *verdicts;
 	const struct tx_signer *signer;
 	struct certset recipients;
 	struct hdrs content;
 	struct spool_conf spool;
-	const char **claimed;
 	bool opaque;
 };
+
+struct tx_inner {
+	const struct verdicts *verdicts;
+	bool is_signed;
+	struct sealed sealed;
+	struct tx_inner *next;
+};
+
+void
+tx_inners_free(struct transaction *tx)
+{
+	while (tx->inners) {
+		struct tx_inner *inner = tx->inners;
+
+		tx->inners = inner->next;
+		sealed_fini(&inner->sealed);
+		free(inner);
+	}
+}
+
+static bool
+is_same_inner(const struct tx_inner *inner, const struct verdicts *verdicts, bool is_signed)
+{
+	if (inner->is_signed != is_signed)
+		return false;
+	return is_signed ? plan_same_signature(inner->verdicts, verdicts)
+			 : inner->verdicts->encoding == verdicts->encoding;
+}
+
+static struct tx_inner *
+find_inner(const struct work *w)
+{
+	bool is_signed = w->transform & PLAN_SIGN;
+	struct tx_inner *inner = w->tx->inners;
+
+	while (inner && !is_same_inner(inner, w->verdicts, is_signed))
+		inner = inner->next;
+	return inner;
+}
+
+/* Keeps SEALED for the copies to come; taken. */
+static enum rc
+keep_inner(struct work *w, struct sealed *sealed, struct tx_inner **out, struct err *err)
+{
+	struct tx_inner *inner = calloc(1, sizeof(*inner));
+
+	*out = inner;
+	if (!inner)
+		return err_set(err, ERR_MEMORY, "copies");
+	*inner = (struct tx_inner){.verdicts = w->verdicts,
+		.is_signed = w->transform & PLAN_SIGN,
+		.sealed = *sealed,
+		.next = w->tx->inners};
+	memset(sealed, 0, sizeof(*sealed)); /* the transaction's now */
+	w->tx->inners = inner;
+	return RC_OK;
+}
 
 /* Certificates of every recipient, those that the look-up chose. */
 static enum rc
@@ -37,8 +96,8 @@ collect_recipients(struct work *w, struct err *err)
 {
 	enum rc rc = RC_OK;
 
-	for (size_t i = 0; rc == RC_OK && i < w->tx->n; i++) {
-		const struct lookup_result *found = w->tx->rcpts[i].found;
+	for (size_t i = 0; rc == RC_OK && i < w->copy->n; i++) {
+		const struct lookup_result *found = w->tx->rcpts[w->copy->rcpts[i]].found;
 		bool any = false;
 
 		for (size_t k = 0; found && rc == RC_OK && k < found->n; k++)
@@ -132,8 +191,41 @@ sign_unsafe(struct work *w, const struct seal_source *source, const struct seal_
 	if (v->unsafe == UNSAFE_REFUSE || v->sign == SIGN_REQUIRED)
 		return err_set(err, ERR_POLICY_UNSAFE, "cannot be made 7-bit");
 	w->transform &= ~(unsigned)PLAN_SIGN;
-	snprintf(w->tx->detail, sizeof(w->tx->detail), "not signed: cannot be made 7-bit");
+	snprintf(w->copy->detail, sizeof(w->copy->detail), "not signed: cannot be made 7-bit");
 	return w->transform & PLAN_ENCRYPT ? seal_plain(source, v->preset, true, out, err) : RC_OK;
+}
+
+/* Everybody who gets this signature, in whichever copy. */
+static size_t
+signed_for(const struct work *w, size_t *rcpts)
+{
+	const struct transaction *tx = w->tx;
+	size_t n = 0;
+
+	for (size_t i = 0; i < tx->n; i++)
+		if (tx->plan_rcpts[i].outcome == PLAN_DELIVER &&
+			(tx->plan_rcpts[i].transform & PLAN_SIGN) &&
+			plan_same_signature(&tx->rcpts[i].decision.verdicts, w->verdicts))
+			rcpts[n++] = i;
+	return n;
+}
+
+static enum rc
+sign_as(struct work *w, const struct seal_source *source, const struct seal_signing *signing,
+	struct sealed *out, struct err *err)
+{
+	struct err why = ERR_INIT;
+	enum rc rc;
+
+	if (w->verdicts->form == FORM_OPAQUE)
+		rc = sign_opaque(w, source, signing, false, out, &why);
+	else
+		rc = seal_sign_clear(source, signing, w->verdicts->preset, out, &why);
+	if (rc == RC_PERM && why.code == ERR_POLICY_UNSAFE)
+		rc = sign_unsafe(w, source, signing, out, &why);
+	if (rc != RC_OK && err)
+		*err = why;
+	return rc;
 }
 
 static enum rc
@@ -142,21 +234,19 @@ sign(struct work *w, const struct seal_source *source, struct sealed *out, struc
 	struct transaction *tx = w->tx;
 	struct seal_signing signing = {.vault = engine_vault(tx->engine),
 		.signer = &w->signer->signer,
-		.signing_time = signing_time(&tx->msg->hdrs),
-		.claim = tx_claim(tx, rule_name(tx->rcpts[0].decision.rule), w->claimed)};
-	struct err why = ERR_INIT;
-	enum rc rc;
+		.signing_time = signing_time(&tx->msg->hdrs)};
+	const char **claimed = calloc(tx->n, sizeof(*claimed));
+	size_t *rcpts = calloc(tx->n, sizeof(*rcpts));
+	enum rc rc = RC_OK;
 
-	if (w->verdicts->form == FORM_OPAQUE)
-		rc = sign_opaque(w, source, &signing, false, out, &why);
-	else
-		rc = seal_sign_clear(source, &signing, w->verdicts->preset, out, &why);
-	if (rc == RC_PERM && why.code == ERR_POLICY_UNSAFE)
-		rc = sign_unsafe(w, source, &signing, out, &why);
-	if (rc != RC_OK && err)
-		*err = why;
-	if (rc == RC_OK && (w->transform & PLAN_SIGN))
-		tx->key_used = true;
+	if (!claimed || !rcpts)
+		rc = err_set(err, ERR_MEMORY, "claims");
+	if (rc == RC_OK) {
+		signing.claim = tx_claim(tx, w->copy->rule, rcpts, signed_for(w, rcpts), claimed);
+		rc = sign_as(w, source, &signing, out, err);
+	}
+	free(claimed);
+	free(rcpts);
 	return rc;
 }
 
@@ -174,88 +264,108 @@ plain_or_raw(struct work *w, const struct seal_source *source, struct sealed *ou
 	return rc;
 }
 
-/* sign → envelope; SEALED stays empty when nothing was to be done after all. */
+/* What the envelope, or the copy itself, is made of; *inner stays NULL when nothing was to be done
+ * after all. */
 static enum rc
-seal(struct work *w, struct sealed *sealed, struct err *err)
+get_inner(struct work *w, struct tx_inner **inner, struct err *err)
 {
 	struct seal_source source = {.root = w->tx->root,
 		.content = &w->content,
 		.base64 = w->verdicts->encoding == ENCODING_BASE64,
 		.body = w->tx->msg->body,
 		.spool = &w->spool};
-	struct sealed inner = {0};
-	enum rc rc;
+	struct sealed made = {0};
+	enum rc rc = RC_OK;
 
-	rc = w->transform & PLAN_SIGN ? sign(w, &source, &inner, err)
-				      : plain_or_raw(w, &source, &inner, err);
-	if (rc == RC_OK && (w->transform & PLAN_ENCRYPT)) {
-		rc = seal_encrypt(&inner, &w->recipients, w->verdicts->preset, sealed, err);
-		sealed_fini(&inner);
-	} else if (rc == RC_OK) {
-		*sealed = inner;
+	*inner = find_inner(w);
+	if (!*inner) {
+		rc = w->transform & PLAN_SIGN ? sign(w, &source, &made, err)
+					      : plain_or_raw(w, &source, &made, err);
+		if (rc == RC_OK && made.body)
+			rc = keep_inner(w, &made, inner, err);
 	}
+	if (rc == RC_OK && (w->transform & PLAN_SIGN))
+		w->copy->key_used = true;
+	sealed_fini(&made);
 	return rc;
 }
 
 static enum rc
-make_edits(struct work *w, struct sealed *sealed, struct err *err)
+make_edits(struct work *w, const struct sealed *sealed, struct err *err)
 {
 	const struct hdrs *hdrs = &w->tx->msg->hdrs;
 	char date[42] = " ";
-	enum rc rc = edit_list_replace_content(w->result, hdrs, &sealed->hdrs, err);
+	enum rc rc = edit_list_replace_content(w->copy, hdrs, &sealed->hdrs, err);
 
 	if (rc == RC_OK && !hdrs_find(hdrs, "Date", 0)) {
 		clock_format_mail(clock_now(), date + 1);
-		rc = edit_list_add(w->result, EDIT_ADD, "Date", 0, date, err);
+		rc = edit_list_add(w->copy, EDIT_ADD, "Date", 0, date, err);
 	}
+	return rc;
+}
+
+/* sign → envelope → edits */
+static enum rc
+seal(struct work *w, struct err *err)
+{
+	struct tx_inner *inner;
+	struct sealed envelope = {0};
+	const struct sealed *out;
+	enum rc rc = get_inner(w, &inner, err);
+
+	if (rc != RC_OK || !inner)
+		return rc;
+	out = &inner->sealed;
+	if (w->transform & PLAN_ENCRYPT) {
+		rc = seal_encrypt(out, &w->recipients, w->verdicts->preset, &envelope, err);
+		out = &envelope;
+	}
+	if (rc == RC_OK)
+		rc = compare_size(w, spool_size(out->body), err);
+	if (rc == RC_OK)
+		rc = make_edits(w, out, err);
 	if (rc == RC_OK) {
-		w->result->body = sealed->body;
-		sealed->body = NULL; /* the result's now */
+		w->copy->body = out->body;
+		w->copy->body_shared = out != &envelope;
+		envelope.body = NULL; /* the copy's now */
 	}
+	sealed_fini(&envelope);
+	/* With one copy nobody else needs what went into the envelope. */
+	if (w->tx->n_copies == 1 && (w->transform & PLAN_ENCRYPT))
+		tx_inners_free(w->tx);
 	return rc;
 }
 
 static enum rc
 run(struct work *w, enum pipeline_mode mode, struct err *err)
 {
-	struct sealed sealed = {0};
 	enum rc rc = content_fields(&w->tx->msg->hdrs, &w->content, err);
 
 	if (rc == RC_OK && (w->transform & PLAN_ENCRYPT))
 		rc = collect_recipients(w, err);
 	if (rc == RC_OK)
 		rc = check_size(w, err);
-	if (rc == RC_OK && mode == PIPELINE_RUN) {
-		rc = seal(w, &sealed, err);
-		if (rc == RC_OK && sealed.body)
-			rc = compare_size(w, spool_size(sealed.body), err);
-		if (rc == RC_OK && sealed.body)
-			rc = make_edits(w, &sealed, err);
-	}
-	sealed_fini(&sealed);
+	if (rc == RC_OK && mode == PIPELINE_RUN)
+		rc = seal(w, err);
 	if (rc == RC_OK)
-		w->tx->transform = w->transform;
+		w->copy->done |= w->transform;
 	return rc;
 }
 
 enum rc
 transform_outbound(
-	struct transaction *tx, enum pipeline_mode mode, struct result *result, struct err *err)
+	struct transaction *tx, struct copy *copy, enum pipeline_mode mode, struct err *err)
 {
-	const struct plan_group *group = &tx->plan->groups[0];
 	struct work w = {.tx = tx,
-		.result = result,
-		.transform = group->transform & (PLAN_SIGN | PLAN_ENCRYPT),
-		.verdicts = group->verdicts,
-		.opaque = group->verdicts->form == FORM_OPAQUE,
+		.copy = copy,
+		.transform = copy->transform & (PLAN_SIGN | PLAN_ENCRYPT),
+		.verdicts = copy->verdicts,
+		.opaque = copy->verdicts->form == FORM_OPAQUE,
 		.spool = engine_spool_conf(tx->engine)};
 	enum rc rc = RC_OK;
 
 	if (!tx->root)
 		return err_set(err, ERR_POLICY_UNSAFE, "its structure is past the limits");
-	w.claimed = calloc(tx->n, sizeof(*w.claimed));
-	if (!w.claimed)
-		return err_set(err, ERR_MEMORY, "claims");
 	/* What sealing adds must not run into the limit for what comes in. */
 	w.spool.max += w.spool.max + (1u << 20);
 	if (w.transform & PLAN_SIGN) {
@@ -267,6 +377,5 @@ transform_outbound(
 		rc = run(&w, mode, err);
 	certset_fini(&w.recipients);
 	hdrs_fini(&w.content);
-	free(w.claimed);
 	return rc;
 }

@@ -92,11 +92,16 @@ struct transaction {
 	struct plan_rcpt *plan_rcpts;
 	struct plan *plan;
 
-	/* what happened, for the record and the log */
-	bool key_used;
-	unsigned transform; /* what was done */
-	char detail[160];
+	/* stage 5 */
+	bool may_split;  /* recipients may get copies of their own */
+	size_t n_copies; /* that will be made */
+	struct tx_inner *inners;
 };
+
+/* An entity, signed or not, that envelopes and copies are made of; made once for all copies that
+ * need the same. */
+struct tx_inner;
+void tx_inners_free(struct transaction *tx);
 
 /* The stages; one file each. */
 enum rc facts_gather(struct transaction *tx, struct err *err);
@@ -116,17 +121,36 @@ enum rc extra_ask(struct transaction *tx, const struct verdicts *verdicts, enum 
 enum rc extra_add(const struct transaction *tx, const struct verdicts *verdicts,
 	struct certset *recipients, struct err *err);
 void extra_free(struct tx_extra *extra);
+/* The plan's groups as copies; inbound, those who may have it opened get one of their own. */
+enum rc copies_build(struct transaction *tx, struct result *result, struct err *err);
+/* Everybody in one copy, with TRANSFORM. */
+enum rc
+copies_join(struct transaction *tx, struct result *result, unsigned transform, struct err *err);
+void copies_free(struct result *result);
+void copy_fini(struct copy *copy);
 enum rc transform_outbound(
-	struct transaction *tx, enum pipeline_mode mode, struct result *result, struct err *err);
-enum rc unwrap_inbound(struct transaction *tx, unsigned transform, const struct verdicts *verdicts,
-	enum pipeline_mode mode, struct result *result, struct err *err);
+	struct transaction *tx, struct copy *copy, enum pipeline_mode mode, struct err *err);
+enum rc
+unwrap_inbound(struct transaction *tx, struct copy *copy, enum pipeline_mode mode, struct err *err);
 /* Only takes away what claims to be ours. */
-enum rc unwrap_nothing(struct transaction *tx, struct result *result, struct err *err);
-enum rc record_decision(struct transaction *tx, const struct result *result, struct err *err);
+enum rc unwrap_nothing(struct transaction *tx, struct copy *copy, struct err *err);
+/* For whom of COPY's recipients, in its order, would a key be there that opens the outermost
+ * envelope? *known false: there is none, or it can't be told. Uses no key. */
+enum rc unwrap_entitled(struct transaction *tx, const struct copy *copy, bool *entitled,
+	bool *known, struct err *err);
+/* Which RecipientInfo is RCPT's? RC_NONE: none, or not for this recipient. */
+enum rc entitle_match(struct transaction *tx, const struct rcpt *rcpt,
+	const struct cms_enveloped *enveloped, size_t *index, struct err *err);
+/* The one content key that every recipient's key gives; RC_PERM when they differ or one may not.
+ * INDEXES: what entitle_match said, in the order of COPY's recipients. */
+enum rc
+entitle_open(struct transaction *tx, struct copy *copy, const struct cms_enveloped *enveloped,
+	const size_t *indexes, struct secret **out, struct err *err);
+enum rc record_decision(struct transaction *tx, const struct copy *copy, struct err *err);
 void record_log(const struct transaction *tx, const struct result *result);
 
-/* Claims for the vault: who this is for. */
-struct vault_claim
-tx_claim(const struct transaction *tx, const char *rule, const char **recipients);
+/* Claims for the vault: who this is for. RECIPIENTS has room for N. */
+struct vault_claim tx_claim(const struct transaction *tx, const char *rule, const size_t *rcpts,
+	size_t n, const char **recipients);
 
 #endif

@@ -36,7 +36,7 @@
 
 struct unwrap {
 	struct transaction *tx;
-	struct result *result;
+	struct copy *copy;
 	const struct verdicts *verdicts;
 	unsigned transform;
 	enum pipeline_mode mode;
@@ -50,23 +50,25 @@ struct unwrap {
 	struct verdict checked[MAX_LAYERS];
 	size_t n_checked;
 	bool signed_inside; /* a good signature in what was opened */
+	bool *entitled;     /* set: nothing is opened, only asked for each recipient */
+	bool asked;         /* there was something to ask about */
 };
 
 __attribute__((format(printf, 4, 5))) static enum rc
 add_layer(struct unwrap *u, const char *kind, struct err *err, const char *fmt, ...)
 {
-	struct result *result = u->result;
-	struct layer *v = realloc(result->layers, (result->n_layers + 1) * sizeof(*v));
+	struct copy *copy = u->copy;
+	struct layer *v = realloc(copy->layers, (copy->n_layers + 1) * sizeof(*v));
 	va_list ap;
 
 	if (!v)
 		return err_set(err, ERR_MEMORY, "layers");
-	result->layers = v;
-	v[result->n_layers].kind = kind;
+	copy->layers = v;
+	v[copy->n_layers].kind = kind;
 	va_start(ap, fmt);
-	vsnprintf(v[result->n_layers].detail, sizeof(v->detail), fmt, ap);
+	vsnprintf(v[copy->n_layers].detail, sizeof(v->detail), fmt, ap);
 	va_end(ap);
-	result->n_layers++;
+	copy->n_layers++;
 	return RC_OK;
 }
 
@@ -150,81 +152,31 @@ static enum rc
 match_recipients(struct unwrap *u, const struct cms_enveloped *enveloped, size_t *indexes,
 	const char **missing, struct err *err)
 {
-	struct vault_client *vault = engine_vault(u->tx->engine);
+	for (size_t i = 0; i < u->copy->n; i++) {
+		const struct rcpt *rcpt = &u->tx->rcpts[u->copy->rcpts[i]];
+		enum rc rc = entitle_match(u->tx, rcpt, enveloped, &indexes[i], err);
 
-	for (size_t i = 0; i < u->tx->n; i++) {
-		const struct rcpt *rcpt = &u->tx->rcpts[i];
-		enum rc rc = vault_match(
-			vault, rcpt->addr, enveloped->rinfos, enveloped->n, &indexes[i], err);
-
-		if (rc == RC_NONE && strcmp(rcpt->addr, rcpt->person) != 0)
-			rc = vault_match(vault, rcpt->person, enveloped->rinfos, enveloped->n,
-				&indexes[i], err);
-		if (rc == RC_PERM && err->code == ERR_VAULT_DENIED)
-			return err_set(err, ERR_POLICY_UNKNOWN,
-				"the vault does not let this service ask for keys");
-		if (rc == RC_NONE || rc == RC_PERM) {
+		if (rc == RC_NONE)
 			*missing = rcpt->addr;
-			return RC_NONE;
-		}
 		if (rc != RC_OK)
 			return rc;
 	}
 	return RC_OK;
 }
 
+/* Only asks, for each recipient. */
 static enum rc
-open_one(struct unwrap *u, const struct cms_enveloped *enveloped, size_t i, size_t index,
-	const char **claimed, struct secret **cek, struct err *err)
+match_each(struct unwrap *u, const struct cms_enveloped *enveloped, struct err *err)
 {
-	struct transaction *tx = u->tx;
-	struct vault_open_request request = {.rinfo = &enveloped->rinfos[index],
-		.cipher = enveloped->cipher,
-		.recipient = tx->rcpts[i].addr,
-		.claim = tx_claim(tx, rule_name(tx->rcpts[i].decision.rule), claimed)};
-	enum rc rc = vault_open(engine_vault(tx->engine), &request, cek, err);
-
-	if (rc == RC_PERM && strcmp(tx->rcpts[i].addr, tx->rcpts[i].person) != 0) {
-		request.recipient = tx->rcpts[i].person;
-		rc = vault_open(engine_vault(tx->engine), &request, cek, err);
-	}
-	if (rc == RC_OK)
-		tx->key_used = true;
-	return rc;
-}
-
-/* The one content key that every recipient's key gives; RC_PERM when they differ or one may not. */
-static enum rc
-open_for_all(struct unwrap *u, const struct cms_enveloped *enveloped, const size_t *indexes,
-	struct secret **out, struct err *err)
-{
-	const char **claimed = calloc(u->tx->n, sizeof(*claimed));
-	struct secret *cek = NULL;
 	enum rc rc = RC_OK;
-	bool same = true;
+	size_t index;
 
-	*out = NULL;
-	if (!claimed)
-		return err_set(err, ERR_MEMORY, "claims");
-	for (size_t i = 0; rc == RC_OK && i < u->tx->n; i++) {
-		rc = open_one(u, enveloped, i, indexes[i], claimed, &cek, err);
-		if (rc != RC_OK)
-			break;
-		if (!*out) {
-			*out = cek;
-			cek = NULL; /* ours to give away */
-			continue;
-		}
-		same &= secret_len(cek) == secret_len(*out) &&
-			secret_compare(secret_data(cek), secret_data(*out), secret_len(cek)) == 0;
-		secret_free(&cek);
+	for (size_t i = 0; (rc == RC_OK || rc == RC_NONE) && i < u->copy->n; i++) {
+		rc = entitle_match(u->tx, &u->tx->rcpts[u->copy->rcpts[i]], enveloped, &index, err);
+		u->entitled[i] = rc == RC_OK;
 	}
-	if (rc == RC_OK && !same)
-		rc = err_set(err, ERR_CMS_CORRUPT, "not opened");
-	if (rc != RC_OK)
-		secret_free(out);
-	free(claimed);
-	return rc;
+	u->asked = rc == RC_OK || rc == RC_NONE;
+	return u->asked ? RC_OK : rc;
 }
 
 static enum rc
@@ -261,7 +213,7 @@ open_matched(struct unwrap *u, const struct cms_enveloped *enveloped, const size
 	struct secret *cek = NULL;
 	struct inner inner = {0};
 	struct err why = ERR_INIT;
-	enum rc rc = open_for_all(u, enveloped, indexes, &cek, &why);
+	enum rc rc = entitle_open(u->tx, u->copy, enveloped, indexes, &cek, &why);
 
 	if (rc == RC_OK)
 		rc = decrypt(u, cek, &inner, &why);
@@ -297,9 +249,11 @@ try_open(struct unwrap *u, const struct cms_enveloped *enveloped, bool *more, st
 
 	if (enveloped->cipher == CIPHER_NONE)
 		return add_layer(u, "enveloped", err, "unsupported cipher, not opened");
-	if (u->tx->n > OPEN_MAX_RECIPIENTS)
-		return add_layer(u, "enveloped", err, "not opened: %zu recipients", u->tx->n);
-	indexes = calloc(u->tx->n, sizeof(*indexes));
+	if (u->entitled)
+		return match_each(u, enveloped, err);
+	if (u->copy->n > OPEN_MAX_RECIPIENTS)
+		return add_layer(u, "enveloped", err, "not opened: %zu recipients", u->copy->n);
+	indexes = calloc(u->copy->n, sizeof(*indexes));
 	if (!indexes)
 		return err_set(err, ERR_MEMORY, "recipients");
 	rc = match_recipients(u, enveloped, indexes, &missing, err);
@@ -381,14 +335,14 @@ remove_forged(struct unwrap *u, struct err *err)
 		if (rest.len > RESULTS_MAX)
 			kind = AUTHRES_DELETE;
 		if (rc == RC_OK && kind == AUTHRES_DELETE)
-			rc = edit_list_add(u->result, EDIT_DELETE, name, n, NULL, err);
+			rc = edit_list_add(u->copy, EDIT_DELETE, name, n, NULL, err);
 		else if (rc == RC_OK && kind == AUTHRES_CHANGE)
-			rc = edit_list_add(u->result, EDIT_CHANGE, name, n, buf_text(&rest), err);
+			rc = edit_list_add(u->copy, EDIT_CHANGE, name, n, buf_text(&rest), err);
 	}
 	buf_fini(&rest);
 	if (rc == RC_OK)
-		rc = edit_list_delete(u->result, hdrs, OPENED_MARK, err);
-	return rc == RC_OK ? edit_list_delete(u->result, hdrs, NOTICE_MARK, err) : rc;
+		rc = edit_list_delete(u->copy, hdrs, OPENED_MARK, err);
+	return rc == RC_OK ? edit_list_delete(u->copy, hdrs, NOTICE_MARK, err) : rc;
 }
 
 static enum rc
@@ -399,11 +353,11 @@ add_notices(struct unwrap *u, struct err *err)
 	enum rc rc = RC_OK;
 
 	if (u->no_key && v->on_no_key == TROUBLE_MARK)
-		rc = edit_list_add(u->result, EDIT_INSERT, NOTICE_MARK, 0,
+		rc = edit_list_add(u->copy, EDIT_INSERT, NOTICE_MARK, 0,
 			" encrypted, and the key is not here", err);
 	if (rc == RC_OK && u->is_opened && u->unauthenticated && !u->signed_inside &&
 		v->on_unauthenticated == TROUBLE_MARK)
-		rc = edit_list_add(u->result, EDIT_INSERT, NOTICE_MARK, 0,
+		rc = edit_list_add(u->copy, EDIT_INSERT, NOTICE_MARK, 0,
 			" was encrypted, but nothing proves that it is unchanged", err);
 	for (size_t i = 0; rc == RC_OK && (u->transform & PLAN_VERIFY) && i < u->n_checked; i++) {
 		if (u->checked[i].overall == VERDICT_PASS ||
@@ -412,7 +366,7 @@ add_notices(struct unwrap *u, struct err *err)
 			continue;
 		snprintf(text, sizeof(text), " the signature does not count (%s)",
 			verdict_overall_name(u->checked[i].overall));
-		rc = edit_list_add(u->result, EDIT_INSERT, NOTICE_MARK, 0, text, err);
+		rc = edit_list_add(u->copy, EDIT_INSERT, NOTICE_MARK, 0, text, err);
 		break;
 	}
 	return rc;
@@ -430,7 +384,7 @@ add_results(struct unwrap *u, struct err *err)
 		u->tx->from.n == 1 ? u->tx->from.v[0] : NULL, &value, err);
 	if (rc == RC_OK)
 		rc = edit_list_add(
-			u->result, EDIT_INSERT, "Authentication-Results", 0, buf_text(&value), err);
+			u->copy, EDIT_INSERT, "Authentication-Results", 0, buf_text(&value), err);
 	buf_fini(&value);
 	return rc;
 }
@@ -444,19 +398,19 @@ publish_opened(struct unwrap *u, struct err *err)
 	enum rc rc = content_fields(&u->opened.hdrs, &content, err);
 
 	if (rc == RC_OK)
-		rc = edit_list_replace_content(u->result, &u->tx->msg->hdrs, &content, err);
+		rc = edit_list_replace_content(u->copy, &u->tx->msg->hdrs, &content, err);
 	hdrs_fini(&content);
 	snprintf(mark, sizeof(mark), " %.250s", engine_authserv_id(u->tx->engine));
 	if (rc == RC_OK)
-		rc = edit_list_add(u->result, EDIT_INSERT, OPENED_MARK, 0, mark, err);
+		rc = edit_list_add(u->copy, EDIT_INSERT, OPENED_MARK, 0, mark, err);
 	if (rc != RC_OK)
 		return rc;
-	u->result->new_ret = strdup("HDRS"); /* a bounce must not carry the plaintext out */
-	if (!u->result->new_ret)
+	u->copy->new_ret = strdup("HDRS"); /* a bounce must not carry the plaintext out */
+	if (!u->copy->new_ret)
 		return err_set(err, ERR_MEMORY, "RET");
-	u->result->body = u->opened.body;
+	u->copy->body = u->opened.body;
 	u->opened.body = NULL; /* the result's now */
-	u->tx->transform |= PLAN_OPEN;
+	u->copy->done |= PLAN_OPEN;
 	return RC_OK;
 }
 
@@ -472,27 +426,36 @@ publish(struct unwrap *u, struct err *err)
 	if (rc == RC_OK)
 		rc = add_results(u, err);
 	if (rc == RC_OK && u->n_checked > 0 && (u->transform & PLAN_VERIFY)) {
-		u->tx->transform |= PLAN_VERIFY;
-		u->result->verdict = malloc(sizeof(*u->result->verdict));
-		if (!u->result->verdict)
+		u->copy->done |= PLAN_VERIFY;
+		u->copy->verdict = malloc(sizeof(*u->copy->verdict));
+		if (!u->copy->verdict)
 			return err_set(err, ERR_MEMORY, "verdict");
-		*u->result->verdict = u->checked[0];
+		*u->copy->verdict = u->checked[0];
 		verdict_init(&u->checked[0]); /* its signers are the result's now */
 	}
 	return rc;
 }
 
 enum rc
-unwrap_nothing(struct transaction *tx, struct result *result, struct err *err)
+unwrap_nothing(struct transaction *tx, struct copy *copy, struct err *err)
 {
-	struct unwrap u = {.tx = tx, .result = result};
+	struct unwrap u = {.tx = tx, .copy = copy};
 
 	return remove_forged(&u, err);
 }
 
+/* Frees what the layers left behind. */
+static void
+unwrap_fini(struct unwrap *u)
+{
+	for (size_t i = 0; i < u->n_checked; i++)
+		verdict_fini(&u->checked[i]);
+	inner_fini(&u->opened);
+	inner_fini(&u->content);
+}
+
 enum rc
-unwrap_inbound(struct transaction *tx, unsigned transform, const struct verdicts *verdicts,
-	enum pipeline_mode mode, struct result *result, struct err *err)
+unwrap_inbound(struct transaction *tx, struct copy *copy, enum pipeline_mode mode, struct err *err)
 {
 	struct unwrap *u = calloc(1, sizeof(*u));
 	enum role role = engine_role(tx->engine);
@@ -501,9 +464,9 @@ unwrap_inbound(struct transaction *tx, unsigned transform, const struct verdicts
 	if (!u)
 		return err_set(err, ERR_MEMORY, "layers");
 	u->tx = tx;
-	u->result = result;
-	u->verdicts = verdicts;
-	u->transform = transform;
+	u->copy = copy;
+	u->verdicts = copy->verdicts;
+	u->transform = copy->transform;
 	u->mode = mode;
 	if (role != ROLE_OPEN && role != ROLE_ALL)
 		u->transform &= ~(unsigned)PLAN_OPEN;
@@ -513,10 +476,35 @@ unwrap_inbound(struct transaction *tx, unsigned transform, const struct verdicts
 		rc = unwrap_layers(u, err);
 	if (rc == RC_OK)
 		rc = publish(u, err);
-	for (size_t i = 0; i < u->n_checked; i++)
-		verdict_fini(&u->checked[i]);
-	inner_fini(&u->opened);
-	inner_fini(&u->content);
+	unwrap_fini(u);
+	free(u);
+	return rc;
+}
+
+enum rc
+unwrap_entitled(struct transaction *tx, const struct copy *copy, bool *entitled, bool *known,
+	struct err *err)
+{
+	struct unwrap *u = calloc(1, sizeof(*u));
+	struct copy scratch = {.rcpts = copy->rcpts, .n = copy->n};
+	enum role role = engine_role(tx->engine);
+	enum rc rc = RC_OK;
+
+	*known = false;
+	if (!u)
+		return err_set(err, ERR_MEMORY, "layers");
+	*u = (struct unwrap){.tx = tx,
+		.copy = &scratch,
+		.verdicts = copy->verdicts,
+		.transform = PLAN_OPEN,
+		.root = tx->root,
+		.spool = tx->msg->body,
+		.entitled = entitled};
+	if (tx->root && (role == ROLE_OPEN || role == ROLE_ALL))
+		rc = unwrap_layers(u, err);
+	*known = rc == RC_OK && u->asked;
+	unwrap_fini(u);
+	free(scratch.layers);
 	free(u);
 	return rc;
 }

@@ -170,6 +170,13 @@ same_words(const struct words *a, const struct words *b)
 	return i == a->n && i == b->n;
 }
 
+bool
+plan_same_signature(const struct verdicts *a, const struct verdicts *b)
+{
+	return same_words(&a->sign_keys, &b->sign_keys) && a->form == b->form &&
+	       a->unsafe == b->unsafe && a->preset == b->preset && a->encoding == b->encoding;
+}
+
 /* Do two recipients get the same bytes? Only what their transformation looks at counts. */
 static bool
 same_treatment(const struct plan_rcpt *a, const struct plan_rcpt *b)
@@ -180,14 +187,11 @@ same_treatment(const struct plan_rcpt *a, const struct plan_rcpt *b)
 		return false;
 	if ((a->transform & PLAN_ENCRYPT) && (a->hidden || b->hidden))
 		return false; /* RecipientInfos would name a blind copy's recipient */
+	if ((a->transform & PLAN_SIGN) && !plan_same_signature(x, y))
+		return false;
 	if ((a->transform & PLAN_ENCRYPT) &&
-		(!same_words(&x->escrow, &y->escrow) || x->copy_sender != y->copy_sender))
-		return false;
-	if ((a->transform & PLAN_SIGN) && (!same_words(&x->sign_keys, &y->sign_keys) ||
-						  x->form != y->form || x->unsafe != y->unsafe))
-		return false;
-	if ((a->transform & (PLAN_SIGN | PLAN_ENCRYPT)) &&
-		(x->preset != y->preset || x->encoding != y->encoding))
+		(x->preset != y->preset || x->encoding != y->encoding ||
+			!same_words(&x->escrow, &y->escrow) || x->copy_sender != y->copy_sender))
 		return false;
 	if ((a->transform & PLAN_OPEN) &&
 		(x->on_no_key != y->on_no_key || x->on_unauthenticated != y->on_unauthenticated))

@@ -49,6 +49,8 @@ struct plan {
 	size_t n_groups;
 };
 
+/* Would a signature by A's rule do for B's? Only what signing looks at counts. */
+bool plan_same_signature(const struct verdicts *a, const struct verdicts *b);
 enum rc plan_build(struct plan_rcpt *rcpts, size_t n, struct plan **out, struct err *err);
 void plan_free(struct plan **plan);
 

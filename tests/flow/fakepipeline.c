@@ -170,44 +170,43 @@ copy(const char *text)
 }
 
 static void
-add_edit(struct result *result, enum edit_kind kind, const char *name, size_t index,
-	const char *value)
+add_edit(struct copy *out, enum edit_kind kind, const char *name, size_t index, const char *value)
 {
-	result->edits = realloc(result->edits, (result->n_edits + 1) * sizeof *result->edits);
-	result->edits[result->n_edits++] =
+	out->edits = realloc(out->edits, (out->n_edits + 1) * sizeof *out->edits);
+	out->edits[out->n_edits++] =
 		(struct edit){kind, copy(name), index, value ? copy(value) : NULL};
 }
 
 static void
-make_edits(struct transaction *tx, struct result *result)
+make_edits(struct transaction *tx, struct copy *out)
 {
 	char *huge;
 
 	if (strstr(tx->sender, "edit")) {
-		add_edit(result, EDIT_CHANGE, "Subject", 1, " new subject");
-		add_edit(result, EDIT_DELETE, "X-Twice", 2, NULL);
-		add_edit(result, EDIT_ADD, "X-Added", 0, " one\n\ttwo");
-		add_edit(result, EDIT_INSERT, "X-First", 0, " 1");
-		result->new_ret = copy("HDRS");
+		add_edit(out, EDIT_CHANGE, "Subject", 1, " new subject");
+		add_edit(out, EDIT_DELETE, "X-Twice", 2, NULL);
+		add_edit(out, EDIT_ADD, "X-Added", 0, " one\n\ttwo");
+		add_edit(out, EDIT_INSERT, "X-First", 0, " 1");
+		out->new_ret = copy("HDRS");
 	}
 	if (strstr(tx->sender, "inject"))
-		add_edit(result, EDIT_ADD, "X-Added", 0, " one\nX-Evil: two");
+		add_edit(out, EDIT_ADD, "X-Added", 0, " one\nX-Evil: two");
 	if (strstr(tx->sender, "toobig")) {
 		huge = calloc(1, 70001);
 		memset(huge, 'x', 70000);
-		add_edit(result, EDIT_ADD, "X-Huge", 0, huge);
+		add_edit(out, EDIT_ADD, "X-Huge", 0, huge);
 		free(huge);
 	}
 }
 
 static enum rc
-make_body(struct transaction *tx, struct result *result, struct err *err)
+make_body(struct transaction *tx, struct copy *out, struct err *err)
 {
 	struct spool_conf conf = engine_spool_conf(tx->engine);
-	enum rc rc = spool_new(&conf, &result->body, err);
+	enum rc rc = spool_new(&conf, &out->body, err);
 
 	for (int i = 0; rc == RC_OK && i < 20000 && !strstr(tx->sender, "empty"); i++)
-		rc = spool_append(result->body, "new body\r\n", 10, err);
+		rc = spool_append(out->body, "new body\r\n", 10, err);
 	return rc;
 }
 
@@ -231,9 +230,12 @@ pipeline_run(struct transaction *tx, enum pipeline_mode mode, struct result **ou
 		snprintf(result->enhanced, sizeof result->enhanced, "5.7.1");
 		snprintf(result->text, sizeof result->text, "100%% sure: no %%s");
 	}
-	make_edits(tx, result);
+	result->in_place = true;
+	result->n_copies = 1;
+	result->copies = calloc(1, sizeof *result->copies);
+	make_edits(tx, result->copies);
 	if (strstr(tx->sender, "edit") || strstr(tx->sender, "empty"))
-		rc = make_body(tx, result, err);
+		rc = make_body(tx, result->copies, err);
 	*out = result;
 	return rc;
 }
@@ -246,12 +248,15 @@ result_free(struct result **result)
 	*result = NULL;
 	if (!r)
 		return;
-	for (size_t i = 0; i < r->n_edits; i++) {
-		free(r->edits[i].name);
-		free(r->edits[i].value);
+	for (size_t i = 0; r->copies && i < r->copies->n_edits; i++) {
+		free(r->copies->edits[i].name);
+		free(r->copies->edits[i].value);
 	}
-	free(r->edits);
-	free(r->new_ret);
-	spool_free(&r->body);
+	if (r->copies) {
+		free(r->copies->edits);
+		free(r->copies->new_ret);
+		spool_free(&r->copies->body);
+	}
+	free(r->copies);
 	free(r);
 }

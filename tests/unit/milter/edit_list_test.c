@@ -15,23 +15,23 @@ parse(const char *text, struct hdrs *hdrs)
 }
 
 static void
-free_edits(struct result *result)
+free_edits(struct copy *copy)
 {
-	for (size_t i = 0; i < result->n_edits; i++) {
-		free(result->edits[i].name);
-		free(result->edits[i].value);
+	for (size_t i = 0; i < copy->n_edits; i++) {
+		free(copy->edits[i].name);
+		free(copy->edits[i].value);
 	}
-	free(result->edits);
+	free(copy->edits);
 }
 
 static void
-check(const char *name, const struct result *result, const struct hdrs *hdrs, const char *want)
+check(const char *name, const struct copy *copy, const struct hdrs *hdrs, const char *want)
 {
 	struct buf text = BUF_INIT(0);
 	struct sink sink = sink_to_buf(&text);
 	struct hdrs after;
 
-	assert_int_equal(edit_list_apply(result, hdrs, &after, NULL), RC_OK);
+	assert_int_equal(edit_list_apply(copy, hdrs, &after, NULL), RC_OK);
 	assert_int_equal(hdrs_write(&after, &sink, NULL), RC_OK);
 	CHECK_STR(name, buf_text(&text), want);
 	hdrs_fini(&after);
@@ -39,12 +39,12 @@ check(const char *name, const struct result *result, const struct hdrs *hdrs, co
 }
 
 static size_t
-edits_of(const struct result *result, enum edit_kind kind)
+edits_of(const struct copy *copy, enum edit_kind kind)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < result->n_edits; i++)
-		n += result->edits[i].kind == kind;
+	for (size_t i = 0; i < copy->n_edits; i++)
+		n += copy->edits[i].kind == kind;
 	return n;
 }
 
@@ -53,7 +53,7 @@ edits_of(const struct result *result, enum edit_kind kind)
 static void
 test_replace(void **state)
 {
-	struct result result = {0};
+	struct copy copy = {0};
 	struct hdrs hdrs, content;
 
 	(void)state;
@@ -62,20 +62,20 @@ test_replace(void **state)
 	      "Mime-version: 1.0\r\nX-Content: stays\r\n\r\n",
 		&hdrs);
 	parse("Content-Type: multipart/signed;\r\n\tx=y\r\n\r\n", &content);
-	assert_int_equal(edit_list_replace_content(&result, &hdrs, &content, NULL), RC_OK);
-	check("replace", &result, &hdrs,
+	assert_int_equal(edit_list_replace_content(&copy, &hdrs, &content, NULL), RC_OK);
+	check("replace", &copy, &hdrs,
 		"Subject:no blank\r\nContent-Type: multipart/signed;\r\n\tx=y\r\nX-A:  two\r\n"
 		"MIME-Version: 1.0\r\nX-Content: stays\r\n");
-	assert_int_equal(edits_of(&result, EDIT_CHANGE), 1);
-	assert_int_equal(edits_of(&result, EDIT_DELETE), 3);
+	assert_int_equal(edits_of(&copy, EDIT_CHANGE), 1);
+	assert_int_equal(edits_of(&copy, EDIT_DELETE), 3);
 	/* From the last of a name to the first. */
-	for (size_t i = 0; i < result.n_edits; i++)
-		for (size_t k = i + 1; k < result.n_edits; k++)
-			if (result.edits[i].kind == EDIT_DELETE &&
-				result.edits[k].kind == EDIT_DELETE &&
-				strcasecmp(result.edits[i].name, result.edits[k].name) == 0)
-				assert_true(result.edits[i].index > result.edits[k].index);
-	free_edits(&result);
+	for (size_t i = 0; i < copy.n_edits; i++)
+		for (size_t k = i + 1; k < copy.n_edits; k++)
+			if (copy.edits[i].kind == EDIT_DELETE &&
+				copy.edits[k].kind == EDIT_DELETE &&
+				strcasecmp(copy.edits[i].name, copy.edits[k].name) == 0)
+				assert_true(copy.edits[i].index > copy.edits[k].index);
+	free_edits(&copy);
 	hdrs_fini(&hdrs);
 	hdrs_fini(&content);
 }
@@ -115,17 +115,17 @@ test_replace_in_place(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		struct result result = {0};
+		struct copy copy = {0};
 		struct hdrs hdrs, content;
 
 		parse(cases[i].hdrs, &hdrs);
 		parse(cases[i].content, &content);
-		assert_int_equal(edit_list_replace_content(&result, &hdrs, &content, NULL), RC_OK);
-		check(cases[i].name, &result, &hdrs, cases[i].want);
-		CHECK_INT(cases[i].name, edits_of(&result, EDIT_CHANGE), cases[i].changes);
-		CHECK_INT(cases[i].name, edits_of(&result, EDIT_DELETE), cases[i].deletes);
-		CHECK_INT(cases[i].name, edits_of(&result, EDIT_ADD), cases[i].adds);
-		free_edits(&result);
+		assert_int_equal(edit_list_replace_content(&copy, &hdrs, &content, NULL), RC_OK);
+		check(cases[i].name, &copy, &hdrs, cases[i].want);
+		CHECK_INT(cases[i].name, edits_of(&copy, EDIT_CHANGE), cases[i].changes);
+		CHECK_INT(cases[i].name, edits_of(&copy, EDIT_DELETE), cases[i].deletes);
+		CHECK_INT(cases[i].name, edits_of(&copy, EDIT_ADD), cases[i].adds);
+		free_edits(&copy);
 		hdrs_fini(&hdrs);
 		hdrs_fini(&content);
 	}
@@ -134,18 +134,18 @@ test_replace_in_place(void **state)
 static void
 test_kinds(void **state)
 {
-	struct result result = {0};
+	struct copy copy = {0};
 	struct hdrs hdrs;
 
 	(void)state;
 	parse("A: 1\r\nB: 1\r\nA: 2\r\nA: 3\r\n\r\n", &hdrs);
-	assert_int_equal(edit_list_add(&result, EDIT_CHANGE, "a", 2, " new", NULL), RC_OK);
-	assert_int_equal(edit_list_add(&result, EDIT_DELETE, "A", 3, NULL, NULL), RC_OK);
-	assert_int_equal(edit_list_add(&result, EDIT_INSERT, "Top", 0, " t", NULL), RC_OK);
-	assert_int_equal(edit_list_add(&result, EDIT_ADD, "End", 0, " e", NULL), RC_OK);
-	assert_int_equal(edit_list_add(&result, EDIT_DELETE, "Missing", 1, NULL, NULL), RC_OK);
-	check("kinds", &result, &hdrs, "Top: t\r\nA: 1\r\nB: 1\r\na: new\r\nEnd: e\r\n");
-	free_edits(&result);
+	assert_int_equal(edit_list_add(&copy, EDIT_CHANGE, "a", 2, " new", NULL), RC_OK);
+	assert_int_equal(edit_list_add(&copy, EDIT_DELETE, "A", 3, NULL, NULL), RC_OK);
+	assert_int_equal(edit_list_add(&copy, EDIT_INSERT, "Top", 0, " t", NULL), RC_OK);
+	assert_int_equal(edit_list_add(&copy, EDIT_ADD, "End", 0, " e", NULL), RC_OK);
+	assert_int_equal(edit_list_add(&copy, EDIT_DELETE, "Missing", 1, NULL, NULL), RC_OK);
+	check("kinds", &copy, &hdrs, "Top: t\r\nA: 1\r\nB: 1\r\na: new\r\nEnd: e\r\n");
+	free_edits(&copy);
 	hdrs_fini(&hdrs);
 }
 

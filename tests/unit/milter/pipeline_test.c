@@ -88,13 +88,24 @@ add_cert(const char *domain, const struct fake_person *person)
 struct go {
 	struct transaction *tx;
 	struct result *result;
-	struct buf out; /* the message after the edits */
+	const struct copy *copy; /* the first, or an empty one */
+	struct buf out;          /* the message after the edits */
 };
+
+/* Was BIT done for recipient I? */
+static bool
+did(const struct go *g, size_t i, unsigned bit)
+{
+	const struct rcpt_result *rcpt = &g->result->rcpts[i];
+
+	return rcpt->outcome == PLAN_DELIVER && (g->result->copies[rcpt->copy].done & bit);
+}
 
 static void
 go(struct go *g, struct engine *engine, enum pipeline_mode mode, const char *sender,
 	const char *login, const char *const *rcpts, const char *mail, size_t len)
 {
+	static const struct copy none;
 	struct err err = ERR_INIT;
 	struct sink sink = sink_to_buf(&g->out);
 	struct msg *msg;
@@ -112,7 +123,8 @@ go(struct go *g, struct engine *engine, enum pipeline_mode mode, const char *sen
 	assert_int_equal(spool_append(msg->body, mail + used, len - used, &err), RC_OK);
 	if (pipeline_run(g->tx, mode, &g->result, &err) != RC_OK)
 		fail_msg("%s", err.detail);
-	assert_int_equal(result_write(g->tx, g->result, &sink, &err), RC_OK);
+	g->copy = g->result->n_copies ? g->result->copies : &none;
+	assert_int_equal(copy_write(g->tx, g->copy, &sink, &err), RC_OK);
 }
 
 static void
@@ -144,8 +156,8 @@ check_reply(const char *name, const struct go *g, int smtp, const char *text)
 	if (!strstr(g->result->text, text))
 		fail_msg("%s: got \"%s\", want \"%s\"", name, g->result->text, text);
 	if (smtp != 250) {
-		CHECK_INT(name, g->result->n_edits, 0);
-		assert_null(g->result->body);
+		CHECK_INT(name, g->copy->n_edits, 0);
+		assert_null(g->copy->body);
 	}
 }
 
@@ -153,8 +165,8 @@ static void
 check_untouched(const char *name, const struct go *g, const char *mail)
 {
 	CHECK_INT(name, g->result->smtp, 250);
-	CHECK_INT(name, g->result->n_edits, 0);
-	assert_null(g->result->body);
+	CHECK_INT(name, g->copy->n_edits, 0);
+	assert_null(g->copy->body);
 	CHECK_STR(name, buf_text(&g->out), mail);
 }
 
@@ -167,7 +179,7 @@ test_sealed(void **state)
 	(void)state;
 	SEND(&a, plain, CAROL);
 	check_reply("sealed", &a, 250, "");
-	assert_true(a.result->rcpts[0].is_signed && a.result->rcpts[0].encrypted);
+	assert_true(did(&a, 0, PLAN_SIGN) && did(&a, 0, PLAN_ENCRYPT));
 	CHECK_STR("rule", a.result->rcpts[0].rule, "shipped-outbound");
 	assert_true(has(&a, "smime-type=enveloped-data"));
 	assert_true(has(&a, "\r\nDate: "));
@@ -178,11 +190,11 @@ test_sealed(void **state)
 	CHECK_STR("record", fake_event, "sealed");
 	RECEIVE(&b, theirs, &a, CAROL);
 	check_reply("opened", &b, 250, "");
-	assert_true(b.result->rcpts[0].opened);
-	CHECK_STR("ret", b.result->new_ret, "HDRS");
-	CHECK_INT("layers", b.result->n_layers, 2);
-	CHECK_STR("layer", b.result->layers[0].kind, "enveloped");
-	CHECK_STR("layer", b.result->layers[1].kind, "signed");
+	assert_true(did(&b, 0, PLAN_OPEN));
+	CHECK_STR("ret", b.copy->new_ret, "HDRS");
+	CHECK_INT("layers", b.copy->n_layers, 2);
+	CHECK_STR("layer", b.copy->layers[0].kind, "enveloped");
+	CHECK_STR("layer", b.copy->layers[1].kind, "signed");
 	assert_true(has(&b, "Authentication-Results: partner.test;\r\n\tsmime=pass"));
 	assert_true(has(&b, "body.smime-identifier=\"alice@ours.test\"") ||
 		    has(&b, "body.smime-identifier=alice@ours.test"));
@@ -204,21 +216,21 @@ test_signed(void **state)
 
 	(void)state;
 	SEND(&a, plain, BOB);
-	assert_true(a.result->rcpts[0].is_signed && !a.result->rcpts[0].encrypted);
+	assert_true(did(&a, 0, PLAN_SIGN) && !did(&a, 0, PLAN_ENCRYPT));
 	CHECK_STR("rule", a.result->rcpts[0].rule, "shipped-internal");
 	assert_true(has(&a, "Gr=C3=BC=C3=9F Gott\r\n"));
 	RECEIVE(&b, theirs, &a, CAROL);
 	assert_true(has(&b, "smime=pass"));
-	CHECK_INT("verdict", b.result->verdict->overall, VERDICT_PASS);
-	assert_null(b.result->body);
-	assert_null(b.result->new_ret);
+	CHECK_INT("verdict", b.copy->verdict->overall, VERDICT_PASS);
+	assert_null(b.copy->body);
+	assert_null(b.copy->new_ret);
 	done(&b);
 	p = strstr(a.out.data, "Gott");
 	*p = 'g';
 	RECEIVE(&b, theirs, &a, CAROL);
 	assert_true(has(&b, "smime=fail"));
 	assert_true(has(&b, NOTICE_MARK ": "));
-	assert_null(b.result->body);
+	assert_null(b.copy->body);
 	done(&b);
 	done(&a);
 }
@@ -270,7 +282,7 @@ test_faults(void **state)
 		SEND(&a, plain, CAROL);
 		check_reply("out", &a, 451, "");
 		CHECK_STR("out", buf_text(&a.out), plain);
-		assert_false(a.result->rcpts[0].is_signed);
+		assert_false(did(&a, 0, PLAN_SIGN));
 		done(&a);
 	}
 	/* Whoever is not let in by the vault does not send unsigned for it. */
@@ -286,7 +298,7 @@ test_faults(void **state)
 		fake_fail[in[i]] = i == 1 ? ERR_VAULT_BUDGET : ERR_LEDGER;
 		RECEIVE(&b, theirs, &a, CAROL);
 		check_reply("in", &b, 451, "");
-		assert_null(b.result->new_ret);
+		assert_null(b.copy->new_ret);
 		done(&b);
 	}
 	fake_reset();
@@ -323,11 +335,11 @@ test_required(void **state)
 	CHECK_INT("signs", fake_calls[FAKE_SIGN], 0);
 	done(&g);
 	go(&g, engine, PIPELINE_RUN, ALICE, ALICE, TO(CAROL), marked, strlen(marked));
-	assert_true(g.result->rcpts[0].encrypted && g.result->rcpts[0].is_signed);
+	assert_true(did(&g, 0, PLAN_ENCRYPT) && did(&g, 0, PLAN_SIGN));
 	done(&g);
 	/* Bob's key is the gateway's, and he is inside. */
 	go(&g, engine, PIPELINE_RUN, ALICE, ALICE, TO(BOB), marked, strlen(marked));
-	assert_true(!g.result->rcpts[0].encrypted && g.result->rcpts[0].is_signed);
+	assert_true(!did(&g, 0, PLAN_ENCRYPT) && did(&g, 0, PLAN_SIGN));
 	done(&g);
 	go(&g, engine, PIPELINE_RUN, ALICE, ALICE, TO(CAROL, EVE), marked, strlen(marked));
 	check_reply("one of two", &g, 550, "(recipient <eve@nowhere.test>, rule ");
@@ -346,7 +358,7 @@ test_split(void **state)
 	(void)state;
 	SEND(&g, to_both, CAROL, DAVE);
 	check_reply("same", &g, 250, "");
-	assert_true(g.result->rcpts[1].encrypted);
+	assert_true(did(&g, 1, PLAN_ENCRYPT));
 	done(&g);
 	SEND(&g, to_one, CAROL, DAVE); /* a blind copy */
 	check_reply("bcc", &g, 550, "send to them separately");
@@ -373,7 +385,7 @@ test_not_opened(void **state)
 	SEND(&a, plain, CAROL);
 	RECEIVE(&b, theirs, &a, "frank@partner.test");
 	check_untouched("no key", &b, buf_text(&a.out));
-	CHECK_STR("layer", b.result->layers[0].kind, "enveloped");
+	CHECK_STR("layer", b.copy->layers[0].kind, "enveloped");
 	done(&b);
 	RECEIVE(&b, theirs, &a, CAROL, DAVE);
 	check_untouched("not for both", &b, buf_text(&a.out));
@@ -389,7 +401,7 @@ test_not_opened(void **state)
 	done(&a);
 	SEND(&a, to_both, CAROL, DAVE);
 	RECEIVE(&b, theirs, &a, CAROL, DAVE);
-	assert_true(b.result->rcpts[0].opened && b.result->rcpts[1].opened);
+	assert_true(did(&b, 0, PLAN_OPEN) && did(&b, 1, PLAN_OPEN));
 	done(&b);
 	fake_people[3].other_cek = true;
 	RECEIVE(&b, theirs, &a, CAROL, DAVE);
@@ -508,7 +520,7 @@ test_explain(void **state)
 	fake_reset();
 	go(&g, theirs, PIPELINE_EXPLAIN, ALICE, NULL, TO(CAROL), buf_text(&a.out), a.out.len);
 	check_reply("explain", &g, 250, "");
-	assert_non_null(strstr(g.result->layers[0].detail, "would be opened"));
+	assert_non_null(strstr(g.copy->layers[0].detail, "would be opened"));
 	assert_int_equal(
 		fake_calls[FAKE_SIGN] + fake_calls[FAKE_OPEN] + fake_calls[FAKE_RECORD], 0);
 	done(&g);
@@ -546,11 +558,11 @@ test_forms(void **state)
 		if (!has(&a, cases[i].want))
 			fail_msg("%s: no %s", text, cases[i].want);
 		RECEIVE(&b, theirs, &a, CAROL);
-		CHECK_INT(text, b.result->rcpts[0].opened, encrypts);
+		CHECK_INT(text, did(&b, 0, PLAN_OPEN), encrypts);
 		if (strstr(cases[i].rule, "sign") &&
-			(!b.result->verdict || b.result->verdict->overall != VERDICT_PASS))
+			(!b.copy->verdict || b.copy->verdict->overall != VERDICT_PASS))
 			fail_msg("%s: %s", text,
-				b.result->verdict ? b.result->verdict->reason : "not verified");
+				b.copy->verdict ? b.copy->verdict->reason : "not verified");
 		done(&b);
 		done(&a);
 		engine_unref(&engine);
@@ -587,7 +599,7 @@ test_unsafe(void **state)
 		engine = make_engine("ours.test", text);
 		go(&g, engine, PIPELINE_RUN, ALICE, ALICE, TO(BOB), mail, strlen(mail));
 		check_reply(text, &g, cases[i].smtp, "");
-		CHECK_INT(text, g.result->rcpts[0].is_signed, cases[i].is_signed);
+		CHECK_INT(text, did(&g, 0, PLAN_SIGN), cases[i].is_signed);
 		if (!cases[i].is_signed)
 			CHECK_STR(text, buf_text(&g.out), mail);
 		else
@@ -609,7 +621,7 @@ test_large(void **state)
 	for (int i = 0; i < 20000; i++)
 		buf_appendf(&mail, NULL, "line %d of a long message, end\r\n", i);
 	go(&a, ours, PIPELINE_RUN, ALICE, ALICE, TO(CAROL), buf_text(&mail), mail.len);
-	assert_true(a.result->rcpts[0].encrypted);
+	assert_true(did(&a, 0, PLAN_ENCRYPT));
 	RECEIVE(&b, theirs, &a, CAROL);
 	assert_true(has(&b, "smime=pass"));
 	assert_true(has(&b, "line 19999 of a long message, end\r\n"));
@@ -635,7 +647,7 @@ test_mutated(void **state)
 		a.out.data[i] = old == 'x' ? 'y' : 'x';
 		RECEIVE(&b, theirs, &a, CAROL);
 		CHECK_INT("mutated", b.result->smtp, 250);
-		if (b.result->verdict && b.result->verdict->overall == VERDICT_PASS)
+		if (b.copy->verdict && b.copy->verdict->overall == VERDICT_PASS)
 			assert_true(has(&b, "Gr=C3=BC=C3=9F Gott"));
 		done(&b);
 		a.out.data[i] = old;
@@ -712,15 +724,15 @@ check_mail(struct engine *engine, const char *name, const struct buf *mail, size
 
 	go(&a, engine, PIPELINE_RUN, EVE, NULL, TO(EVE), mail->data, mail->len);
 	CHECK_INT(name, a.result->smtp, 250);
-	CHECK_INT(name, a.result->n_edits, 0);
-	assert_null(a.result->body);
+	CHECK_INT(name, a.copy->n_edits, 0);
+	assert_null(a.copy->body);
 	done(&a);
 	go(&a, engine, PIPELINE_RUN, ALICE, ALICE, TO(CAROL), mail->data, mail->len);
 	CHECK_INT(name, a.result->smtp, 250);
-	assert_true(a.result->rcpts[0].encrypted);
+	assert_true(did(&a, 0, PLAN_ENCRYPT));
 	RECEIVE(&b, theirs, &a, CAROL);
 	CHECK_INT(name, b.result->smtp, 250);
-	if (b.result->rcpts[0].opened) {
+	if (did(&b, 0, PLAN_OPEN)) {
 		(*opened)++;
 		check_same_body(name, &a, &b, mail);
 	} else {
