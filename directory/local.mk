@@ -2,10 +2,12 @@
 noinst_LIBRARIES += libdirectory.a
 libdirectory_a_SOURCES = \
 	directory/anchors.c directory/anchors.h \
+	directory/attribute.c directory/attribute.h \
 	directory/certstore.c directory/certstore.h \
 	directory/ldap.c directory/ldap.h \
 	directory/ldap_conn.c directory/ldap_conn.h \
 	directory/ldap_guard.c directory/ldap_guard.h \
+	directory/ldap_settings.c directory/ldap_settings.h \
 	directory/lookup.c directory/lookup.h \
 	directory/question.c directory/question.h \
 	directory/select.c directory/select.h \

@@ -397,8 +397,12 @@ lookups_new(struct conf *conf, struct certstore *store, struct trust *trust, str
 	rc = source_store_new(store, (int)conf_int(group, "proof_months"), &sources[n], err);
 	n += rc == RC_OK;
 	for (size_t i = 0; rc == RC_OK && i < count; i++) {
-		rc = source_ldap_new(conf, conf_item(conf, "directories", i),
-			(int)conf_int(group, "error_ttl"), &sources[n], err);
+		const struct conf_group *item = conf_item(conf, "directories", i);
+
+		if (!conf_bool(item, "certificates"))
+			continue;
+		rc = source_ldap_new(
+			conf, item, (int)conf_int(group, "error_ttl"), &sources[n], err);
 		n += rc == RC_OK;
 	}
 	if (rc != RC_OK) {

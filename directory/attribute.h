@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * attribute.h - an attribute of the person behind a mail address, from one of the directories
+ *
+ * The search is that for certificates: base, filter and scope of the directory. RC_NONE only when a
+ * server said that nobody is found, or that whoever is found has no such attribute.
+ *
+ * Threads: one struct attributes may be used by any number of threads.
+ * Limits:  ATTRIBUTE_MAX_ENTRIES entries, ATTRIBUTE_MAX_VALUE bytes in the value; the directory's
+ *          timeout for each server.
+ */
+#ifndef DIRECTORY_ATTRIBUTE_H
+#define DIRECTORY_ATTRIBUTE_H
+
+#include "base/conf.h"
+
+#define ATTRIBUTE_MAX_ENTRIES 16
+#define ATTRIBUTE_MAX_VALUE   1024
+
+struct attributes;
+/* DIRECTORY: a name in the section "directories"; ERR_CONFIG when there is none such. */
+enum rc
+attributes_new(struct conf *conf, const char *directory, struct attributes **out, struct err *err);
+void attributes_free(struct attributes **attributes);
+/* The first value of ATTRIBUTE, appended to OUT. */
+enum rc attributes_find(struct attributes *attributes, const char *addr, const char *attribute,
+	struct buf *out, struct err *err);
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include "directory/ldap_settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/file.h"
+#include "base/log.h"
+
+#define PASSWORD_MAX 1024
+
+/* The password is the file's content without the line end. */
+static enum rc
+read_password(
+	struct conf *conf, const struct conf_group *group, struct secret **out, struct err *err)
+{
+	const char *path = conf_str(group, "password_file");
+	struct buf text = {.max = PASSWORD_MAX, .wipe = true};
+	enum rc rc;
+
+	if (!path || !conf_str(group, "bind_dn"))
+		return conf_err(err, conf, group, "bind", "simple needs bind_dn and password_file");
+	rc = file_read(path, &text, err);
+	if (rc == RC_NONE)
+		rc = conf_err(err, conf, group, "password_file", "%s is not there", path);
+	while (text.len > 0 && (text.data[text.len - 1] == '\n' || text.data[text.len - 1] == '\r'))
+		text.len--;
+	/* An empty one would be an anonymous bind under a name, which servers let succeed. */
+	if (rc == RC_OK && text.len == 0)
+		rc = conf_err(err, conf, group, "password_file", "%s is empty", path);
+	if (rc == RC_OK)
+		rc = secret_copy(text.data, text.len, out, err);
+	buf_fini(&text);
+	return rc;
+}
+
+/* ldap:// over a real network; a loopback address is none. */
+static bool
+is_readable_by_others(const char *uri)
+{
+	static const char *const local[] = {"ldap://127.", "ldap://localhost", "ldap://[::1]"};
+
+	for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++)
+		if (strncasecmp(uri, local[i], strlen(local[i])) == 0)
+			return false;
+	return strncasecmp(uri, "ldap://", 7) == 0;
+}
+
+static enum rc
+check_uris(struct conf *conf, const struct conf_group *group, const char *const *uris, size_t n,
+	struct err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		bool plain = strncasecmp(uris[i], "ldap://", 7) == 0;
+
+		if (!ldap_is_ldap_url(uris[i]))
+			return conf_err(err, conf, group, "uri",
+				"%s is not ldap://, ldaps:// or ldapi://", uris[i]);
+		if (conf_bool(group, "starttls") && !plain)
+			return conf_err(err, conf, group, "starttls", "is for ldap:// only");
+		if (strcmp(conf_str(group, "bind"), "simple") == 0 &&
+			is_readable_by_others(uris[i]) && !conf_bool(group, "starttls"))
+			log_event(LOGL_WARN, NULL, "directory-password-in-clear", "uri", uris[i],
+				NULL);
+	}
+	return RC_OK;
+}
+
+enum rc
+ldap_settings_pool(struct conf *conf, const struct conf_group *group, const char *name,
+	int error_ttl_ms, struct ldap_pool **out, struct err *err)
+{
+	const char *const *uris;
+	const char *bind = conf_str(group, "bind"), *dn = conf_str(group, "bind_dn");
+	const char *ca = conf_str(group, "ca_file");
+	size_t n = conf_strings(group, "uri", &uris);
+	struct ldap_login login = {
+		.name = name,
+		.bind = LDAP_BIND_ANONYMOUS,
+		.starttls = conf_bool(group, "starttls"),
+		.timeout_ms = (int)conf_int(group, "timeout"),
+		.error_ttl_ms = error_ttl_ms,
+		.keep = (int)conf_int(group, "connections"),
+	};
+	enum rc rc = check_uris(conf, group, uris, n, err);
+
+	if (strcmp(bind, "external") == 0)
+		login.bind = LDAP_BIND_EXTERNAL;
+	if (rc == RC_OK && strcmp(bind, "simple") == 0) {
+		login.bind = LDAP_BIND_SIMPLE;
+		rc = read_password(conf, group, &login.password, err);
+	}
+	if (rc == RC_OK &&
+		((dn && !(login.dn = strdup(dn))) || (ca && !(login.ca_file = strdup(ca)))))
+		rc = err_set(err, ERR_MEMORY, "directory %s", login.name);
+	if (rc == RC_OK)
+		rc = ldap_pool_new(&login, uris, n, out, err);
+	if (rc != RC_OK) {
+		free(login.dn);
+		free(login.ca_file);
+		secret_free(&login.password);
+	}
+	return rc;
+}
+
+int
+ldap_settings_scope(const struct conf_group *group)
+{
+	const char *name = conf_str(group, "scope");
+
+	if (strcmp(name, "base") == 0)
+		return LDAP_SCOPE_BASE;
+	return strcmp(name, "one") == 0 ? LDAP_SCOPE_ONELEVEL : LDAP_SCOPE_SUBTREE;
+}
+
+enum rc
+ldap_settings_check_filter(struct conf *conf, const struct conf_group *group, struct err *err)
+{
+	struct buf sample = BUF_INIT(4096);
+	struct err why = ERR_INIT;
+	enum rc rc = ldap_filter_format(conf_str(group, "filter"), "a@b", &sample, &why);
+
+	buf_fini(&sample);
+	return rc == RC_OK ? RC_OK : conf_err(err, conf, group, "filter", "%s", why.detail);
+}
