@@ -427,3 +427,41 @@ charset_decode_raw(const char *text, size_t len, struct buf *out, struct err *er
 	return len && memchr(text, ESC, len) ? decode_jis(text, len, true, out, err)
 					     : decode_utf8(text, len, out, err);
 }
+
+/* One line, ending in ASCII. */
+static enum rc
+encode_jis_line(iconv_t cd, const char *text, size_t len, struct buf *out, struct err *err)
+{
+	size_t room = 4 * len + 16, left = room;
+	char *in = (char *)text, *to;
+	enum rc rc = buf_reserve(out, room, err);
+
+	if (rc != RC_OK)
+		return rc;
+	to = out->data + out->len;
+	if (iconv(cd, &in, &len, &to, &left) != 0 || iconv(cd, NULL, NULL, &to, &left) != 0)
+		return RC_NONE;
+	out->len += room - left;
+	out->data[out->len] = '\0';
+	return RC_OK;
+}
+
+enum rc
+charset_encode_jis(const char *text, size_t len, struct buf *out, struct err *err)
+{
+	iconv_t cd = iconv_open("ISO-2022-JP", "UTF-8");
+	enum rc rc = RC_OK;
+
+	if (cd == (iconv_t)-1)
+		return RC_NONE; /* UTF-8 says it as well */
+	while (rc == RC_OK && len > 0) {
+		const char *end = memchr(text, '\n', len);
+		size_t line = end ? (size_t)(end - text) + 1 : len;
+
+		rc = encode_jis_line(cd, text, line, out, err);
+		text += line;
+		len -= line;
+	}
+	iconv_close(cd);
+	return rc;
+}

@@ -20,6 +20,9 @@ enum rc charset_decode(const char *charset, size_t charset_len, const char *text
 	struct buf *out, struct err *err);
 /* Text without a charset: UTF-8, and ISO-2022-JP from one escape sequence to the next. */
 enum rc charset_decode_raw(const char *text, size_t len, struct buf *out, struct err *err);
+/* Appends TEXT (UTF-8) as ISO-2022-JP that every reader knows (RFC 1468), each line ending in
+ * ASCII. RC_NONE when it can't say all of it; nothing useful was appended then. */
+enum rc charset_encode_jis(const char *text, size_t len, struct buf *out, struct err *err);
 /* Is there an escape sequence of ISO-2022-JP at P after which bytes are not ASCII? Its length, or
  * 0. */
 size_t jis_shift_length(const char *p, size_t len);

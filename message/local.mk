@@ -6,6 +6,8 @@ libmessage_a_SOURCES = \
 	message/b64.c message/b64_avx2.c message/b64.h message/b64_avx2.h \
 	message/charset.c message/charset.h \
 	message/classify.c message/classify.h \
+	message/compose.c message/compose.h \
+	message/dsn.c message/dsn.h \
 	message/ctype.c message/entity.c message/mime.c message/mime_7bit.c message/mime.h \
 	message/hdrs.c message/hdr_decode.c message/hdrs.h \
 	message/msg.c message/msg.h \

@@ -7,7 +7,9 @@ check_PROGRAMS += \
 	tests/unit/message/b64_plain_test \
 	tests/unit/message/classify_test \
 	tests/unit/message/corpora_test \
+	tests/unit/message/compose_test \
 	tests/unit/message/ctype_test \
+	tests/unit/message/dsn_test \
 	tests/unit/message/hdr_decode_test \
 	tests/unit/message/hdrs_test \
 	tests/unit/message/mime_test \
@@ -21,7 +23,9 @@ tests_unit_message_b64_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
 tests_unit_message_b64_plain_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
 tests_unit_message_classify_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
 tests_unit_message_corpora_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
+tests_unit_message_compose_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
 tests_unit_message_ctype_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
+tests_unit_message_dsn_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
 tests_unit_message_hdr_decode_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
 tests_unit_message_hdrs_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
 tests_unit_message_mime_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
