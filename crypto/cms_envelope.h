@@ -81,6 +81,8 @@ struct cms_enveloped { /* what stands before the content */
 /* Parses the header out of the skeleton that ber_skeleton gives. */
 enum rc
 cms_enveloped_parse(const void *skeleton, size_t len, struct cms_enveloped **out, struct err *err);
+/* Is one of the RecipientInfos for CERT, by issuer and serial number or SubjectKeyIdentifier? */
+bool cms_enveloped_names(const struct cms_enveloped *enveloped, const struct cert *cert);
 void cms_enveloped_free(struct cms_enveloped **enveloped);
 
 /* A stage that takes the CMS from its first byte and stops with RC_OK in finish() after the header

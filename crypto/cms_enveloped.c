@@ -189,6 +189,29 @@ cms_enveloped_parse(const void *skeleton, size_t len, struct cms_enveloped **out
 	return rc;
 }
 
+bool
+cms_enveloped_names(const struct cms_enveloped *enveloped, const struct cert *cert)
+{
+	size_t issuer_len, serial_len, ski_len;
+	const unsigned char *issuer = cert_issuer_der(cert, &issuer_len);
+	const unsigned char *serial = cert_serial_bytes(cert, &serial_len);
+	const unsigned char *ski = cert_ski(cert, &ski_len);
+
+	for (size_t i = 0; i < enveloped->n; i++) {
+		const struct rinfo *r = &enveloped->rinfos[i];
+
+		if (r->type == RINFO_OTHER)
+			continue;
+		if (r->serial && r->serial_len == serial_len &&
+			memcmp(r->serial, serial, serial_len) == 0 && r->issuer_len == issuer_len &&
+			memcmp(r->issuer, issuer, issuer_len) == 0)
+			return true;
+		if (r->ski && ski_len && r->ski_len == ski_len && memcmp(r->ski, ski, ski_len) == 0)
+			return true;
+	}
+	return false;
+}
+
 void
 cms_enveloped_free(struct cms_enveloped **enveloped)
 {

@@ -18,6 +18,7 @@ static const struct {
 	{"list", CLASS_LIST},
 	{"auto-reply", CLASS_AUTO_REPLY},
 	{"dkim-signed", CLASS_DKIM_SIGNED},
+	{"dkim-own", CLASS_DKIM_OWN},
 	{"opened", CLASS_OPENED},
 };
 

@@ -73,6 +73,8 @@ decide_one(struct transaction *tx, struct rcpt *rcpt, struct err *err)
 
 	if (rc == RC_OK && rcpt->decision.wants_certs) {
 		rc = wait_certs(tx, rcpt, err);
+		if (rcpt->facts.sealed == TRI_UNKNOWN)
+			rcpt->facts.sealed = intact_for(tx, rcpt);
 		if (rc == RC_OK)
 			rc = policy_decide(tx->view, &rcpt->facts, &rcpt->decision, err);
 	}

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define DKIM_MAX 100 /* signatures that are looked at */
+
 /* A message of ours that comes back is a loop. The mark grants nothing: whoever forges it stops
  * their own mail. */
 static enum rc
@@ -116,6 +118,72 @@ is_inside(const struct transaction *tx)
 	return tx->identity && policy_is_ours(engine_policy(tx->engine), tx->sender);
 }
 
+/* Does the field's d= name a domain of ours? */
+static enum rc
+is_dkim_own(const struct policy *policy, const struct hdr *hdr, bool *own, struct err *err)
+{
+	struct buf text = BUF_INIT(HDRS_MAX_BYTES);
+	char addr[ADDR_MAX + 1];
+	enum rc rc = hdr_unfold(hdr, &text, err);
+	char *next = text.data, *tag;
+
+	while (rc == RC_OK && (tag = strsep(&next, ";"))) {
+		size_t len;
+
+		tag += strspn(tag, " \t");
+		if (*tag != 'd' || tag[1 + strspn(tag + 1, " \t")] != '=')
+			continue;
+		tag += 2 + strspn(tag + 1, " \t");
+		tag += strspn(tag, " \t");
+		len = strcspn(tag, " \t");
+		if (len == 0 || len > 255)
+			continue;
+		snprintf(addr, sizeof(addr), "x@%.*s", (int)len, tag);
+		*own |= policy_is_ours(policy, addr);
+	}
+	buf_fini(&text);
+	return rc;
+}
+
+/* Mail from a list that the map knows, and what a change would break: a signature by DKIM of a
+ * domain of ours (RFC 6376 section 3.5). */
+static enum rc
+add_classes(struct transaction *tx, struct err *err)
+{
+	const struct policy *policy = engine_policy(tx->engine);
+	const struct hdr *hdr;
+	bool list = policy_is_list(policy, tx->sender), own = false;
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < tx->from.n; i++)
+		list |= policy_is_list(policy, tx->from.v[i]);
+	for (size_t i = 0; rc == RC_OK && (hdr = hdrs_find(&tx->msg->hdrs, "DKIM-Signature", i)) &&
+			   i < DKIM_MAX;
+		i++)
+		rc = is_dkim_own(policy, hdr, &own, err);
+	tx->facts.classes |= (list ? CLASS_LIST : 0u) | (own ? CLASS_DKIM_OWN : 0u);
+	return rc;
+}
+
+/* What says that it is S/MIME must be that, or it is like any other. */
+static enum rc
+check_sealed(struct transaction *tx, struct err *err)
+{
+	const struct policy *policy = engine_policy(tx->engine);
+	bool ask = false;
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < tx->n; i++)
+		ask |= policy_needs_sealed(policy, tx->rcpts[i].facts.direction);
+	if (ask && tx->root && tx->facts.classes & (CLASS_SIGNED | CLASS_ENVELOPED))
+		rc = intact_check(tx->root, tx->msg->body, &tx->whole, &tx->enveloped, err);
+	for (size_t i = 0; i < tx->n; i++)
+		tx->rcpts[i].facts.sealed = !tx->whole      ? TRI_NO
+					    : tx->enveloped ? TRI_UNKNOWN
+							    : TRI_YES;
+	return rc;
+}
+
 enum rc
 facts_gather(struct transaction *tx, struct err *err)
 {
@@ -151,5 +219,6 @@ facts_gather(struct transaction *tx, struct err *err)
 			policy_direction(engine_policy(tx->engine), tx->inside, rcpt->addr);
 		rcpt->facts.cert_known = rcpt->facts.cert_proven = TRI_UNKNOWN;
 	}
-	return RC_OK;
+	rc = add_classes(tx, err);
+	return rc == RC_OK ? check_sealed(tx, err) : rc;
 }

@@ -13,6 +13,7 @@ libpipeline_a_SOURCES = \
 	milter/explain.c \
 	milter/extra.c \
 	milter/facts.c \
+	milter/intact.c \
 	milter/journal.h \
 	milter/marks.h \
 	milter/notice.c milter/notice.h \

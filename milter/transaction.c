@@ -70,6 +70,7 @@ transaction_free(struct transaction **tx)
 	free(t->rcpts);
 	free(t->waiter);
 	entity_free(&t->root);
+	cms_enveloped_free(&t->enveloped);
 	addrlist_fini(&t->from);
 	addrlist_fini(&t->named);
 	msg_free(&t->msg);

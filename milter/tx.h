@@ -74,8 +74,10 @@ struct transaction {
 	struct tx_waiter *waiter;
 
 	/* stage 1 */
-	struct entity *root;         /* NULL: too deep or too many parts to be understood */
-	struct addrlist from, named; /* named: in To: and Cc: */
+	bool whole;                      /* it is one CMS object, or signed by one, that parses */
+	struct cms_enveloped *enveloped; /* and its header, when it is encrypted */
+	struct entity *root;             /* NULL: too deep or too many parts to be understood */
+	struct addrlist from, named;     /* named: in To: and Cc: */
 	bool named_known;
 	const char *right_key; /* what rights_may_sign gave */
 	char why_authorised[160];
@@ -105,6 +107,11 @@ void tx_inners_free(struct transaction *tx);
 
 /* The stages; one file each. */
 enum rc facts_gather(struct transaction *tx, struct err *err);
+/* Is the message S/MIME from its first byte to its last? *enveloped when it is encrypted. */
+enum rc intact_check(const struct entity *root, struct spool *body, bool *whole,
+	struct cms_enveloped **enveloped, struct err *err);
+/* Is it so for this recipient, whose certificates have been asked for? */
+enum tri intact_for(struct transaction *tx, const struct rcpt *rcpt);
 enum rc decide_all(struct transaction *tx, struct err *err);
 /* The key that ADDR's verdicts sign with, after decide_all; NULL when there is none. */
 const struct tx_signer *

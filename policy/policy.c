@@ -9,10 +9,13 @@
  */
 #include "policy/policy.h"
 
+#include "base/file.h"
 #include "policy/shipped.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define LIST_MAP_MAX (32u << 20)
 
 struct policy {
 	struct conf *conf;
@@ -23,7 +26,9 @@ struct policy {
 	size_t n_rest;
 	const char *const *domains;
 	size_t n_domains;
-	unsigned certs_for; /* directions for which a rule could ask for certificates */
+	struct addrmap *lists; /* policy.list_map */
+	unsigned certs_for;    /* directions for which a rule could ask for certificates */
+	unsigned sealed_for;   /* and whether a message is sealed */
 };
 
 struct policy_view {
@@ -63,9 +68,11 @@ index_rules(struct policy *policy, struct err *err)
 
 		if (rule->certificate || rule->verdicts.encrypt != ENCRYPT_NEVER)
 			policy->certs_for |= rule->directions ? rule->directions : ~0u;
-		if (rule->recipients)
+		if (rule->sealed)
+			policy->sealed_for |= rule->directions ? rule->directions : ~0u;
+		if (rule->recipients && i < policy->n_own)
 			rc = index_patterns(policy, i, "recipients", policy->by_recipient, err);
-		else if (rule->senders)
+		else if (rule->senders && i < policy->n_own)
 			rc = index_patterns(policy, i, "senders", policy->by_sender, err);
 		else
 			policy->rest[policy->n_rest++] = (unsigned)i;
@@ -132,7 +139,44 @@ compile_rules(struct policy *policy, struct err *err)
 		return rc;
 	memcpy(policy->rules + n_own, shipped + skip, (n_shipped - skip) * sizeof(*shipped));
 	policy->n = n_own + n_shipped - skip;
+	for (size_t i = n_own; i < policy->n; i++)
+		if (policy->rules[i].to_list)
+			policy->rules[i].recipients = policy->lists; /* borrowed */
 	return RC_OK;
+}
+
+/* One pattern a line; '#' begins a comment line. */
+static enum rc
+load_lists(struct policy *policy, struct err *err)
+{
+	const char *path = conf_str(conf_section(policy->conf, "policy"), "list_map");
+	struct buf text = BUF_INIT(LIST_MAP_MAX);
+	char *next, *line;
+	int number = 0;
+	enum rc rc = addrmap_new(&policy->lists, err);
+
+	if (rc != RC_OK || !path)
+		return rc;
+	rc = file_read(path, &text, err);
+	if (rc == RC_NONE)
+		rc = err_set(err, ERR_CONFIG, "%s: policy.list_map is not there", path);
+	next = rc == RC_OK && text.len ? text.data : NULL;
+	while (rc == RC_OK && (line = strsep(&next, "\n"))) {
+		struct err why = ERR_INIT;
+
+		number++;
+		line += strspn(line, " \t");
+		line[strcspn(line, " \t\r")] = '\0';
+		if (!*line || *line == '#')
+			continue;
+		rc = addrmap_put(policy->lists, line, 0, &why);
+		if (rc == RC_PERM)
+			rc = err_set(err, ERR_CONFIG, "%s:%d: %s", path, number, why.detail);
+		else if (rc != RC_OK && err)
+			*err = why;
+	}
+	buf_fini(&text);
+	return rc;
 }
 
 enum rc
@@ -147,7 +191,9 @@ policy_compile(struct conf *conf, struct policy **out, struct err *err)
 	policy->conf = conf_ref(conf);
 	policy->n_domains =
 		conf_strings(conf_section(conf, "organisation"), "domains", &policy->domains);
-	rc = compile_rules(policy, err);
+	rc = load_lists(policy, err);
+	if (rc == RC_OK)
+		rc = compile_rules(policy, err);
 	if (rc == RC_OK)
 		rc = check_names(policy, err);
 	if (rc == RC_OK)
@@ -171,6 +217,7 @@ policy_free(struct policy **policy)
 	free(p->rules);
 	addrmap_free(&p->by_recipient);
 	addrmap_free(&p->by_sender);
+	addrmap_free(&p->lists);
 	free(p->rest);
 	conf_unref(&p->conf);
 	free(p);
@@ -181,6 +228,21 @@ bool
 policy_needs_certs(const struct policy *policy, enum direction direction)
 {
 	return policy->certs_for & direction;
+}
+
+bool
+policy_needs_sealed(const struct policy *policy, enum direction direction)
+{
+	return policy->sealed_for & direction;
+}
+
+bool
+policy_is_list(const struct policy *policy, const char *addr)
+{
+	struct addrkey key;
+
+	addrkey_set(&key, addr);
+	return addrmap_has(policy->lists, &key);
 }
 
 bool
@@ -363,7 +425,8 @@ next_rule(const struct addrmap_list **lists, size_t *at, size_t k, long last)
 static bool
 consider(const struct rule *rule, enum tri matched, const char *criterion, struct decision *out)
 {
-	if (matched == TRI_UNKNOWN && criterion && strcmp(criterion, "certificate") == 0)
+	if (matched == TRI_UNKNOWN && criterion &&
+		(strcmp(criterion, "certificate") == 0 || strcmp(criterion, "sealed") == 0))
 		out->wants_certs = true;
 	if (matched == TRI_NO)
 		return false;

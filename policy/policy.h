@@ -69,6 +69,8 @@ struct rcpt_facts {
 	enum direction direction;
 	enum tri cert_known; /* asked for only when policy_needs_certs said so */
 	enum tri cert_proven;
+	enum tri sealed; /* S/MIME that can be read as such, and for this recipient when encrypted:
+			    may need certificates */
 };
 
 /* KEY for an author of DOMAIN: each %d becomes DOMAIN. OUT has ADDR_MAX + 1 bytes; false: too long
@@ -95,6 +97,10 @@ enum rc policy_compile(struct conf *conf, struct policy **out, struct err *err);
 void policy_free(struct policy **policy);
 /* Could any rule ask for the certificates of a recipient of this direction? */
 bool policy_needs_certs(const struct policy *policy, enum direction direction);
+/* Could any rule ask whether mail of this direction is sealed? */
+bool policy_needs_sealed(const struct policy *policy, enum direction direction);
+/* Is ADDR (canonical) in policy.list_map? */
+bool policy_is_list(const struct policy *policy, const char *addr);
 /* MSG and what it points to are borrowed for the view's life. A view is for one thread at a time.
  */
 enum rc policy_view_new(const struct policy *policy, const struct msg_facts *msg,

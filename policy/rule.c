@@ -289,7 +289,7 @@ enum rc
 rule_compile(struct rule *rule, struct conf *conf, const struct conf_group *group, struct err *err)
 {
 	static const char *const directions[] = {"outbound", "inbound", "internal", NULL};
-	static const char *const authorised[] = {"yes", "no", NULL};
+	static const char *const yes_no[] = {"yes", "no", NULL};
 	static const char *const certificate[] = {"known", "proven", "none", NULL};
 	enum rc rc;
 
@@ -306,7 +306,9 @@ rule_compile(struct rule *rule, struct conf *conf, const struct conf_group *grou
 	if (rc == RC_OK)
 		rc = compile_words(conf, group, "direction", directions, &rule->directions, err);
 	if (rc == RC_OK)
-		rc = compile_words(conf, group, "authorised", authorised, &rule->authorised, err);
+		rc = compile_words(conf, group, "authorised", yes_no, &rule->authorised, err);
+	if (rc == RC_OK)
+		rc = compile_words(conf, group, "sealed", yes_no, &rule->sealed, err);
 	if (rc == RC_OK)
 		rc = compile_words(
 			conf, group, "certificate", certificate, &rule->certificate, err);

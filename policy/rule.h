@@ -16,6 +16,7 @@
 /* Decoded header text that a pattern looks at; the rest of a longer one is not looked at. */
 #define HEADER_TEXT_MAX 65536u
 
+/* Of authorised and sealed. */
 enum { AUTH_YES = 1, AUTH_NO = 2 };
 enum { CERT_KNOWN = 1, CERT_PROVEN = 2, CERT_NONE = 4 };
 
@@ -43,6 +44,8 @@ struct rule {
 	uint64_t over, under;
 	unsigned classes;     /* enum msg_class, or-ed; 0: any */
 	unsigned certificate; /* CERT_…, or-ed; 0: any */
+	unsigned sealed;      /* AUTH_…, or-ed; 0: any */
+	bool to_list;         /* shipped: RECIPIENTS are those of policy.list_map */
 	struct verdicts verdicts;
 };
 

@@ -189,6 +189,14 @@ certificate_matches(const struct rule *rule, const struct rcpt_facts *rcpt)
 											  : found;
 }
 
+static enum tri
+sealed_matches(const struct rule *rule, const struct rcpt_facts *rcpt)
+{
+	if (rcpt->sealed == TRI_UNKNOWN)
+		return TRI_UNKNOWN;
+	return (rcpt->sealed == TRI_YES) == (rule->sealed == AUTH_YES) ? TRI_YES : TRI_NO;
+}
+
 enum tri
 rule_match_rcpt(const struct rule *rule, const struct rcpt_facts *rcpt, const struct addrkey *key,
 	const char **criterion)
@@ -204,9 +212,16 @@ rule_match_rcpt(const struct rule *rule, const struct rcpt_facts *rcpt, const st
 		return TRI_NO;
 	}
 	*criterion = NULL;
-	if (rule->certificate)
-		found = certificate_matches(rule, rcpt);
+	if (rule->sealed == AUTH_YES || rule->sealed == AUTH_NO)
+		found = sealed_matches(rule, rcpt);
 	if (found != TRI_YES)
-		*criterion = "certificate";
+		*criterion = "sealed";
+	if (found != TRI_NO && rule->certificate) {
+		enum tri certificate = certificate_matches(rule, rcpt);
+
+		if (certificate != TRI_YES)
+			*criterion = "certificate";
+		found = certificate == TRI_YES ? found : certificate;
+	}
 	return found;
 }

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #define BASE                                                                     \
 	"organisation = { domains = [ \"example.org\", \".example.org\" ]; };\n" \
@@ -41,7 +42,7 @@ struct mail {
 	const char *sender, *from, *identity, *service;
 	uint64_t size;
 	const char *header, *value;
-	enum tri known, proven;
+	enum tri known, proven, sealed;
 	bool unread; /* a From: that can't be read */
 };
 
@@ -71,7 +72,8 @@ decide(const struct policy *policy, const char *name, const struct mail *mail, s
 	struct rcpt_facts rcpt = {.addr = mail->rcpt,
 		.direction = mail->direction,
 		.cert_known = mail->known,
-		.cert_proven = mail->proven};
+		.cert_proven = mail->proven,
+		.sealed = mail->sealed};
 	struct policy_view *view;
 	struct err err = ERR_INIT;
 
@@ -95,8 +97,12 @@ static const struct {
 	{"shipped-internal", MAIL(.direction = DIR_INTERNAL, .rcpt = "bob@example.org")},
 	{"shipped-inbound", MAIL(.direction = DIR_INBOUND, .authorised = TRI_NO)},
 	{"shipped-rest", MAIL(.authorised = TRI_NO)},
-	{"shipped-signed", MAIL(.classes = CLASS_SIGNED)},
-	{"shipped-signed", MAIL(.classes = CLASS_ENVELOPED, .direction = DIR_INTERNAL)},
+	{"shipped-signed", MAIL(.classes = CLASS_SIGNED, .sealed = TRI_YES)},
+	{"shipped-signed",
+		MAIL(.classes = CLASS_ENVELOPED, .sealed = TRI_YES, .direction = DIR_INTERNAL)},
+	{"shipped-outbound", MAIL(.classes = CLASS_SIGNED)}, /* only says so */
+	{"shipped-outbound", MAIL(.classes = CLASS_ENVELOPED)},
+	{"shipped-pgp", MAIL(.classes = CLASS_ENVELOPED | CLASS_PGP)},
 	{"shipped-inbound",
 		MAIL(.classes = CLASS_ENVELOPED | CLASS_LIST, .direction = DIR_INBOUND)},
 	{"shipped-pgp", MAIL(.classes = CLASS_PGP)},
@@ -106,6 +112,7 @@ static const struct {
 	{"shipped-list", MAIL(.classes = CLASS_PLAIN | CLASS_LIST)},
 	{"shipped-auto-reply", MAIL(.classes = CLASS_PLAIN | CLASS_AUTO_REPLY)},
 	{"shipped-outbound", MAIL(.classes = CLASS_PLAIN | CLASS_DKIM_SIGNED)},
+	{"shipped-dkim", MAIL(.classes = CLASS_PLAIN | CLASS_DKIM_SIGNED | CLASS_DKIM_OWN)},
 };
 
 static void
@@ -125,6 +132,9 @@ test_shipped(void **state)
 	assert_true(policy_needs_certs(policy, DIR_OUTBOUND));
 	assert_false(policy_needs_certs(policy, DIR_INBOUND));
 	assert_false(policy_needs_certs(policy, DIR_INTERNAL));
+	assert_true(policy_needs_sealed(policy, DIR_OUTBOUND));
+	assert_true(policy_needs_sealed(policy, DIR_INTERNAL));
+	assert_false(policy_needs_sealed(policy, DIR_INBOUND));
 	assert_int_equal(policy_direction(policy, true, "x@sub.example.org"), DIR_INTERNAL);
 	assert_int_equal(policy_direction(policy, false, "x@example.org"), DIR_INBOUND);
 	assert_int_equal(policy_direction(policy, false, "x@partner.test"), DIR_OUTBOUND);
@@ -173,6 +183,16 @@ static const struct {
 	{"size_over = 10; size_under = 1001;", TRI_YES, MAIL()},
 	{"class = [\"signed\", \"list\"];", TRI_YES, MAIL(.classes = CLASS_PLAIN | CLASS_LIST)},
 	{"class = \"signed\";", TRI_NO, MAIL()},
+	{"sealed = \"yes\";", TRI_YES, MAIL(.sealed = TRI_YES)},
+	{"sealed = \"yes\";", TRI_NO, MAIL()},
+	{"sealed = \"no\";", TRI_YES, MAIL()},
+	{"sealed = \"no\";", TRI_UNKNOWN, MAIL(.sealed = TRI_UNKNOWN)},
+	{"sealed = [\"yes\", \"no\"];", TRI_YES, MAIL(.sealed = TRI_UNKNOWN)},
+	{"sealed = \"yes\"; certificate = \"none\";", TRI_NO,
+		MAIL(.sealed = TRI_UNKNOWN, .known = TRI_YES)},
+	{"sealed = \"yes\"; certificate = \"known\";", TRI_UNKNOWN,
+		MAIL(.sealed = TRI_UNKNOWN, .known = TRI_YES)},
+	{"sealed = \"yes\"; recipients = \"x@y.z\";", TRI_NO, MAIL(.sealed = TRI_UNKNOWN)},
 	{"certificate = \"known\";", TRI_UNKNOWN, MAIL()},
 	{"certificate = \"known\";", TRI_YES, MAIL(.known = TRI_YES)},
 	{"certificate = \"none\";", TRI_NO, MAIL(.known = TRI_YES)},
@@ -332,6 +352,39 @@ static const struct {
 	{"{ name = \"a\"; message = \"gr\xc3\xbc\xc3\x9f\"; }", "ASCII"},
 };
 
+/* Addresses of mailing lists, in a file. */
+static void
+test_lists(void **state)
+{
+	static const struct mail to_list = MAIL(.rcpt = "Staff@lists.example.org");
+	static const struct mail other = MAIL(.rcpt = "x@lists.example.org");
+	char path[] = "/tmp/sealgate-lists-XXXXXX", text[200];
+	struct policy *policy;
+	struct decision d;
+	struct err err = ERR_INIT;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	dprintf(fd, "# lists\n\nstaff@lists.example.org\r\n  @groups.example.org  all of them\n");
+	snprintf(text, sizeof(text), "policy = { list_map = \"%s\"; };", path);
+	assert_int_equal(compile(text, &policy, &err), RC_OK);
+	decide(policy, "to a list", &to_list, &d);
+	CHECK_STR("to a list", rule_name(d.rule), "shipped-to-list");
+	decide(policy, "to another", &other, &d);
+	CHECK_STR("to another", rule_name(d.rule), "shipped-outbound");
+	assert_true(policy_is_list(policy, "x@groups.example.org"));
+	assert_false(policy_is_list(policy, "x@lists.example.org"));
+	policy_free(&policy);
+	dprintf(fd, "nonsense\n");
+	assert_int_equal(compile(text, &policy, &err), RC_PERM);
+	assert_non_null(strstr(err.detail, ":5: "));
+	close(fd);
+	unlink(path);
+	assert_int_equal(compile(text, &policy, &err), RC_PERM);
+	assert_non_null(strstr(err.detail, "list_map is not there"));
+}
+
 /* Patterns of sign_key. */
 static void
 test_sign_key(void **state)
@@ -458,8 +511,9 @@ main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_shipped),
 		cmocka_unit_test(test_criteria), cmocka_unit_test(test_order),
 		cmocka_unit_test(test_unknown_decides), cmocka_unit_test(test_trace),
-		cmocka_unit_test(test_sign_key), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_without_shipped), cmocka_unit_test(test_many)};
+		cmocka_unit_test(test_lists), cmocka_unit_test(test_sign_key),
+		cmocka_unit_test(test_refused), cmocka_unit_test(test_without_shipped),
+		cmocka_unit_test(test_many)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
