@@ -220,10 +220,13 @@ slapd_conf() {
 
 slapd_start() {
 	slapd_urls=$(cat "$1/urls") || return 1
-	# The library waits for itself: slapd goes into the background when it listens.
 	slapd -f "$1/slapd.conf" -h "$slapd_urls" -n "sealgate-test" >>"$1/slapd.log" 2>&1 </dev/null ||
 		{ cat "$1/slapd.log" >&2; return 1; }
 	wait_for 10 test -s "$1/slapd.pid" || servers_fail "slapd did not start"
+	# It is in the background before it listens.
+	for slapd_port in $(grep -o '127\.0\.0\.1:[0-9]*' "$1/urls" | cut -d: -f2); do
+		wait_port "$slapd_port" || servers_fail "slapd does not listen"
+	done
 }
 
 slapd_up() {
