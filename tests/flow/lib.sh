@@ -95,11 +95,11 @@ field() {
 	sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p"
 }
 
-# free_port: one that nobody listens on now
+# free_port: one that nobody listens on now, below the range that the kernel hands out itself
 free_port() {
 	local port
 	while :; do
-		port=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 30000))
+		port=$((10240 + $(od -An -N2 -tu2 /dev/urandom) % 20000))
 		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
 	done
 	echo "$port"
