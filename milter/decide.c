@@ -332,5 +332,7 @@ decide_all(struct transaction *tx, struct err *err)
 		return err_set(err, ERR_MEMORY, "plan");
 	for (size_t i = 0; rc == RC_OK && i < tx->n; i++)
 		rc = plan_input(tx, i, err);
-	return rc == RC_OK ? plan_build(tx->plan_rcpts, tx->n, &tx->plan, err) : rc;
+	return rc == RC_OK ? plan_build(tx->plan_rcpts, tx->n, tx->may_split && *tx->sender,
+				     &tx->plan, err)
+			   : rc;
 }

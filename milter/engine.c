@@ -344,6 +344,14 @@ engine_notices(const struct engine *engine)
 	return engine->notices;
 }
 
+const char *
+engine_help_url(const struct engine *engine)
+{
+	const char *url = conf_str(conf_section(engine->conf, "organisation"), "help_url");
+
+	return url && *url ? url : NULL;
+}
+
 int
 engine_lookup_timeout(const struct engine *engine)
 {

@@ -14,6 +14,7 @@
 static const char *const yes_no[] = {"no", "yes", "unknown"}; /* enum tri */
 static const char *const sign_words[] = {"never", "if-possible", "required"};
 static const char *const encrypt_words[] = {"never", "if-proven", "if-known", "required"};
+static const char *const missing_words[] = {"refuse-all", "clear", "refuse-recipient"};
 static const char *const preset_words[] = {"classic", "modern", "jp-classic"};
 static const char *const role_words[] = {"open", "seal", "gate", "all"};
 static const char *const outcome_words[] = {"deliver", "refuse", "defer"};
@@ -136,8 +137,7 @@ text_verdicts(struct text *t, const struct verdicts *v)
 			v->encoding == ENCODING_BASE64 ? ", text as base64" : "");
 	put(t, "; encrypt %s", encrypt_words[v->encrypt]);
 	if (v->encrypt == ENCRYPT_REQUIRED)
-		put(t, " (without a certificate: %s)",
-			v->if_missing == MISSING_CLEAR ? "clear" : "refuse");
+		put(t, " (without a certificate: %s)", missing_words[v->if_missing]);
 	for (size_t i = 0; i < v->escrow.n; i++)
 		put(t, ", also for %s", v->escrow.v[i]);
 	if (v->copy_sender)
@@ -364,7 +364,7 @@ json_verdicts(struct json *json, const struct verdicts *v)
 	json_bool(json, "copy_sender", v->copy_sender);
 	json_str(json, "form", v->form == FORM_OPAQUE ? "opaque" : "clear");
 	json_str(json, "encrypt", encrypt_words[v->encrypt]);
-	json_str(json, "if_missing", v->if_missing == MISSING_CLEAR ? "clear" : "refuse-all");
+	json_str(json, "if_missing", missing_words[v->if_missing]);
 	json_str(json, "preset", preset_words[v->preset]);
 	json_str(json, "open", v->open ? "if-possible" : "never");
 	json_str(json, "verify", v->verify ? "if-signed" : "never");

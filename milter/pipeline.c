@@ -10,16 +10,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a reply about recipient I says besides the error; I past the end: about nobody. */
+static struct reply_about
+about(const struct transaction *tx, size_t i, bool named)
+{
+	const struct rcpt *rcpt = i < tx->n ? &tx->rcpts[i] : NULL;
+
+	return (struct reply_about){.addr = rcpt && named ? rcpt->addr : NULL,
+		.rule = rcpt ? rcpt->decision.rule : NULL,
+		.message = rcpt ? rcpt->decision.verdicts.message : NULL,
+		.help_url = engine_help_url(tx->engine)};
+}
+
 /* The reply for trouble with the message as a whole; the rule is named when it was one group's. */
 static void
 stop(struct transaction *tx, struct result *result, const struct err *why)
 {
-	bool ruled = tx->plan && tx->plan->n_groups == 1;
-	const struct decision *decision = ruled ? &tx->rcpts[0].decision : NULL;
+	struct reply_about what = about(tx, tx->plan && tx->plan->n_groups == 1 ? 0 : tx->n, false);
 
 	copies_free(result);
-	reply_set(result, why, NULL, ruled ? decision->rule : NULL,
-		ruled ? &decision->verdicts : NULL);
+	reply_set(result, why, &what);
 	log_error(result->outcome == PLAN_REFUSE ? LOGL_INFO : LOGL_ERROR, tx->qid,
 		result->outcome == PLAN_REFUSE ? "message-refused" : "message-deferred", why, NULL);
 }
@@ -29,10 +39,10 @@ static void
 stop_planned(struct transaction *tx, struct result *result)
 {
 	const struct rcpt *rcpt = &tx->rcpts[tx->plan->blamed];
+	struct reply_about what = about(tx, tx->plan->blamed, true);
 
 	copies_free(result);
-	reply_set(
-		result, &tx->plan->err, rcpt->addr, rcpt->decision.rule, &rcpt->decision.verdicts);
+	reply_set(result, &tx->plan->err, &what);
 	log_error(LOGL_INFO, tx->qid,
 		result->outcome == PLAN_REFUSE ? "message-refused" : "message-deferred",
 		&tx->plan->err, "rcpt", rcpt->addr, "rule", rule_name(rcpt->decision.rule), NULL);
@@ -190,6 +200,29 @@ run_stages(struct transaction *tx, enum pipeline_mode mode, struct result *resul
 	return RC_OK;
 }
 
+/* One recipient's part in the result. */
+static void
+fill_recipient(struct transaction *tx, const struct result *result, size_t i)
+{
+	const struct plan_rcpt *plan = tx->plan ? &tx->plan_rcpts[i] : NULL;
+	struct rcpt_result *out = &result->rcpts[i];
+	struct reply_about what = about(tx, i, true);
+
+	out->addr = tx->rcpts[i].addr;
+	out->rule = tx->rcpts[i].decision.rule ? rule_name(tx->rcpts[i].decision.rule) : "";
+	if (plan)
+		snprintf(out->why, sizeof(out->why), "%s", plan->why);
+	out->outcome = result->outcome;
+	out->copy = RESULT_NO_COPY;
+	if (result->outcome != PLAN_DELIVER) {
+		out->smtp = result->smtp;
+		memcpy(out->enhanced, result->enhanced, sizeof(out->enhanced));
+		memcpy(out->text, result->text, sizeof(out->text));
+	} else if (plan && plan->outcome != PLAN_DELIVER) {
+		reply_set_rcpt(out, &plan->err, &what);
+	}
+}
+
 static enum rc
 fill_recipients(struct transaction *tx, struct result *result, struct err *err)
 {
@@ -197,21 +230,8 @@ fill_recipients(struct transaction *tx, struct result *result, struct err *err)
 	if (!result->rcpts)
 		return err_set(err, ERR_MEMORY, "result");
 	result->n_rcpts = tx->n;
-	for (size_t i = 0; i < tx->n; i++) {
-		const struct plan_rcpt *plan = tx->plan ? &tx->plan_rcpts[i] : NULL;
-		struct rcpt_result *out = &result->rcpts[i];
-
-		out->addr = tx->rcpts[i].addr;
-		out->rule = tx->rcpts[i].decision.rule ? rule_name(tx->rcpts[i].decision.rule) : "";
-		if (plan)
-			snprintf(out->why, sizeof(out->why), "%s", plan->why);
-		out->outcome = result->outcome;
-		if (result->outcome == PLAN_DELIVER)
-			continue;
-		out->smtp = result->smtp;
-		memcpy(out->enhanced, result->enhanced, sizeof(out->enhanced));
-		memcpy(out->text, result->text, sizeof(out->text));
-	}
+	for (size_t i = 0; i < tx->n; i++)
+		fill_recipient(tx, result, i);
 	for (size_t k = 0; k < result->n_copies; k++)
 		for (size_t i = 0; i < result->copies[k].n; i++)
 			result->rcpts[result->copies[k].rcpts[i]].copy = k;

@@ -50,11 +50,13 @@ struct edit { /* one header modification, in the milter's terms */
 	char *value;  /* as in struct hdr: with its leading blank, "\n" line ends */
 };
 
+#define RESULT_NO_COPY ((size_t)-1)
+
 struct rcpt_result {
 	const char *addr; /* canonical */
 	const char *rule;
 	enum outcome outcome;
-	size_t copy; /* PLAN_DELIVER: which of the copies is this recipient's */
+	size_t copy; /* which of the copies is this recipient's, or RESULT_NO_COPY */
 	/* otherwise the reply about this recipient; for a delivered one 0 */
 	int smtp;
 	char enhanced[12];

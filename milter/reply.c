@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "milter/reply.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,25 +23,52 @@ reply_accept(struct result *result, const char *text)
 	snprintf(result->text, sizeof(result->text), "%s", text);
 }
 
-void
-reply_set(struct result *result, const struct err *err, const char *addr, const struct rule *rule,
-	const struct verdicts *verdicts)
+__attribute__((format(printf, 3, 4))) static void
+append(char *text, size_t size, const char *fmt, ...)
 {
-	size_t len, size = sizeof(result->text);
+	size_t len = strlen(text);
+	va_list ap;
 
+	va_start(ap, fmt);
+	vsnprintf(text + len, size - len, fmt, ap);
+	va_end(ap);
+}
+
+static void
+fill_text(char *text, size_t size, const struct err *err, const struct reply_about *about)
+{
+	const char *url = about->help_url;
+
+	snprintf(text, size, "%.150s", err_public(err->code));
+	if (about->addr)
+		append(text, size, " (recipient <%.100s>", about->addr);
+	if (about->rule)
+		append(text, size, "%srule %.64s", about->addr ? ", " : " (",
+			rule_name(about->rule));
+	if (about->addr || about->rule)
+		append(text, size, ")");
+	/* The address before the rule's words: cut short, it would be of no use. */
+	if (url && err_rc(err->code) == RC_PERM && strlen(text) + strlen(url) + 8 < size)
+		append(text, size, ". See %s", url);
+	if (about->message)
+		append(text, size, "%s %s", url ? " -" : ".", about->message);
+	make_ascii(text);
+}
+
+void
+reply_set(struct result *result, const struct err *err, const struct reply_about *about)
+{
 	result->outcome = err_rc(err->code) == RC_PERM ? PLAN_REFUSE : PLAN_DEFER;
 	result->smtp = err_smtp(err->code);
 	snprintf(result->enhanced, sizeof(result->enhanced), "%s", err_enhanced(err->code));
-	len = (size_t)snprintf(result->text, size, "%.150s", err_public(err->code));
-	if (addr)
-		len += (size_t)snprintf(
-			result->text + len, size - len, " (recipient <%.100s>", addr);
-	if (rule)
-		len += (size_t)snprintf(result->text + len, size - len, "%srule %.64s",
-			addr ? ", " : " (", rule_name(rule));
-	if (addr || rule)
-		len += (size_t)snprintf(result->text + len, size - len, ")");
-	if (verdicts && verdicts->message && len < size)
-		snprintf(result->text + len, size - len, ". %s", verdicts->message);
-	make_ascii(result->text);
+	fill_text(result->text, sizeof(result->text), err, about);
+}
+
+void
+reply_set_rcpt(struct rcpt_result *rcpt, const struct err *err, const struct reply_about *about)
+{
+	rcpt->outcome = err_rc(err->code) == RC_PERM ? PLAN_REFUSE : PLAN_DEFER;
+	rcpt->smtp = err_smtp(err->code);
+	snprintf(rcpt->enhanced, sizeof(rcpt->enhanced), "%s", err_enhanced(err->code));
+	fill_text(rcpt->text, sizeof(rcpt->text), err, about);
 }

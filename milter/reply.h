@@ -10,9 +10,17 @@
 
 #include "milter/pipeline.h"
 
-/* Fills outcome, code and text. ADDR, RULE may be NULL. */
-void reply_set(struct result *result, const struct err *err, const char *addr,
-	const struct rule *rule, const struct verdicts *verdicts);
+struct reply_about { /* any may be NULL */
+	const char *addr;
+	const struct rule *rule;
+	const char *message; /* the rule's own words */
+	const char *help_url;
+};
+/* Fills outcome, code and text. */
+void reply_set(struct result *result, const struct err *err, const struct reply_about *about);
+/* The same for one recipient. */
+void
+reply_set_rcpt(struct rcpt_result *rcpt, const struct err *err, const struct reply_about *about);
 void reply_accept(struct result *result, const char *text);
 
 #endif

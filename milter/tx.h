@@ -26,6 +26,7 @@ enum role engine_role(const struct engine *engine);
 const struct policy *engine_policy(const struct engine *engine);
 const struct rights *engine_rights(const struct engine *engine);
 struct vault_client *engine_vault(const struct engine *engine);
+const char *engine_help_url(const struct engine *engine); /* or NULL */
 const char *engine_authserv_id(const struct engine *engine);
 struct notices *engine_notices(const struct engine *engine);
 int engine_lookup_timeout(const struct engine *engine); /* ms */

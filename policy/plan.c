@@ -64,6 +64,14 @@ plan_sign(struct plan_rcpt *rcpt)
 	}
 }
 
+/* No certificate that may be used: for this recipient alone, if the rule says so. */
+static void
+refuse_missing(struct plan_rcpt *rcpt, const char *what)
+{
+	refuse(rcpt, ERR_POLICY_NO_CERT, what);
+	rcpt->alone = rcpt->decision->verdicts.if_missing == MISSING_REFUSE_RECIPIENT;
+}
+
 /* if-proven and if-known: encrypt when there is such a certificate and nobody but the recipient
  * could read it. Either "no" settles it, whatever the other is. */
 static void
@@ -92,8 +100,7 @@ plan_required(struct plan_rcpt *rcpt)
 	if (rcpt->held == TRI_YES && rcpt->inside) {
 		say(rcpt, "not encrypted: stays inside, and the gateway holds the recipient's key");
 	} else if (rcpt->held == TRI_YES) {
-		refuse(rcpt, ERR_POLICY_NO_CERT,
-			"must be encrypted, but the recipient's key is the gateway's");
+		refuse_missing(rcpt, "must be encrypted, but the recipient's key is the gateway's");
 	} else if (rcpt->held == TRI_UNKNOWN) {
 		defer(rcpt, "whether the gateway holds the recipient's key could not be asked");
 	} else if (rcpt->cert_known == TRI_UNKNOWN) {
@@ -104,8 +111,7 @@ plan_required(struct plan_rcpt *rcpt)
 	} else if (v->if_missing == MISSING_CLEAR) {
 		say(rcpt, "not encrypted: no certificate, and the rule says clear then");
 	} else {
-		refuse(rcpt, ERR_POLICY_NO_CERT,
-			"must be encrypted, but there is no usable certificate");
+		refuse_missing(rcpt, "must be encrypted, but there is no usable certificate");
 	}
 }
 
@@ -132,6 +138,7 @@ plan_one(struct plan_rcpt *rcpt)
 	rcpt->transform = PLAN_LEAVE;
 	rcpt->group = 0;
 	rcpt->why[0] = '\0';
+	rcpt->alone = false;
 	err_clear(&rcpt->err);
 	if (rcpt->decision->known != TRI_YES) {
 		defer(rcpt, "a criterion of the rule could not be told");
@@ -201,41 +208,89 @@ same_treatment(const struct plan_rcpt *a, const struct plan_rcpt *b)
 	return true;
 }
 
-/* RCPTS[i] joins the first group whose first member, RCPTS[first[g]], is treated as it is. */
-static void
-join_group(struct plan *plan, struct plan_rcpt *rcpts, size_t *first, size_t i)
+/* Whoever must not be seen by the others has a group alone. */
+static bool
+is_lonely(const struct plan_rcpt *rcpt)
 {
-	size_t g = 0;
+	return rcpt->hidden && (rcpt->transform & PLAN_ENCRYPT);
+}
 
-	while (g < plan->n_groups && !same_treatment(&rcpts[first[g]], &rcpts[i]))
-		g++;
-	if (g == plan->n_groups) {
-		first[plan->n_groups++] = i;
-		plan->groups[g] = (struct plan_group){
-			.transform = rcpts[i].transform, .verdicts = &rcpts[i].decision->verdicts};
+/* RCPTS[i] joins the first of N open groups whose first member, RCPTS[first[g]], is treated as it
+ * is; open[] has their numbers. */
+static size_t
+find_group(
+	const struct plan_rcpt *rcpts, const size_t *first, const size_t *open, size_t n, size_t i)
+{
+	size_t k = 0;
+
+	while (k < n && !same_treatment(&rcpts[first[open[k]]], &rcpts[i]))
+		k++;
+	return k;
+}
+
+static void
+fill_groups(struct plan *plan, struct plan_rcpt *rcpts, size_t n, size_t *first, size_t *open)
+{
+	size_t n_open = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t g = plan->n_groups, k = n_open;
+
+		if (rcpts[i].outcome != PLAN_DELIVER)
+			continue;
+		if (!is_lonely(&rcpts[i]))
+			k = find_group(rcpts, first, open, n_open, i);
+		if (k < n_open) {
+			g = open[k];
+		} else {
+			first[plan->n_groups++] = i;
+			plan->groups[g] = (struct plan_group){.transform = rcpts[i].transform,
+				.verdicts = &rcpts[i].decision->verdicts};
+			if (!is_lonely(&rcpts[i]))
+				open[n_open++] = g;
+		}
+		rcpts[i].group = g;
+		plan->groups[g].n++;
 	}
-	rcpts[i].group = g;
-	plan->groups[g].n++;
 }
 
 static enum rc
 build_groups(struct plan *plan, struct plan_rcpt *rcpts, size_t n, struct err *err)
 {
-	size_t *first = calloc(n + 1, sizeof(*first));
+	size_t *first = calloc(n + 1, sizeof(*first)), *open = calloc(n + 1, sizeof(*open));
 
 	plan->groups = calloc(n + 1, sizeof(*plan->groups));
-	if (!first || !plan->groups) {
-		free(first);
-		return err_set(err, ERR_MEMORY, "plan for %zu recipients", n);
-	}
-	for (size_t i = 0; i < n; i++)
-		join_group(plan, rcpts, first, i);
+	if (first && open && plan->groups)
+		fill_groups(plan, rcpts, n, first, open);
 	free(first);
-	return RC_OK;
+	free(open);
+	return first && open && plan->groups
+		       ? RC_OK
+		       : err_set(err, ERR_MEMORY, "plan for %zu recipients", n);
+}
+
+/* One recipient's outcome in the plan's. A refusal stands whatever the unknown turns out to be. */
+static void
+count_in(struct plan *plan, const struct plan_rcpt *rcpts, size_t i, bool alone)
+{
+	enum outcome outcome = rcpts[i].outcome;
+
+	if (outcome == PLAN_REFUSE && alone && rcpts[i].alone) {
+		plan->n_refused++;
+		if (plan->outcome != PLAN_DELIVER || plan->n_refused > 1)
+			return;
+	} else if (outcome != PLAN_DELIVER && plan->outcome != PLAN_REFUSE &&
+		   plan->outcome != outcome) {
+		plan->outcome = outcome;
+	} else {
+		return;
+	}
+	plan->err = rcpts[i].err;
+	plan->blamed = i;
 }
 
 enum rc
-plan_build(struct plan_rcpt *rcpts, size_t n, struct plan **out, struct err *err)
+plan_build(struct plan_rcpt *rcpts, size_t n, bool alone, struct plan **out, struct err *err)
 {
 	struct plan *plan = calloc(1, sizeof(*plan));
 	enum rc rc = RC_OK;
@@ -246,14 +301,10 @@ plan_build(struct plan_rcpt *rcpts, size_t n, struct plan **out, struct err *err
 	plan->outcome = PLAN_DELIVER;
 	for (size_t i = 0; i < n; i++) {
 		plan_one(&rcpts[i]);
-		/* A refusal stands whatever the unknown turns out to be. */
-		if (rcpts[i].outcome == PLAN_DELIVER || plan->outcome == PLAN_REFUSE ||
-			plan->outcome == rcpts[i].outcome)
-			continue;
-		plan->outcome = rcpts[i].outcome;
-		plan->err = rcpts[i].err;
-		plan->blamed = i;
+		count_in(plan, rcpts, i, alone);
 	}
+	if (n && plan->n_refused == n)
+		plan->outcome = PLAN_REFUSE;
 	if (plan->outcome == PLAN_DELIVER)
 		rc = build_groups(plan, rcpts, n, err);
 	if (rc == RC_OK)

@@ -29,6 +29,7 @@ struct plan_rcpt { /* one recipient's input */
 	enum outcome outcome;
 	unsigned transform; /* enum transform */
 	size_t group;       /* index into groups, for PLAN_DELIVER */
+	bool alone;         /* a refusal that concerns nobody else */
 	struct err err;     /* for refusal and deferral: ERR_POLICY_… */
 	char why[200];      /* one sentence for log and explain */
 };
@@ -42,16 +43,20 @@ struct plan_group {
 
 struct plan {
 	enum outcome outcome; /* of the whole: any refusal refuses (refuse-all), any deferral
-				 defers, else deliver */
+				 defers, else deliver, to all but those who are refused alone */
 	struct err err;
 	size_t blamed; /* recipient that ERR is about */
 	struct plan_group *groups;
 	size_t n_groups;
+	size_t n_refused; /* alone, though the others get theirs */
 };
 
 /* Would a signature by A's rule do for B's? Only what signing looks at counts. */
 bool plan_same_signature(const struct verdicts *a, const struct verdicts *b);
-enum rc plan_build(struct plan_rcpt *rcpts, size_t n, struct plan **out, struct err *err);
+/* ALONE: a recipient may be refused alone (refuse-recipient): there is a way for copies, and a
+ * sender who can be told. */
+enum rc
+plan_build(struct plan_rcpt *rcpts, size_t n, bool alone, struct plan **out, struct err *err);
 void plan_free(struct plan **plan);
 
 #endif

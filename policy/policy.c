@@ -471,6 +471,37 @@ policy_decide(struct policy_view *view, const struct rcpt_facts *rcpt, struct de
 }
 
 enum rc
+policy_may_encrypt(
+	struct policy_view *view, const struct rcpt_facts *rcpt, bool *may, struct err *err)
+{
+	const struct addrmap_list *lists[ADDRMAP_MAX_LISTS + 1];
+	size_t at[ADDRMAP_MAX_LISTS + 1] = {0}, k;
+	struct addrmap_list base = {.v = view->base, .n = view->n_base};
+	struct addrkey key;
+	long i = -1;
+
+	*may = false;
+	addrkey_set(&key, rcpt->addr);
+	k = addrmap_lists(view->policy->by_recipient, &key, lists);
+	lists[k++] = &base;
+	while (!*may && (i = next_rule(lists, at, k, i)) >= 0) {
+		const struct rule *rule = &view->policy->rules[i];
+		const char *criterion;
+		enum tri matched;
+		enum rc rc = match_both(view, (size_t)i, rcpt, &key, &matched, &criterion, err);
+
+		if (rc != RC_OK)
+			return rc;
+		if (matched == TRI_NO || rule->observe)
+			continue;
+		*may = rule->verdicts.encrypt != ENCRYPT_NEVER;
+		if (matched == TRI_YES)
+			break;
+	}
+	return RC_OK;
+}
+
+enum rc
 policy_trace(struct policy_view *view, const struct rcpt_facts *rcpt, struct rule_trace *out,
 	size_t max, size_t *n, struct err *err)
 {

@@ -23,7 +23,7 @@ enum verdict_sign { SIGN_NEVER, SIGN_IF_POSSIBLE, SIGN_REQUIRED };
 enum verdict_encrypt { ENCRYPT_NEVER, ENCRYPT_IF_PROVEN, ENCRYPT_IF_KNOWN, ENCRYPT_REQUIRED };
 enum sign_form { FORM_CLEAR, FORM_OPAQUE };
 enum unsafe { UNSAFE_OPAQUE, UNSAFE_SKIP, UNSAFE_REFUSE };
-enum if_missing { MISSING_REFUSE_ALL, MISSING_CLEAR };
+enum if_missing { MISSING_REFUSE_ALL, MISSING_CLEAR, MISSING_REFUSE_RECIPIENT };
 enum preset { PRESET_CLASSIC, PRESET_MODERN, PRESET_JP_CLASSIC };
 enum encoding { ENCODING_AUTO, ENCODING_BASE64 };
 enum on_trouble { TROUBLE_DELIVER, TROUBLE_MARK };
@@ -52,6 +52,7 @@ struct verdicts {
 
 /* What is known about the message. Pointers are borrowed. */
 struct msg_facts {
+	bool envelope_only; /* service, sender and identity are known, all else is to come */
 	const char *service;
 	const char *sender;          /* canonical; "" for the null path */
 	const struct addrlist *from; /* addresses of all From: fields */
@@ -65,9 +66,9 @@ struct msg_facts {
 
 /* What is known about one recipient. */
 struct rcpt_facts {
-	const char *addr; /* canonical */
-	enum direction direction;
-	enum tri cert_known; /* asked for only when policy_needs_certs said so */
+	const char *addr;         /* canonical */
+	enum direction direction; /* with envelope_only maybe several, or-ed: one of them */
+	enum tri cert_known;      /* asked for only when policy_needs_certs said so */
 	enum tri cert_proven;
 	enum tri sealed; /* S/MIME that can be read as such, and for this recipient when encrypted:
 			    may need certificates */
@@ -108,6 +109,9 @@ enum rc policy_view_new(const struct policy *policy, const struct msg_facts *msg
 void policy_view_free(struct policy_view **view);
 enum rc policy_decide(struct policy_view *view, const struct rcpt_facts *rcpt, struct decision *out,
 	struct err *err);
+/* Could any rule make us encrypt to RCPT? Rules that can't be told yet may. */
+enum rc policy_may_encrypt(
+	struct policy_view *view, const struct rcpt_facts *rcpt, bool *may, struct err *err);
 /* Direction of mail to RCPT: from inside to us internal, from outside to us inbound, all else
  * outbound. */
 enum direction policy_direction(const struct policy *policy, bool sender_inside, const char *rcpt);

@@ -181,7 +181,7 @@ compile_verdicts(struct verdicts *v, const struct conf_group *group)
 	static const char *const form[] = {"clear", "opaque", NULL};
 	static const char *const unsafe[] = {"opaque", "skip", "refuse", NULL};
 	static const char *const encrypt[] = {"never", "if-proven", "if-known", "required", NULL};
-	static const char *const missing[] = {"refuse-all", "clear", NULL};
+	static const char *const missing[] = {"refuse-all", "clear", "refuse-recipient", NULL};
 	static const char *const preset[] = {"classic", "modern", "jp-classic", NULL};
 	static const char *const trouble[] = {"deliver", "mark", NULL};
 
@@ -255,6 +255,47 @@ check_addresses(const struct verdicts *v, struct conf *conf, const struct conf_g
 	return RC_OK;
 }
 
+/* Criteria that can be told when a recipient is named, before there is a message. */
+static bool
+is_of_envelope(const char *name)
+{
+	static const char *const words[] = {"name", "mode", "services", "direction", "senders",
+		"recipients", "identity", "certificate", NULL};
+	size_t i = 0;
+
+	while (words[i] && strcmp(words[i], name) != 0)
+		i++;
+	return words[i];
+}
+
+static bool
+is_verdict(const char *name)
+{
+	static const char *const words[] = {"sign", "sign_key", "encoding", "form", "unsafe",
+		"encrypt", "if_missing", "escrow", "copy_sender", "preset", "open", "verify",
+		"on_no_key", "on_bad_signature", "on_unauthenticated", "message", NULL};
+	size_t i = 0;
+
+	while (words[i] && strcmp(words[i], name) != 0)
+		i++;
+	return words[i];
+}
+
+/* A criterion that is not known here is taken for one about the content: then nothing is decided
+ * too early. */
+static bool
+looks_at_content(const struct conf_group *group)
+{
+	size_t n;
+	const struct conf_option *options = conf_options(&n);
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(options[i].section, "rules") == 0 && !is_of_envelope(options[i].name) &&
+			!is_verdict(options[i].name) && conf_is_set(group, options[i].name))
+			return true;
+	return false;
+}
+
 /* What single options can't say: verdicts and criteria that contradict each other. */
 static enum rc
 check_rule(
@@ -301,6 +342,7 @@ rule_compile(struct rule *rule, struct conf *conf, const struct conf_group *grou
 	rule->has_under = conf_is_set(group, "size_under");
 	rule->over = (uint64_t)conf_int(group, "size_over");
 	rule->under = (uint64_t)conf_int(group, "size_under");
+	rule->content = looks_at_content(group);
 	compile_verdicts(&rule->verdicts, group);
 	rc = compile_services(rule, conf, group, err);
 	if (rc == RC_OK)

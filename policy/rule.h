@@ -46,6 +46,7 @@ struct rule {
 	unsigned certificate; /* CERT_…, or-ed; 0: any */
 	unsigned sealed;      /* AUTH_…, or-ed; 0: any */
 	bool to_list;         /* shipped: RECIPIENTS are those of policy.list_map */
+	bool content;         /* a criterion looks at more than the envelope */
 	struct verdicts verdicts;
 };
 

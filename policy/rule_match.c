@@ -125,6 +125,24 @@ failing_fact(const struct rule *rule, const struct msg_view *msg)
 	return NULL;
 }
 
+/* The same before there is a message. */
+static enum tri
+match_envelope(const struct rule *rule, const struct msg_view *msg, const char **criterion)
+{
+	*criterion = NULL;
+	if (!service_matches(rule, msg->facts->service))
+		*criterion = "services";
+	else if (rule->senders && !addrmap_has(rule->senders, &msg->sender))
+		*criterion = "senders";
+	else if (!identity_matches(rule, msg->facts->identity))
+		*criterion = "identity";
+	if (*criterion)
+		return TRI_NO;
+	if (rule->content || rule->classes || rule->authorised)
+		*criterion = "content";
+	return *criterion ? TRI_UNKNOWN : TRI_YES;
+}
+
 enum rc
 rule_match_msg(const struct rule *rule, struct msg_view *msg, enum tri *matched,
 	const char **criterion, struct err *err)
@@ -132,6 +150,10 @@ rule_match_msg(const struct rule *rule, struct msg_view *msg, enum tri *matched,
 	enum rc rc = RC_OK;
 	bool found;
 
+	if (msg->facts->envelope_only) {
+		*matched = match_envelope(rule, msg, criterion);
+		return RC_OK;
+	}
 	*matched = TRI_NO;
 	*criterion = failing_fact(rule, msg);
 	if (*criterion)
@@ -222,6 +244,11 @@ rule_match_rcpt(const struct rule *rule, const struct rcpt_facts *rcpt, const st
 		if (certificate != TRI_YES)
 			*criterion = "certificate";
 		found = certificate == TRI_YES ? found : certificate;
+	}
+	if (found == TRI_YES && rule->directions &&
+		(rule->directions & rcpt->direction) != rcpt->direction) {
+		*criterion = "direction";
+		found = TRI_UNKNOWN;
 	}
 	return found;
 }

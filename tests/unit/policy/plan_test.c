@@ -87,7 +87,7 @@ test_one(void **state)
 			.signer = t->signer};
 		struct plan *plan;
 
-		assert_int_equal(plan_build(&rcpt, 1, &plan, NULL), RC_OK);
+		assert_int_equal(plan_build(&rcpt, 1, false, &plan, NULL), RC_OK);
 		CHECK_INT(t->name, plan->outcome, t->outcome);
 		CHECK_INT(t->name, rcpt.outcome, t->outcome);
 		CHECK_INT(t->name, rcpt.err.code, t->code);
@@ -113,7 +113,7 @@ test_lookup_error(void **state)
 
 	(void)state;
 	err_set(&rcpt.lookup_err, ERR_DIR_TIMEOUT, "slow");
-	assert_int_equal(plan_build(&rcpt, 1, &plan, NULL), RC_OK);
+	assert_int_equal(plan_build(&rcpt, 1, false, &plan, NULL), RC_OK);
 	assert_int_equal(plan->err.code, ERR_DIR_TIMEOUT);
 	plan_free(&plan);
 }
@@ -155,7 +155,7 @@ test_extra(void **state)
 
 		if (cases[i].why)
 			err_set(&rcpt.extra_err, cases[i].why, "why");
-		assert_int_equal(plan_build(&rcpt, 1, &plan, NULL), RC_OK);
+		assert_int_equal(plan_build(&rcpt, 1, false, &plan, NULL), RC_OK);
 		CHECK_INT(cases[i].name, plan->err.code, cases[i].code);
 		CHECK_INT(cases[i].name, plan->outcome, cases[i].code ? PLAN_DEFER : PLAN_DELIVER);
 		plan_free(&plan);
@@ -199,7 +199,7 @@ test_apart(void **state)
 			{.addr = "b@x", .decision = &b, .cert_known = Y, .signer = Y, .extra = Y}};
 		struct plan *plan;
 
-		assert_int_equal(plan_build(r, 2, &plan, NULL), RC_OK);
+		assert_int_equal(plan_build(r, 2, false, &plan, NULL), RC_OK);
 		CHECK_INT(cases[i].name, plan->n_groups, cases[i].groups);
 		plan_free(&plan);
 	}
@@ -223,30 +223,30 @@ test_groups(void **state)
 	opaque.verdicts.form = FORM_OPAQUE;
 	modern.verdicts.preset = PRESET_MODERN;
 	/* Different rules, the same bytes: one group. */
-	assert_int_equal(plan_build(r, 4, &plan, NULL), RC_OK);
+	assert_int_equal(plan_build(r, 4, false, &plan, NULL), RC_OK);
 	CHECK_INT("same", plan->n_groups, 1);
 	CHECK_INT("same", plan->groups[0].n, 4);
 	plan_free(&plan);
 	/* Two are encrypted to. */
 	r[1].cert_proven = r[2].cert_proven = Y;
-	assert_int_equal(plan_build(r, 4, &plan, NULL), RC_OK);
+	assert_int_equal(plan_build(r, 4, false, &plan, NULL), RC_OK);
 	CHECK_INT("encrypted", plan->n_groups, 2);
 	CHECK_INT("encrypted", plan->groups[1].n, 2);
 	CHECK_INT("encrypted", r[3].group, 0);
 	plan_free(&plan);
 	/* One of them is a blind copy. */
 	r[2].hidden = true;
-	assert_int_equal(plan_build(r, 4, &plan, NULL), RC_OK);
+	assert_int_equal(plan_build(r, 4, false, &plan, NULL), RC_OK);
 	CHECK_INT("hidden", plan->n_groups, 3);
 	plan_free(&plan);
 	/* Blind copies that are not encrypted need no copy of their own. */
 	r[1].cert_proven = r[2].cert_proven = N;
-	assert_int_equal(plan_build(r, 4, &plan, NULL), RC_OK);
+	assert_int_equal(plan_build(r, 4, false, &plan, NULL), RC_OK);
 	CHECK_INT("hidden, signed", plan->n_groups, 1);
 	plan_free(&plan);
 	r[0].decision = &opaque;
 	r[3].decision = &modern;
-	assert_int_equal(plan_build(r, 4, &plan, NULL), RC_OK);
+	assert_int_equal(plan_build(r, 4, false, &plan, NULL), RC_OK);
 	CHECK_INT("forms", plan->n_groups, 3);
 	plan_free(&plan);
 }
@@ -263,14 +263,70 @@ test_whole(void **state)
 	struct plan *plan;
 
 	(void)state;
-	assert_int_equal(plan_build(r, 2, &plan, NULL), RC_OK);
+	assert_int_equal(plan_build(r, 2, false, &plan, NULL), RC_OK);
 	CHECK_INT("deferred", plan->outcome, PLAN_DEFER);
 	CHECK_INT("deferred", plan->blamed, 1);
 	plan_free(&plan);
-	assert_int_equal(plan_build(r, 3, &plan, NULL), RC_OK);
+	assert_int_equal(plan_build(r, 3, false, &plan, NULL), RC_OK);
 	CHECK_INT("refused", plan->outcome, PLAN_REFUSE);
 	CHECK_INT("refused", plan->blamed, 2);
 	plan_free(&plan);
+}
+
+/* One without a certificate: alone where the rule says so and somebody can be told. */
+static void
+test_refuse_recipient(void **state)
+{
+	static const struct {
+		const char *name;
+		enum if_missing first, second;
+		enum tri known[3];
+		bool alone;
+		enum outcome outcome;
+		size_t blamed, refused, groups;
+	} cases[] = {
+		{"one of three", MISSING_REFUSE_RECIPIENT, MISSING_REFUSE_RECIPIENT, {Y, N, Y},
+			true, PLAN_DELIVER, 1, 1, 1},
+		{"nobody to tell", MISSING_REFUSE_RECIPIENT, MISSING_REFUSE_RECIPIENT, {Y, N, Y},
+			false, PLAN_REFUSE, 1, 0, 0},
+		{"all", MISSING_REFUSE_RECIPIENT, MISSING_REFUSE_RECIPIENT, {N, N, N}, true,
+			PLAN_REFUSE, 0, 3, 0},
+		{"another's rule refuses all", MISSING_REFUSE_RECIPIENT, MISSING_REFUSE_ALL,
+			{Y, N, N}, true, PLAN_REFUSE, 2, 1, 0},
+		{"another is not known", MISSING_REFUSE_RECIPIENT, MISSING_REFUSE_RECIPIENT,
+			{Y, N, U}, true, PLAN_DEFER, 2, 1, 0},
+		{"not known first", MISSING_REFUSE_RECIPIENT, MISSING_REFUSE_RECIPIENT, {U, N, Y},
+			true, PLAN_DEFER, 0, 1, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct decision d[2] = {
+			{.known = Y,
+				.rule = &rule,
+				.verdicts = V(SIGN_NEVER, ENCRYPT_REQUIRED,
+					.if_missing = cases[i].first)},
+			{.known = Y,
+				.rule = &rule,
+				.verdicts = V(SIGN_NEVER, ENCRYPT_REQUIRED,
+					.if_missing = cases[i].second)},
+		};
+		struct plan_rcpt r[3];
+		struct plan *plan;
+
+		for (size_t k = 0; k < 3; k++)
+			r[k] = (struct plan_rcpt){.addr = "a@b",
+				.decision = &d[k == 2],
+				.cert_known = cases[i].known[k],
+				.held = N,
+				.extra = Y};
+		assert_int_equal(plan_build(r, 3, cases[i].alone, &plan, NULL), RC_OK);
+		CHECK_INT(cases[i].name, plan->outcome, cases[i].outcome);
+		CHECK_INT(cases[i].name, plan->blamed, cases[i].blamed);
+		CHECK_INT(cases[i].name, plan->n_refused, cases[i].refused);
+		CHECK_INT(cases[i].name, plan->n_groups, cases[i].groups);
+		plan_free(&plan);
+	}
 }
 
 int
@@ -279,7 +335,7 @@ main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_one),
 		cmocka_unit_test(test_lookup_error), cmocka_unit_test(test_extra),
 		cmocka_unit_test(test_apart), cmocka_unit_test(test_groups),
-		cmocka_unit_test(test_whole)};
+		cmocka_unit_test(test_whole), cmocka_unit_test(test_refuse_recipient)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -505,6 +505,82 @@ test_many(void **state)
 	buf_fini(&text);
 }
 
+/* What can be told when a recipient is named, and what must wait for the message. */
+static const struct {
+	const char *rules;
+	const char *rcpt;
+	enum direction direction;
+	enum tri cert, known;
+	const char *rule;
+	bool may_encrypt;
+} early[] = {
+	{"{ name = \"a\"; senders = \"alice@example.org\"; recipients = \"@p.test\"; encrypt = "
+	 "\"required\"; }",
+		"c@p.test", DIR_OUTBOUND, TRI_UNKNOWN, TRI_YES, "a", true},
+	{"{ name = \"a\"; identity = \"alice@example.org\"; services = \"all\"; direction = "
+	 "\"outbound\"; encrypt = \"required\"; }",
+		"c@p.test", DIR_OUTBOUND, TRI_UNKNOWN, TRI_YES, "a", true},
+	{"{ name = \"a\"; identity = \"bob@example.org\"; encrypt = \"required\"; },"
+	 "{ name = \"b\"; }",
+		"c@p.test", DIR_OUTBOUND, TRI_UNKNOWN, TRI_YES, "b", false},
+	{"{ name = \"a\"; class = \"list\"; }, { name = \"b\"; encrypt = \"required\"; }",
+		"c@p.test", DIR_OUTBOUND, TRI_UNKNOWN, TRI_UNKNOWN, "a", true},
+	{"{ name = \"a\"; header = \"X: y\"; }, { name = \"b\"; }", "c@p.test", DIR_OUTBOUND,
+		TRI_UNKNOWN, TRI_UNKNOWN, "a", false},
+	{"{ name = \"a\"; subject_mark = \"y\"; encrypt = \"required\"; }", "c@p.test",
+		DIR_OUTBOUND, TRI_UNKNOWN, TRI_UNKNOWN, "a", true},
+	{"{ name = \"a\"; from = \"@y.test\"; }", "c@p.test", DIR_OUTBOUND, TRI_UNKNOWN,
+		TRI_UNKNOWN, "a", true},
+	{"{ name = \"a\"; authorised = \"yes\"; }", "c@p.test", DIR_OUTBOUND, TRI_UNKNOWN,
+		TRI_UNKNOWN, "a", true},
+	{"{ name = \"a\"; size_over = 1000; }", "c@p.test", DIR_OUTBOUND, TRI_UNKNOWN, TRI_UNKNOWN,
+		"a", true},
+	{"{ name = \"a\"; mode = \"observe\"; encrypt = \"required\"; }, { name = \"b\"; }",
+		"c@p.test", DIR_OUTBOUND, TRI_UNKNOWN, TRI_YES, "b", false},
+	{"{ name = \"a\"; certificate = \"none\"; }, { name = \"b\"; encrypt = \"if-known\"; }",
+		"c@p.test", DIR_OUTBOUND, TRI_NO, TRI_YES, "a", false},
+	{"{ name = \"a\"; certificate = \"none\"; }, { name = \"b\"; encrypt = \"if-known\"; }",
+		"c@p.test", DIR_OUTBOUND, TRI_UNKNOWN, TRI_UNKNOWN, "a", true},
+	{"{ name = \"a\"; direction = \"inbound\"; }", "c@example.org", DIR_INBOUND | DIR_INTERNAL,
+		TRI_UNKNOWN, TRI_UNKNOWN, "a", false},
+	{"{ name = \"a\"; direction = [ \"inbound\", \"internal\" ]; }", "c@example.org",
+		DIR_INBOUND | DIR_INTERNAL, TRI_UNKNOWN, TRI_YES, "a", false},
+	{"{ name = \"a\"; direction = \"outbound\"; }, { name = \"b\"; }", "c@example.org",
+		DIR_INBOUND | DIR_INTERNAL, TRI_UNKNOWN, TRI_YES, "b", false},
+};
+
+static void
+test_early(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(early) / sizeof(*early); i++) {
+		struct msg_facts facts = {.envelope_only = true,
+			.service = "all",
+			.sender = "alice@example.org",
+			.identity = "alice@example.org"};
+		struct rcpt_facts rcpt = {.addr = early[i].rcpt,
+			.direction = early[i].direction,
+			.cert_known = early[i].cert,
+			.cert_proven = early[i].cert};
+		char text[600];
+		struct policy_view *view;
+		struct policy *policy;
+		struct decision decision;
+		bool may;
+
+		snprintf(text, sizeof(text), "rules = ( %s );", early[i].rules);
+		assert_int_equal(compile(text, &policy, NULL), RC_OK);
+		assert_int_equal(policy_view_new(policy, &facts, &view, NULL), RC_OK);
+		assert_int_equal(policy_decide(view, &rcpt, &decision, NULL), RC_OK);
+		CHECK_INT(text, decision.known, early[i].known);
+		CHECK_STR(text, rule_name(decision.rule), early[i].rule);
+		assert_int_equal(policy_may_encrypt(view, &rcpt, &may, NULL), RC_OK);
+		CHECK_INT(text, may, early[i].may_encrypt);
+		policy_view_free(&view);
+		policy_free(&policy);
+	}
+}
+
 int
 main(void)
 {
@@ -513,7 +589,7 @@ main(void)
 		cmocka_unit_test(test_unknown_decides), cmocka_unit_test(test_trace),
 		cmocka_unit_test(test_lists), cmocka_unit_test(test_sign_key),
 		cmocka_unit_test(test_refused), cmocka_unit_test(test_without_shipped),
-		cmocka_unit_test(test_many)};
+		cmocka_unit_test(test_many), cmocka_unit_test(test_early)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
