@@ -173,6 +173,8 @@ make_folders(const struct init *init, struct err *err)
 	if (rc == RC_OK)
 		rc = make_folder(init, "certs", 0700, init->milter_user, err);
 	if (rc == RC_OK)
+		rc = make_folder(init, "state", 0700, init->milter_user, err);
+	if (rc == RC_OK)
 		rc = make_folder(init, "vault", 0700, init->vault_user, err);
 	return rc == RC_OK ? make_folder(init, "crls", 0755, NULL, err) : rc;
 }
@@ -186,7 +188,8 @@ format_users(const struct init *init, struct buf *out, struct err *err)
 		"milter = {\n"
 		"\tuser = \"%s\";\n"
 		"\tspool = \"spool\";\n"
-		"};\n\n"
+		"};\n"
+		"journal = { path = \"state/journal.db\"; };  # of unfinished messages; nothing to back up\n\n"
 		"# Holds the keys, never sees a message.\n"
 		"vault = {\n"
 		"\tuser = \"%s\";\n"

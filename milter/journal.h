@@ -62,8 +62,9 @@ enum rc journal_probe(struct journal *journal, struct err *err);
 enum rc
 journal_hold(struct journal *journal, const void *name, size_t len, const char *const *addrs,
 	size_t n, struct journal_row *rows, struct journal_hold **out, struct err *err);
-/* Makes ROWS durable, all or none, as touched at NOW. After anything but RC_OK the transaction must
- * be deferred; ERR_JOURNAL also when the file was replaced since the hold was taken. */
+/* Makes ROWS durable, all or none, as touched at NOW (0 where rows only go). After anything but
+ * RC_OK the transaction must be deferred; ERR_JOURNAL also when the file was replaced since the
+ * hold was taken. */
 enum rc journal_put(struct journal_hold *hold, const struct journal_row *rows, size_t n,
 	int64_t now, struct err *err);
 void journal_release(struct journal_hold **hold);

@@ -5,7 +5,7 @@ libpipeline_a_SOURCES = \
 	milter/check_signature.c milter/check_signature.h \
 	milter/copies.c \
 	milter/decide.c \
-	milter/delivery.h \
+	milter/delivery.c milter/delivery.h \
 	milter/edit_list.c milter/edit_list.h \
 	milter/engine.c \
 	milter/entitle.c \
@@ -14,7 +14,7 @@ libpipeline_a_SOURCES = \
 	milter/extra.c \
 	milter/facts.c \
 	milter/intact.c \
-	milter/journal.h \
+	milter/journal.c milter/journal_file.c milter/journal_file.h milter/journal.h \
 	milter/marks.h \
 	milter/notice.c milter/notice.h \
 	milter/pipeline.c milter/pipeline.h \

@@ -8,3 +8,5 @@ tests_unit_milter_entity_split_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
 tests_unit_milter_pipeline_test_SOURCES = tests/unit/milter/pipeline_test.c \
 	tests/unit/milter/fakevault.c tests/unit/milter/fakevault.h
 tests_unit_milter_pipeline_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/milter/journal_test
+tests_unit_milter_journal_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
