@@ -242,40 +242,79 @@ flatten(const char *text, size_t len, char *out, size_t room)
 	return true;
 }
 
+/* A number of at most DIGITS digits behind blanks. */
+static bool
+take_number(const char **p, int digits, int *n)
+{
+	const char *s = *p;
+
+	while (*s == ' ')
+		s++;
+	*p = s;
+	for (*n = 0; s - *p < digits && *s >= '0' && *s <= '9'; s++)
+		*n = *n * 10 + *s - '0';
+	if (s == *p)
+		return false;
+	*p = s;
+	return true;
+}
+
+/* A month by its name, from 1, behind blanks; 0 when it is none. */
+static int
+take_month(const char **p)
+{
+	while (**p == ' ')
+		++*p;
+	for (int m = 0; m < 12; m++)
+		if (strncasecmp(*p, month_names[m], 3) == 0) {
+			*p += 3;
+			return m + 1;
+		}
+	return 0;
+}
+
+/* Seconds east of Greenwich; a zone that says nothing is UTC. */
+static int64_t
+take_zone(const char *p)
+{
+	char zone[8] = "";
+	int64_t east = 0;
+
+	while (*p == ' ')
+		p++;
+	for (size_t n = 0; *p && *p != ' ' && n + 1 < sizeof zone; n++)
+		zone[n] = *p++;
+	p = zone;
+	if (*p != '+' && *p != '-')
+		return zone_hours(zone) * 3600;
+	return offset(&p, &east) ? east : 0;
+}
+
 enum rc
 clock_parse_mail(const char *text, size_t len, int64_t *seconds, struct err *err)
 {
-	char flat[80], month[4], zone[8] = "", *p = flat, *comma;
-	int day, year, hour, min, sec = 0, used = 0, m;
-	int64_t east = 0;
+	char flat[80];
+	const char *p = flat, *comma;
+	int day, month, year, hour, min, sec = 0;
 
 	if (!flatten(text, len, flat, sizeof flat))
 		return err_set(err, ERR_MSG_MALFORMED, "the Date: field is too long");
 	comma = strchr(flat, ',');
 	if (comma)
 		p = comma + 1;
-	if (sscanf(p, " %2d %3s %4d %2d:%2d%n", &day, month, &year, &hour, &min, &used) != 5)
+	if (!take_number(&p, 2, &day) || !(month = take_month(&p)) || !take_number(&p, 4, &year) ||
+		!take_number(&p, 2, &hour) || *p++ != ':' || !take_number(&p, 2, &min))
 		return err_set(err, ERR_MSG_MALFORMED, "the Date: field is not a date");
-	p += used;
-	if (*p == ':' && sscanf(p, ":%2d%n", &sec, &used) == 1)
-		p += used;
-	if (sscanf(p, " %7s", zone) == 1 && (*zone == '+' || *zone == '-')) {
-		const char *z = zone;
-
-		if (!offset(&z, &east))
-			east = 0;
-	} else {
-		east = zone_hours(zone) * 3600;
+	if (*p == ':' && p[1] >= '0' && p[1] <= '9') {
+		p++;
+		(void)take_number(&p, 2, &sec);
 	}
 	if (year < 50)
 		year += 2000;
 	else if (year < 1000)
 		year += 1900;
-	for (m = 0; m < 12; m++)
-		if (strcasecmp(month, month_names[m]) == 0)
-			break;
-	if (m == 12 || !civil(year, m + 1, day, hour, min, sec, seconds))
+	if (!civil(year, month, day, hour, min, sec, seconds))
 		return err_set(err, ERR_MSG_MALFORMED, "the Date: field is not a date");
-	*seconds -= east;
+	*seconds -= take_zone(p);
 	return RC_OK;
 }

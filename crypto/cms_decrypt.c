@@ -9,6 +9,7 @@
 
 #define MAX_TAG 16
 #define CHUNK   (SINK_CHUNK / 2)
+#define BLOCKS  32 /* more than came in is at most what was held back */
 
 /*
  * Once there is a key, every failure that lies in the message has one code and one text: a wrong
@@ -22,8 +23,9 @@ struct cms_decryptor {
 	struct cms_enveloped *header;
 	EVP_CIPHER_CTX *ctx;
 	uint64_t ciphertext_len;
-	bool whole; /* the last byte came out right */
-	unsigned char out[CHUNK + 32];
+	bool whole;         /* the last byte came out right */
+	unsigned char *out; /* what comes out, CHUNK + BLOCKS bytes at a time */
+	size_t used;        /* bytes of it that were ever written: wiped at the end */
 };
 
 static enum rc
@@ -88,6 +90,8 @@ on_content(void *ctx, const void *data, size_t len, struct err *err)
 	while (len && rc == RC_OK) {
 		size_t part = len < CHUNK ? len : CHUNK;
 
+		if (d->used < part + BLOCKS)
+			d->used = part + BLOCKS;
 		if (EVP_DecryptUpdate(d->ctx, d->out, &n, p, (int)part) != 1)
 			return corrupt(err);
 		if (n > 0)
@@ -138,6 +142,8 @@ on_trailer(void *ctx, struct err *err)
 		rc = set_tag(d, err);
 	if (rc != RC_OK)
 		return rc;
+	if (d->used < BLOCKS)
+		d->used = BLOCKS;
 	if (EVP_DecryptFinal_ex(d->ctx, d->out, &n) != 1)
 		return corrupt(err);
 	if (n > 0)
@@ -181,8 +187,10 @@ cms_decryptor_new(
 	enum rc rc;
 
 	*out = NULL;
-	if (!d)
+	if (!d || !(d->out = malloc(CHUNK + BLOCKS))) {
+		free(d);
 		return err_set(err, ERR_MEMORY, "decryptor");
+	}
 	d->to = *to;
 	d->cek = cek;
 	rc = ber_splitter_new(&handler, &d->splitter, err);
@@ -208,7 +216,8 @@ cms_decryptor_free(struct cms_decryptor **decryptor)
 	ber_splitter_free(&d->splitter);
 	cms_enveloped_free(&d->header);
 	EVP_CIPHER_CTX_free(d->ctx);
-	secret_wipe(d->out, sizeof d->out);
+	secret_wipe(d->out, d->used);
+	free(d->out);
 	free(d);
 	*decryptor = NULL;
 }

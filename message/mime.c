@@ -19,6 +19,7 @@
  * number of open multiparts (MIME_MAX_DEPTH), memory by the entities and one header block.
  */
 #define PIECE         SINK_CHUNK
+#define SCAN_WHOLE    (16u << 20) /* what is in memory up to this is read where it lies */
 #define LINE_HEAD     1024
 #define DELIMITER_MAX 998 /* a delimiter line without its end */
 
@@ -45,25 +46,45 @@ struct scanner {
 	unsigned held_back; /* flags of that line end */
 };
 
+/* Sixteen bytes at a time; each lane says something of its own byte. */
+typedef unsigned char lanes __attribute__((vector_size(16)));
+
+/* Has any lane its highest bit? */
+static bool
+any_high(lanes v)
+{
+	uint64_t half[2];
+
+	memcpy(half, &v, sizeof(half));
+	return (half[0] | half[1]) & UINT64_C(0x8080808080808080);
+}
+
 /* What a run of bytes without line ends has in it. */
 static unsigned
 byte_flags(const char *data, size_t len)
 {
+	lanes bits = {0}, nul = {0}, cr = {0}, v;
 	unsigned flags = 0;
-	uint64_t bits = 0, word;
 	size_t i = 0;
 
-	for (; len - i >= sizeof(word); i += sizeof(word)) {
-		memcpy(&word, data + i, sizeof(word));
-		bits |= word;
+	while (i < len) {
+		if (len >= sizeof(v)) { /* the last piece overlaps the one before */
+			i = len - i < sizeof(v) ? len - sizeof(v) : i;
+			memcpy(&v, data + i, sizeof(v));
+		} else {
+			memset(&v, ' ', sizeof(v));
+			memcpy(&v, data, len);
+		}
+		bits |= v;
+		nul |= (lanes)(v == 0);
+		cr |= (lanes)(v == '\r');
+		i += sizeof(v);
 	}
-	for (; i < len; i++)
-		bits |= (unsigned char)data[i];
-	if (bits & UINT64_C(0x8080808080808080))
+	if (any_high(bits))
 		flags |= MIME_HAS_8BIT;
-	if (memchr(data, '\0', len))
+	if (any_high(nul))
 		flags |= MIME_HAS_NUL;
-	if (memchr(data, '\r', len))
+	if (any_high(cr))
 		flags |= MIME_BARE_CR;
 	return flags;
 }
@@ -460,16 +481,15 @@ take_piece(struct scanner *scanner, const char *data, size_t len, uint64_t offse
 	return rc;
 }
 
-/* Reads the spool from FROM to the end and closes what is open. */
+/* Piece by piece from FROM to the end. */
 static enum rc
-scan(struct scanner *scanner, uint64_t from, struct err *err)
+scan_pieces(struct scanner *scanner, uint64_t from, struct err *err)
 {
 	char *piece = malloc(PIECE);
 	size_t have = 0, used;
 	bool start = true;
 	enum rc rc = piece ? RC_OK : err_set(err, ERR_MEMORY, "body part");
 
-	scanner->line_end = from;
 	while (rc == RC_OK && from < scanner->end) {
 		uint64_t left = scanner->end - from - have;
 		size_t n = left < PIECE - have ? (size_t)left : PIECE - have;
@@ -484,6 +504,22 @@ scan(struct scanner *scanner, uint64_t from, struct err *err)
 		memmove(piece, piece + used, have);
 	}
 	free(piece);
+	return rc;
+}
+
+/* Reads the spool from FROM to the end and closes what is open. */
+static enum rc
+scan(struct scanner *scanner, uint64_t from, struct err *err)
+{
+	uint64_t len = scanner->end - from;
+	const char *whole = len <= SCAN_WHOLE ? spool_peek(scanner->spool, from, len) : NULL;
+	bool start = true;
+	size_t used;
+	enum rc rc;
+
+	scanner->line_end = from;
+	rc = whole ? take_piece(scanner, whole, (size_t)len, from, true, &start, &used, err)
+		   : scan_pieces(scanner, from, err);
 	if (rc == RC_OK) {
 		scanner->current->flags |= scanner->held_back;
 		rc = close_entities(scanner, NULL, scanner->end, scanner->end, err);

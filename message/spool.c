@@ -305,6 +305,14 @@ spool_read(struct spool *spool, uint64_t offset, void *out, size_t len, struct e
 	return RC_OK;
 }
 
+const char *
+spool_peek(const struct spool *spool, uint64_t offset, uint64_t len)
+{
+	if (offset > spool->memory_len || len > spool->memory_len - offset)
+		return NULL;
+	return spool->memory ? spool->memory + offset : NULL;
+}
+
 /* The part of a spool that is in memory goes to the sink without a copy. */
 static enum rc
 send_memory(struct spool *spool, uint64_t offset, uint64_t len, const struct sink *sink,

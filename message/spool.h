@@ -30,6 +30,9 @@ enum rc spool_append(struct spool *spool, const void *data, size_t len, struct e
 uint64_t spool_size(const struct spool *spool);
 /* Reads exactly LEN bytes at OFFSET; past the end is ERR_INTERNAL. */
 enum rc spool_read(struct spool *spool, uint64_t offset, void *out, size_t len, struct err *err);
+/* The same bytes where they lie, borrowed until the next append, when all of them are in memory;
+ * else NULL. */
+const char *spool_peek(const struct spool *spool, uint64_t offset, uint64_t len);
 /* Feeds [OFFSET, OFFSET+LEN) to SINK; does not finish it. */
 enum rc spool_send(struct spool *spool, uint64_t offset, uint64_t len, const struct sink *sink,
 	struct err *err);

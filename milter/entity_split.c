@@ -71,27 +71,25 @@ take_header(
 	return rc;
 }
 
+/* Runs of lines that end as they should go in one piece; a bare LF gets its CR. */
 static enum rc
 take_body(struct entity_split *split, const char *data, size_t len, struct err *err)
 {
+	const char *run = data, *at = data, *end = data + len, *lf;
 	enum rc rc = RC_OK;
 
-	while (rc == RC_OK && len) {
-		const char *lf = memchr(data, '\n', len);
-		size_t n = lf ? (size_t)(lf - data) : len;
-		bool cr = n ? data[n - 1] == '\r' : split->after_cr;
-
-		if (n)
-			rc = spool_append(split->body, data, n, err);
-		if (rc == RC_OK && lf) {
-			rc = cr ? spool_append(split->body, "\n", 1, err)
-				: spool_append(split->body, "\r\n", 2, err);
-			n++;
-		}
-		split->after_cr = !lf && cr;
-		data += n;
-		len -= n;
+	while (rc == RC_OK && (lf = memchr(at, '\n', (size_t)(end - at)))) {
+		at = lf + 1;
+		if (lf > data ? lf[-1] == '\r' : split->after_cr)
+			continue;
+		rc = spool_append(split->body, run, (size_t)(lf - run), err);
+		if (rc == RC_OK)
+			rc = spool_append(split->body, "\r\n", 2, err);
+		run = at;
 	}
+	if (rc == RC_OK)
+		rc = spool_append(split->body, run, (size_t)(end - run), err);
+	split->after_cr = end[-1] == '\r';
 	return rc;
 }
 

@@ -6,7 +6,24 @@
 #include <stdio.h>
 #include <time.h>
 
-static const struct spool_conf conf = {.memory = 1 << 20};
+static struct spool_conf conf = {.memory = 1 << 20};
+
+/* What lies in a file is read in pieces, what lies in memory where it lies. */
+static int
+in_file(void **state)
+{
+	(void)state;
+	conf = (struct spool_conf){.dir = "/tmp"};
+	return 0;
+}
+
+static int
+in_memory(void **state)
+{
+	(void)state;
+	conf = (struct spool_conf){.memory = 1 << 20};
+	return 0;
+}
 
 /* A spool with TEXT in it. */
 static struct spool *
@@ -401,6 +418,35 @@ test_content(void **state)
 	spool_free(&spool);
 }
 
+/* A byte that matters is seen wherever it is in a line of any length. */
+static void
+test_flags(void **state)
+{
+	static const struct {
+		unsigned char byte;
+		unsigned want;
+	} kinds[] = {{'x', 0}, {0x80, MIME_HAS_8BIT}, {0xff, MIME_HAS_8BIT}, {0, MIME_HAS_NUL},
+		{'\r', MIME_BARE_CR}, {1, 0}, {0x7f, 0}, {0x0c, 0}, {0x0e, 0}};
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds); k++)
+		for (size_t len = 1; len < 50; len++)
+			for (size_t at = 0; at < len; at++) {
+				char text[60] = "\r\n", name[80];
+				struct entity *root;
+				struct err err = ERR_INIT;
+
+				memset(text + 2, 'x', len);
+				text[2 + at] = (char)kinds[k].byte;
+				memcpy(text + 2 + len, "x\r\n", 3);
+				snprintf(name, sizeof(name), "%02x at %zu of %zu", kinds[k].byte,
+					at, len);
+				CHECK_INT(name, parse(text, len + 5, &root, &err), RC_OK);
+				CHECK_INT(name, root->flags, kinds[k].want);
+				entity_free(&root);
+			}
+}
+
 int
 main(void)
 {
@@ -409,6 +455,11 @@ main(void)
 		cmocka_unit_test(test_split),
 		cmocka_unit_test(test_borders),
 		cmocka_unit_test(test_long_lines),
+		cmocka_unit_test(test_flags),
+		cmocka_unit_test_setup_teardown(test_structure, in_file, in_memory),
+		cmocka_unit_test_setup_teardown(test_split, in_file, in_memory),
+		cmocka_unit_test_setup_teardown(test_borders, in_file, in_memory),
+		cmocka_unit_test_setup_teardown(test_long_lines, in_file, in_memory),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_mutation),

@@ -51,6 +51,8 @@ check_range(struct spool *spool, uint64_t offset, size_t len)
 	for (size_t i = 0; i < len; i++)
 		if (got[i] != byte_at(offset + i))
 			fail_msg("byte %llu differs", (unsigned long long)offset + i);
+	if (spool_peek(spool, offset, len))
+		assert_memory_equal(spool_peek(spool, offset, len), got, len);
 	free(got);
 }
 
@@ -90,6 +92,10 @@ test_read(void **state)
 		fill(spool, size);
 		CHECK_INT("size", spool_size(spool), size);
 		check_range(spool, 0, size);
+		assert_int_equal(!!spool_peek(spool, 0, size),
+			size && (size <= cases[i].memory || !cases[i].file));
+		assert_null(spool_peek(spool, 0, size + 1));
+		assert_null(spool_peek(spool, size + 1, 0));
 		for (size_t at = 0; at + 70000 <= size; at += 33333)
 			check_range(spool, at, 70000 - at % 13);
 		for (size_t at = 0; at < size; at += 997)
