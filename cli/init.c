@@ -12,6 +12,7 @@
 #include "keystore/admin.h"
 #include "keystore/ledger_verify.h"
 #include "message/addr.h"
+#include "milter/stamp_keys.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -207,6 +208,8 @@ format_users(const struct init *init, struct buf *out, struct err *err)
 		"services = (\n"
 		"\t{ name = \"all\"; role = \"all\"; socket = \"unix:%s/run/milter.sock\";%s }\n"
 		");\n\n"
+		"# Keys for what a gate says of a sender, and for the mark of opened mail.\n"
+		"stamp = { key_file = \"stamp.key\"; };\n\n"
 		"# Who may do what with the tool, beside root and the vault's own user.\n"
 		"# \"process\" uses keys as the gateway does; take it away when nobody needs it.\n"
 		"operators = (\n"
@@ -281,6 +284,23 @@ make_certstore(const struct init *init, const struct conf *conf, struct err *err
 	return rc;
 }
 
+/* The keys of stamps and marks: the milter reads them, and nobody else. */
+static enum rc
+make_stamp_key(const struct init *init, const struct conf *conf, struct err *err)
+{
+	const char *path = conf_str(conf_section(conf, "stamp"), "key_file");
+	const struct passwd *pw = geteuid() == 0 ? getpwnam(init->milter_user) : NULL;
+	struct buf text = {.wipe = true};
+	enum rc rc = stamp_keys_generate(&text, err);
+
+	if (rc == RC_OK)
+		rc = file_write_new(path, text.data, text.len, 0400, err);
+	if (rc == RC_OK && pw && lchown(path, pw->pw_uid, pw->pw_gid))
+		rc = err_set(err, ERR_FILE, "%s: %s", path, strerror(errno));
+	buf_fini(&text);
+	return rc;
+}
+
 /* Everything in DIR. */
 static enum rc
 fill_dir(struct init *init, struct cli *cli, struct err *err)
@@ -304,6 +324,8 @@ fill_dir(struct init *init, struct cli *cli, struct err *err)
 		rc = file_write_new(path, ca.data, ca.len, 0644, err);
 	if (rc == RC_OK)
 		rc = make_certstore(init, cli->conf, err);
+	if (rc == RC_OK)
+		rc = make_stamp_key(init, cli->conf, err);
 	buf_fini(&text);
 	buf_fini(&ca);
 	return rc;

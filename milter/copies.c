@@ -71,7 +71,8 @@ static void
 take_rcpt(const struct transaction *tx, struct copy *copy, size_t i)
 {
 	if (copy->n == 0)
-		copy->rule = rule_name(tx->rcpts[i].decision.rule);
+		copy->rule =
+			tx->rcpts[i].decision.rule ? rule_name(tx->rcpts[i].decision.rule) : "";
 	copy->rcpts[copy->n++] = i;
 }
 

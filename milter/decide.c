@@ -303,7 +303,8 @@ plan_input(struct transaction *tx, size_t i, struct err *err)
 		.cert_known = rcpt->facts.cert_known,
 		.cert_proven = rcpt->facts.cert_proven,
 		.held = TRI_UNKNOWN,
-		.lookup_err = rcpt->lookup_err};
+		.lookup_err = rcpt->lookup_err,
+		.sender_err = tx->stamp_err};
 	rc = plan_signer(tx, rcpt, plan, err);
 	if (rc != RC_OK || rcpt->decision.known != TRI_YES || v->encrypt == ENCRYPT_NEVER)
 		return rc;

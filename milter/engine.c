@@ -5,6 +5,7 @@
 #include "directory/anchors.h"
 #include "message/charset.h"
 #include "message/alias.h"
+#include "milter/stamp_keys.h"
 #include "milter/trust_state.h"
 
 #include <errno.h>
@@ -31,6 +32,8 @@ struct engine {
 	struct rights *rights;
 	struct certstore *store;
 	struct vault_client *vault;
+	struct stamp_keys *stamp_keys;
+	bool checks_stamps;
 	struct alias_map *aliases;
 	struct notices *notices;
 	pthread_mutex_t lock;
@@ -135,6 +138,8 @@ engine_sources(struct engine *engine)
 {
 	struct sources *s;
 
+	if (engine->role == ROLE_GATE)
+		return NULL;
 	if (may_have_changed(engine))
 		refresh(engine);
 	pthread_mutex_lock(&engine->lock);
@@ -169,6 +174,7 @@ find_service(struct engine *engine, const char *name, struct err *err)
 		if (name && strcmp(conf_str(group, "name"), name) != 0)
 			continue;
 		engine->service = conf_str(group, "name");
+		engine->checks_stamps = strcmp(conf_str(group, "stamps"), "check") == 0;
 		for (size_t k = 0; k < sizeof(roles) / sizeof(*roles); k++)
 			if (strcmp(conf_str(group, "role"), roles[k]) == 0)
 				engine->role = (enum role)k;
@@ -210,6 +216,16 @@ open_store(struct engine *engine, struct err *err)
 }
 
 static enum rc
+load_stamp_keys(struct engine *engine, struct err *err)
+{
+	enum rc rc = stamp_keys_load(engine->conf, &engine->stamp_keys, err);
+
+	if (rc == RC_NONE && (engine->checks_stamps || engine->role == ROLE_GATE))
+		return err_set(err, ERR_CONFIG, "service %s needs stamp.key_file", engine->service);
+	return rc == RC_NONE ? RC_OK : rc;
+}
+
+static enum rc
 engine_fill(struct engine *engine, const char *service, struct err *err)
 {
 	const struct conf_group *group = conf_section(engine->conf, "organisation");
@@ -227,6 +243,10 @@ engine_fill(struct engine *engine, const char *service, struct err *err)
 		rc = rights_compile(engine->conf, &engine->rights, err);
 	if (rc == RC_OK)
 		rc = alias_map_load(conf_str(group, "alias_map"), &engine->aliases, err);
+	if (rc == RC_OK)
+		rc = load_stamp_keys(engine, err);
+	if (rc != RC_OK || engine->role == ROLE_GATE)
+		return rc; /* a gate looks nothing up and uses no key of anybody's */
 	if (rc == RC_OK)
 		rc = open_store(engine, err);
 	if (rc == RC_OK)
@@ -277,6 +297,7 @@ engine_unref(struct engine **engine)
 	sources_unref(&e->sources);
 	certstore_close(&e->store);
 	vault_client_free(&e->vault);
+	stamp_keys_free(&e->stamp_keys);
 	policy_free(&e->policy);
 	rights_free(&e->rights);
 	alias_map_free(&e->aliases);
@@ -324,6 +345,18 @@ const struct rights *
 engine_rights(const struct engine *engine)
 {
 	return engine->rights;
+}
+
+const struct stamp_keys *
+engine_stamp_keys(const struct engine *engine)
+{
+	return engine->stamp_keys;
+}
+
+bool
+engine_checks_stamps(const struct engine *engine)
+{
+	return engine->checks_stamps;
 }
 
 struct vault_client *

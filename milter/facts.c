@@ -70,6 +70,22 @@ authorise(struct transaction *tx, enum tri answer, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* A right holds for the service where the sender logged in, or for the one that signs. */
+static enum tri
+may_sign(struct transaction *tx, const char *addr)
+{
+	const struct rights *rights = engine_rights(tx->engine);
+	enum tri answer = TRI_NO;
+
+	if (tx->gate)
+		answer = rights_may_sign(
+			rights, tx->gate, tx->identity, tx->client, addr, &tx->right_key);
+	if (answer == TRI_NO)
+		answer = rights_may_sign(rights, engine_service(tx->engine), tx->identity,
+			tx->client, addr, &tx->right_key);
+	return answer;
+}
+
 /* Exactly one author, in one field: with several, or none, nobody can say for whom to sign. */
 static void
 check_author(struct transaction *tx)
@@ -86,18 +102,23 @@ check_author(struct transaction *tx)
 		authorise(tx, TRI_NO, "From: names %zu addresses", tx->from.n);
 		return;
 	}
-	if (role != ROLE_SEAL && role != ROLE_ALL) {
+	if (role == ROLE_OPEN) {
 		authorise(tx, TRI_NO, "service %s does not sign", engine_service(tx->engine));
 		return;
 	}
-	tx->facts.authorised =
-		rights_may_sign(engine_rights(tx->engine), engine_service(tx->engine), tx->identity,
-			tx->client, tx->from.v[0], &tx->right_key);
+	if (tx->stamp_err.code != ERR_NONE) {
+		authorise(tx, TRI_UNKNOWN, "%s", tx->stamp_err.detail);
+		return;
+	}
+	if (tx->gate && tx->gate_right == TRI_NO) {
+		authorise(tx, TRI_NO, "service %s saw no right to sign as %s", tx->gate,
+			tx->from.v[0]);
+		return;
+	}
+	tx->facts.authorised = may_sign(tx, tx->from.v[0]);
 	if (tx->facts.authorised == TRI_NO) { /* an alias or extension of one's own address */
 		engine_person(tx->engine, tx->from.v[0], person);
-		tx->facts.authorised =
-			rights_may_sign(engine_rights(tx->engine), engine_service(tx->engine),
-				tx->identity, tx->client, person, &tx->right_key);
+		tx->facts.authorised = may_sign(tx, person);
 	}
 	if (tx->facts.authorised == TRI_YES)
 		authorise(tx, TRI_YES, "%s%s has the right to sign as %s",
@@ -188,9 +209,12 @@ enum rc
 facts_gather(struct transaction *tx, struct err *err)
 {
 	struct err why = ERR_INIT;
-	enum rc rc = check_loop(tx, err);
+	bool gate = engine_role(tx->engine) == ROLE_GATE;
+	enum rc rc = gate_take_stamp(tx, err);
 
-	if (rc == RC_OK)
+	if (rc == RC_OK && !gate) /* a gate wants to know who, not what */
+		rc = check_loop(tx, err);
+	if (rc == RC_OK && !gate)
 		rc = parse_structure(tx, err);
 	if (rc != RC_OK)
 		return rc;
@@ -206,6 +230,7 @@ facts_gather(struct transaction *tx, struct err *err)
 	tx->facts.from_unread = rc == RC_PERM;
 	tx->facts.hdrs = &tx->msg->hdrs;
 	tx->facts.identity = tx->identity;
+	tx->facts.identity_unknown = tx->stamp_err.code != ERR_NONE;
 	tx->facts.size = msg_size(tx->msg);
 	check_author(tx);
 	if (rc == RC_PERM)

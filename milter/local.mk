@@ -13,6 +13,7 @@ libpipeline_a_SOURCES = \
 	milter/explain.c \
 	milter/extra.c \
 	milter/facts.c \
+	milter/gate.c \
 	milter/intact.c \
 	milter/journal.c milter/journal_file.c milter/journal_file.h milter/journal.h \
 	milter/marks.h \

@@ -168,10 +168,6 @@ carry_out(struct transaction *tx, enum pipeline_mode mode, struct result *result
 	enum rc rc;
 
 	reply_accept(result, "Accepted");
-	if (engine_role(tx->engine) == ROLE_GATE) {
-		result->in_place = true;
-		return copies_join(tx, result, PLAN_LEAVE, err);
-	}
 	rc = copies_build(tx, result, err);
 	if (rc != RC_OK)
 		return rc;
@@ -190,14 +186,18 @@ run_stages(struct transaction *tx, enum pipeline_mode mode, struct result *resul
 {
 	enum rc rc = facts_gather(tx, err);
 
+	if (rc == RC_OK && engine_role(tx->engine) == ROLE_GATE)
+		return gate_run(tx, result, err);
 	if (rc == RC_OK)
 		rc = decide_all(tx, err);
 	if (rc != RC_OK)
 		return rc;
-	if (tx->plan->outcome == PLAN_DELIVER)
-		return carry_out(tx, mode, result, err);
-	stop_planned(tx, result);
-	return RC_OK;
+	if (tx->plan->outcome != PLAN_DELIVER) {
+		stop_planned(tx, result);
+		return RC_OK;
+	}
+	rc = carry_out(tx, mode, result, err);
+	return rc == RC_OK && result->in_place ? gate_strip_stamps(tx, result->copies, err) : rc;
 }
 
 /* One recipient's part in the result. */

@@ -142,6 +142,22 @@ init_socket(struct service *service, const struct conf *conf, const struct conf_
 	return conf_err(err, conf, group, "socket", "unix:PATH or inet:PORT@ADDRESS wanted");
 }
 
+/* A gate without a key could stamp nothing, and who checks without one would believe nobody. */
+static enum rc
+check_stamps(const struct conf *conf, const struct conf_group *group, struct err *err)
+{
+	const char *role = conf_str(group, "role");
+	bool checks = strcmp(conf_str(group, "stamps"), "check") == 0;
+
+	if (checks && strcmp(role, "seal") != 0 && strcmp(role, "all") != 0)
+		return conf_err(err, conf, group, "stamps",
+			"only a service of role seal or all can check stamps");
+	if ((checks || strcmp(role, "gate") == 0) &&
+		!conf_str(conf_section(conf, "stamp"), "key_file"))
+		return conf_err(err, conf, group, "role", "stamps need stamp.key_file");
+	return RC_OK;
+}
+
 static enum rc
 init_item(struct service *service, const struct conf *conf, const struct conf_group *group,
 	struct err *err)
@@ -149,6 +165,8 @@ init_item(struct service *service, const struct conf *conf, const struct conf_gr
 	const struct conf_group *milter = conf_section(conf, "milter");
 	const char *user = conf_str(group, "user");
 
+	if (check_stamps(conf, group, err) != RC_OK)
+		return RC_PERM;
 	memset(service, 0, sizeof *service);
 	service->name = conf_str(group, "name");
 	service->user = user ? user : conf_str(milter, "user");

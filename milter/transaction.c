@@ -76,6 +76,8 @@ transaction_free(struct transaction **tx)
 	msg_free(&t->msg);
 	free(t->sender);
 	free(t->identity);
+	free(t->connector);
+	free(t->gate);
 	free(t->client);
 	free(t->qid);
 	sources_unref(&t->sources);
@@ -156,7 +158,8 @@ transaction_rcpt(struct transaction *tx, const char *text, struct err *err)
 	tx->n++;
 	/* The author is not known yet; a login is the best guess at being inside. A look-up that
 	 * can't be begun now is begun when its answer is due. */
-	if (policy_needs_certs(policy, policy_direction(policy, tx->identity != NULL, addr)))
+	if (engine_role(tx->engine) != ROLE_GATE &&
+		policy_needs_certs(policy, policy_direction(policy, tx->identity != NULL, addr)))
 		(void)lookup_begin(sources_lookups(tx->sources), rcpt->person, &rcpt->lookup, NULL);
 	return RC_OK;
 }

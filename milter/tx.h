@@ -25,6 +25,9 @@ const char *engine_service(const struct engine *engine);
 enum role engine_role(const struct engine *engine);
 const struct policy *engine_policy(const struct engine *engine);
 const struct rights *engine_rights(const struct engine *engine);
+/* NULL: stamp.key_file is not configured */
+const struct stamp_keys *engine_stamp_keys(const struct engine *engine);
+bool engine_checks_stamps(const struct engine *engine); /* it stands behind a gate's queue */
 struct vault_client *engine_vault(const struct engine *engine);
 const char *engine_help_url(const struct engine *engine); /* or NULL */
 const char *engine_authserv_id(const struct engine *engine);
@@ -69,10 +72,17 @@ struct transaction {
 	struct engine *engine;
 	struct sources *sources;
 	char *sender, *identity, *client, *qid;
+	char *connector; /* the right that let a hosted mail service in, or NULL */
 	struct rcpt *rcpts;
 	size_t n, cap;
 	struct msg *msg;
 	struct tx_waiter *waiter;
+
+	/* the gate's stamp */
+	size_t n_stamps; /* taken out of the message */
+	char *gate;      /* service that wrote a good one, or NULL */
+	enum tri gate_right;
+	struct err stamp_err; /* one of ours that does not fit: who the sender is nobody knows */
 
 	/* stage 1 */
 	bool whole;                      /* it is one CMS object, or signed by one, that parses */
@@ -113,6 +123,13 @@ enum rc intact_check(const struct entity *root, struct spool *body, bool *whole,
 	struct cms_enveloped **enveloped, struct err *err);
 /* Is it so for this recipient, whose certificates have been asked for? */
 enum tri intact_for(struct transaction *tx, const struct rcpt *rcpt);
+/* Takes every stamp out of the message; a good one, where the service checks them, is as if the
+ * sender had logged in here. */
+enum rc gate_take_stamp(struct transaction *tx, struct err *err);
+/* The edits for that. */
+enum rc gate_strip_stamps(struct transaction *tx, struct copy *copy, struct err *err);
+/* All that a service of role gate does. */
+enum rc gate_run(struct transaction *tx, struct result *result, struct err *err);
 enum rc decide_all(struct transaction *tx, struct err *err);
 /* The key that ADDR's verdicts sign with, after decide_all; NULL when there is none. */
 const struct tx_signer *

@@ -28,6 +28,14 @@ say(struct plan_rcpt *rcpt, const char *fmt, ...)
 static void
 defer(struct plan_rcpt *rcpt, const char *what)
 {
+	if (err_rc(rcpt->sender_err.code) == RC_PERM) { /* waiting does not help */
+		rcpt->outcome = PLAN_REFUSE;
+		rcpt->err = rcpt->sender_err;
+		say(rcpt, "%s", rcpt->sender_err.detail);
+		return;
+	}
+	if (rcpt->lookup_err.code == ERR_NONE)
+		rcpt->lookup_err = rcpt->sender_err;
 	rcpt->outcome = PLAN_DEFER;
 	if (rcpt->lookup_err.code != ERR_NONE && err_rc(rcpt->lookup_err.code) == RC_TEMP)
 		rcpt->err = rcpt->lookup_err;

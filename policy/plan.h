@@ -24,6 +24,7 @@ struct plan_rcpt { /* one recipient's input */
 	enum tri signer; /* a key for the rule's sign_key is there and the sender may use it */
 	enum tri extra;  /* certificates that the rule adds to an envelope: TRI_NO is trouble too */
 	struct err lookup_err; /* why something is unknown */
+	struct err sender_err; /* why nobody knows who the sender is */
 	struct err extra_err;  /* why EXTRA is not TRI_YES */
 	/* output */
 	enum outcome outcome;

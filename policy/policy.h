@@ -58,8 +58,9 @@ struct msg_facts {
 	const struct addrlist *from; /* addresses of all From: fields */
 	bool from_unread; /* there is a From: that can't be read: FROM may lack addresses */
 	const struct hdrs *hdrs;
-	const char *identity; /* SASL login, or NULL */
-	enum tri authorised;  /* may the sender be signed for */
+	const char *identity;  /* SASL login, or NULL */
+	bool identity_unknown; /* there may be one that nobody knows, or not yet: a stamp */
+	enum tri authorised;   /* may the sender be signed for */
 	uint64_t size;
 	unsigned classes; /* enum msg_class */
 };

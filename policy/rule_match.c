@@ -18,14 +18,18 @@ service_matches(const struct rule *rule, const char *service)
 	return rule->n_services == 0;
 }
 
-static bool
-identity_matches(const struct rule *rule, const char *identity)
+static enum tri
+identity_matches(const struct rule *rule, const struct msg_facts *facts)
 {
+	const char *identity = facts->identity;
+
+	if (rule->n_identities == 0)
+		return TRI_YES;
 	for (size_t i = 0; i < rule->n_identities; i++)
 		if (identity && (strcmp(rule->identities[i], "*") == 0 ||
 					strcmp(rule->identities[i], identity) == 0))
-			return true;
-	return rule->n_identities == 0;
+			return TRI_YES;
+	return facts->identity_unknown ? TRI_UNKNOWN : TRI_NO;
 }
 
 /* What can't be read might have matched: nobody gets round a rule by a From: with a fault in it. */
@@ -115,7 +119,7 @@ failing_fact(const struct rule *rule, const struct msg_view *msg)
 		return "size_under";
 	if (rule->senders && !addrmap_has(rule->senders, &msg->sender))
 		return "senders";
-	if (!identity_matches(rule, facts->identity))
+	if (identity_matches(rule, facts) == TRI_NO)
 		return "identity";
 	if (rule->from && from_matches(rule, facts) == TRI_NO)
 		return "from";
@@ -134,10 +138,12 @@ match_envelope(const struct rule *rule, const struct msg_view *msg, const char *
 		*criterion = "services";
 	else if (rule->senders && !addrmap_has(rule->senders, &msg->sender))
 		*criterion = "senders";
-	else if (!identity_matches(rule, msg->facts->identity))
+	else if (identity_matches(rule, msg->facts) == TRI_NO)
 		*criterion = "identity";
 	if (*criterion)
 		return TRI_NO;
+	if (identity_matches(rule, msg->facts) == TRI_UNKNOWN)
+		*criterion = "identity";
 	if (rule->content || rule->classes || rule->authorised)
 		*criterion = "content";
 	return *criterion ? TRI_UNKNOWN : TRI_YES;
@@ -175,6 +181,10 @@ rule_match_msg(const struct rule *rule, struct msg_view *msg, enum tri *matched,
 	if (msg->facts->authorised == TRI_UNKNOWN &&
 		(rule->authorised == AUTH_YES || rule->authorised == AUTH_NO)) {
 		*criterion = "authorised";
+		*matched = TRI_UNKNOWN;
+	}
+	if (identity_matches(rule, msg->facts) == TRI_UNKNOWN) {
+		*criterion = "identity";
 		*matched = TRI_UNKNOWN;
 	}
 	if (rule->from && from_matches(rule, msg->facts) == TRI_UNKNOWN) {

@@ -10,3 +10,5 @@ tests_unit_milter_pipeline_test_SOURCES = tests/unit/milter/pipeline_test.c \
 tests_unit_milter_pipeline_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/milter/journal_test
 tests_unit_milter_journal_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/milter/stamp_test
+tests_unit_milter_stamp_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)

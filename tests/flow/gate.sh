@@ -1,0 +1,140 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# The gate's stamp from end to end: service "gate" where senders log in, service "hop" behind the queue, "mx" for
+# mail from outside. What happens to the message between them is done here by hand.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/world.sh"
+
+"$builddir/sealgate" init --dir "$dir" --domain "$org" >>"$work/tool.log" 2>&1 || fail "sealgate init"
+own_users
+want "the key is the milter's alone" "$(stat -c %a "$dir/stamp.key")" 400
+sed -i "/^services = (/,/^);/c\\
+services = (\\
+	{ name = \"all\"; role = \"all\"; socket = \"unix:$dir/run/milter.sock\"; },\\
+	{ name = \"gate\"; role = \"gate\"; socket = \"unix:$dir/run/gate.sock\"; },\\
+	{ name = \"hop\"; role = \"all\"; stamps = \"check\"; socket = \"unix:$dir/run/hop.sock\"; }\\
+);" "$conf"
+sed -i "/^rights = (/,/^);/c\\
+rights = (\\
+	{ identity = \"*\"; from = \"%l\"; key = \"own\"; },\\
+	{ services = \"gate\"; networks = \"192.0.2.0/24\"; from = \"bob@$org\"; key = \"bob@$org\"; }\\
+);" "$conf"
+gate check >/dev/null || fail "check"
+vault_up
+gate key new "alice@$org" >/dev/null || fail "key new alice"
+gate key new "bob@$org" >/dev/null || fail "key new bob"
+partner_cert carol "carol@$partner" rsa:2048
+gate cert add --anchor "$work/ca.pem" >/dev/null || fail "cert add --anchor"
+gate cert add "$work/carol.pem" >/dev/null || fail "cert add"
+
+# run STATUS ARGUMENTS… < mail: the JSON in $json, the message in out.eml
+run() {
+	local expected=$1
+	shift
+	"$builddir/sealgate" -c "$conf" process "$@" >"$work/out.eml" 2>"$work/out.json"
+	want "process $*" $? "$expected"
+	json=$(tail -n 1 "$work/out.json")
+}
+
+# stamped OPTIONS… < mail: through the gate, into stamped.eml
+stamped() {
+	run 0 --service gate --rcpt "team@$org" "$@"
+	cp "$work/out.eml" "$work/stamped.eml"
+}
+
+# hop RCPT < mail: behind the queue; the client is the queue, and nobody logs in
+hop() {
+	run "${2:-0}" --service hop --sender "alice@$org" --client 127.0.0.1 --rcpt "$1"
+	grep -qi '^X-Sealgate-Stamp' "$work/out.eml" && fail "$1: a stamp leaves"
+}
+
+printf 'From: Alice <alice@%s>\nTo: team@%s\nSubject: hello\nMessage-ID: <1@%s>\n\nthe secret text\n' \
+	"$org" "$org" "$org" >"$work/plain.eml"
+sed 's/$/\r/' "$work/plain.eml" >"$work/plain.crlf"
+
+# The gate adds its stamp and touches nothing else; it needs no vault.
+stop "$vault"
+stamped --sender "alice@$org" --user "alice@$org" <"$work/plain.eml"
+want "one stamp" "$(grep -c '^X-Sealgate-Stamp: v=1' "$work/stamped.eml")" 1
+sed -n '/^From:/,$p' "$work/stamped.eml" | cmp -s - "$work/plain.crlf" || fail "the gate changed the message"
+vault_up
+
+# The hop signs with the key of who logged in, and encrypts for whom the alias leads to.
+hop "carol@$partner" <"$work/stamped.eml"
+match "good" "$json" '"signed":true,"encrypted":true'
+openssl cms -decrypt -in "$work/out.eml" -recip "$work/carol.pem" -inkey "$work/carol.key" -out "$work/inner" \
+	2>>"$work/openssl.log" || fail "openssl does not open it"
+openssl cms -verify -in "$work/inner" -CAfile "$dir/ca.pem" -purpose any -out "$work/text" 2>>"$work/openssl.log" ||
+	fail "the signature inside is not good"
+grep -qi 'stamp' "$work/inner" && fail "the stamp was signed"
+hop "bob@$org" <"$work/stamped.eml"
+match "to a colleague" "$json" '"signed":true,"encrypted":false'
+# What the MTA adds on the way does no harm.
+{
+	printf 'Received: from gate\r\n\tby queue\r\nDelivered-To: team@%s\r\n' "$org"
+	sed "s/^To: .*/To: Team <team@$org>\r/; s/^Subject:/Date: Sat, 21 Nov 2026 22:14:03 +0000\r\nSubject:/" "$work/stamped.eml"
+} >"$work/queued.eml"
+hop "carol@$partner" <"$work/queued.eml"
+match "queued" "$json" '"signed":true,"encrypted":true'
+
+# A stamp on another message: refused, where a rule wants to know who the sender is.
+for change in 's/secret/stolen/' 's/^From: Alice/From: Boss/' 's/^From:.*/From: <bob@example.org>\r/' 's/^Subject:.*/Subject: pay\r/' \
+	's/^Subject:/Sender: <bob@example.org>\r\nSubject:/' 's/^Subject:/Content-Type: text\/html\r\nSubject:/'; do
+	sed "$change" "$work/stamped.eml" >"$work/changed.eml"
+	cmp -s "$work/stamped.eml" "$work/changed.eml" && fail "$change: changes nothing"
+	hop "carol@$partner" 65 <"$work/changed.eml"
+	match "$change" "$json" '"reply":"550 5.7.1 .*changed since'
+	want "$change: nothing leaves" "$(wc -c <"$work/out.eml")" 0
+done
+# Where no rule asks, the message goes its way without the stamp.
+hop "bob@$org" <"$work/changed.eml"
+match "inside" "$json" '"signed":false,"encrypted":false,"opened":false,"rule":"shipped-inbound"'
+
+# Forged and unknown ones.
+sed 's/^\tm=..../\tm=0000/' "$work/stamped.eml" >"$work/forged.eml"
+hop "carol@$partner" <"$work/forged.eml"
+match "forged" "$json" '"signed":false,"encrypted":false,"opened":false,"rule":"shipped-rest"'
+cmp -s "$work/out.eml" "$work/plain.crlf" || fail "forged: something besides the stamp changed"
+sed 's/^X-Sealgate-Stamp: v=1; k=......../X-Sealgate-Stamp: v=1; k=00000000/' "$work/stamped.eml" >"$work/unknown.eml"
+hop "carol@$partner" 75 <"$work/unknown.eml"
+match "unknown key" "$json" '"reply":"451 4.7.0 '
+# Without one: what carries no identity is not signed for.
+hop "carol@$partner" <"$work/plain.eml"
+cmp -s "$work/out.eml" "$work/plain.crlf" || fail "missing: the message was changed"
+
+# From outside a stamp counts nothing, even a good one, and goes no further.
+run 0 --service all --sender "alice@$org" --client 198.51.100.7 --rcpt "carol@$partner" <"$work/stamped.eml"
+cmp -s "$work/out.eml" "$work/plain.crlf" || fail "from outside: not as without the stamp"
+run 0 --service gate --sender "x@elsewhere.example" --client 198.51.100.7 --rcpt "bob@$org" <"$work/stamped.eml"
+cmp -s "$work/out.eml" "$work/plain.crlf" || fail "a gate and no login: not as without the stamp"
+# A gate takes away what was there and writes its own.
+run 0 --service gate --sender "bob@$org" --user "bob@$org" --rcpt "carol@$partner" <"$work/stamped.eml"
+want "stamped again" "$(grep -c '^X-Sealgate-Stamp' "$work/out.eml")" 1
+cp "$work/out.eml" "$work/again.eml"
+hop "carol@$partner" <"$work/again.eml"
+match "bob may not sign as alice" "$json" '"signed":false,"encrypted":false'
+
+# A right by network, which holds for the gate alone, is carried across; the queue has none.
+printf 'From: <bob@%s>\nTo: carol@%s\nSubject: report\n\nfrom the machine\n' "$org" "$partner" >"$work/machine.eml"
+stamped --sender "bob@$org" --client 192.0.2.17 <"$work/machine.eml"
+hop "carol@$partner" <"$work/stamped.eml"
+match "by network" "$json" '"signed":true,"encrypted":true'
+run 0 --service gate --sender "bob@$org" --client 198.51.100.7 --rcpt "carol@$partner" <"$work/machine.eml"
+grep -qi '^X-Sealgate-Stamp' "$work/out.eml" && fail "a stamp for nobody"
+
+# What the configuration refuses.
+# refused NAME SED PATTERN
+refused() {
+	sed "$2" "$conf" >"$dir/bad.conf"
+	"$builddir/sealgate" -c "$dir/bad.conf" check >/dev/null 2>"$work/bad.txt"
+	want "$1" $? 78
+	match "$1" "$(cat "$work/bad.txt")" "$3"
+	rm -f "$dir/bad.conf"
+}
+refused "an opener that checks" 's/name = "hop"; role = "all"/name = "hop"; role = "open"/' 'only a service of role'
+refused "stamps without a key" '/^stamp = /d' 'need stamp.key_file'
+chmod 644 "$dir/stamp.key"
+run 78 --service gate --sender "alice@$org" --user "alice@$org" --rcpt "carol@$partner" <"$work/plain.eml"
+match "a key that others read" "$(cat "$work/out.json")" 'others may read'
+chmod 400 "$dir/stamp.key"
+finish
