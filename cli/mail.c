@@ -21,6 +21,8 @@ fill(struct mail *mail, struct err *err)
 {
 	enum rc rc = transaction_new(mail->engine, &mail->tx, err);
 
+	if (rc == RC_OK && mail->copies)
+		transaction_allow_copies(mail->tx);
 	if (rc == RC_OK)
 		rc = transaction_sender(mail->tx, mail->sender, mail->user, mail->client, err);
 	for (size_t i = 0; rc == RC_OK && i < mail->rcpts.n; i++)

@@ -21,6 +21,7 @@
 struct mail {
 	const char *sender, *service, *user, *client;
 	struct cmd_values rcpts;
+	bool copies; /* recipients may have copies of their own, whatever the configuration */
 	struct engine *engine;
 	struct transaction *tx;
 	struct result *result;

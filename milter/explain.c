@@ -524,12 +524,15 @@ void
 result_json(const struct result *result, bool files, struct json *json)
 {
 	char reply[440], file[32];
+	size_t number = 0;
 
 	snprintf(reply, sizeof(reply), "%d %s %s", result->smtp, result->enhanced, result->text);
 	json_str(json, "reply", reply);
 	json_array(json, "copies");
 	for (size_t k = 0; result->outcome == PLAN_DELIVER && k < result->n_copies; k++) {
-		snprintf(file, sizeof(file), "%zu.eml", k + 1);
+		if (result->copies[k].n == 0)
+			continue;
+		snprintf(file, sizeof(file), "%zu.eml", ++number);
 		json_copy(json, result, k, files ? file : NULL);
 	}
 	json_array_end(json);

@@ -213,6 +213,7 @@ fill_recipient(struct transaction *tx, const struct result *result, size_t i)
 	if (plan)
 		snprintf(out->why, sizeof(out->why), "%s", plan->why);
 	out->outcome = result->outcome;
+	out->smtp = 0;
 	out->copy = RESULT_NO_COPY;
 	if (result->outcome != PLAN_DELIVER) {
 		out->smtp = result->smtp;
@@ -267,6 +268,41 @@ pipeline_run(struct transaction *tx, enum pipeline_mode mode, struct result **ou
 		record_log(tx, result);
 	*out = result;
 	return RC_OK;
+}
+
+void
+pipeline_stop(struct transaction *tx, struct result *result, const struct err *why)
+{
+	stop(tx, result, why);
+	for (size_t i = 0; i < tx->n; i++)
+		fill_recipient(tx, result, i);
+}
+
+void
+pipeline_refuse_copy(struct transaction *tx, struct result *result, size_t k, const struct err *why)
+{
+	struct copy *copy = &result->copies[k];
+	const struct rcpt_result *first = &result->rcpts[0];
+	bool left = false;
+
+	log_error(LOGL_INFO, tx->qid, "copy-refused", why, "rule", copy->rule, NULL);
+	for (size_t i = 0; i < copy->n; i++) {
+		struct rcpt_result *rcpt = &result->rcpts[copy->rcpts[i]];
+		struct reply_about what = about(tx, copy->rcpts[i], true);
+
+		reply_set_rcpt(rcpt, why, &what);
+		rcpt->copy = RESULT_NO_COPY;
+	}
+	copy_drop(copy);
+	copy->n = 0;
+	for (size_t i = 0; i < result->n_rcpts; i++)
+		left |= result->rcpts[i].outcome == PLAN_DELIVER;
+	if (left)
+		return;
+	result->outcome = first->outcome;
+	result->smtp = first->smtp;
+	memcpy(result->enhanced, first->enhanced, sizeof(result->enhanced));
+	memcpy(result->text, first->text, sizeof(result->text));
 }
 
 void

@@ -75,7 +75,7 @@ struct copy {
 	const struct verdicts *verdicts;
 	unsigned transform; /* enum transform: what is planned */
 	size_t *rcpts;      /* indices into the result's recipients, in order */
-	size_t n;
+	size_t n;           /* 0: they were refused in the end */
 	/* from here on: once it was made */
 	bool made, key_used;
 	unsigned done; /* enum transform: what was done */
@@ -117,6 +117,12 @@ void result_free(struct result **result);
  */
 enum rc
 pipeline_make_copy(struct transaction *tx, struct result *result, size_t k, struct err *err);
+/* Copy K can't be had (WHY: RC_PERM): its recipients are refused; when nobody is left, the message.
+ */
+void pipeline_refuse_copy(
+	struct transaction *tx, struct result *result, size_t k, const struct err *why);
+/* The message as a whole can't be had, by WHY: the result is a refusal or deferral. */
+void pipeline_stop(struct transaction *tx, struct result *result, const struct err *why);
 /* After the copies were sent, with each recipient's outcome in RESULT: log and counters. */
 void pipeline_conclude(const struct transaction *tx, const struct result *result);
 /* Frees what was made; what is known about it stays. */
@@ -131,7 +137,7 @@ enum rc pipeline_explain_text(
 enum rc
 pipeline_explain_json(struct transaction *tx, const struct result *result, struct json *json);
 /* "reply", "copies", "refused" and "layers" of the contract, into an open object. FILES: with the
- * copies' names, 1.eml and so on. */
+ * copies' names, 1.eml and so on, counting those with recipients. */
 void result_json(const struct result *result, bool files, struct json *json);
 
 #endif
