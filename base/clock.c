@@ -45,25 +45,63 @@ clock_monotonic_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+/* N as COUNT digits at P; gives their end. */
+static char *
+put_digits(char *p, unsigned n, int count)
+{
+	for (int i = count - 1; i >= 0; i--, n /= 10)
+		p[i] = (char)('0' + n % 10);
+	return p + count;
+}
+
+/* The civil date of a day since 1970. Years are taken to begin in March, so that the day of a leap
+ * year is the last one, and counted from the year 0, whose first day is 719468 days before. */
+static char *
+put_date(char *p, unsigned days)
+{
+	unsigned d = days + 719468, era = d / 146097, of_era = d % 146097;
+	unsigned year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+	unsigned of_year = of_era - (365 * year + year / 4 - year / 100);
+	unsigned month = (5 * of_year + 2) / 153; /* from March */
+	unsigned day = of_year - (153 * month + 2) / 5 + 1;
+
+	month = month < 10 ? month + 3 : month - 9;
+	p = put_digits(p, year + 400 * era + (month <= 2), 4);
+	*p++ = '-';
+	p = put_digits(p, month, 2);
+	*p++ = '-';
+	return put_digits(p, day, 2);
+}
+
 const char *
 clock_format(int64_t seconds, char out[CLOCK_TEXT_SIZE])
 {
-	time_t t = (time_t)seconds;
-	struct tm tm;
+	bool fits = seconds >= 0 && seconds < 253402300800; /* the year 10000 */
+	unsigned of_day = fits ? (unsigned)(seconds % 86400) : 0;
+	char *p = put_date(out, fits ? (unsigned)(seconds / 86400) : 0);
 
-	if (!gmtime_r(&t, &tm) || !strftime(out, CLOCK_TEXT_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm))
-		snprintf(out, CLOCK_TEXT_SIZE, "1970-01-01T00:00:00Z");
+	*p++ = 'T';
+	p = put_digits(p, of_day / 3600, 2);
+	*p++ = ':';
+	p = put_digits(p, of_day / 60 % 60, 2);
+	*p++ = ':';
+	p = put_digits(p, of_day % 60, 2);
+	*p++ = 'Z';
+	*p = '\0';
 	return out;
 }
 
 const char *
 clock_format_us(int64_t us, char out[CLOCK_TEXT_SIZE])
 {
-	size_t len;
+	char *p;
 
 	clock_format(us / 1000000, out);
-	len = strlen(out) - 1; /* over the Z */
-	snprintf(out + len, CLOCK_TEXT_SIZE - len, ".%06dZ", (int)(us % 1000000));
+	p = out + strlen(out) - 1; /* over the Z */
+	*p++ = '.';
+	p = put_digits(p, us > 0 ? (unsigned)(us % 1000000) : 0, 6);
+	*p++ = 'Z';
+	*p = '\0';
 	return out;
 }
 

@@ -4,7 +4,8 @@
  *
  * The ledger is a folder of JSON Lines segments; each record carries the SHA-256 of the line
  * before it (doc/ledger.md has the whole format). ledger_append returns RC_OK only when the record
- * is on the disk: many threads appending at once share one write and one fdatasync. When it returns
+ * is on the disk: many threads appending at once share one write and one fdatasync, and so do the
+ * records of one group. When it returns
  * anything else, the record is not there and the key must not be used; the next append tries the
  * disk again, so a disk that was full and has room is used without a restart.
  *
@@ -139,6 +140,24 @@ enum rc ledger_close(struct ledger **ledger, struct err *err);
  * ERR_USAGE: no such record can be written. */
 enum rc ledger_append(
 	struct ledger *ledger, const struct ledger_record *record, uint64_t *seq, struct err *err);
+
+/*
+ * Several records with one wait for the disk: all are added, then written; none is lazy. SEQ of the
+ * Ith is that of the first and I. A group belongs to one thread, and can be used again.
+ */
+#define LEDGER_GROUP_MAX 64u
+struct ledger_group;
+enum rc ledger_group_new(struct ledger *ledger, struct ledger_group **out, struct err *err);
+void ledger_group_free(struct ledger_group **group);
+void ledger_group_clear(struct ledger_group *group);
+bool ledger_group_is_full(const struct ledger_group *group);
+/* *index: for ledger_group_seq. What cannot be recorded leaves the group as it was. */
+enum rc ledger_group_add(struct ledger_group *group, const struct ledger_record *record,
+	size_t *index, struct err *err);
+/* RC_OK: all of them are on the disk. Anything else: none is. */
+enum rc ledger_group_write(struct ledger_group *group, struct err *err);
+uint64_t ledger_group_seq(const struct ledger_group *group, size_t index); /* once written */
+
 /* Writes what is queued and a checkpoint over it, when there is anything new. */
 enum rc ledger_checkpoint(struct ledger *ledger, struct err *err);
 

@@ -3,13 +3,13 @@
 
 #include "base/json.h"
 #include "crypto/digest.h"
-
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include "keystore/ledger_pseudonym.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+
+#define LEDGER_LINE_FIXED 256 /* a line without its node and body, at most */
 
 static const char *const type_names[LEDGER_TYPES] = {
 	[LEDGER_OPEN] = "open",
@@ -243,51 +243,62 @@ ledger_line_parse(const char *line, size_t len, struct ledger_line *out)
 	return false;
 }
 
+/* Copies TEXT to P; gives its end. */
+static char *
+copy_text(char *p, const char *text, size_t len)
+{
+	memcpy(p, text, len);
+	return p + len;
+}
+
+#define COPY(p, literal) copy_text(p, literal, sizeof(literal) - 1)
+
+/* N in decimal at P; gives its end. */
+static char *
+copy_number(char *p, uint64_t n)
+{
+	char digits[20];
+	size_t i = sizeof digits;
+
+	do
+		digits[--i] = (char)('0' + n % 10);
+	while ((n /= 10) > 0);
+	return copy_text(p, digits + i, sizeof digits - i);
+}
+
+/* There are as many of these as uses of keys, so they are put together by hand. */
 enum rc
 ledger_line_format(struct buf *out, const struct ledger_prefix *prefix, const char *body,
 	size_t body_len, struct err *err)
 {
 	char time[CLOCK_TEXT_SIZE];
-	enum rc rc = buf_appendf(out, err,
-		"{\"v\":1,\"seq\":%" PRIu64
-		",\"prev\":\"%s\",\"time\":\"%s\",\"node\":\"%s\",\"type\":\"%s\"",
-		prefix->seq, prefix->prev, clock_format_us(prefix->time_us, time), prefix->node,
-		ledger_type_name(prefix->type));
+	const char *type = ledger_type_name(prefix->type);
+	size_t node_len = strlen(prefix->node);
+	enum rc rc = buf_reserve(out, LEDGER_LINE_FIXED + node_len + body_len, err);
+	char *p;
 
-	if (rc == RC_OK && body_len > 2) { /* more than "{}": its members follow */
-		rc = buf_append_char(out, ',', err);
-		if (rc == RC_OK)
-			rc = buf_append(out, body + 1, body_len - 2, err);
+	if (rc)
+		return rc;
+	p = out->data + out->len;
+	p = COPY(p, "{\"v\":1,\"seq\":");
+	p = copy_number(p, prefix->seq);
+	p = COPY(p, ",\"prev\":\"");
+	p = copy_text(p, prefix->prev, LEDGER_HASH_SIZE - 1);
+	p = COPY(p, "\",\"time\":\"");
+	(void)clock_format_us(prefix->time_us, time);
+	p = copy_text(p, time, strlen(time));
+	p = COPY(p, "\",\"node\":\"");
+	p = copy_text(p, prefix->node, node_len);
+	p = COPY(p, "\",\"type\":\"");
+	p = copy_text(p, type, strlen(type));
+	p = COPY(p, "\"");
+	if (body_len > 2) { /* more than "{}": its members follow */
+		p = COPY(p, ",");
+		p = copy_text(p, body + 1, body_len - 2);
 	}
-	return rc == RC_OK ? buf_append(out, "}\n", 2, err) : rc;
-}
-
-void
-ledger_period(int64_t seconds, char out[LEDGER_PERIOD_SIZE])
-{
-	char time[CLOCK_TEXT_SIZE];
-
-	memcpy(out, clock_format(seconds, time), LEDGER_PERIOD_SIZE - 1);
-	out[LEDGER_PERIOD_SIZE - 1] = '\0';
-}
-
-enum rc
-ledger_pseudonym(
-	struct secret *key, const char *addr, char out[LEDGER_PSEUDONYM_SIZE], struct err *err)
-{
-	static const char digits[] = "0123456789abcdef";
-	unsigned char mac[EVP_MAX_MD_SIZE];
-	unsigned len = 0;
-
-	if (!HMAC(EVP_sha256(), secret_data(key), (int)secret_len(key), (const unsigned char *)addr,
-		    strlen(addr), mac, &len) ||
-		len != SHA256_SIZE)
-		return err_set(err, ERR_CRYPTO, "HMAC-SHA-256 for a pseudonym");
-	for (size_t i = 0; i < (LEDGER_PSEUDONYM_SIZE - 1) / 2; i++) {
-		out[2 * i] = digits[mac[i] >> 4];
-		out[2 * i + 1] = digits[mac[i] & 15];
-	}
-	out[LEDGER_PSEUDONYM_SIZE - 1] = '\0';
+	p = COPY(p, "}\n");
+	*p = '\0';
+	out->len = (size_t)(p - out->data);
 	return RC_OK;
 }
 
@@ -300,17 +311,17 @@ ledger_needs_period(const struct ledger_record *record)
 	       (claim && (claim->sender || claim->identity || claim->n_recipients));
 }
 
-/* KEY's value ADDR as a pseudonym; nothing for NULL. */
+/* ADDR as a pseudonym; nothing for NULL. */
 static enum rc
-put_pseudonym(
-	struct json *json, const char *name, struct secret *key, const char *addr, struct err *err)
+put_pseudonym(struct json *json, const char *name, struct pseudonyms *pseudonyms, const char *addr,
+	struct err *err)
 {
 	char text[LEDGER_PSEUDONYM_SIZE];
 	enum rc rc;
 
 	if (!addr)
 		return RC_OK;
-	rc = ledger_pseudonym(key, addr, text, err);
+	rc = pseudonyms_get(pseudonyms, addr, text, err);
 	if (rc == RC_OK)
 		json_str(json, name, text);
 	return rc;
@@ -338,7 +349,8 @@ put_observed(struct json *json, const struct ledger_observed *observed)
 
 /* What the service said, addresses as pseudonyms. */
 static enum rc
-put_claim(struct json *json, const struct vault_claim *claim, struct secret *key, struct err *err)
+put_claim(struct json *json, const struct vault_claim *claim, struct pseudonyms *pseudonyms,
+	struct err *err)
 {
 	size_t n = claim->n_recipients < LEDGER_MAX_RCPTS ? claim->n_recipients : LEDGER_MAX_RCPTS;
 	enum rc rc;
@@ -346,13 +358,13 @@ put_claim(struct json *json, const struct vault_claim *claim, struct secret *key
 	json_object(json, "claimed");
 	json_str(json, "qid", claim->qid);
 	json_str(json, "rule", claim->rule);
-	rc = put_pseudonym(json, "sender", key, claim->sender, err);
+	rc = put_pseudonym(json, "sender", pseudonyms, claim->sender, err);
 	if (rc == RC_OK)
-		rc = put_pseudonym(json, "identity", key, claim->identity, err);
+		rc = put_pseudonym(json, "identity", pseudonyms, claim->identity, err);
 	if (n)
 		json_array(json, "recipients");
 	for (size_t i = 0; i < n && rc == RC_OK; i++)
-		rc = put_pseudonym(json, NULL, key, claim->recipients[i], err);
+		rc = put_pseudonym(json, NULL, pseudonyms, claim->recipients[i], err);
 	if (n)
 		json_array_end(json);
 	if (n < claim->n_recipients)
@@ -404,8 +416,8 @@ put_detail(struct json *json, const char *detail, struct err *err)
 }
 
 enum rc
-ledger_body_record(struct buf *out, const struct ledger_record *record, const char *period,
-	struct secret *key, struct err *err)
+ledger_body_record(struct buf *out, const struct ledger_record *record,
+	struct pseudonyms *pseudonyms, struct err *err)
 {
 	struct json json;
 	enum rc rc = RC_OK;
@@ -413,7 +425,7 @@ ledger_body_record(struct buf *out, const struct ledger_record *record, const ch
 	if (record->type < LEDGER_INTENT || record->type >= LEDGER_TYPES || !record->event ||
 		(record->type == LEDGER_OUTCOME) != (record->intent != 0))
 		return err_set(err, ERR_USAGE, "not a record that can be appended");
-	if (ledger_needs_period(record) && (!period || !key))
+	if (ledger_needs_period(record) && (!pseudonyms || !pseudonyms->key))
 		return err_set(err, ERR_LEDGER, "no pseudonym key");
 	json_init(&json, out);
 	json_object(&json, NULL);
@@ -422,11 +434,11 @@ ledger_body_record(struct buf *out, const struct ledger_record *record, const ch
 		json_int(&json, "intent", (int64_t)record->intent);
 	json_str(&json, "reason", record->reason);
 	if (ledger_needs_period(record))
-		json_str(&json, "period", period);
-	rc = put_pseudonym(&json, "subject", key, record->subject, err);
+		json_str(&json, "period", pseudonyms->period);
+	rc = put_pseudonym(&json, "subject", pseudonyms, record->subject, err);
 	put_observed(&json, &record->observed);
 	if (rc == RC_OK && record->claim)
-		rc = put_claim(&json, record->claim, key, err);
+		rc = put_claim(&json, record->claim, pseudonyms, err);
 	if (rc == RC_OK && record->detail)
 		rc = put_detail(&json, record->detail, err);
 	json_object_end(&json);

@@ -50,9 +50,10 @@ struct ledger_prefix {
 enum rc ledger_line_format(struct buf *out, const struct ledger_prefix *prefix, const char *body,
 	size_t body_len, struct err *err);
 
-/* Bodies. PERIOD and KEY may be NULL when the record has no address. */
-enum rc ledger_body_record(struct buf *out, const struct ledger_record *record, const char *period,
-	struct secret *key, struct err *err);
+/* Bodies. PSEUDONYMS, locked, may be NULL when the record has no address. */
+struct pseudonyms;
+enum rc ledger_body_record(struct buf *out, const struct ledger_record *record,
+	struct pseudonyms *pseudonyms, struct err *err);
 bool ledger_needs_period(const struct ledger_record *record);
 enum rc ledger_body_open(struct buf *out, uint64_t segment, uint64_t epoch, const char *keyid,
 	const struct buf *spki, struct err *err);

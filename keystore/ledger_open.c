@@ -25,20 +25,25 @@ found_ledger(struct ledger *ledger, struct err *err)
 static enum rc
 record_recovery(struct ledger *ledger, const struct ledger_torn *torn, struct err *err)
 {
-	struct ledger_entry entry = {.type = LEDGER_RECOVERED, .body = BUF_INIT(4096)};
+	struct ledger_group group;
 	char hash[LEDGER_HASH_SIZE];
 	enum rc rc = RC_OK;
 
+	ledger_group_init(&group, ledger);
 	if (torn->found)
 		memcpy(hash, torn->hash, sizeof hash);
 	else
 		rc = ledger_hash("", 0, hash, err);
 	if (rc == RC_OK)
 		rc = ledger_body_recovered(
-			&entry.body, torn->segment, torn->offset, torn->bytes, hash, err);
-	if (rc == RC_OK)
-		rc = ledger_write_batch(ledger, &entry, 0, &ledger->at, err);
-	buf_fini(&entry.body);
+			&group.text, torn->segment, torn->offset, torn->bytes, hash, err);
+	if (rc == RC_OK) {
+		group.parts[0].type = LEDGER_RECOVERED;
+		group.parts[0].len = (uint32_t)group.text.len;
+		group.n = 1;
+		rc = ledger_write_batch(ledger, &group, 0, &ledger->at, err);
+	}
+	ledger_group_fini(&group);
 	if (rc == RC_OK && torn->found)
 		log_event(LOGL_WARN, NULL, "ledger-recovered", "segment", LOG_NUM(torn->segment),
 			"bytes", LOG_NUM(torn->bytes), NULL);
@@ -81,12 +86,14 @@ set_up(struct ledger *ledger, const struct ledger_options *options, struct err *
 	ledger->file.fd = ledger->file.lock_fd = -1;
 	ledger->keys = options->keys;
 	pthread_mutex_init(&ledger->lock, NULL);
-	pthread_rwlock_init(&ledger->period_lock, NULL);
+	buf_init(&ledger->out, 8u << 20);
 	pthread_cond_init(&ledger->idle, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&ledger->wake, &attr);
 	pthread_condattr_destroy(&attr);
+	if (pseudonyms_init(&ledger->pseudonyms, err))
+		return RC_TEMP;
 	if (!ledger_node_ok(options->node))
 		return err_set(err, ERR_CONFIG, "a bad name for the ledger's node");
 	strcpy(ledger->node, options->node);
@@ -103,20 +110,19 @@ set_up(struct ledger *ledger, const struct ledger_options *options, struct err *
 static void
 tear_down(struct ledger *ledger)
 {
-	struct ledger_entry *entry;
+	struct ledger_group *group;
 
-	while ((entry = ledger->head)) {
-		ledger->head = entry->next;
-		buf_fini(&entry->body);
-		free(entry);
+	while ((group = ledger->head)) {
+		ledger->head = group->next;
+		ledger_group_free(&group);
 	}
+	buf_fini(&ledger->out);
 	ledger_signer_fini(&ledger->epoch);
 	ledger_signer_fini(&ledger->next);
-	secret_free(&ledger->period_key);
+	pseudonyms_fini(&ledger->pseudonyms);
 	ledger_file_close(&ledger->file);
 	pthread_cond_destroy(&ledger->wake);
 	pthread_cond_destroy(&ledger->idle);
-	pthread_rwlock_destroy(&ledger->period_lock);
 	pthread_mutex_destroy(&ledger->lock);
 	free(ledger);
 }

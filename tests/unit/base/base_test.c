@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static void
@@ -92,6 +93,18 @@ times(void **state)
 		free(copy);
 	}
 	CHECK_STR("format", clock_format_us(1795299243000123, text), "2026-11-21T22:14:03.000123Z");
+	/* Every day from 1970 to 2150, at another second each, as the C library has them. */
+	for (time_t at = 0; at < 5680281600; at += 86400 + 3607) {
+		char want[CLOCK_TEXT_SIZE];
+		struct tm tm;
+
+		assert_non_null(gmtime_r(&at, &tm));
+		strftime(want, sizeof want, "%Y-%m-%dT%H:%M:%SZ", &tm);
+		CHECK_STR("a day", clock_format(at, text), want);
+	}
+	CHECK_STR("last", clock_format(253402300799, text), "9999-12-31T23:59:59Z");
+	CHECK_STR("too late", clock_format(253402300800, text), "1970-01-01T00:00:00Z");
+	CHECK_STR("too early", clock_format(-1, text), "1970-01-01T00:00:00Z");
 	clock_set(5);
 	CHECK_INT("fixed", clock_now(), 5);
 	clock_set(-1);

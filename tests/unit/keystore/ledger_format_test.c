@@ -5,6 +5,7 @@
 #include "tests/unit/unit.h"
 
 #include "keystore/ledger_format.h"
+#include "keystore/ledger_pseudonym.h"
 
 #define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
 #define PREFIX(type)                           \
@@ -21,13 +22,25 @@ check_line(const char *name, const struct ledger_record *record, const char *wan
 	struct buf body = BUF_INIT(LEDGER_MAX_LINE), line = BUF_INIT(LEDGER_MAX_LINE);
 	struct ledger_prefix p = prefix;
 	struct ledger_line parsed;
-	struct secret *key = NULL;
+	struct pseudonyms pseudonyms;
 	struct err err = ERR_INIT;
 	char *copy;
 
-	assert_int_equal(secret_copy("kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk", 32, &key, &err), RC_OK);
-	if (ledger_body_record(&body, record, "2026-11", key, &err))
+	assert_int_equal(pseudonyms_init(&pseudonyms, &err), RC_OK);
+	assert_int_equal(
+		secret_copy("kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk", 32, &pseudonyms.key, &err), RC_OK);
+	strcpy(pseudonyms.period, "2026-11");
+	if (ledger_body_record(&body, record, &pseudonyms, &err))
 		fail_msg("%s: %s", name, err.detail);
+	/* The second time the pseudonyms are those that were kept. */
+	if (record->subject || record->claim) {
+		size_t len = body.len;
+
+		assert_int_equal(ledger_body_record(&body, record, &pseudonyms, &err), RC_OK);
+		assert_int_equal(body.len, 2 * len);
+		assert_memory_equal(body.data, body.data + len, len);
+		body.len = len;
+	}
 	p.type = record->type;
 	assert_int_equal(ledger_line_format(&line, &p, body.data, body.len, &err), RC_OK);
 	CHECK_STR(name, line.data, want);
@@ -43,7 +56,7 @@ check_line(const char *name, const struct ledger_record *record, const char *wan
 		free(shorter);
 	}
 	free(copy);
-	secret_free(&key);
+	pseudonyms_fini(&pseudonyms);
 	buf_fini(&body);
 	buf_fini(&line);
 }

@@ -433,6 +433,75 @@ test_many_recipients(void **state)
 	world_fini(&world);
 }
 
+/* Adds an intent to GROUP; gives its index. */
+static size_t
+add_intent(struct ledger_group *group)
+{
+	struct ledger_record record = LEDGER_RECORD_INIT(LEDGER_INTENT);
+	struct err err = ERR_INIT;
+	size_t index;
+
+	record.event = "sign";
+	if (ledger_group_add(group, &record, &index, &err))
+		fail_msg("%s", err.detail);
+	return index;
+}
+
+/* Records of a group stand one behind the other, with one sync, and fail together. */
+static void
+test_group(void **state)
+{
+	struct world world;
+	struct ledger_report report;
+	struct ledger_group *group;
+	struct ledger_record record = LEDGER_RECORD_INIT(LEDGER_INTENT);
+	struct err err = ERR_INIT;
+	uint64_t seq;
+	size_t index;
+	long syncs;
+
+	(void)state;
+	world_init(&world);
+	world_open(&world);
+	assert_int_equal(ledger_group_new(world.ledger, &group, &err), RC_OK);
+	syncs = world.syncs;
+	assert_int_equal(ledger_group_write(group, &err), RC_OK);
+	CHECK_INT("an empty group syncs nothing", world.syncs, syncs);
+	for (size_t i = 0; i < LEDGER_GROUP_MAX; i++) {
+		assert_false(ledger_group_is_full(group));
+		CHECK_INT("index", add_intent(group), i);
+	}
+	assert_true(ledger_group_is_full(group));
+	record.event = "sign";
+	assert_int_equal(ledger_group_add(group, &record, &index, &err), RC_PERM);
+	CHECK_INT("one too many", err.code, ERR_LIMIT);
+	assert_int_equal(ledger_group_write(group, &err), RC_OK);
+	CHECK_INT("one sync", world.syncs, syncs + 1);
+	CHECK_INT("first", ledger_group_seq(group, 0), 3);
+	CHECK_INT("last", ledger_group_seq(group, 63), 66);
+	assert_int_equal(world_append(&world, "bob@example.org", &seq, &err), RC_OK);
+	CHECK_INT("next", seq, 67);
+
+	ledger_group_clear(group);
+	add_intent(group);
+	record.type = LEDGER_OUTCOME; /* of nothing: refused, the group stays as it is */
+	assert_int_equal(ledger_group_add(group, &record, &index, &err), RC_PERM);
+	add_intent(group);
+	world.fail_write = world.writes;
+	assert_int_equal(ledger_group_write(group, &err), RC_TEMP);
+	CHECK_INT("failed", err.code, ERR_LEDGER);
+	world.fail_write = -1;
+	ledger_group_clear(group);
+	add_intent(group);
+	assert_int_equal(ledger_group_write(group, &err), RC_OK);
+	CHECK_INT("goes on", ledger_group_seq(group, 0), 68);
+	ledger_group_free(&group);
+	world_close(&world);
+	report = world_verify_ok(&world);
+	CHECK_INT("intents", report.intents, 66);
+	world_fini(&world);
+}
+
 int
 main(void)
 {
@@ -448,6 +517,7 @@ main(void)
 		cmocka_unit_test(test_open_refuses),
 		cmocka_unit_test(test_bad_records),
 		cmocka_unit_test(test_many_recipients),
+		cmocka_unit_test(test_group),
 	};
 
 	log_open("ledger_test", true);
