@@ -60,6 +60,12 @@ keyent_unref(struct keyent **ent)
 	free(e);
 }
 
+unsigned
+keyent_cost(const struct keyent *ent)
+{
+	return ent->key.type == KEY_RSA || ent->key.type == KEY_RSA_PSS ? 8 : 1;
+}
+
 static struct keyent **
 bucket_of(struct keycache *cache, const char *id)
 {

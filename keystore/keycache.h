@@ -35,6 +35,8 @@ void keycache_free(struct keycache **cache);
 enum rc keycache_get(struct keycache *cache, const char *id, bool with_pkey, struct keyent **out,
 	struct err *err);
 void keyent_unref(struct keyent **ent);
+/* What a use of its private key takes of the processor: 1 is about a signature with P-256. */
+unsigned keyent_cost(const struct keyent *ent);
 /* After a change of the store. */
 void keycache_flush(struct keycache *cache);
 

@@ -24,8 +24,13 @@ libkeystore_a_SOURCES += \
 	keystore/use.c keystore/use.h \
 	keystore/vault.c keystore/vault.h
 libkeystore_a_SOURCES += \
+	keystore/batch.c keystore/batch.h \
 	keystore/client.c \
+	keystore/conn.c keystore/conn.h \
+	keystore/listener.c keystore/listener.h \
+	keystore/pool.c keystore/pool.h \
 	keystore/serve.c keystore/serve.h \
+	keystore/share.c keystore/share.h \
 	keystore/server.c keystore/server.h
 
 sbin_PROGRAMS += sealgate-vault

@@ -218,7 +218,8 @@ proto_parse(const void *data, size_t len, struct proto_msg *msg, struct err *err
 	size_t frame, n;
 	enum rc rc;
 
-	*msg = (struct proto_msg){0};
+	msg->fields = NULL;
+	msg->n = 0;
 	rc = proto_frame_len(data, len, PROTO_MAX_ADMIN, &frame, err);
 	if (rc)
 		return rc;
@@ -231,7 +232,7 @@ proto_parse(const void *data, size_t len, struct proto_msg *msg, struct err *err
 	n = count_fields(p + PROTO_HEAD, len - PROTO_HEAD);
 	if (n > PROTO_MAX_FIELDS)
 		return err_set(err, ERR_VAULT_PROTOCOL, "more than %u fields", PROTO_MAX_FIELDS);
-	msg->fields = calloc(n + 1, sizeof(*msg->fields));
+	msg->fields = n <= PROTO_FEW ? msg->few : calloc(n, sizeof(*msg->fields));
 	if (!msg->fields)
 		return err_set(err, ERR_MEMORY, "frame with %zu fields", n);
 	rc = cut_fields(p + PROTO_HEAD, len - PROTO_HEAD, msg, err);
@@ -245,7 +246,8 @@ proto_parse(const void *data, size_t len, struct proto_msg *msg, struct err *err
 void
 proto_msg_fini(struct proto_msg *msg)
 {
-	free(msg->fields);
+	if (msg->fields != msg->few)
+		free(msg->fields);
 	msg->fields = NULL;
 	msg->n = 0;
 }

@@ -107,11 +107,14 @@ struct proto_field {
 	size_t len;                /* text: without its NUL */
 };
 
-struct proto_msg {
+#define PROTO_FEW 16u /* fields for which no memory is taken */
+
+struct proto_msg { /* not to be copied: FIELDS may point into it */
 	enum proto_type type;
 	uint32_t id;
-	struct proto_field *fields; /* owned array */
+	struct proto_field *fields; /* FEW, or an owned array */
 	size_t n;
+	struct proto_field few[PROTO_FEW];
 };
 
 /* "sign", "open": for the log. */

@@ -26,52 +26,45 @@ session_log_broken(const struct session *session, const struct err *err)
 		LOG_NUM(session->pid), NULL);
 }
 
-/* What a request is answered with. */
-struct job {
-	struct session *session;
-	const struct settings *settings;
-	const struct proto_msg *msg;
-	struct peer peer;
-	struct buf *out;
-};
-
 /* A frame without fields. */
 static enum rc
-put_plain(struct job *job, enum proto_type type, struct err *err)
+put_plain(struct task *task, struct buf *out, enum proto_type type, struct err *err)
 {
 	struct proto_writer w;
 
-	proto_begin(&w, job->out, type, job->msg->id);
+	proto_begin(&w, out, type, task->msg.id);
 	return proto_end(&w, err);
 }
 
 static enum rc
-put_data(struct job *job, enum proto_type type, const void *data, size_t len, struct err *err)
+put_data(struct task *task, struct buf *out, enum proto_type type, const void *data, size_t len,
+	struct err *err)
 {
 	struct proto_writer w;
 
-	proto_begin(&w, job->out, type, job->msg->id);
+	proto_begin(&w, out, type, task->msg.id);
 	proto_put(&w, TAG_DATA, data, len);
 	return proto_end(&w, err);
 }
 
-/* What is claimed; RCPTS is an array that the caller frees. */
+/* What is claimed. */
 static enum rc
-take_claim(const struct proto_msg *msg, struct vault_claim *claim, const char ***rcpts,
-	struct err *err)
+take_claim(struct task *task, struct vault_claim *claim, struct err *err)
 {
+	const struct proto_msg *msg = &task->msg;
 	size_t n = proto_count(msg, TAG_CLAIM_RCPT);
+	const struct proto_field *first = proto_find(msg, TAG_CLAIM_RCPT);
 
-	*rcpts = calloc(n + 1, sizeof(**rcpts));
-	if (!*rcpts)
+	task->rcpts = n <= TASK_FEW ? task->few : calloc(n, sizeof(*task->rcpts));
+	if (!task->rcpts)
 		return err_set(err, ERR_MEMORY, "claim");
-	for (size_t i = 0; i < n; i++)
-		(*rcpts)[i] = (const char *)proto_at(msg, TAG_CLAIM_RCPT, i)->data;
+	for (size_t i = 0; i < n; i++) /* they stand together */
+		task->rcpts[i] = (const char *)first[i].data;
 	claim->qid = proto_text(msg, TAG_CLAIM_QID);
 	claim->sender = proto_text(msg, TAG_CLAIM_SENDER);
 	claim->identity = proto_text(msg, TAG_CLAIM_IDENTITY);
 	claim->rule = proto_text(msg, TAG_CLAIM_RULE);
-	claim->recipients = *rcpts;
+	claim->recipients = task->rcpts;
 	claim->n_recipients = n;
 	return RC_OK;
 }
@@ -103,13 +96,13 @@ take_cipher(const struct proto_msg *msg, enum content_cipher *cipher, struct err
 }
 
 static enum rc
-serve_ping(struct job *job, struct err *err)
+serve_ping(struct task *task, struct buf *out, struct err *err)
 {
-	return put_plain(job, PROTO_PONG, err);
+	return put_plain(task, out, PROTO_PONG, err);
 }
 
 static enum rc
-serve_find_signer(struct job *job, struct err *err)
+serve_find_signer(struct task *task, struct buf *out, struct err *err)
 {
 	struct keyent *ent;
 	struct proto_writer w;
@@ -117,13 +110,14 @@ serve_find_signer(struct job *job, struct err *err)
 	size_t len;
 	enum rc rc;
 
-	if (job->peer.role == ROLE_NONE)
-		return err_set(err, ERR_VAULT_DENIED, "service %s uses no keys", job->peer.service);
+	if (task->peer.role == ROLE_NONE)
+		return err_set(
+			err, ERR_VAULT_DENIED, "service %s uses no keys", task->peer.service);
 	rc = use_find_signer(
-		job->session->vault, job->settings, proto_text(job->msg, TAG_ADDR), &ent, err);
+		task->session->vault, task->settings, proto_text(&task->msg, TAG_ADDR), &ent, err);
 	if (rc)
 		return rc;
-	proto_begin(&w, job->out, PROTO_SIGNER, job->msg->id);
+	proto_begin(&w, out, PROTO_SIGNER, task->msg.id);
 	proto_put_text(&w, TAG_KEY, ent->key.id);
 	der = cert_der(ent->cert.cert, &len);
 	proto_put(&w, TAG_CERT, der, len);
@@ -142,59 +136,67 @@ serve_find_signer(struct job *job, struct err *err)
 }
 
 static enum rc
-serve_holds(struct job *job, struct err *err)
+serve_holds(struct task *task, struct buf *out, struct err *err)
 {
 	struct proto_writer w;
 	bool client_key;
 	enum rc rc;
 
-	if (job->peer.role == ROLE_NONE)
-		return err_set(err, ERR_VAULT_DENIED, "service %s uses no keys", job->peer.service);
-	rc = use_holds(job->session->vault, job->settings, proto_text(job->msg, TAG_ADDR),
+	if (task->peer.role == ROLE_NONE)
+		return err_set(
+			err, ERR_VAULT_DENIED, "service %s uses no keys", task->peer.service);
+	rc = use_holds(task->session->vault, task->settings, proto_text(&task->msg, TAG_ADDR),
 		&client_key, err);
 	if (rc)
 		return rc;
-	proto_begin(&w, job->out, PROTO_HELD, job->msg->id);
+	proto_begin(&w, out, PROTO_HELD, task->msg.id);
 	proto_put_number(&w, TAG_FLAG, client_key);
 	return proto_end(&w, err);
 }
 
 static enum rc
-serve_sign(struct job *job, struct err *err)
+begin_sign(struct task *task, struct ledger_group *group, struct err *err)
 {
-	const struct proto_field *value = proto_find(job->msg, TAG_VALUE);
-	struct vault_sign_request request = {
-		.key_id = proto_text(job->msg, TAG_KEY),
+	const struct proto_field *value = proto_find(&task->msg, TAG_VALUE);
+	struct vault_sign_request *request = &task->sign;
+	enum rc rc;
+
+	*request = (struct vault_sign_request){
+		.key_id = proto_text(&task->msg, TAG_KEY),
 		.value = value->data,
-		.signing_time = proto_number(job->msg, TAG_TIME, -1),
-		.pss = proto_number(job->msg, TAG_FLAG, 0) != 0,
+		.signing_time = proto_number(&task->msg, TAG_TIME, -1),
+		.pss = proto_number(&task->msg, TAG_FLAG, 0) != 0,
 	};
+	rc = take_digest(&task->msg, &request->digest, err);
+	if (!rc)
+		rc = take_claim(task, &request->claim, err);
+	return rc ? rc
+		  : use_sign_begin(&task->use, task->session->vault, task->settings, &task->peer,
+			    request, value->len, group, err);
+}
+
+static enum rc
+serve_sign(struct task *task, struct buf *out, struct err *err)
+{
 	struct buf der = BUF_INIT(PROTO_MAX_FRAME / 2);
-	const char **rcpts = NULL;
-	enum rc rc = take_digest(job->msg, &request.digest, err);
+	enum rc rc = use_sign_end(&task->use, &task->sign, &der, err);
 
 	if (!rc)
-		rc = take_claim(job->msg, &request.claim, &rcpts, err);
-	if (!rc)
-		rc = use_sign(job->session->vault, job->settings, &job->peer, &request, value->len,
-			&der, err);
-	if (!rc)
-		rc = put_data(job, PROTO_SIGNED, der.data, der.len, err);
-	free(rcpts);
+		rc = put_data(task, out, PROTO_SIGNED, der.data, der.len, err);
 	buf_fini(&der);
 	return rc;
 }
 
 static enum rc
-serve_match(struct job *job, struct err *err)
+serve_match(struct task *task, struct buf *out, struct err *err)
 {
-	size_t n = proto_count(job->msg, TAG_CANDIDATE), index = 0;
+	size_t n = proto_count(&task->msg, TAG_CANDIDATE), index = 0;
 	struct candidate *v = calloc(n, sizeof(*v));
 	struct proto_writer w;
 	enum rc rc = v ? RC_OK : err_set(err, ERR_MEMORY, "match");
 
 	for (size_t i = 0; !rc && i < n; i++) {
-		const struct proto_field *field = proto_at(job->msg, TAG_CANDIDATE, i);
+		const struct proto_field *field = proto_at(&task->msg, TAG_CANDIDATE, i);
 
 		v[i] = (struct candidate){field->data[0] == 's', field->data + 1, field->len - 1};
 		if (field->data[0] != 's' && (field->data[0] != 'i' || v[i].len != SHA256_SIZE))
@@ -202,65 +204,72 @@ serve_match(struct job *job, struct err *err)
 				err, ERR_VAULT_PROTOCOL, "a candidate of kind %d", field->data[0]);
 	}
 	if (!rc)
-		rc = use_match(job->session->vault, job->settings, &job->peer,
-			proto_text(job->msg, TAG_ADDR), v, n, &index, err);
+		rc = use_match(task->session->vault, task->settings, &task->peer,
+			proto_text(&task->msg, TAG_ADDR), v, n, &index, err);
 	free(v);
 	if (rc)
 		return rc;
-	proto_begin(&w, job->out, PROTO_MATCHED, job->msg->id);
+	proto_begin(&w, out, PROTO_MATCHED, task->msg.id);
 	proto_put_number(&w, TAG_INDEX, (int64_t)index);
 	return proto_end(&w, err);
 }
 
 static enum rc
-serve_open(struct job *job, struct err *err)
+begin_open(struct task *task, struct ledger_group *group, struct err *err)
 {
-	const struct proto_field *rinfo = proto_find(job->msg, TAG_RINFO);
-	int64_t index = proto_number(job->msg, TAG_INDEX, 0);
-	struct open_request request = {
+	const struct proto_field *rinfo = proto_find(&task->msg, TAG_RINFO);
+	int64_t index = proto_number(&task->msg, TAG_INDEX, 0);
+	struct open_request *request = &task->open;
+	enum rc rc;
+
+	*request = (struct open_request){
 		.der = rinfo->data,
 		.len = rinfo->len,
 		.index = (unsigned)index,
-		.recipient = proto_text(job->msg, TAG_ADDR),
+		.recipient = proto_text(&task->msg, TAG_ADDR),
 	};
-	const char **rcpts = NULL;
-	struct secret *cek = NULL;
-	enum rc rc = take_cipher(job->msg, &request.cipher, err);
-
+	rc = take_cipher(&task->msg, &request->cipher, err);
 	if (!rc && (index < 0 || index > 65535))
 		rc = err_set(
 			err, ERR_VAULT_PROTOCOL, "key %lld of a RecipientInfo", (long long)index);
 	if (!rc)
-		rc = take_claim(job->msg, &request.claim, &rcpts, err);
+		rc = take_claim(task, &request->claim, err);
+	return rc ? rc
+		  : use_open_begin(&task->use, task->session->vault, task->settings, &task->peer,
+			    request, group, err);
+}
+
+static enum rc
+serve_open(struct task *task, struct buf *out, struct err *err)
+{
+	struct secret *cek = NULL;
+	enum rc rc = use_open_end(&task->use, &task->open, &cek, err);
+
 	if (!rc)
-		rc = use_open(job->session->vault, job->settings, &job->peer, &request, &cek, err);
-	if (!rc)
-		rc = put_data(job, PROTO_OPENED, secret_data(cek), secret_len(cek), err);
-	free(rcpts);
+		rc = put_data(task, out, PROTO_OPENED, secret_data(cek), secret_len(cek), err);
 	secret_free(&cek);
 	return rc;
 }
 
 static enum rc
-serve_record(struct job *job, struct err *err)
+serve_record(struct task *task, struct buf *out, struct err *err)
 {
 	struct vault_claim claim = {0};
-	const char **rcpts = NULL;
-	enum rc rc = take_claim(job->msg, &claim, &rcpts, err);
+	enum rc rc = take_claim(task, &claim, err);
 
 	if (!rc)
-		rc = use_record(job->session->vault, &job->peer, proto_text(job->msg, TAG_EVENT),
-			&claim, proto_text(job->msg, TAG_JSON), err);
-	free(rcpts);
-	return rc ? rc : put_plain(job, PROTO_DONE, err);
+		rc = use_record(task->session->vault, &task->peer,
+			proto_text(&task->msg, TAG_EVENT), &claim, proto_text(&task->msg, TAG_JSON),
+			err);
+	return rc ? rc : put_plain(task, out, PROTO_DONE, err);
 }
 
 static enum rc
-serve_admin(struct job *job, struct err *err)
+serve_admin(struct task *task, struct buf *out, struct err *err)
 {
-	const struct proto_field *json = proto_find(job->msg, TAG_JSON),
-				 *blob = proto_find(job->msg, TAG_BLOB);
-	struct session *session = job->session;
+	const struct proto_field *json = proto_find(&task->msg, TAG_JSON),
+				 *blob = proto_find(&task->msg, TAG_BLOB);
+	struct session *session = task->session;
 	struct buf answer = BUF_INIT(4u << 20);
 	struct secret *secret = NULL;
 	struct proto_writer w;
@@ -268,11 +277,11 @@ serve_admin(struct job *job, struct err *err)
 
 	if (!rc)
 		rc = admin_run(session->vault,
-			settings_rights(job->settings, (uid_t)session->uid, geteuid()),
+			settings_rights(task->settings, (uid_t)session->uid, geteuid()),
 			session->uid, session->pid, (const char *)json->data, json->len, secret,
 			&answer, err);
 	if (!rc) {
-		proto_begin(&w, job->out, PROTO_ANSWER, job->msg->id);
+		proto_begin(&w, out, PROTO_ANSWER, task->msg.id);
 		proto_put_text(&w, TAG_JSON, buf_text(&answer));
 		rc = proto_end(&w, err);
 	}
@@ -281,7 +290,8 @@ serve_admin(struct job *job, struct err *err)
 	return rc;
 }
 
-static enum rc (*const services[PROTO_TYPES])(struct job *job, struct err *err) = {
+static enum rc (*const services[PROTO_TYPES])(
+	struct task *task, struct buf *out, struct err *err) = {
 	[PROTO_PING] = serve_ping,
 	[PROTO_FIND_SIGNER] = serve_find_signer,
 	[PROTO_HOLDS] = serve_holds,
@@ -315,17 +325,20 @@ check_peer(const struct session *session, const struct settings *settings, const
 
 /* The first frame. A wrong one is answered, and then it is over. */
 static enum rc
-serve_hello(struct session *session, const struct settings *settings, const struct proto_msg *msg,
-	struct buf *out, struct err *err)
+serve_hello(struct task *task, struct buf *out, struct err *err)
 {
-	const char *name = proto_text(msg, TAG_SERVICE), *role = proto_text(msg, TAG_ROLE);
+	struct session *session = task->session;
+	const struct settings *settings = task->settings;
+	const char *name = proto_text(&task->msg, TAG_SERVICE),
+		   *role = proto_text(&task->msg, TAG_ROLE);
+	int64_t version = proto_number(&task->msg, TAG_VERSION, 0);
 	const struct service *service = NULL;
 	struct proto_writer w;
 	enum rc rc = RC_OK;
 
-	if (proto_number(msg, TAG_VERSION, 0) != PROTO_VERSION)
+	if (version != PROTO_VERSION)
 		rc = err_set(err, ERR_VAULT_PROTOCOL, "version %lld, this vault speaks %d",
-			(long long)proto_number(msg, TAG_VERSION, 0), PROTO_VERSION);
+			(long long)version, PROTO_VERSION);
 	else if (session->admin && (strcmp(name, "admin") != 0 || strcmp(role, "admin") != 0))
 		rc = err_set(err, ERR_VAULT_DENIED, "the admin socket is not for services");
 	else if (session->admin && !settings_rights(settings, (uid_t)session->uid, geteuid()))
@@ -339,29 +352,10 @@ serve_hello(struct session *session, const struct settings *settings, const stru
 	if (rc)
 		return rc;
 	strcpy(session->service, name);
-	proto_begin(&w, out, PROTO_WELCOME, msg->id);
+	proto_begin(&w, out, PROTO_WELCOME, task->msg.id);
 	proto_put_number(&w, TAG_VERSION, PROTO_VERSION);
 	proto_put_text(&w, TAG_ROLE, role);
 	return proto_end(&w, err);
-}
-
-/* A request after HELLO. What the service is, is asked anew each time: a reload counts at once. */
-static enum rc
-serve_request(struct session *session, const struct settings *settings, const struct proto_msg *msg,
-	struct buf *out, struct err *err)
-{
-	struct job job = {session, settings, msg,
-		{.service = session->service, .uid = session->uid, .pid = session->pid}, out};
-	const struct service *service;
-	enum rc rc;
-
-	if (session->admin)
-		return serve_admin(&job, err);
-	rc = check_peer(session, settings, session->service, &service, err);
-	if (rc)
-		return rc;
-	job.peer.role = service->role;
-	return services[msg->type](&job, err);
 }
 
 /* Which frames may come now? */
@@ -373,54 +367,132 @@ is_expected(const struct session *session, enum proto_type type)
 	return session->admin ? type == PROTO_ADMIN : services[type] != NULL;
 }
 
-enum rc
-session_serve(struct session *session, const void *frame, size_t len, struct buf *out)
+/* After HELLO. What the service is, is asked anew each time: a reload counts at once. */
+static enum rc
+begin_request(struct task *task, struct ledger_group *group, struct err *err)
 {
-	struct settings *settings;
-	struct err err = ERR_INIT, ignored = ERR_INIT;
-	struct proto_msg msg;
-	size_t before = out->len;
-	enum rc rc = proto_parse(frame, len, &msg, &err);
+	struct session *session = task->session;
+	const struct service *service;
+	enum rc rc;
 
-	if (!rc && !is_expected(session, msg.type)) {
-		rc = err_set(&err, ERR_VAULT_PROTOCOL, "frame \"%s\" out of place",
-			proto_type_name(msg.type));
-		proto_msg_fini(&msg);
+	task->peer = (struct peer){
+		.service = session->service, .uid = session->uid, .pid = session->pid};
+	if (session->admin)
+		return RC_OK;
+	rc = check_peer(session, task->settings, session->service, &service, err);
+	if (rc)
+		return rc;
+	task->peer.role = service->role;
+	if (task->msg.type == PROTO_SIGN)
+		return begin_sign(task, group, err);
+	return task->msg.type == PROTO_OPEN ? begin_open(task, group, err) : RC_OK;
+}
+
+void
+task_begin(struct task *task, struct session *session, const struct settings *settings,
+	const void *frame, size_t len, struct ledger_group *group)
+{
+	task->session = session;
+	task->settings = settings;
+	task->rcpts = NULL;
+	task->use = (struct use){0};
+	err_clear(&task->err);
+	task->rc = proto_parse(frame, len, &task->msg, &task->err);
+	task->broken = task->rc != RC_OK;
+	if (!task->rc && !is_expected(session, task->msg.type)) {
+		task->rc = err_set(&task->err, ERR_VAULT_PROTOCOL, "frame \"%s\" out of place",
+			proto_type_name(task->msg.type));
+		task->broken = true;
 	}
+	if (!task->rc && session->service[0])
+		task->rc = begin_request(task, group, &task->err);
+}
+
+unsigned
+task_cost(const struct task *task)
+{
+	if (task->rc)
+		return 1;
+	switch (task->msg.type) {
+	case PROTO_SIGN:
+	case PROTO_OPEN:
+		return keyent_cost(task->use.ent);
+	case PROTO_FIND_SIGNER:
+		return 8;
+	case PROTO_MATCH:
+		return 1 + (unsigned)(task->msg.n / 8);
+	case PROTO_ADMIN:
+		return 1000;
+	default:
+		return 1;
+	}
+}
+
+void
+task_drop(struct task *task)
+{
+	use_fini(&task->use);
+	if (task->rcpts != task->few)
+		free(task->rcpts);
+	task->rcpts = NULL;
+	proto_msg_fini(&task->msg);
+}
+
+/* The second half of what can be answered at all. */
+static enum rc
+serve(struct task *task, struct buf *out, struct err *err)
+{
+	enum rc rc;
+
+	if (task->session->service[0])
+		return task->session->admin ? serve_admin(task, out, err)
+					    : services[task->msg.type](task, out, err);
+	rc = serve_hello(task, out, err);
 	if (rc) {
-		session_log_broken(session, &err);
+		task->session->closing = true;
+		log_error(LOGL_WARN, NULL, "vault-hello-refused", err, "uid",
+			LOG_NUM(task->session->uid), "pid", LOG_NUM(task->session->pid), NULL);
+	}
+	return rc;
+}
+
+/* The answer to a request that has none, or cannot be fulfilled. */
+static enum rc
+put_refusal(struct task *task, enum rc rc, struct buf *out)
+{
+	struct err *err = &task->err, ignored = ERR_INIT;
+	struct proto_writer w;
+
+	if (rc == RC_NONE) {
+		proto_begin(&w, out, PROTO_NONE, task->msg.id);
+		return proto_end(&w, &ignored);
+	}
+	if (err->code == ERR_KEYSTORE || err->code == ERR_KEYSTORE_TAMPERED ||
+		err->code == ERR_LEDGER)
+		log_error(LOGL_ERROR, NULL, "vault-trouble", err, "request",
+			proto_type_name(task->msg.type), NULL);
+	return proto_put_error(out, task->msg.id, err, &ignored);
+}
+
+enum rc
+task_end(struct task *task, enum rc written, const struct err *why, struct buf *out)
+{
+	size_t before = out->len;
+	enum rc rc = task->rc;
+
+	if (task->broken) {
+		session_log_broken(task->session, &task->err);
+		task_drop(task);
 		return rc;
 	}
-	settings = vault_settings(session->vault);
-	__atomic_store_n(&session->busy, true, __ATOMIC_RELAXED);
-	if (!session->service[0]) {
-		rc = serve_hello(session, settings, &msg, out, &err);
-		if (rc) {
-			session->closing = true;
-			log_error(LOGL_WARN, NULL, "vault-hello-refused", &err, "uid",
-				LOG_NUM(session->uid), "pid", LOG_NUM(session->pid), NULL);
-		}
-	} else {
-		rc = serve_request(session, settings, &msg, out, &err);
-	}
-	__atomic_store_n(&session->busy, false, __ATOMIC_RELAXED);
-	settings_unref(&settings);
+	if (!rc && task->use.ent && written)
+		rc = err_set(&task->err, why->code, "%s", why->detail);
+	if (!rc)
+		rc = serve(task, out, &task->err);
 	if (rc) {
-		/* Half an answer is none. */
-		out->len = before;
-		if (rc == RC_NONE) {
-			struct proto_writer w;
-
-			proto_begin(&w, out, PROTO_NONE, msg.id);
-			rc = proto_end(&w, &ignored);
-		} else {
-			if (err.code == ERR_KEYSTORE || err.code == ERR_KEYSTORE_TAMPERED ||
-				err.code == ERR_LEDGER)
-				log_error(LOGL_ERROR, NULL, "vault-trouble", &err, "request",
-					proto_type_name(msg.type), NULL);
-			rc = proto_put_error(out, msg.id, &err, &ignored);
-		}
+		out->len = before; /* half an answer is none */
+		rc = put_refusal(task, rc, out);
 	}
-	proto_msg_fini(&msg);
+	task_drop(task);
 	return rc;
 }

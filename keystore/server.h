@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * server.h - the vault's sockets
+ * server.h - the vault's sockets: who may be connected, and for how long
  *
- * All workers wait on one epoll set; whoever is given a connection owns it until it is armed again,
- * reads what is there without waiting, and when a frame is whole, works on it and answers. A peer
- * that is slow or silent thus holds some memory, never a worker. There are more workers than cores,
- * since a use of a key waits for the ledger to be on the disk, and many waiting at once share one
- * such wait.
+ * Each socket has workers of its own (pool.h), so that operators' long commands keep no service
+ * waiting.
  *
  * Limits: SERVER_MAX_CONNS connections, half of them for one uid; PROTO_MAX_HELLO bytes before
  * HELLO; ten seconds for HELLO and for a begun frame; an answer of which nothing could be sent in

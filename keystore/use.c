@@ -147,21 +147,21 @@ deny(struct vault *vault, const struct peer *peer, const char *event, const char
 /* After the key was used: "done", or "failed" with the reason. Made durable with what comes next.
  */
 static void
-outcome(struct vault *vault, const struct ledger_record *intent, uint64_t seq, enum rc rc,
-	const struct err *why)
+outcome(const struct use *use, enum rc rc, const struct err *why)
 {
 	struct ledger_record record = LEDGER_RECORD_INIT(LEDGER_OUTCOME);
 	struct err err = ERR_INIT;
 
 	record.event = rc ? "failed" : "done";
 	record.reason = rc ? err_name(why->code) : NULL;
-	record.intent = seq;
-	record.observed.key = intent->observed.key;
+	record.intent = ledger_group_seq(use->group, use->index);
+	record.observed.key = use->ent->key.id;
 	record.lazy = true;
-	if (ledger_append(vault_ledger(vault), &record, NULL, &err))
+	if (ledger_append(vault_ledger(use->vault), &record, NULL, &err))
 		log_error(LOGL_WARN, NULL, "ledger-outcome-lost", &err, NULL);
 }
 
+/* LEN bytes as hex digits and a NUL. */
 static void
 hex_of(const unsigned char *data, size_t len, char *out)
 {
@@ -186,6 +186,12 @@ fill_intent(struct ledger_record *record, const char *event, const struct peer *
 	record->observed.uid = peer->uid;
 	record->observed.pid = peer->pid;
 	record->claim = claim;
+}
+
+void
+use_fini(struct use *use)
+{
+	keyent_unref(&use->ent);
 }
 
 /* --- signing --- */
@@ -215,10 +221,50 @@ check_signer(const struct keyent *ent, const struct vault_sign_request *request,
 }
 
 static enum rc
-sign_with(struct vault *vault, const struct peer *peer, const struct keyent *ent,
-	const struct vault_sign_request *request, struct buf *der, struct err *err)
+put_sign_intent(struct use *use, const struct peer *peer, const struct vault_sign_request *request,
+	struct err *err)
 {
 	char digest[2 * DIGEST_MAX_SIZE + 1];
+	struct ledger_record record;
+
+	fill_intent(&record, "sign", peer, use->ent, &request->claim);
+	hex_of(request->value, digest_size(request->digest), digest);
+	record.observed.digest_name = digest_name(request->digest);
+	record.observed.digest = digest;
+	return ledger_group_add(use->group, &record, &use->index, err);
+}
+
+enum rc
+use_sign_begin(struct use *use, struct vault *vault, const struct settings *settings,
+	const struct peer *peer, const struct vault_sign_request *request, size_t value_len,
+	struct ledger_group *group, struct err *err)
+{
+	enum rc rc;
+
+	*use = (struct use){.vault = vault, .group = group};
+	if (!(peer->role & ROLE_SIGN))
+		rc = err_set(err, ERR_VAULT_DENIED, "service %s may not sign", peer->service);
+	else
+		rc = keycache_get(vault_keycache(vault), request->key_id, true, &use->ent, err);
+	if (rc == RC_NONE)
+		rc = err_set(err, ERR_VAULT_NO_KEY, "no key %s", request->key_id);
+	if (!rc)
+		rc = check_signer(use->ent, request, value_len, err);
+	if (!rc)
+		rc = budget_charge(vault_budget(vault), settings, peer->service, use->ent->key.id,
+			ROLE_SIGN, clock_now(), err);
+	if (rc && (err->code == ERR_VAULT_DENIED || err->code == ERR_VAULT_NO_KEY ||
+			  err->code == ERR_VAULT_BUDGET || err->code == ERR_VAULT_KEY_CHANGED))
+		deny(vault, peer, "sign", use->ent ? use->ent->key.id : NULL, &request->claim,
+			request->claim.qid, err);
+	return rc ? rc : put_sign_intent(use, peer, request, err);
+}
+
+enum rc
+use_sign_end(
+	struct use *use, const struct vault_sign_request *request, struct buf *der, struct err *err)
+{
+	const struct keyent *ent = use->ent;
 	int64_t now = clock_now();
 	struct cms_sign_request cms = {
 		.digest = request->digest,
@@ -227,52 +273,13 @@ sign_with(struct vault *vault, const struct peer *peer, const struct keyent *ent
 		.pss = request->pss,
 		.encrypt_cert = ent->encrypt_cert,
 	};
-	struct ledger_record record;
-	uint64_t seq = 0;
 	enum rc rc;
 
 	if (cms.signing_time < now - TIME_BACK || cms.signing_time > now + TIME_AHEAD)
 		cms.signing_time = -1;
-	fill_intent(&record, "sign", peer, ent, &request->claim);
-	hex_of(request->value, digest_size(request->digest), digest);
-	record.observed.digest_name = digest_name(request->digest);
-	record.observed.digest = digest;
-	rc = ledger_append(vault_ledger(vault), &record, &seq, err);
-	if (rc)
-		return rc;
 	rc = cms_sign_digest(ent->pkey, ent->cert.cert, &ent->cert.chain, &cms, der, err);
-	outcome(vault, &record, seq, rc, err);
-	return rc;
-}
-
-enum rc
-use_sign(struct vault *vault, const struct settings *settings, const struct peer *peer,
-	const struct vault_sign_request *request, size_t value_len, struct buf *der,
-	struct err *err)
-{
-	struct keyent *ent = NULL;
-	enum rc rc;
-
-	if (!(peer->role & ROLE_SIGN))
-		rc = err_set(err, ERR_VAULT_DENIED, "service %s may not sign", peer->service);
-	else
-		rc = keycache_get(vault_keycache(vault), request->key_id, true, &ent, err);
-	if (rc == RC_NONE)
-		rc = err_set(err, ERR_VAULT_NO_KEY, "no key %s", request->key_id);
-	if (!rc)
-		rc = check_signer(ent, request, value_len, err);
-	if (!rc)
-		rc = budget_charge(vault_budget(vault), settings, peer->service, ent->key.id,
-			ROLE_SIGN, clock_now(), err);
-	if (rc && (err->code == ERR_VAULT_DENIED || err->code == ERR_VAULT_NO_KEY ||
-			  err->code == ERR_VAULT_BUDGET || err->code == ERR_VAULT_KEY_CHANGED))
-		deny(vault, peer, "sign", ent ? ent->key.id : NULL, &request->claim,
-			request->claim.qid, err);
-	if (!rc) {
-		rc = sign_with(vault, peer, ent, request, der, err);
-		counter_add(COUNTER_VAULT_SIGNS, 1);
-	}
-	keyent_unref(&ent);
+	outcome(use, rc, err);
+	counter_add(COUNTER_VAULT_SIGNS, 1);
 	return rc;
 }
 
@@ -425,21 +432,36 @@ decide_open(struct vault *vault, const struct settings *settings, const struct p
 	return rc;
 }
 
-enum rc
-use_open(struct vault *vault, const struct settings *settings, const struct peer *peer,
-	const struct open_request *request, struct secret **cek, struct err *err)
+static enum rc
+put_open_intent(struct use *use, const struct peer *peer, const struct open_request *request,
+	const struct vault_claim *claim, struct err *err)
 {
 	unsigned char hash[DIGEST_MAX_SIZE];
 	char hex[2 * DIGEST_MAX_SIZE + 1];
+	struct ledger_record record;
+	enum rc rc = digest_bytes(DIGEST_SHA256, request->der, request->len, hash, err);
+
+	if (rc)
+		return rc;
+	hex_of(hash, SHA256_SIZE, hex);
+	fill_intent(&record, "open", peer, use->ent, claim);
+	record.observed.rinfo = hex;
+	if (use->ent->key.status == KEY_REVOKED)
+		record.detail = "{\"key\":\"revoked\"}";
+	return ledger_group_add(use->group, &record, &use->index, err);
+}
+
+enum rc
+use_open_begin(struct use *use, struct vault *vault, const struct settings *settings,
+	const struct peer *peer, const struct open_request *request, struct ledger_group *group,
+	struct err *err)
+{
 	struct vault_claim claim = request->claim;
 	char resolved[ADDR_MAX + 1];
 	const char *recipient = resolved;
-	struct ledger_record record;
-	struct keyent *ent = NULL;
-	uint64_t seq = 0;
 	enum rc rc;
 
-	*cek = NULL;
+	*use = (struct use){.vault = vault, .group = group};
 	/* The record is about this recipient, whoever else the message had, by the address that the
 	 * tables know. */
 	if (settings_resolve(settings, request->recipient, resolved, err)) {
@@ -448,27 +470,23 @@ use_open(struct vault *vault, const struct settings *settings, const struct peer
 	}
 	claim.recipients = &recipient;
 	claim.n_recipients = 1;
-	rc = decide_open(vault, settings, peer, request, &ent, err);
+	rc = decide_open(vault, settings, peer, request, &use->ent, err);
 	if (rc && (err->code == ERR_VAULT_DENIED || err->code == ERR_VAULT_NO_KEY ||
 			  err->code == ERR_VAULT_BUDGET))
-		deny(vault, peer, "open", ent ? ent->key.id : NULL, &claim, claim.qid, err);
-	if (!rc)
-		rc = digest_bytes(DIGEST_SHA256, request->der, request->len, hash, err);
-	if (!rc) {
-		hex_of(hash, SHA256_SIZE, hex);
-		fill_intent(&record, "open", peer, ent, &claim);
-		record.observed.rinfo = hex;
-		if (ent->key.status == KEY_REVOKED)
-			record.detail = "{\"key\":\"revoked\"}";
-		rc = ledger_append(vault_ledger(vault), &record, &seq, err);
-	}
-	if (!rc) {
-		rc = rinfo_open(request->der, request->len, request->index, request->cipher,
-			ent->pkey, ent->fallback, cek, err);
-		outcome(vault, &record, seq, rc, err);
-		counter_add(COUNTER_VAULT_OPENS, 1);
-	}
-	keyent_unref(&ent);
+		deny(vault, peer, "open", use->ent ? use->ent->key.id : NULL, &claim, claim.qid,
+			err);
+	return rc ? rc : put_open_intent(use, peer, request, &claim, err);
+}
+
+enum rc
+use_open_end(
+	struct use *use, const struct open_request *request, struct secret **cek, struct err *err)
+{
+	enum rc rc = rinfo_open(request->der, request->len, request->index, request->cipher,
+		use->ent->pkey, use->ent->fallback, cek, err);
+
+	outcome(use, rc, err);
+	counter_add(COUNTER_VAULT_OPENS, 1);
 	return rc;
 }
 

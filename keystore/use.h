@@ -5,6 +5,10 @@
  * A use goes: role of the service → the vault's own tables (key, owner, right of the recipient) →
  * budget → intent in the ledger, durable → the private key → outcome in the ledger. When the intent
  * cannot be written, the key is not used. A use that is refused is in the ledger as denied.
+ *
+ * So a use has two halves: the first decides and adds the intent to a group of records, the second
+ * uses the key. Whoever calls them writes the group in between, with the intents of other uses in
+ * it, and leaves the second half out when that fails.
  */
 #ifndef KEYSTORE_USE_H
 #define KEYSTORE_USE_H
@@ -24,10 +28,21 @@ enum rc use_find_signer(struct vault *vault, const struct settings *settings, co
 	struct keyent **ent, struct err *err);
 enum rc use_holds(struct vault *vault, const struct settings *settings, const char *addr,
 	bool *client_key, struct err *err);
-/* REQUEST's signing time is left out when it is more than a week ago or ten minutes ahead: a
- * service that was taken over cannot sign into the past. */
-enum rc use_sign(struct vault *vault, const struct settings *settings, const struct peer *peer,
-	const struct vault_sign_request *request, size_t value_len, struct buf *der,
+
+struct use {
+	struct vault *vault;
+	struct ledger_group *group; /* has the intent … */
+	size_t index;               /* … as this one of its records */
+	struct keyent *ent;         /* the key, with a reference */
+};
+void use_fini(struct use *use); /* of zeros too */
+
+/* Both halves get the same REQUEST. Its signing time is left out when it is more than a week ago or
+ * ten minutes ahead: a service that was taken over cannot sign into the past. */
+enum rc use_sign_begin(struct use *use, struct vault *vault, const struct settings *settings,
+	const struct peer *peer, const struct vault_sign_request *request, size_t value_len,
+	struct ledger_group *group, struct err *err);
+enum rc use_sign_end(struct use *use, const struct vault_sign_request *request, struct buf *der,
 	struct err *err);
 
 struct candidate {
@@ -47,8 +62,11 @@ struct open_request {
 	const char *recipient;
 	struct vault_claim claim;
 };
-enum rc use_open(struct vault *vault, const struct settings *settings, const struct peer *peer,
-	const struct open_request *request, struct secret **cek, struct err *err);
+enum rc use_open_begin(struct use *use, struct vault *vault, const struct settings *settings,
+	const struct peer *peer, const struct open_request *request, struct ledger_group *group,
+	struct err *err);
+enum rc use_open_end(
+	struct use *use, const struct open_request *request, struct secret **cek, struct err *err);
 enum rc use_record(struct vault *vault, const struct peer *peer, const char *event,
 	const struct vault_claim *claim, const char *json, struct err *err);
 

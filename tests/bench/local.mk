@@ -16,7 +16,7 @@ bench-crypto: tests/bench/bench_crypto
 
 ## The vault alone against the bare private-key operation.
 EXTRA_PROGRAMS += tests/bench/vault_bench
-tests_bench_vault_bench_SOURCES = tests/bench/vault_bench.c
+tests_bench_vault_bench_SOURCES = tests/bench/vault_bench.c tests/bench/volley.c tests/bench/volley.h
 tests_bench_vault_bench_LDADD = $(SG_LIBS_KEYSTORE)
 .PHONY: bench-vault
 bench: bench-vault
