@@ -86,19 +86,25 @@ journal_probe(struct journal *journal, struct err *err)
 }
 
 void
-journal_set_crash(struct journal *journal, bool (*crash)(void *ctx, bool done), void *ctx)
+journal_set_fault(
+	struct journal *journal, enum journal_fault (*fault)(void *ctx, bool done), void *ctx)
 {
-	journal->crash = crash;
-	journal->crash_ctx = ctx;
+	journal->fault = fault;
+	journal->fault_ctx = ctx;
 }
 
-/* A test may end everything here, as a kill would. */
-static bool
-crashes(struct journal *journal, bool done)
+/* What a test wants to happen here, as a kill or a full disk would. */
+static enum rc
+fault(struct journal *journal, bool done, struct err *err)
 {
-	if (!journal->dead && journal->crash && journal->crash(journal->crash_ctx, done))
-		journal->dead = true;
-	return journal->dead;
+	enum journal_fault what = JOURNAL_NO_FAULT;
+
+	if (!journal->dead && journal->fault)
+		what = journal->fault(journal->fault_ctx, done);
+	journal->dead |= what == JOURNAL_CRASH;
+	if (what == JOURNAL_NO_FAULT && !journal->dead)
+		return RC_OK;
+	return err_set(err, ERR_JOURNAL, journal->dead ? "crashed" : "failed");
 }
 
 /*
@@ -334,16 +340,15 @@ journal_put(struct journal_hold *hold, const struct journal_row *rows, size_t n,
 	if (n == 0)
 		return RC_OK;
 	pthread_mutex_lock(&journal->lock);
-	if (crashes(journal, false))
-		rc = err_set(err, ERR_JOURNAL, "crashed");
-	else
+	rc = fault(journal, false, err);
+	if (rc == RC_OK)
 		rc = journal_file_ready(journal, err);
 	if (rc == RC_OK && memcmp(hold->key, journal->key, sizeof(hold->key)) != 0)
 		rc = err_set(err, ERR_JOURNAL, "%s: was replaced", journal->path);
 	if (rc == RC_OK)
 		rc = write_rows(journal, rows, n, now, err);
-	if (rc == RC_OK && crashes(journal, true))
-		rc = err_set(err, ERR_JOURNAL, "crashed");
+	if (rc == RC_OK)
+		rc = fault(journal, true, err);
 	pthread_mutex_unlock(&journal->lock);
 	return rc;
 }

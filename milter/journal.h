@@ -77,8 +77,13 @@ struct journal_stats {
 /* For `check`: RC_NONE when there is no file. */
 enum rc journal_stats(const char *path, struct journal_stats *out, struct err *err);
 
-/* Tests only: asked before (DONE false) and after each durable step; true is a crash: nothing more
- * is done until the journal is freed. */
-void journal_set_crash(struct journal *journal, bool (*crash)(void *ctx, bool done), void *ctx);
+/* Tests only: asked before (DONE false) and after each durable step what happens there. */
+enum journal_fault {
+	JOURNAL_NO_FAULT,
+	JOURNAL_FAIL, /* the step fails, or fails to say that it is done */
+	JOURNAL_CRASH /* nothing more is done until the journal is freed */
+};
+void journal_set_fault(
+	struct journal *journal, enum journal_fault (*fault)(void *ctx, bool done), void *ctx);
 
 #endif

@@ -26,8 +26,8 @@ struct journal {
 	int64_t swept_at;                    /* when rows were last removed for age or number */
 	int64_t written;                     /* rows since then */
 	bool dead;                           /* a test's crash */
-	bool (*crash)(void *ctx, bool done);
-	void *crash_ctx;
+	enum journal_fault (*fault)(void *ctx, bool done);
+	void *fault_ctx;
 };
 
 /* DB is open on the file that is at the path now. Under the lock, as all here. */

@@ -19,7 +19,7 @@ check_SCRIPTS += tests/flow/driver.sh tests/flow/daemon.sh tests/flow/cli_keys.s
 	tests/flow/gate.sh tests/flow/process.sh tests/flow/copies.sh tests/flow/leave.sh tests/flow/rules.sh tests/flow/slow.sh tests/flow/hostile.sh
 EXTRA_DIST += tests/flow/lib.sh tests/flow/world.sh tests/long/nomem.c
 ## Too long for make check: tests/run runs them.
-dist_noinst_SCRIPTS += tests/long/kill.sh tests/long/corpora.sh tests/long/nomem.sh
+dist_noinst_SCRIPTS += tests/long/delivery.sh tests/long/kill.sh tests/long/corpora.sh tests/long/nomem.sh
 
 ## The vault's program, killed at its work.
 check_PROGRAMS += tests/flow/vault_kill

@@ -436,10 +436,10 @@ oldest_first(void **state)
 	CHECK_INT("still there", get(*state, "t", "u1900@x"), 1);
 }
 
-static bool
+static enum journal_fault
 crash_now(void *ctx, bool done)
 {
-	return done == *(bool *)ctx;
+	return done == *(bool *)ctx ? JOURNAL_CRASH : JOURNAL_NO_FAULT;
 }
 
 static void
@@ -450,7 +450,7 @@ crash(void **state)
 
 	for (int i = 0; i < 2; i++) {
 		done = i == 1;
-		journal_set_crash(*state, crash_now, &done);
+		journal_set_fault(*state, crash_now, &done);
 		assert_int_equal(set(*state, "t", "a@x", 1, NOW, &err), RC_TEMP);
 		assert_int_equal(get(*state, "t", "a@x"), -1);
 		journal_free((struct journal **)state);

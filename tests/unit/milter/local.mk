@@ -12,3 +12,7 @@ check_PROGRAMS += tests/unit/milter/journal_test
 tests_unit_milter_journal_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/milter/stamp_test
 tests_unit_milter_stamp_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/milter/delivery_prop
+tests_unit_milter_delivery_prop_SOURCES = tests/unit/milter/delivery_prop.c \
+	tests/unit/milter/delivery_sim.c tests/unit/milter/delivery_sim.h
+tests_unit_milter_delivery_prop_LDADD = $(SG_LIBS_PIPELINE)
