@@ -9,10 +9,9 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "crypto/digest.h"
-#include "keystore/link.h"
 #include "keystore/store.h"
+#include "keystore/talk.h"
 
-#define POOL_MAX    64
 #define CACHE_SLOTS 1024u
 #define CACHE_MS    5000
 #define MATCH_BATCH 1000
@@ -29,11 +28,8 @@ struct slot {
 };
 
 struct vault_client {
-	char *path, *service, *role;
-	int64_t timeout_ms;
+	struct links links;
 	pthread_mutex_t lock; /* over what follows */
-	struct link *pool[POOL_MAX];
-	size_t n_pool;
 	struct slot signers[CACHE_SLOTS], holds[CACHE_SLOTS], matches[CACHE_SLOTS];
 };
 
@@ -41,26 +37,18 @@ enum rc
 vault_client_new(
 	const struct conf *conf, const char *service, struct vault_client **out, struct err *err)
 {
-	const struct conf_group *vault = conf_section(conf, "vault");
-	struct vault_client *client;
+	struct vault_client *client = calloc(1, sizeof(*client));
+	enum rc rc;
 
 	*out = NULL;
-	client = calloc(1, sizeof(*client));
 	if (!client)
 		return err_set(err, ERR_MEMORY, "vault client");
 	pthread_mutex_init(&client->lock, NULL);
-	client->timeout_ms = conf_int(vault, "timeout");
-	client->path = strdup(conf_str(vault, "socket"));
-	client->service = strdup(service);
-	for (size_t i = 0; i < conf_count(conf, "services"); i++)
-		if (strcmp(conf_str(conf_item(conf, "services", i), "name"), service) == 0)
-			client->role = strdup(conf_str(conf_item(conf, "services", i), "role"));
-	if (client->path && client->service && client->role) {
-		*out = client;
-		return RC_OK;
-	}
-	vault_client_free(&client);
-	return err_set(err, ERR_CONFIG, "no service \"%s\"", service);
+	rc = links_init(&client->links, conf, service, err);
+	if (rc)
+		vault_client_free(&client);
+	*out = client;
+	return rc;
 }
 
 static void
@@ -79,127 +67,17 @@ vault_client_free(struct vault_client **client)
 	*client = NULL;
 	if (!c)
 		return;
-	for (size_t i = 0; i < c->n_pool; i++)
-		link_close(&c->pool[i]);
+	links_fini(&c->links);
 	for (size_t i = 0; i < CACHE_SLOTS; i++) {
 		slot_clear(&c->signers[i]);
 		slot_clear(&c->holds[i]);
 		slot_clear(&c->matches[i]);
 	}
 	pthread_mutex_destroy(&c->lock);
-	free(c->path);
-	free(c->service);
-	free(c->role);
 	free(c);
 }
 
-/* --- links --- */
-
-/* A kept link that is still alive, or NULL. */
-static struct link *
-take_kept(struct vault_client *client)
-{
-	struct link *link = NULL;
-
-	while (!link) {
-		pthread_mutex_lock(&client->lock);
-		if (client->n_pool > 0)
-			link = client->pool[--client->n_pool];
-		pthread_mutex_unlock(&client->lock);
-		if (!link)
-			return NULL;
-		if (link_is_dead(link))
-			link_close(&link);
-	}
-	return link;
-}
-
-static void
-give_back(struct vault_client *client, struct link *link)
-{
-	pthread_mutex_lock(&client->lock);
-	if (client->n_pool < POOL_MAX) {
-		client->pool[client->n_pool++] = link;
-		link = NULL; /* the pool's now */
-	}
-	pthread_mutex_unlock(&client->lock);
-	link_close(&link);
-}
-
-/* An exchange under way: answer and the link that it lies in. */
-struct talk {
-	struct vault_client *client;
-	struct link *link;
-	struct proto_msg answer;
-};
-
-static void
-talk_end(struct talk *talk)
-{
-	proto_msg_fini(&talk->answer);
-	if (talk->link)
-		give_back(talk->client, talk->link);
-	talk->link = NULL;
-}
-
-/*
- * Asks, on a kept link if there is one. When the vault was restarted in between, a kept link ends
- * without a single byte of answer: then once more on a new one. Every request may be asked twice;
- * what the first one did is in the ledger.
- */
-static enum rc
-ask_once(struct talk *talk, struct buf *request, bool kept, bool *again, struct err *err)
-{
-	struct vault_client *c = talk->client;
-	bool answered = false;
-	enum rc rc = RC_OK;
-
-	*again = false;
-	talk->link = kept ? take_kept(c) : NULL;
-	kept = talk->link != NULL;
-	if (!talk->link) {
-		rc = link_open(c->path, c->service, c->role, c->timeout_ms, &talk->link, err);
-		if (rc)
-			return rc == RC_NONE ? RC_TEMP : rc;
-	}
-	rc = link_ask(talk->link, request, c->timeout_ms, &talk->answer, &answered, err);
-	if (rc) {
-		*again = kept && !answered;
-		link_close(&talk->link);
-	}
-	return rc;
-}
-
-/* RC_OK with an answer of type WANTED; RC_NONE when the answer is NONE. */
-static enum rc
-talk_ask(struct talk *talk, struct vault_client *client, struct buf *request,
-	enum proto_type wanted, struct err *err)
-{
-	int64_t began = clock_monotonic_ms();
-	bool again;
-	enum rc rc;
-
-	*talk = (struct talk){.client = client};
-	rc = ask_once(talk, request, true, &again, err);
-	/* Not after a time-out: the caller has waited enough. */
-	if (rc && again && clock_monotonic_ms() - began < client->timeout_ms)
-		rc = ask_once(talk, request, false, &again, err);
-	if (rc)
-		return rc;
-	if (talk->answer.type == wanted)
-		return RC_OK;
-	if (talk->answer.type == PROTO_NONE)
-		rc = RC_NONE;
-	else if (talk->answer.type == PROTO_ERROR)
-		rc = proto_error(&talk->answer, err);
-	else
-		rc = err_set(err, ERR_VAULT_PROTOCOL, "answer \"%s\" instead of \"%s\"",
-			proto_type_name(talk->answer.type), proto_type_name(wanted));
-	if (rc != RC_NONE && talk->answer.type != PROTO_ERROR)
-		link_close(&talk->link);
-	talk_end(talk);
-	return rc;
-}
+/* --- asking --- */
 
 /* A request that is one address or nothing. */
 static enum rc
@@ -214,7 +92,7 @@ ask_plain(struct talk *talk, struct vault_client *client, enum proto_type type, 
 	proto_put_text(&w, TAG_ADDR, addr);
 	rc = proto_end(&w, err);
 	if (!rc)
-		rc = talk_ask(talk, client, &request, wanted, err);
+		rc = talk_ask(talk, &client->links, &request, wanted, err);
 	buf_fini(&request);
 	return rc;
 }
@@ -421,7 +299,7 @@ vault_sign(struct vault_client *client, const struct vault_sign_request *request
 	put_claim(&w, &request->claim);
 	rc = proto_end(&w, err);
 	if (!rc)
-		rc = talk_ask(&talk, client, &frame, PROTO_SIGNED, err);
+		rc = talk_ask(&talk, &client->links, &frame, PROTO_SIGNED, err);
 	if (rc == RC_NONE)
 		rc = err_set(err, ERR_VAULT_PROTOCOL, "no signature and no error");
 	else if (!rc) {
@@ -500,7 +378,7 @@ match_some(struct vault_client *client, const char *recipient, const struct rinf
 		return RC_OK;
 	}
 	if (!rc)
-		rc = talk_ask(&talk, client, &frame, PROTO_MATCHED, err);
+		rc = talk_ask(&talk, &client->links, &frame, PROTO_MATCHED, err);
 	if (!rc) {
 		found = proto_number(&talk.answer, TAG_INDEX, -1);
 		*index = (size_t)found;
@@ -550,7 +428,7 @@ vault_open(struct vault_client *client, const struct vault_open_request *request
 	put_claim(&w, &request->claim);
 	rc = proto_end(&w, err);
 	if (!rc)
-		rc = talk_ask(&talk, client, &frame, PROTO_OPENED, err);
+		rc = talk_ask(&talk, &client->links, &frame, PROTO_OPENED, err);
 	if (rc == RC_NONE)
 		rc = err_set(err, ERR_VAULT_PROTOCOL, "no key and no error");
 	else if (!rc) {
@@ -566,19 +444,24 @@ vault_open(struct vault_client *client, const struct vault_open_request *request
 	return rc;
 }
 
-/*
- * The message waits for the bytes to be handed over, not for the answer: the key was used with a
- * durable record before, and the vault itself only queues this one. On a kept link that turns out
- * to be gone, once more on a new one.
- */
+void
+vault_client_hold(struct vault_client *client)
+{
+	links_hold(&client->links);
+}
+
+void
+vault_client_flush(struct vault_client *client)
+{
+	links_flush(&client->links);
+}
+
 enum rc
 vault_record(struct vault_client *client, const char *event, const struct vault_claim *claim,
 	const char *json, struct err *err)
 {
 	struct buf frame = BUF_INIT(PROTO_MAX_FRAME);
 	struct proto_writer w;
-	int64_t began = clock_monotonic_ms();
-	struct link *link = NULL;
 	enum rc rc;
 
 	proto_begin(&w, &frame, PROTO_RECORD, 0);
@@ -587,24 +470,7 @@ vault_record(struct vault_client *client, const char *event, const struct vault_
 	put_claim(&w, claim);
 	rc = proto_end(&w, err);
 	if (!rc)
-		link = take_kept(client);
-	if (link && (rc = link_tell(link, &frame, client->timeout_ms, err)) != RC_OK) {
-		link_close(&link);
-		/* Not after a time-out: the caller has waited enough. */
-		if (clock_monotonic_ms() - began < client->timeout_ms)
-			rc = RC_OK;
-	}
-	if (!rc && !link) {
-		rc = link_open(client->path, client->service, client->role, client->timeout_ms,
-			&link, err);
-		rc = rc == RC_NONE ? RC_TEMP : rc;
-		if (!rc)
-			rc = link_tell(link, &frame, client->timeout_ms, err);
-	}
-	if (!rc)
-		give_back(client, link);
-	else
-		link_close(&link);
+		rc = links_record(&client->links, &frame, err);
 	buf_fini(&frame);
 	return rc;
 }

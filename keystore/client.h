@@ -24,6 +24,11 @@ struct vault_client;
 enum rc vault_client_new(
 	const struct conf *conf, const char *service, struct vault_client **out, struct err *err);
 void vault_client_free(struct vault_client **client);
+/* From now on decisions may wait HELD_MS for a request that takes them along. For a daemon, which
+ * ends with flush or free. */
+void vault_client_hold(struct vault_client *client);
+/* Sends what waits; from here on each decision goes at once. */
+void vault_client_flush(struct vault_client *client);
 
 /* What is claimed about a use of a key; stands in the ledger as claimed. NULL: absent. */
 struct vault_claim {
@@ -86,8 +91,9 @@ enum rc vault_open(struct vault_client *client, const struct vault_open_request 
 	struct secret **cek, struct err *err);
 
 /* Puts a decision about a message whose key was used into the ledger. EVENT: "sealed", "opened",
- * "refused"; the outcome's details as a JSON object without personal text. RC_OK: it is on its way;
- * what the vault has against it is in both logs. */
+ * "refused"; the outcome's details as a JSON object without personal text. RC_OK: it is on its way,
+ * or held (vault_client_hold); what the vault has against it is in both logs. While decisions that
+ * were held can't be sent, every further one is RC_TEMP. */
 enum rc vault_record(struct vault_client *client, const char *event,
 	const struct vault_claim *claim, const char *json, struct err *err);
 /* Is the vault there? RC_OK or RC_TEMP. */

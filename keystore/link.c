@@ -17,10 +17,9 @@
 
 struct link {
 	int fd;
-	uint32_t id;      /* of the last request */
-	bool owed;        /* the answer to the last link_tell was not read yet … */
-	uint32_t owed_id; /* … and has this id */
-	struct buf in;    /* answers hold content keys: wiped */
+	uint32_t id;   /* of the last frame sent */
+	uint32_t owed; /* frames whose answers were not read yet; their ids are the last ones */
+	struct buf in; /* answers hold content keys: wiped */
 };
 
 /* Waits until EVENTS or the time UNTIL. */
@@ -97,11 +96,11 @@ receive(struct link *link, int64_t until, bool may_block, size_t *frame, struct 
 		rc = proto_frame_len(link->in.data, link->in.len, PROTO_MAX_ADMIN, frame, err);
 		if (rc)
 			return rc;
-		if (*frame && link->in.len > *frame && !link->owed)
+		if (*frame && link->in.len > *frame && link->owed <= 1)
 			return err_set(err, ERR_VAULT_PROTOCOL, "more than one answer");
 		if (*frame && link->in.len >= *frame)
 			return RC_OK;
-		if (*frame && !link->owed)
+		if (*frame && link->owed <= 1)
 			want = *frame - link->in.len;
 		rc = receive_some(link, want, until, first, err);
 		if (rc)
@@ -118,43 +117,61 @@ drop_frame(struct link *link, size_t frame)
 	secret_wipe(link->in.data + link->in.len, frame);
 }
 
-/* Reads what is owed; that the vault did not take something is for the log. */
+/* Reads one answer that is owed; that the vault did not take something is for the log. */
 static enum rc
-settle(struct link *link, int64_t until, bool may_block, struct err *err)
+settle_one(struct link *link, int64_t until, bool may_block, struct err *err)
 {
+	uint32_t id = link->id - link->owed + 1;
 	struct proto_msg answer;
 	struct err trouble = ERR_INIT;
 	size_t frame;
-	enum rc rc;
+	enum rc rc = receive(link, until, may_block, &frame, err);
 
-	if (!link->owed)
-		return RC_OK;
-	rc = receive(link, until, may_block, &frame, err);
 	if (!rc)
 		rc = proto_parse(link->in.data, frame, &answer, err);
 	if (rc)
 		return rc;
-	if (answer.id != link->owed_id)
+	if (answer.id != id)
 		rc = err_set(err, ERR_VAULT_PROTOCOL, "answer to request %u instead of %u",
-			answer.id, link->owed_id);
+			answer.id, id);
 	else if (answer.type == PROTO_ERROR && proto_error(&answer, &trouble))
 		log_error(LOGL_ERROR, NULL, "vault-did-not-record", &trouble, NULL);
 	proto_msg_fini(&answer);
 	drop_frame(link, frame);
-	link->owed = false;
+	link->owed--;
 	return rc;
 }
 
-/* The id is the link's business, so that an answer to an earlier request is never taken for this
- * one's. */
-static void
-stamp(struct link *link, struct buf *request)
+/* Reads what is owed but for the answers to the last KEEP frames. */
+static enum rc
+settle(struct link *link, uint32_t keep, int64_t until, bool may_block, struct err *err)
 {
-	unsigned char *p = (unsigned char *)request->data + 8;
+	enum rc rc = RC_OK;
 
-	link->id++;
-	for (int i = 0; i < 4; i++)
-		p[i] = link->id >> (24 - 8 * i) & 0xff;
+	while (!rc && link->owed > keep)
+		rc = settle_one(link, until, may_block, err);
+	return rc;
+}
+
+/* The ids are the link's business, so that an answer to an earlier request is never taken for this
+ * one's. From here on every frame in REQUEST is owed an answer. */
+static enum rc
+stamp(struct link *link, struct buf *request, struct err *err)
+{
+	size_t frame = 0;
+
+	for (size_t at = 0; at < request->len; at += frame) {
+		unsigned char *p = (unsigned char *)request->data + at;
+		enum rc rc = proto_frame_len(p, request->len - at, PROTO_MAX_ADMIN, &frame, err);
+
+		if (rc || !frame || frame > request->len - at)
+			return err_set(err, ERR_INTERNAL, "half a frame for the vault");
+		link->id++;
+		link->owed++;
+		for (int i = 0; i < 4; i++)
+			p[8 + i] = link->id >> (24 - 8 * i) & 0xff;
+	}
+	return RC_OK;
 }
 
 /* The last answer, which may hold a content key. */
@@ -172,14 +189,24 @@ link_tell(struct link *link, struct buf *request, int64_t timeout_ms, struct err
 	enum rc rc;
 
 	forget_answer(link);
-	rc = settle(link, until, true, err);
+	rc = settle(link, 0, until, true, err);
+	if (!rc)
+		rc = stamp(link, request, err);
+	if (!rc)
+		rc = send_all(link, request, until, err);
 	if (rc)
-		return rc;
-	stamp(link, request);
-	rc = send_all(link, request, until, err);
-	link->owed = rc == RC_OK;
-	link->owed_id = link->id;
+		link->owed = 0;
 	return rc;
+}
+
+/* An exchange failed: only what was told before it is still owed, of TOLD frames up to LAST. */
+static void
+take_back(struct link *link, uint32_t told, uint32_t last)
+{
+	uint32_t answered = told + (link->id - last) - link->owed;
+
+	link->owed = answered < told ? told - answered : 0;
+	link->id = last;
 }
 
 enum rc
@@ -187,16 +214,18 @@ link_ask(struct link *link, struct buf *request, int64_t timeout_ms, struct prot
 	bool *answered, struct err *err)
 {
 	int64_t until = clock_monotonic_ms() + timeout_ms;
+	uint32_t told = link->owed, last = link->id;
 	size_t frame;
 	enum rc rc;
 
 	*answer = (struct proto_msg){0};
 	*answered = false;
-	stamp(link, request);
 	forget_answer(link);
-	rc = send_all(link, request, until, err);
+	rc = stamp(link, request, err);
 	if (!rc)
-		rc = settle(link, until, true, err);
+		rc = send_all(link, request, until, err);
+	if (!rc)
+		rc = settle(link, 1, until, true, err);
 	if (!rc)
 		rc = receive(link, until, true, &frame, err);
 	*answered = link->in.len > 0;
@@ -207,6 +236,10 @@ link_ask(struct link *link, struct buf *request, int64_t timeout_ms, struct prot
 		rc = err_set(err, ERR_VAULT_PROTOCOL, "answer to request %u instead of %u",
 			answer->id, link->id);
 	}
+	if (rc)
+		take_back(link, told, last);
+	else
+		link->owed--;
 	return rc;
 }
 
@@ -229,7 +262,7 @@ link_close(struct link **link)
 		return;
 	if ((*link)->owed) {
 		forget_answer(*link);
-		if (settle(*link, clock_monotonic_ms() + CLOSE_MS, false, &err))
+		if (settle(*link, 0, clock_monotonic_ms() + CLOSE_MS, false, &err))
 			log_error(LOGL_WARN, NULL, "vault-record-unconfirmed", &err, NULL);
 	}
 	if ((*link)->fd >= 0)

@@ -18,15 +18,15 @@ enum rc link_open(const char *path, const char *service, const char *role, int64
 	struct link **out, struct err *err);
 void link_close(struct link **link);
 /*
- * Sends the frame in REQUEST, whose id becomes the link's next, and waits for its answer, which
- * points into the link until the next call. An ERROR frame is RC_OK here. *answered tells, after a
- * failure, whether the vault had begun to answer.
+ * Sends the frames in REQUEST, whose ids become the link's next ones, and waits for the answer to
+ * the last, which points into the link until the next call; the others are told only. An ERROR
+ * frame is RC_OK here. *answered tells, after a failure, whether the vault had begun to answer.
  */
 enum rc link_ask(struct link *link, struct buf *request, int64_t timeout_ms,
 	struct proto_msg *answer, bool *answered, struct err *err);
 /*
- * Sends the frame in REQUEST and does not wait: its answer is read before that of the next request,
- * and an ERROR goes to the log. The vault had it when it answers anything later.
+ * Sends the frames in REQUEST and does not wait: the answers are read before that of the next
+ * request, and an ERROR goes to the log. The vault had it when it answers anything later.
  */
 enum rc link_tell(struct link *link, struct buf *request, int64_t timeout_ms, struct err *err);
 bool link_is_dead(const struct link *link); /* closed by the vault while nobody asked */

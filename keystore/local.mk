@@ -29,6 +29,8 @@ libkeystore_a_SOURCES += \
 	keystore/conn.c keystore/conn.h \
 	keystore/listener.c keystore/listener.h \
 	keystore/pool.c keystore/pool.h \
+	keystore/held.c keystore/held.h \
+	keystore/talk.c keystore/talk.h \
 	keystore/serve.c keystore/serve.h \
 	keystore/share.c keystore/share.h \
 	keystore/server.c keystore/server.h

@@ -27,6 +27,7 @@ daemon_new(
 		return err_set(err, ERR_MEMORY, "daemon");
 	daemon->service = service;
 	daemon->engine = engine_ref(engine);
+	engine_hold_decisions(engine);
 	pthread_mutex_init(&daemon->mutex, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -42,6 +43,8 @@ daemon_free(struct daemon **daemon)
 	if (!*daemon)
 		return;
 	minder_stop(&(*daemon)->minder);
+	/* A session that is stuck in a callback keeps the engine alive. */
+	engine_flush_decisions((*daemon)->engine);
 	engine_unref(&(*daemon)->engine);
 	pthread_cond_destroy(&(*daemon)->quiet);
 	pthread_mutex_destroy(&(*daemon)->mutex);
@@ -83,6 +86,7 @@ daemon_set_engine(struct daemon *daemon, struct engine *engine)
 {
 	struct engine *old;
 
+	engine_hold_decisions(engine);
 	pthread_mutex_lock(&daemon->mutex);
 	old = daemon->engine;
 	daemon->engine = engine_ref(engine);

@@ -307,6 +307,18 @@ engine_unref(struct engine **engine)
 	free(e);
 }
 
+void
+engine_hold_decisions(struct engine *engine)
+{
+	vault_client_hold(engine->vault);
+}
+
+void
+engine_flush_decisions(struct engine *engine)
+{
+	vault_client_flush(engine->vault);
+}
+
 const struct conf *
 engine_conf(const struct engine *engine)
 {

@@ -20,6 +20,10 @@ struct engine;
 enum rc engine_new(struct conf *conf, const char *service, struct engine **out, struct err *err);
 struct engine *engine_ref(struct engine *engine);
 void engine_unref(struct engine **engine);
+/* A daemon's engine may hold decisions for the ledger back for a moment, so that they go with the
+ * next request to the vault; flush sends what is held, at the end. */
+void engine_hold_decisions(struct engine *engine);
+void engine_flush_decisions(struct engine *engine);
 const struct conf *engine_conf(const struct engine *engine);
 struct spool_conf engine_spool_conf(const struct engine *engine);
 

@@ -58,6 +58,18 @@ engine_unref(struct engine **engine)
 	*engine = NULL;
 }
 
+void
+engine_hold_decisions(struct engine *engine)
+{
+	(void)engine;
+}
+
+void
+engine_flush_decisions(struct engine *engine)
+{
+	(void)engine;
+}
+
 const struct conf *
 engine_conf(const struct engine *engine)
 {

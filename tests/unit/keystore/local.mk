@@ -36,3 +36,8 @@ tests_unit_keystore_budget_test_SOURCES = tests/unit/keystore/budget_test.c
 tests_unit_keystore_budget_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
 tests_unit_keystore_settings_test_SOURCES = tests/unit/keystore/settings_test.c
 tests_unit_keystore_settings_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/keystore/held_test
+tests_unit_keystore_held_test_SOURCES = tests/unit/keystore/held_test.c \
+	tests/unit/keystore/vault_world.h
+tests_unit_keystore_held_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
