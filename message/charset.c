@@ -301,6 +301,45 @@ jis_run_length(const char *p, size_t len)
 	return at;
 }
 
+size_t
+jis_state_next(struct jis_state *state, const char *p, size_t len)
+{
+	enum jis_set set = JIS_ASCII;
+	size_t n = jis_escape(p, len, &set);
+
+	if (n > 0 && n <= JIS_ESCAPE_MAX) {
+		memcpy(state->escape, p, n);
+		state->len = n;
+		state->width = set == JIS_ASCII ? 0 : set == JIS_KANA ? 1 : 2;
+		return n;
+	}
+	if (*p == '\n')
+		*state = (struct jis_state)JIS_STATE_INIT;
+	return 0;
+}
+
+size_t
+jis_char_length(const struct jis_state *state, bool utf8, const char *p, size_t len)
+{
+	const unsigned char *u = (const unsigned char *)p;
+	size_t n;
+
+	if (u[0] > 0x7f && utf8) {
+		n = utf8_length(p, len);
+		return n ? n : 1;
+	}
+	return state->width == 2 && len > 1 && u[0] > 0x20 && u[0] < 0x7f && u[1] > 0x20 &&
+			       u[1] < 0x7f
+		       ? 2
+		       : 1;
+}
+
+bool
+jis_state_same(const struct jis_state *a, const struct jis_state *b)
+{
+	return a->len == b->len && memcmp(a->escape, b->escape, a->len) == 0;
+}
+
 /* One character of two bytes A and B, as CP932 or EUC has it. */
 static enum rc
 decode_pair(iconv_t cp932, iconv_t euc, enum jis_set set, const unsigned char *ab, struct buf *out,
@@ -402,6 +441,56 @@ decode_jis(const char *text, size_t len, bool utf8, struct buf *out, struct err 
 		if (cd[i] != (iconv_t)-1)
 			iconv_close(cd[i]);
 	return rc;
+}
+
+/* The converter's name for CHARSET: NULL for UTF-8 and what is unknown. */
+static const char *
+find_iconv_name(const char *charset, size_t charset_len)
+{
+	for (size_t i = 0; i < sizeof(charsets) / sizeof(*charsets); i++)
+		if (strlen(charsets[i].name) == charset_len &&
+			strncasecmp(charsets[i].name, charset, charset_len) == 0)
+			return charsets[i].iconv_name;
+	return NULL;
+}
+
+enum charset_kind
+charset_kind(const char *charset, size_t charset_len)
+{
+	const char *name = find_iconv_name(charset, charset_len);
+
+	if (!name)
+		return CHARSET_UTF8;
+	if (strcmp(name, "JIS") == 0)
+		return CHARSET_JIS;
+	return strncmp(name, "UTF-", 4) == 0 || strncmp(name, "ISO-2022", 8) == 0 ? CHARSET_OTHER
+										  : CHARSET_BYTES;
+}
+
+size_t
+charset_char_length(const char *charset, size_t charset_len, const char *p, size_t len)
+{
+	const char *name = find_iconv_name(charset, charset_len);
+	const unsigned char *u = (const unsigned char *)p;
+	bool euc, two;
+	size_t n = 1;
+
+	if (!name) {
+		n = utf8_length(p, len);
+		return n ? n : 1;
+	}
+	euc = strcmp(name, "EUC-JP-MS") == 0;
+	two = strcmp(name, "GB18030") == 0 || strcmp(name, "BIG5-HKSCS") == 0 ||
+	      strcmp(name, "UHC") == 0;
+	if (strcmp(name, "CP932") == 0)
+		n = (u[0] > 0x80 && u[0] < 0xa0) || (u[0] > 0xdf && u[0] < 0xfd) ? 2 : 1;
+	else if (euc)
+		n = u[0] == 0x8f ? 3 : u[0] == 0x8e || (u[0] > 0xa0 && u[0] < 0xff) ? 2 : 1;
+	else if (two)
+		n = u[0] > 0x80 && u[0] < 0xff ? 2 : 1;
+	if (n == 2 && strcmp(name, "GB18030") == 0 && len > 1 && u[1] >= '0' && u[1] <= '9')
+		n = 4;
+	return n <= len ? n : 1;
 }
 
 enum rc

@@ -10,6 +10,8 @@ libmessage_a_SOURCES = \
 	message/dsn.c message/dsn.h \
 	message/ctype.c message/entity.c message/mime.c message/mime_7bit.c message/mime.h \
 	message/hdrs.c message/hdr_decode.c message/hdrs.h \
+	message/hdr_text.c message/hdr_cut.c message/hdr_text.h \
 	message/msg.c message/msg.h \
 	message/qp.c message/qp.h \
-	message/spool.c message/spool.h
+	message/spool.c message/spool.h \
+	message/word.c message/word.h

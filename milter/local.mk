@@ -30,6 +30,7 @@ libpipeline_a_SOURCES = \
 	milter/transform.c \
 	milter/trust_state.c milter/trust_state.h \
 	milter/tx.h \
+	milter/unmark.c \
 	milter/unwrap.c
 
 ## What the daemon has beside the pipeline; apart from main, so that tests can link it.

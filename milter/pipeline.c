@@ -102,6 +102,8 @@ make(struct transaction *tx, struct copy *copy, enum pipeline_mode mode, struct 
 	enum rc rc = transform(tx, copy, mode, err);
 
 	if (rc == RC_OK && mode == PIPELINE_RUN)
+		rc = unmark(tx, copy, err);
+	if (rc == RC_OK && mode == PIPELINE_RUN)
 		rc = record_decision(tx, copy, err);
 	copy->made = rc == RC_OK;
 	if (rc != RC_OK)

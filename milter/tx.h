@@ -171,6 +171,8 @@ enum rc entitle_match(struct transaction *tx, const struct rcpt *rcpt,
 enum rc
 entitle_open(struct transaction *tx, struct copy *copy, const struct cms_enveloped *enveloped,
 	const size_t *indexes, struct secret **out, struct err *err);
+/* Takes away the marks that led to the copy's rule, when it says so. */
+enum rc unmark(const struct transaction *tx, struct copy *copy, struct err *err);
 enum rc record_decision(struct transaction *tx, const struct copy *copy, struct err *err);
 void record_log(const struct transaction *tx, const struct result *result);
 

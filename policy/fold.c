@@ -2,6 +2,7 @@
 #include "policy/fold.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Decodes one character; returns its length, 0 when the bytes are no UTF-8. */
@@ -90,31 +91,63 @@ fold_char(uint32_t c)
 	return widen(c);
 }
 
-enum rc
-fold_text(const char *text, size_t len, struct buf *out, struct err *err)
+/* Notes that the bytes of OUT from BEGUN on come from offset AT. */
+static enum rc
+note(struct fold_map *map, size_t begun, size_t end, size_t at, struct err *err)
 {
-	const unsigned char *s = (const unsigned char *)text, *end = s + len;
+	if (!map || end == begun)
+		return RC_OK;
+	if (end + 1 > map->cap) {
+		size_t cap = (end + 1) * 2 + 64;
+		size_t *v = realloc(map->v, cap * sizeof(*v));
+
+		if (!v)
+			return err_set(err, ERR_MEMORY, "folding");
+		map->v = v;
+		map->cap = cap;
+	}
+	for (; begun < end; begun++)
+		map->v[begun] = at;
+	return RC_OK;
+}
+
+enum rc
+fold_text_mapped(
+	const char *text, size_t len, struct buf *out, struct fold_map *map, struct err *err)
+{
+	const unsigned char *begin = (const unsigned char *)text, *s = begin, *end = s + len;
 	uint32_t c, next, joined;
 	bool blank = false;
 	enum rc rc = RC_OK;
 
 	while (rc == RC_OK && s < end) {
-		size_t n = decode(s, (size_t)(end - s), &c), m;
+		size_t n = decode(s, (size_t)(end - s), &c), m, begun = out->len;
+		size_t at = (size_t)(s - begin);
 
 		if (n == 0) {
 			rc = buf_append(out, s++, 1, err);
 			blank = false;
-			continue;
+		} else {
+			s += n;
+			joined = 0;
+			if (s < end && (m = decode(s, (size_t)(end - s), &next)) != 0 &&
+				(joined = voiced(widen(c), widen(next))) != 0)
+				s += m;
+			c = joined ? joined : fold_char(c);
+			if (c != ' ' || !blank)
+				rc = encode(c, out, err);
+			blank = c == ' ';
 		}
-		s += n;
-		joined = 0;
-		if (s < end && (m = decode(s, (size_t)(end - s), &next)) != 0 &&
-			(joined = voiced(widen(c), widen(next))) != 0)
-			s += m;
-		c = joined ? joined : fold_char(c);
-		if (c != ' ' || !blank)
-			rc = encode(c, out, err);
-		blank = c == ' ';
+		if (rc == RC_OK)
+			rc = note(map, begun, out->len, at, err);
 	}
+	if (rc == RC_OK)
+		rc = note(map, out->len, out->len + 1, len, err);
 	return rc;
+}
+
+enum rc
+fold_text(const char *text, size_t len, struct buf *out, struct err *err)
+{
+	return fold_text_mapped(text, len, out, NULL, err);
 }

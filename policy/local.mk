@@ -3,6 +3,7 @@ noinst_LIBRARIES += libpolicy.a
 libpolicy_a_SOURCES = \
 	policy/addrmap.c policy/addrmap.h \
 	policy/fold.c policy/fold.h \
+	policy/mark.c \
 	policy/plan.c policy/plan.h \
 	policy/policy.c policy/policy.h \
 	policy/rights.c \

@@ -200,6 +200,8 @@ same_treatment(const struct plan_rcpt *a, const struct plan_rcpt *b)
 
 	if (a->transform != b->transform)
 		return false;
+	if (x->unmark != y->unmark)
+		return false;
 	if ((a->transform & PLAN_ENCRYPT) && (a->hidden || b->hidden))
 		return false; /* RecipientInfos would name a blind copy's recipient */
 	if ((a->transform & PLAN_SIGN) && !plan_same_signature(x, y))

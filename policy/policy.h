@@ -28,6 +28,8 @@ enum preset { PRESET_CLASSIC, PRESET_MODERN, PRESET_JP_CLASSIC };
 enum encoding { ENCODING_AUTO, ENCODING_BASE64 };
 enum on_trouble { TROUBLE_DELIVER, TROUBLE_MARK };
 
+struct rule; /* one compiled rule */
+
 struct words { /* borrowed from the configuration */
 	const char *const *v;
 	size_t n;
@@ -47,7 +49,8 @@ struct verdicts {
 	enum preset preset;
 	bool open, verify;
 	enum on_trouble on_no_key, on_bad_signature, on_unauthenticated;
-	const char *message; /* or NULL */
+	const char *message;       /* or NULL */
+	const struct rule *unmark; /* whose marks are taken away, or NULL */
 };
 
 /* What is known about the message. Pointers are borrowed. */
@@ -82,7 +85,6 @@ bool sign_key_expand(const char *key, const char *domain, char *out);
 struct policy;
 struct policy_view; /* a policy looking at one message: for each rule what its message criteria say,
 		       found when first asked for */
-struct rule;        /* one compiled rule */
 
 struct decision {
 	enum tri known; /* TRI_YES: RULE decided; TRI_UNKNOWN: a criterion of RULE could not be told
@@ -117,6 +119,12 @@ enum rc policy_may_encrypt(
  * outbound. */
 enum direction policy_direction(const struct policy *policy, bool sender_inside, const char *rcpt);
 bool policy_is_ours(const struct policy *policy, const char *addr);
+
+/* What is to become of field HDR when RULE's marks are taken away: subject_mark out of Subject:
+ * (VALUE, as in struct hdr), and what a header criterion matched whose name begins with "X-". */
+enum unmark { UNMARK_KEEP, UNMARK_DELETE, UNMARK_CHANGE };
+enum rc rule_unmark(const struct rule *rule, const struct hdr *hdr, enum unmark *what,
+	struct buf *value, struct err *err);
 
 const char *rule_name(const struct rule *rule);
 bool rule_is_observed(const struct rule *rule);

@@ -205,6 +205,16 @@ compile_verdicts(struct verdicts *v, const struct conf_group *group)
 	v->message = conf_str(group, "message");
 }
 
+/* Is there a mark that can be taken away? */
+static bool
+has_mark(const struct rule *rule)
+{
+	for (size_t i = 0; i < rule->n_headers; i++)
+		if (strncasecmp(rule->headers[i].name, "X-", 2) == 0)
+			return true;
+	return rule->n_marks > 0;
+}
+
 static bool
 is_plain_text(const char *text)
 {
@@ -321,6 +331,9 @@ check_rule(
 	if (rule->directions == DIR_OUTBOUND && (v->open || v->verify))
 		return conf_err(err, conf, group, "direction",
 			"outbound mail is neither opened nor verified");
+	if (conf_bool(group, "remove_mark") && !has_mark(rule))
+		return conf_err(err, conf, group, "remove_mark",
+			"there is no subject_mark, and no header whose name begins with X-");
 	if (v->preset == PRESET_JP_CLASSIC && v->form == FORM_OPAQUE)
 		return conf_err(err, conf, group, "form", "jp-classic signs clear");
 	return check_addresses(v, conf, group, err);
@@ -344,6 +357,7 @@ rule_compile(struct rule *rule, struct conf *conf, const struct conf_group *grou
 	rule->under = (uint64_t)conf_int(group, "size_under");
 	rule->content = looks_at_content(group);
 	compile_verdicts(&rule->verdicts, group);
+	rule->verdicts.unmark = conf_bool(group, "remove_mark") ? rule : NULL;
 	rc = compile_services(rule, conf, group, err);
 	if (rc == RC_OK)
 		rc = compile_words(conf, group, "direction", directions, &rule->directions, err);

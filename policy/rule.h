@@ -66,6 +66,9 @@ void rule_fini(struct rule *rule);
 /* *criterion: the one that failed, or that can't be told; NULL when all hold. */
 enum rc rule_match_msg(const struct rule *rule, struct msg_view *msg, enum tri *matched,
 	const char **criterion, struct err *err);
+/* Does one of the rule's header criteria hold for this field? */
+enum rc
+rule_match_field(const struct rule *rule, const struct hdr *hdr, bool *found, struct err *err);
 enum tri rule_match_rcpt(const struct rule *rule, const struct rcpt_facts *rcpt,
 	const struct addrkey *key, const char **criterion);
 

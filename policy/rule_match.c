@@ -8,6 +8,7 @@
 #include "policy/fold.h"
 
 #include <string.h>
+#include <strings.h>
 
 static bool
 service_matches(const struct rule *rule, const char *service)
@@ -46,26 +47,45 @@ from_matches(const struct rule *rule, const struct msg_facts *facts)
 	return facts->from_unread ? TRI_UNKNOWN : TRI_NO;
 }
 
-/* Does any field called MATCH's name hold its pattern? */
+/* Does the field hold MATCH's pattern? */
 static enum rc
-header_matches(
-	const struct header_match *match, const struct hdrs *hdrs, bool *found, struct err *err)
+field_matches(const struct header_match *match, const struct hdr *hdr, bool *found, struct err *err)
 {
 	struct buf text = BUF_INIT(HDRS_MAX_BYTES * 4);
-	const struct hdr *hdr;
-	enum rc rc = RC_OK;
+	enum rc rc = hdr_decode(hdr, &text, err);
 
-	*found = false;
-	for (size_t i = 0; rc == RC_OK && !*found && (hdr = hdrs_find(hdrs, match->name, i)); i++) {
-		buf_clear(&text);
-		rc = hdr_decode(hdr, &text, err);
-		if (rc != RC_OK)
-			break;
+	if (rc == RC_OK) {
 		if (text.len > HEADER_TEXT_MAX)
 			text.data[HEADER_TEXT_MAX] = '\0';
 		*found = regexec(&match->pattern, buf_text(&text), 0, NULL, 0) == 0;
 	}
 	buf_fini(&text);
+	return rc;
+}
+
+/* Does any field called MATCH's name hold its pattern? */
+static enum rc
+header_matches(
+	const struct header_match *match, const struct hdrs *hdrs, bool *found, struct err *err)
+{
+	const struct hdr *hdr;
+	enum rc rc = RC_OK;
+
+	*found = false;
+	for (size_t i = 0; rc == RC_OK && !*found && (hdr = hdrs_find(hdrs, match->name, i)); i++)
+		rc = field_matches(match, hdr, found, err);
+	return rc;
+}
+
+enum rc
+rule_match_field(const struct rule *rule, const struct hdr *hdr, bool *found, struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	*found = false;
+	for (size_t i = 0; rc == RC_OK && !*found && i < rule->n_headers; i++)
+		if (strcasecmp(rule->headers[i].name, hdr->name) == 0)
+			rc = field_matches(&rule->headers[i], hdr, found, err);
 	return rc;
 }
 
@@ -80,25 +100,41 @@ headers_match(const struct rule *rule, const struct hdrs *hdrs, bool *found, str
 	return rc;
 }
 
+/* Every Subject:, one behind the other: which of several a reader sees is not known. */
 static enum rc
-marks_match(const struct rule *rule, struct msg_view *msg, bool *found, struct err *err)
+fold_subjects(struct msg_view *msg, struct err *err)
 {
-	const struct hdr *hdr = hdrs_find(msg->facts->hdrs, "Subject", 0);
-	struct buf text = BUF_INIT(HDRS_MAX_BYTES * 4);
+	const struct hdr *hdr;
 	enum rc rc = RC_OK;
 
-	*found = false;
-	if (!msg->has_subject && hdr) {
+	for (size_t i = 0; rc == RC_OK && (hdr = hdrs_find(msg->facts->hdrs, "Subject", i)); i++) {
+		struct buf text = BUF_INIT(HDRS_MAX_BYTES * 4);
+
 		rc = hdr_decode(hdr, &text, err);
 		if (rc == RC_OK)
 			rc = fold_text(buf_text(&text), text.len, &msg->subject, err);
+		if (rc == RC_OK)
+			rc = buf_append_char(&msg->subject, '\x01', err);
 		buf_fini(&text);
 	}
+	return rc;
+}
+
+static enum rc
+marks_match(const struct rule *rule, struct msg_view *msg, bool *found, struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	*found = false;
+	if (!msg->has_subject)
+		rc = fold_subjects(msg, err);
 	if (rc != RC_OK)
 		return rc;
 	msg->has_subject = true;
 	for (size_t i = 0; !*found && i < rule->n_marks; i++)
-		*found = strstr(buf_text(&msg->subject), rule->marks[i]) != NULL;
+		*found = msg->subject.len > 0 &&
+			 memmem(msg->subject.data, msg->subject.len, rule->marks[i],
+				 strlen(rule->marks[i])) != NULL;
 	return RC_OK;
 }
 

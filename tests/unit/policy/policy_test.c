@@ -345,6 +345,8 @@ static const struct {
 	{"{ name = \"a\"; escrow = \"archive@b.c\"; }", "only with encryption"},
 	{"{ name = \"a\"; copy_sender = true; }", "only with encryption"},
 	{"{ name = \"a\"; preset = \"jp-classic\"; form = \"opaque\"; }", "signs clear"},
+	{"{ name = \"a\"; remove_mark = true; }", "no subject_mark"},
+	{"{ name = \"a\"; remove_mark = true; header = \"Sensitivity: x\"; }", "begins with X-"},
 	{"{ name = \"a\"; encoding = \"uuencode\"; }", "encoding"},
 	{"{ name = \"a\"; if_missing = \"clear\"; }", "only with encrypt"},
 	{"{ name = \"a\"; direction = \"inbound\"; sign = \"required\"; }", "inbound mail"},
