@@ -26,9 +26,10 @@ enum msg_class {
 	CLASS_LIST = 1 << 7,
 	CLASS_AUTO_REPLY = 1 << 8,
 	CLASS_DKIM_SIGNED = 1 << 9,
-	CLASS_DKIM_OWN = 1 << 11, /* by a domain of ours; never set here, where those are not known */
-	CLASS_OPENED = 1 << 10    /* carries a header named OPENED_MARK (whether it is ours is checked
-				  elsewhere) */
+	CLASS_DKIM_OWN =
+		1 << 11,       /* by a domain of ours; never set here, where those are not known */
+	CLASS_OPENED = 1 << 10 /* carries a header named OPENED_MARK (whether it is ours is checked
+			       elsewhere) */
 };
 
 #define OPENED_MARK "X-Sealgate-Opened"
