@@ -18,6 +18,11 @@ libpipeline_a_SOURCES = \
 	milter/journal.c milter/journal_file.c milter/journal_file.h milter/journal.h \
 	milter/marks.h \
 	milter/notice.c milter/notice.h \
+	milter/notice_builtin.c milter/notice_builtin.h \
+	milter/notice_make.c milter/notice_private.h \
+	milter/notice_store.c milter/notice_store.h \
+	milter/notice_text.c milter/notice_text.h \
+	milter/notice_work.c milter/notice_work.h \
 	milter/pipeline.c milter/pipeline.h \
 	milter/record.c \
 	milter/reply.c milter/reply.h \
@@ -32,6 +37,19 @@ libpipeline_a_SOURCES = \
 	milter/tx.h \
 	milter/unmark.c \
 	milter/unwrap.c
+
+## The shipped texts become a part of the program.
+notice_texts = contrib/notices/en.txt contrib/notices/de.txt contrib/notices/ja.txt
+noticesdir = $(pkgdatadir)/notices
+dist_notices_DATA = $(notice_texts)
+CLEANFILES += milter/notice_builtin.inc
+milter/notice_builtin.$(OBJEXT): milter/notice_builtin.inc
+milter/notice_builtin.inc: $(notice_texts) milter/local.mk
+	$(AM_V_GEN)$(MKDIR_P) milter && for tag in en de ja; do \
+		echo "{\"$$tag\"," && \
+		sed 's/["\\]/\\&/g; s/^/"/; s/$$/\\n"/' $(srcdir)/contrib/notices/$$tag.txt && \
+		echo '},' || exit 1; \
+	done >$@.tmp && mv $@.tmp $@
 
 ## What the daemon has beside the pipeline; apart from main, so that tests can link it.
 noinst_LIBRARIES += libmilterd.a

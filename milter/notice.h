@@ -28,7 +28,7 @@
 
 #include <stdbool.h>
 
-#define NOTICE_MAX_RCPTS  1000
+#define NOTICE_MAX_RCPTS  500
 #define NOTICE_MAX_HEADER 65536
 
 struct notices;

@@ -46,6 +46,8 @@ struct verdicts {
 	enum if_missing if_missing;
 	struct words escrow; /* addresses */
 	bool copy_sender;
+	bool invite;                 /* whoever has no certificate */
+	const char *invite_language; /* or NULL */
 	enum preset preset;
 	bool open, verify;
 	enum on_trouble on_no_key, on_bad_signature, on_unauthenticated;

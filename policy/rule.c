@@ -190,6 +190,8 @@ compile_verdicts(struct verdicts *v, const struct conf_group *group)
 	v->encoding = (enum encoding)word_index(conf_str(group, "encoding"), encoding);
 	v->escrow.n = conf_strings(group, "escrow", &v->escrow.v);
 	v->copy_sender = conf_bool(group, "copy_sender");
+	v->invite = conf_bool(group, "invite");
+	v->invite_language = conf_str(group, "invite_language");
 	v->form = (enum sign_form)word_index(conf_str(group, "form"), form);
 	v->unsafe = (enum unsafe)word_index(conf_str(group, "unsafe"), unsafe);
 	v->encrypt = (enum verdict_encrypt)word_index(conf_str(group, "encrypt"), encrypt);
@@ -262,6 +264,8 @@ check_addresses(const struct verdicts *v, struct conf *conf, const struct conf_g
 	if (v->encrypt == ENCRYPT_NEVER && (v->escrow.n || v->copy_sender))
 		return conf_err(err, conf, group, v->escrow.n ? "escrow" : "copy_sender",
 			"only with encryption");
+	if (v->encrypt == ENCRYPT_NEVER && v->invite)
+		return conf_err(err, conf, group, "invite", "only with encryption");
 	return RC_OK;
 }
 
@@ -282,8 +286,9 @@ static bool
 is_verdict(const char *name)
 {
 	static const char *const words[] = {"sign", "sign_key", "encoding", "form", "unsafe",
-		"encrypt", "if_missing", "escrow", "copy_sender", "preset", "open", "verify",
-		"on_no_key", "on_bad_signature", "on_unauthenticated", "message", NULL};
+		"encrypt", "if_missing", "escrow", "copy_sender", "invite", "invite_language",
+		"preset", "open", "verify", "on_no_key", "on_bad_signature", "on_unauthenticated",
+		"message", NULL};
 	size_t i = 0;
 
 	while (words[i] && strcmp(words[i], name) != 0)

@@ -44,6 +44,6 @@ only openssl/ crypto/ keystore/ message/spool.c
 only ldap.h directory/
 only libconfig.h base/
 only libmilter/ milter/
-only sqlite3.h directory/certstore keystore/store milter/journal
+only sqlite3.h directory/certstore keystore/store milter/journal milter/notice_store
 only idn2.h message/addr.c
 exit $bad

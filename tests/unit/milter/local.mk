@@ -16,3 +16,13 @@ check_PROGRAMS += tests/unit/milter/delivery_prop
 tests_unit_milter_delivery_prop_SOURCES = tests/unit/milter/delivery_prop.c \
 	tests/unit/milter/delivery_sim.c tests/unit/milter/delivery_sim.h
 tests_unit_milter_delivery_prop_LDADD = $(SG_LIBS_PIPELINE)
+check_PROGRAMS += tests/unit/milter/notice_test tests/unit/milter/notice_text_test
+tests_unit_milter_notice_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
+tests_unit_milter_notice_text_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
+check_SCRIPTS += tests/unit/milter/notice_parser.sh
+dist_noinst_DATA += tests/unit/milter/notices/failed.de tests/unit/milter/notices/failed.en \
+	tests/unit/milter/notices/failed.ja tests/unit/milter/notices/invite.de \
+	tests/unit/milter/notices/invite.en tests/unit/milter/notices/invite.ja \
+	tests/unit/milter/notices/learned.de tests/unit/milter/notices/learned.en \
+	tests/unit/milter/notices/learned.ja tests/unit/milter/notices/refused.de \
+	tests/unit/milter/notices/refused.en tests/unit/milter/notices/refused.ja
