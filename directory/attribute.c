@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "directory/attribute.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,41 +80,69 @@ attributes_free(struct attributes **attributes)
 	free(a);
 }
 
-/* The first value that an entry has. */
+/* What is asked for, and where it goes. */
+struct query {
+	char *names[ATTRIBUTE_MAX_NAMES + 1]; /* NULL behind the last */
+	bool all;                             /* every value, a NUL behind each; else the first */
+	struct buf *out;
+};
+
 static enum rc
-take_value(LDAP *ld, LDAPMessage *answer, const char *attribute, struct buf *out, struct err *err)
+take_one(const struct query *query, const struct berval *value, struct err *err)
 {
+	enum rc rc;
+
+	if (value->bv_len > ATTRIBUTE_MAX_VALUE)
+		return err_set(err, ERR_DIR_ANSWER, "a value of %zu bytes", (size_t)value->bv_len);
+	rc = buf_append(query->out, value->bv_val, value->bv_len, err);
+	return rc == RC_OK && query->all ? buf_append_char(query->out, '\0', err) : rc;
+}
+
+/* RC_NONE: the entry has none. */
+static enum rc
+take_values(
+	LDAP *ld, LDAPMessage *entry, const char *name, const struct query *query, struct err *err)
+{
+	struct berval **values = ldap_get_values_len(ld, entry, name);
 	enum rc rc = RC_NONE;
 
-	for (LDAPMessage *e = ldap_first_entry(ld, answer); rc == RC_NONE && e;
-		e = ldap_next_entry(ld, e)) {
-		struct berval **values = ldap_get_values_len(ld, e, attribute);
-
-		if (values && values[0] && values[0]->bv_len > ATTRIBUTE_MAX_VALUE)
-			rc = err_set(err, ERR_DIR_ANSWER, "a value of %zu bytes",
-				(size_t)values[0]->bv_len);
-		else if (values && values[0])
-			rc = buf_append(out, values[0]->bv_val, values[0]->bv_len, err);
-		ldap_value_free_len(values);
-	}
+	for (size_t i = 0; values && values[i] && (query->all || i == 0) && rc >= RC_OK; i++)
+		rc = take_one(query, values[i], err);
+	ldap_value_free_len(values);
 	return rc;
+}
+
+static enum rc
+take_answer(LDAP *ld, LDAPMessage *answer, const struct query *query, struct err *err)
+{
+	bool any = false;
+	enum rc rc = RC_NONE;
+
+	for (LDAPMessage *e = ldap_first_entry(ld, answer); e; e = ldap_next_entry(ld, e))
+		for (size_t i = 0; query->names[i] && (query->all || !any); i++) {
+			rc = take_values(ld, e, query->names[i], query, err);
+			if (rc < RC_OK)
+				return rc;
+			any |= rc == RC_OK;
+		}
+	return any ? RC_OK : RC_NONE;
 }
 
 /* One search over one connection: a result code of libldap, and *rc when that is success. */
 static int
 search(const struct attributes *a, const struct ldap_lease *lease, const char *filter,
-	const char *attribute, struct buf *out, enum rc *rc, struct err *err)
+	const struct query *query, enum rc *rc, struct err *err)
 {
-	char *wanted[] = {(char *)attribute, NULL};
+	char **names = (char **)(uintptr_t)query->names;
 	struct timeval left = ldap_conn_left(lease->deadline);
 	LDAPMessage *answer = NULL;
 	int result;
 
 	ldap_set_option(lease->ld, LDAP_OPT_NETWORK_TIMEOUT, &left);
-	result = ldap_search_ext_s(lease->ld, a->base, a->scope, filter, wanted, 0, NULL, NULL,
+	result = ldap_search_ext_s(lease->ld, a->base, a->scope, filter, names, 0, NULL, NULL,
 		&left, ATTRIBUTE_MAX_ENTRIES, &answer);
 	if (result == LDAP_SUCCESS)
-		*rc = take_value(lease->ld, answer, attribute, out, err);
+		*rc = take_answer(lease->ld, answer, query, err);
 	ldap_msgfree(answer);
 	return result;
 }
@@ -127,8 +156,8 @@ is_down(int result)
 
 /* Asks one server; once more over a new connection when a kept one turns out to be dead. */
 static enum rc
-ask(const struct attributes *a, size_t server, const char *filter, const char *attribute,
-	struct buf *out, struct err *err)
+ask(const struct attributes *a, size_t server, const char *filter, const struct query *query,
+	struct err *err)
 {
 	struct ldap_lease lease;
 	bool fresh = false;
@@ -139,7 +168,7 @@ ask(const struct attributes *a, size_t server, const char *filter, const char *a
 
 		if (rc != RC_OK)
 			return rc;
-		result = search(a, &lease, filter, attribute, out, &rc, err);
+		result = search(a, &lease, filter, query, &rc, err);
 		if (result == LDAP_SUCCESS) {
 			ldap_pool_return(a->pool, &lease);
 			return rc == RC_PERM ? RC_TEMP : rc;
@@ -154,11 +183,11 @@ ask(const struct attributes *a, size_t server, const char *filter, const char *a
 	}
 }
 
-enum rc
-attributes_find(struct attributes *a, const char *addr, const char *attribute, struct buf *out,
-	struct err *err)
+static enum rc
+ask_all(struct attributes *a, const char *addr, const struct query *query, struct err *err)
 {
 	struct buf filter = BUF_INIT(16384);
+	size_t had = query->out->len;
 	enum rc rc = ldap_filter_format(a->filter, addr, &filter, err);
 
 	if (rc != RC_OK) {
@@ -166,8 +195,30 @@ attributes_find(struct attributes *a, const char *addr, const char *attribute, s
 		return RC_TEMP;
 	}
 	rc = RC_TEMP;
-	for (size_t i = 0; rc == RC_TEMP && i < ldap_pool_servers(a->pool); i++)
-		rc = ask(a, i, buf_text(&filter), attribute, out, err);
+	for (size_t i = 0; rc == RC_TEMP && i < ldap_pool_servers(a->pool); i++) {
+		query->out->len = had; /* what a server that failed has given */
+		rc = ask(a, i, buf_text(&filter), query, err);
+	}
 	buf_fini(&filter);
 	return rc;
+}
+
+enum rc
+attributes_find(struct attributes *a, const char *addr, const char *attribute, struct buf *out,
+	struct err *err)
+{
+	struct query query = {.names = {(char *)(uintptr_t)attribute}, .out = out};
+
+	return ask_all(a, addr, &query, err);
+}
+
+enum rc
+attributes_all(struct attributes *a, const char *addr, const char *const *names, size_t n,
+	struct buf *out, struct err *err)
+{
+	struct query query = {.all = true, .out = out};
+
+	for (size_t i = 0; i < n && i < ATTRIBUTE_MAX_NAMES; i++)
+		query.names[i] = (char *)(uintptr_t)names[i];
+	return ask_all(a, addr, &query, err);
 }

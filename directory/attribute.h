@@ -6,7 +6,7 @@
  * server said that nobody is found, or that whoever is found has no such attribute.
  *
  * Threads: one struct attributes may be used by any number of threads.
- * Limits:  ATTRIBUTE_MAX_ENTRIES entries, ATTRIBUTE_MAX_VALUE bytes in the value; the directory's
+ * Limits:  ATTRIBUTE_MAX_ENTRIES entries, ATTRIBUTE_MAX_VALUE bytes in a value; the directory's
  *          timeout for each server.
  */
 #ifndef DIRECTORY_ATTRIBUTE_H
@@ -16,6 +16,7 @@
 
 #define ATTRIBUTE_MAX_ENTRIES 16
 #define ATTRIBUTE_MAX_VALUE   1024
+#define ATTRIBUTE_MAX_NAMES   8
 
 struct attributes;
 /* DIRECTORY: a name in the section "directories"; ERR_CONFIG when there is none such. */
@@ -25,5 +26,9 @@ void attributes_free(struct attributes **attributes);
 /* The first value of ATTRIBUTE, appended to OUT. */
 enum rc attributes_find(struct attributes *attributes, const char *addr, const char *attribute,
 	struct buf *out, struct err *err);
+/* Every value of the attributes NAMES (N, at most ATTRIBUTE_MAX_NAMES), each with a NUL behind,
+ * appended to OUT. RC_NONE: none has one. */
+enum rc attributes_all(struct attributes *attributes, const char *addr, const char *const *names,
+	size_t n, struct buf *out, struct err *err);
 
 #endif

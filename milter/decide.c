@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "milter/forwarding.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,17 +67,45 @@ wait_certs(struct transaction *tx, struct rcpt *rcpt, struct err *err)
 	return RC_OK;
 }
 
+/* Where does the recipient's mail end? Not known: whether that matters is the plan's to say. */
+static void
+ask_leaves(struct transaction *tx, struct rcpt *rcpt)
+{
+	struct forwarding *forwarding = engine_forwarding(tx->engine);
+	struct err why = ERR_INIT;
+	bool leaves = true;
+
+	if (!forwarding || rcpt->facts.leaves != TRI_UNKNOWN)
+		return;
+	if (forwarding_leaves(forwarding, rcpt->addr, &leaves, &why) == RC_OK) {
+		rcpt->facts.leaves = leaves ? TRI_YES : TRI_NO;
+		return;
+	}
+	log_error(LOGL_WARN, tx->qid, "forwarding-unknown", &why, "rcpt", rcpt->addr, NULL);
+	if (rcpt->lookup_err.code == ERR_NONE)
+		rcpt->leaves_err = why;
+}
+
+/* What a rule on the way asks for is asked once, and then the rules are tried again. */
 static enum rc
 decide_one(struct transaction *tx, struct rcpt *rcpt, struct err *err)
 {
-	enum rc rc = policy_decide(tx->view, &rcpt->facts, &rcpt->decision, err);
+	bool asked_certs = false, asked_leaves = false, again = true;
+	enum rc rc = RC_OK;
 
-	if (rc == RC_OK && rcpt->decision.wants_certs) {
-		rc = wait_certs(tx, rcpt, err);
-		if (rcpt->facts.sealed == TRI_UNKNOWN)
-			rcpt->facts.sealed = intact_for(tx, rcpt);
-		if (rc == RC_OK)
-			rc = policy_decide(tx->view, &rcpt->facts, &rcpt->decision, err);
+	while (rc == RC_OK && again) {
+		rc = policy_decide(tx->view, &rcpt->facts, &rcpt->decision, err);
+		again = false;
+		if (rc == RC_OK && rcpt->decision.wants_leaves && !asked_leaves) {
+			ask_leaves(tx, rcpt);
+			asked_leaves = again = true;
+		}
+		if (rc == RC_OK && rcpt->decision.wants_certs && !asked_certs) {
+			rc = wait_certs(tx, rcpt, err);
+			if (rcpt->facts.sealed == TRI_UNKNOWN)
+				rcpt->facts.sealed = intact_for(tx, rcpt);
+			asked_certs = again = true;
+		}
 	}
 	if (rc == RC_OK && rcpt->decision.known == TRI_YES &&
 		rcpt->decision.verdicts.encrypt != ENCRYPT_NEVER)
@@ -303,7 +332,8 @@ plan_input(struct transaction *tx, size_t i, struct err *err)
 		.cert_known = rcpt->facts.cert_known,
 		.cert_proven = rcpt->facts.cert_proven,
 		.held = TRI_UNKNOWN,
-		.lookup_err = rcpt->lookup_err,
+		.lookup_err =
+			rcpt->lookup_err.code != ERR_NONE ? rcpt->lookup_err : rcpt->leaves_err,
 		.sender_err = tx->stamp_err};
 	rc = plan_signer(tx, rcpt, plan, err);
 	if (rc != RC_OK || rcpt->decision.known != TRI_YES || v->encrypt == ENCRYPT_NEVER)

@@ -5,6 +5,7 @@
 #include "directory/anchors.h"
 #include "message/charset.h"
 #include "message/alias.h"
+#include "milter/forwarding.h"
 #include "milter/stamp_keys.h"
 #include "milter/trust_state.h"
 
@@ -33,6 +34,7 @@ struct engine {
 	struct certstore *store;
 	struct vault_client *vault;
 	struct stamp_keys *stamp_keys;
+	struct forwarding *forwarding; /* or NULL */
 	bool checks_stamps;
 	struct alias_map *aliases;
 	struct notices *notices;
@@ -248,6 +250,8 @@ engine_fill(struct engine *engine, const char *service, struct err *err)
 	if (rc != RC_OK || engine->role == ROLE_GATE)
 		return rc; /* a gate looks nothing up and uses no key of anybody's */
 	if (rc == RC_OK)
+		rc = forwarding_new(engine->conf, engine->policy, &engine->forwarding, err);
+	if (rc == RC_OK || rc == RC_NONE)
 		rc = open_store(engine, err);
 	if (rc == RC_OK)
 		rc = sources_new(engine->conf, engine->store, &engine->sources, err);
@@ -298,6 +302,7 @@ engine_unref(struct engine **engine)
 	certstore_close(&e->store);
 	vault_client_free(&e->vault);
 	stamp_keys_free(&e->stamp_keys);
+	forwarding_free(&e->forwarding);
 	policy_free(&e->policy);
 	rights_free(&e->rights);
 	alias_map_free(&e->aliases);
@@ -363,6 +368,12 @@ const struct stamp_keys *
 engine_stamp_keys(const struct engine *engine)
 {
 	return engine->stamp_keys;
+}
+
+struct forwarding *
+engine_forwarding(const struct engine *engine)
+{
+	return engine->forwarding;
 }
 
 bool

@@ -14,6 +14,7 @@
 static const char *const yes_no[] = {"no", "yes", "unknown"}; /* enum tri */
 static const char *const sign_words[] = {"never", "if-possible", "required"};
 static const char *const encrypt_words[] = {"never", "if-proven", "if-known", "required"};
+static const char *const opened_words[] = {"re-encrypt", "original", "refuse", "clear"};
 static const char *const missing_words[] = {"refuse-all", "clear", "refuse-recipient"};
 static const char *const preset_words[] = {"classic", "modern", "jp-classic"};
 static const char *const role_words[] = {"open", "seal", "gate", "all"};
@@ -142,8 +143,8 @@ text_verdicts(struct text *t, const struct verdicts *v)
 		put(t, ", also for %s", v->escrow.v[i]);
 	if (v->copy_sender)
 		put(t, ", also for the author");
-	put(t, "; open %s; verify %s\n", v->open ? "if-possible" : "never",
-		v->verify ? "if-signed" : "never");
+	put(t, "; open %s; verify %s; opened %s\n", v->open ? "if-possible" : "never",
+		v->verify ? "if-signed" : "never", opened_words[v->opened]);
 	if (v->sign != SIGN_NEVER || v->encrypt != ENCRYPT_NEVER)
 		put(t, "    preset %s: %s\n", preset_words[v->preset],
 			preset_algorithms(v->preset));

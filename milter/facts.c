@@ -216,6 +216,8 @@ facts_gather(struct transaction *tx, struct err *err)
 		rc = check_loop(tx, err);
 	if (rc == RC_OK && !gate)
 		rc = parse_structure(tx, err);
+	if (rc == RC_OK)
+		rc = opened_judge(tx, err);
 	if (rc != RC_OK)
 		return rc;
 	rc = hdrs_from(&tx->msg->hdrs, &tx->from, &why);
@@ -242,6 +244,7 @@ facts_gather(struct transaction *tx, struct err *err)
 		rcpt->facts.addr = rcpt->addr;
 		rcpt->facts.direction =
 			policy_direction(engine_policy(tx->engine), tx->inside, rcpt->addr);
+		rcpt->facts.leaves = rcpt->facts.direction == DIR_OUTBOUND ? TRI_YES : TRI_UNKNOWN;
 		rcpt->facts.cert_known = rcpt->facts.cert_proven = TRI_UNKNOWN;
 	}
 	rc = add_classes(tx, err);

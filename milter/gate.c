@@ -152,6 +152,8 @@ gate_run(struct transaction *tx, struct result *result, struct err *err)
 	rc = copies_join(tx, result, PLAN_LEAVE, err);
 	if (rc == RC_OK)
 		rc = gate_strip_stamps(tx, result->copies, err);
+	if (rc == RC_OK)
+		rc = opened_strip(tx, result->copies, err);
 	/* Who is nobody to us, and has no right by where he comes from, gets none. */
 	if (rc == RC_OK && (tx->identity || tx->facts.authorised != TRI_NO))
 		rc = write_stamp(tx, result->copies, err);

@@ -13,10 +13,12 @@ libpipeline_a_SOURCES = \
 	milter/explain.c \
 	milter/extra.c \
 	milter/facts.c \
+	milter/forwarding.c milter/forwarding.h \
 	milter/gate.c \
 	milter/intact.c \
 	milter/journal.c milter/journal_file.c milter/journal_file.h milter/journal.h \
 	milter/marks.h \
+	milter/opened.c \
 	milter/notice.c milter/notice.h \
 	milter/notice_builtin.c milter/notice_builtin.h \
 	milter/notice_make.c milter/notice_private.h \

@@ -59,6 +59,15 @@ first_other(const struct transaction *tx)
 	return i;
 }
 
+/* What claims to be ours and is not, or must not go where this copy goes, is taken away first. */
+static enum rc
+strip(struct transaction *tx, struct copy *copy, struct err *err)
+{
+	enum rc rc = gate_strip_stamps(tx, copy, err);
+
+	return rc == RC_OK ? opened_strip(tx, copy, err) : rc;
+}
+
 /*
  * Mail on its way in is never refused for what is in it: what a key gave must not show in the
  * reply, and a message that is broken in a way nobody thought of is the reader's to judge. It goes
@@ -77,7 +86,9 @@ open_or_leave(struct transaction *tx, struct copy *copy, enum pipeline_mode mode
 		copy->n_layers = 0; /* nothing was opened after all */
 		/* Nobody may make us stumble so that forged results of ours stay. */
 		err_clear(&why);
-		rc = unwrap_nothing(tx, copy, &why);
+		rc = strip(tx, copy, &why);
+		if (rc == RC_OK)
+			rc = unwrap_nothing(tx, copy, &why);
 		if (rc == RC_PERM)
 			rc = err_set(&why, ERR_INTERNAL, "forged fields stay");
 	}
@@ -99,8 +110,10 @@ transform(struct transaction *tx, struct copy *copy, enum pipeline_mode mode, st
 static enum rc
 make(struct transaction *tx, struct copy *copy, enum pipeline_mode mode, struct err *err)
 {
-	enum rc rc = transform(tx, copy, mode, err);
+	enum rc rc = strip(tx, copy, err);
 
+	if (rc == RC_OK)
+		rc = transform(tx, copy, mode, err);
 	if (rc == RC_OK && mode == PIPELINE_RUN)
 		rc = unmark(tx, copy, err);
 	if (rc == RC_OK && mode == PIPELINE_RUN)
@@ -158,8 +171,10 @@ cannot_split(
 		return rc;
 	snprintf(result->copies[0].detail, sizeof(result->copies[0].detail),
 		"recipients need different treatment: unopened");
-	if (!(all & PLAN_VERIFY) && (any & (PLAN_OPEN | PLAN_VERIFY)))
-		return unwrap_nothing(tx, result->copies, err);
+	if (!(all & PLAN_VERIFY) && (any & (PLAN_OPEN | PLAN_VERIFY))) {
+		rc = strip(tx, result->copies, err);
+		return rc == RC_OK ? unwrap_nothing(tx, result->copies, err) : rc;
+	}
 	return make(tx, result->copies, mode, err);
 }
 
@@ -198,8 +213,7 @@ run_stages(struct transaction *tx, enum pipeline_mode mode, struct result *resul
 		stop_planned(tx, result);
 		return RC_OK;
 	}
-	rc = carry_out(tx, mode, result, err);
-	return rc == RC_OK && result->in_place ? gate_strip_stamps(tx, result->copies, err) : rc;
+	return carry_out(tx, mode, result, err);
 }
 
 /* One recipient's part in the result. */

@@ -78,6 +78,7 @@ transaction_free(struct transaction **tx)
 	free(t->identity);
 	free(t->connector);
 	free(t->gate);
+	free(t->marks);
 	free(t->client);
 	free(t->qid);
 	sources_unref(&t->sources);

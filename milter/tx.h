@@ -27,6 +27,7 @@ const struct policy *engine_policy(const struct engine *engine);
 const struct rights *engine_rights(const struct engine *engine);
 /* NULL: stamp.key_file is not configured */
 const struct stamp_keys *engine_stamp_keys(const struct engine *engine);
+struct forwarding *engine_forwarding(const struct engine *engine); /* NULL: not configured */
 bool engine_checks_stamps(const struct engine *engine); /* it stands behind a gate's queue */
 struct vault_client *engine_vault(const struct engine *engine);
 const char *engine_help_url(const struct engine *engine); /* or NULL */
@@ -45,6 +46,7 @@ struct rcpt {
 	struct lookup *lookup;             /* begun, or NULL */
 	const struct lookup_result *found; /* when it was waited for; borrowed from lookup */
 	struct err lookup_err;             /* when it could not be asked */
+	struct err leaves_err;             /* when nobody knows where their mail ends */
 	struct rcpt_facts facts;
 	struct decision decision;
 };
@@ -79,6 +81,7 @@ struct transaction {
 	struct tx_waiter *waiter;
 
 	/* the gate's stamp */
+	bool *marks;     /* for each mark of opened mail, whether it is ours */
 	size_t n_stamps; /* taken out of the message */
 	char *gate;      /* service that wrote a good one, or NULL */
 	enum tri gate_right;
@@ -123,6 +126,10 @@ enum rc intact_check(const struct entity *root, struct spool *body, bool *whole,
 	struct cms_enveloped **enveloped, struct err *err);
 /* Is it so for this recipient, whose certificates have been asked for? */
 enum tri intact_for(struct transaction *tx, const struct rcpt *rcpt);
+/* Which marks of opened mail are ours? Without one it is not opened mail. */
+enum rc opened_judge(struct transaction *tx, struct err *err);
+/* Takes away those that are not, and all where the copy leaves the house. Before other edits. */
+enum rc opened_strip(const struct transaction *tx, struct copy *copy, struct err *err);
 /* Takes every stamp out of the message; a good one, where the service checks them, is as if the
  * sender had logged in here. */
 enum rc gate_take_stamp(struct transaction *tx, struct err *err);

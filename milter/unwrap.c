@@ -16,6 +16,7 @@
  */
 #include "milter/tx.h"
 
+#include "base/clock.h"
 #include "base/counter.h"
 #include "base/log.h"
 #include "crypto/cms_envelope.h"
@@ -24,6 +25,7 @@
 #include "milter/edit_list.h"
 #include "milter/entity_split.h"
 #include "milter/marks.h"
+#include "milter/stamp.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -340,8 +342,6 @@ remove_forged(struct unwrap *u, struct err *err)
 			rc = edit_list_add(u->copy, EDIT_CHANGE, name, n, buf_text(&rest), err);
 	}
 	buf_fini(&rest);
-	if (rc == RC_OK)
-		rc = edit_list_delete(u->copy, hdrs, OPENED_MARK, err);
 	return rc == RC_OK ? edit_list_delete(u->copy, hdrs, NOTICE_MARK, err) : rc;
 }
 
@@ -394,17 +394,21 @@ static enum rc
 publish_opened(struct unwrap *u, struct err *err)
 {
 	struct hdrs content;
-	char mark[300];
+	struct buf mark = BUF_INIT(0);
 	enum rc rc = content_fields(&u->opened.hdrs, &content, err);
 
 	if (rc == RC_OK)
 		rc = edit_list_replace_content(u->copy, &u->tx->msg->hdrs, &content, err);
 	hdrs_fini(&content);
-	snprintf(mark, sizeof(mark), " %.250s", engine_authserv_id(u->tx->engine));
 	if (rc == RC_OK)
-		rc = edit_list_add(u->copy, EDIT_INSERT, OPENED_MARK, 0, mark, err);
+		rc = opened_format(engine_stamp_keys(u->tx->engine),
+			engine_authserv_id(u->tx->engine), clock_now(), &mark, err);
+	if (rc == RC_OK)
+		rc = edit_list_add(u->copy, EDIT_INSERT, OPENED_MARK, 0, buf_text(&mark), err);
+	buf_fini(&mark);
 	if (rc != RC_OK)
 		return rc;
+	free(u->copy->new_ret);
 	u->copy->new_ret = strdup("HDRS"); /* a bounce must not carry the plaintext out */
 	if (!u->copy->new_ret)
 		return err_set(err, ERR_MEMORY, "RET");

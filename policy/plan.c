@@ -137,6 +137,21 @@ plan_extra(struct plan_rcpt *rcpt)
 		rcpt->err = rcpt->extra_err;
 }
 
+/* Mail that was opened here, on its way out again. */
+static void
+plan_opened(struct plan_rcpt *rcpt)
+{
+	const struct verdicts *v = &rcpt->decision->verdicts;
+
+	rcpt->transform |= PLAN_UNMARK;
+	if (v->opened == OPENED_REFUSE || v->opened == OPENED_ORIGINAL) {
+		refuse(rcpt, ERR_POLICY_OPENED, "was opened here and does not leave the house");
+		rcpt->alone = true;
+	} else {
+		say(rcpt, "was opened here");
+	}
+}
+
 static void
 plan_one(struct plan_rcpt *rcpt)
 {
@@ -159,6 +174,11 @@ plan_one(struct plan_rcpt *rcpt)
 	if (v->verify) {
 		rcpt->transform |= PLAN_VERIFY;
 		say(rcpt, "verified if signed");
+	}
+	if (rcpt->decision->opened_out) {
+		plan_opened(rcpt);
+		if (rcpt->outcome != PLAN_DELIVER)
+			return;
 	}
 	plan_sign(rcpt);
 	if (rcpt->outcome != PLAN_DELIVER)

@@ -10,7 +10,14 @@
 
 #include "policy/policy.h"
 
-enum transform { PLAN_LEAVE = 0, PLAN_SIGN = 1, PLAN_ENCRYPT = 2, PLAN_OPEN = 4, PLAN_VERIFY = 8 };
+enum transform {
+	PLAN_LEAVE = 0,
+	PLAN_SIGN = 1,
+	PLAN_ENCRYPT = 2,
+	PLAN_OPEN = 4,
+	PLAN_VERIFY = 8,
+	PLAN_UNMARK = 16 /* the mark of opened mail goes */
+};
 
 enum outcome { PLAN_DELIVER, PLAN_REFUSE, PLAN_DEFER };
 

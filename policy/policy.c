@@ -428,6 +428,8 @@ consider(const struct rule *rule, enum tri matched, const char *criterion, struc
 	if (matched == TRI_UNKNOWN && criterion &&
 		(strcmp(criterion, "certificate") == 0 || strcmp(criterion, "sealed") == 0))
 		out->wants_certs = true;
+	if (matched == TRI_UNKNOWN && criterion && strcmp(criterion, "final_recipient") == 0)
+		out->wants_leaves = true;
 	if (matched == TRI_NO)
 		return false;
 	if (rule->observe) {
@@ -440,6 +442,32 @@ consider(const struct rule *rule, enum tri matched, const char *criterion, struc
 	out->rule = rule;
 	out->verdicts = rule->verdicts;
 	return true;
+}
+
+/*
+ * Opened mail. Whatever rule decides, and whatever it says of other mail, what was opened leaves
+ * the house in the clear only when the rule says just that. What is to be handed on as it came must
+ * not be opened in the first place: once it is, nobody has the original any more.
+ */
+static void
+mind_opened(const struct msg_facts *msg, const struct rcpt_facts *rcpt, struct decision *out)
+{
+	struct verdicts *v = &out->verdicts;
+
+	if (out->known != TRI_YES)
+		return;
+	if (v->open && v->opened == OPENED_ORIGINAL && rcpt->leaves != TRI_NO) {
+		if (rcpt->leaves == TRI_UNKNOWN)
+			out->known = TRI_UNKNOWN;
+		out->wants_leaves = rcpt->leaves == TRI_UNKNOWN;
+		v->open = false;
+	}
+	out->opened_out = (msg->classes & CLASS_OPENED) && rcpt->direction == DIR_OUTBOUND;
+	if (!out->opened_out || v->opened != OPENED_RE_ENCRYPT)
+		return;
+	if (v->encrypt != ENCRYPT_REQUIRED || v->if_missing == MISSING_CLEAR)
+		v->if_missing = MISSING_REFUSE_RECIPIENT;
+	v->encrypt = ENCRYPT_REQUIRED;
 }
 
 enum rc
@@ -463,8 +491,10 @@ policy_decide(struct policy_view *view, const struct rcpt_facts *rcpt, struct de
 
 		if (rc != RC_OK)
 			return rc;
-		if (consider(&view->policy->rules[i], matched, criterion, out))
+		if (consider(&view->policy->rules[i], matched, criterion, out)) {
+			mind_opened(view->msg.facts, rcpt, out);
 			return RC_OK;
+		}
 	}
 	/* The last shipped rule matches everything. */
 	return err_set(err, ERR_INTERNAL, "no rule matched");

@@ -27,6 +27,7 @@ enum if_missing { MISSING_REFUSE_ALL, MISSING_CLEAR, MISSING_REFUSE_RECIPIENT };
 enum preset { PRESET_CLASSIC, PRESET_MODERN, PRESET_JP_CLASSIC };
 enum encoding { ENCODING_AUTO, ENCODING_BASE64 };
 enum on_trouble { TROUBLE_DELIVER, TROUBLE_MARK };
+enum opened { OPENED_RE_ENCRYPT, OPENED_ORIGINAL, OPENED_REFUSE, OPENED_CLEAR };
 
 struct rule; /* one compiled rule */
 
@@ -50,6 +51,7 @@ struct verdicts {
 	const char *invite_language; /* or NULL */
 	enum preset preset;
 	bool open, verify;
+	enum opened opened; /* on its way out again; ORIGINAL: do not open what will leave */
 	enum on_trouble on_no_key, on_bad_signature, on_unauthenticated;
 	const char *message;       /* or NULL */
 	const struct rule *unmark; /* whose marks are taken away, or NULL */
@@ -78,6 +80,7 @@ struct rcpt_facts {
 	enum tri cert_proven;
 	enum tri sealed; /* S/MIME that can be read as such, and for this recipient when encrypted:
 			    may need certificates */
+	enum tri leaves; /* their mail ends outside, by forwarding; asked for only when wanted */
 };
 
 /* KEY for an author of DOMAIN: each %d becomes DOMAIN. OUT has ADDR_MAX + 1 bytes; false: too long
@@ -97,6 +100,8 @@ struct decision {
 	size_t n_observed;
 	bool wants_certs; /* a rule on the way asked for the recipient's certificates, and they were
 			     unknown */
+	bool wants_leaves; /* and where their mail ends */
+	bool opened_out;   /* the message was opened here, and is on its way out again */
 };
 
 enum rc policy_compile(struct conf *conf, struct policy **out, struct err *err);

@@ -183,6 +183,7 @@ compile_verdicts(struct verdicts *v, const struct conf_group *group)
 	static const char *const encrypt[] = {"never", "if-proven", "if-known", "required", NULL};
 	static const char *const missing[] = {"refuse-all", "clear", "refuse-recipient", NULL};
 	static const char *const preset[] = {"classic", "modern", "jp-classic", NULL};
+	static const char *const opened[] = {"re-encrypt", "original", "refuse", "clear", NULL};
 	static const char *const trouble[] = {"deliver", "mark", NULL};
 
 	v->sign = (enum verdict_sign)word_index(conf_str(group, "sign"), sign);
@@ -199,6 +200,7 @@ compile_verdicts(struct verdicts *v, const struct conf_group *group)
 	v->preset = (enum preset)word_index(conf_str(group, "preset"), preset);
 	v->open = strcmp(conf_str(group, "open"), "never") != 0;
 	v->verify = strcmp(conf_str(group, "verify"), "never") != 0;
+	v->opened = (enum opened)word_index(conf_str(group, "opened"), opened);
 	v->on_no_key = (enum on_trouble)word_index(conf_str(group, "on_no_key"), trouble);
 	v->on_bad_signature =
 		(enum on_trouble)word_index(conf_str(group, "on_bad_signature"), trouble);
@@ -339,6 +341,11 @@ check_rule(
 	if (conf_bool(group, "remove_mark") && !has_mark(rule))
 		return conf_err(err, conf, group, "remove_mark",
 			"there is no subject_mark, and no header whose name begins with X-");
+	if ((rule->final_recipient || (v->open && v->opened == OPENED_ORIGINAL)) &&
+		!conf_str(conf_section(conf, "forwarding"), "directory"))
+		return conf_err(err, conf, group,
+			rule->final_recipient ? "final_recipient" : "opened",
+			"where mail ends needs forwarding.directory");
 	if (v->preset == PRESET_JP_CLASSIC && v->form == FORM_OPAQUE)
 		return conf_err(err, conf, group, "form", "jp-classic signs clear");
 	return check_addresses(v, conf, group, err);
@@ -350,6 +357,7 @@ rule_compile(struct rule *rule, struct conf *conf, const struct conf_group *grou
 	static const char *const directions[] = {"outbound", "inbound", "internal", NULL};
 	static const char *const yes_no[] = {"yes", "no", NULL};
 	static const char *const certificate[] = {"known", "proven", "none", NULL};
+	static const char *const final[] = {"inside", "outside", NULL};
 	enum rc rc;
 
 	rule->name = conf_str(group, "name");
@@ -370,6 +378,9 @@ rule_compile(struct rule *rule, struct conf *conf, const struct conf_group *grou
 		rc = compile_words(conf, group, "authorised", yes_no, &rule->authorised, err);
 	if (rc == RC_OK)
 		rc = compile_words(conf, group, "sealed", yes_no, &rule->sealed, err);
+	if (rc == RC_OK)
+		rc = compile_words(
+			conf, group, "final_recipient", final, &rule->final_recipient, err);
 	if (rc == RC_OK)
 		rc = compile_words(
 			conf, group, "certificate", certificate, &rule->certificate, err);

@@ -18,6 +18,7 @@
 
 /* Of authorised and sealed. */
 enum { AUTH_YES = 1, AUTH_NO = 2 };
+enum { FINAL_INSIDE = 1, FINAL_OUTSIDE = 2 };
 enum { CERT_KNOWN = 1, CERT_PROVEN = 2, CERT_NONE = 4 };
 
 struct header_match {
@@ -42,11 +43,12 @@ struct rule {
 	unsigned authorised; /* AUTH_…, or-ed; 0: any */
 	bool has_over, has_under;
 	uint64_t over, under;
-	unsigned classes;     /* enum msg_class, or-ed; 0: any */
-	unsigned certificate; /* CERT_…, or-ed; 0: any */
-	unsigned sealed;      /* AUTH_…, or-ed; 0: any */
-	bool to_list;         /* shipped: RECIPIENTS are those of policy.list_map */
-	bool content;         /* a criterion looks at more than the envelope */
+	unsigned classes;         /* enum msg_class, or-ed; 0: any */
+	unsigned final_recipient; /* FINAL_…, or-ed; 0: any */
+	unsigned certificate;     /* CERT_…, or-ed; 0: any */
+	unsigned sealed;          /* AUTH_…, or-ed; 0: any */
+	bool to_list;             /* shipped: RECIPIENTS are those of policy.list_map */
+	bool content;             /* a criterion looks at more than the envelope */
 	struct verdicts verdicts;
 };
 

@@ -265,6 +265,17 @@ sealed_matches(const struct rule *rule, const struct rcpt_facts *rcpt)
 	return (rcpt->sealed == TRI_YES) == (rule->sealed == AUTH_YES) ? TRI_YES : TRI_NO;
 }
 
+static enum tri
+final_matches(const struct rule *rule, const struct rcpt_facts *rcpt)
+{
+	if (rule->final_recipient == (FINAL_INSIDE | FINAL_OUTSIDE))
+		return TRI_YES;
+	if (rcpt->leaves == TRI_UNKNOWN)
+		return TRI_UNKNOWN;
+	return (rcpt->leaves == TRI_YES) == (rule->final_recipient == FINAL_OUTSIDE) ? TRI_YES
+										     : TRI_NO;
+}
+
 enum tri
 rule_match_rcpt(const struct rule *rule, const struct rcpt_facts *rcpt, const struct addrkey *key,
 	const char **criterion)
@@ -290,6 +301,13 @@ rule_match_rcpt(const struct rule *rule, const struct rcpt_facts *rcpt, const st
 		if (certificate != TRI_YES)
 			*criterion = "certificate";
 		found = certificate == TRI_YES ? found : certificate;
+	}
+	if (found != TRI_NO && rule->final_recipient) {
+		enum tri final = final_matches(rule, rcpt);
+
+		if (final != TRI_YES)
+			*criterion = "final_recipient";
+		found = final == TRI_YES ? found : final;
 	}
 	if (found == TRI_YES && rule->directions &&
 		(rule->directions & rcpt->direction) != rcpt->direction) {
