@@ -342,7 +342,11 @@ remove_forged(struct unwrap *u, struct err *err)
 			rc = edit_list_add(u->copy, EDIT_CHANGE, name, n, buf_text(&rest), err);
 	}
 	buf_fini(&rest);
-	return rc == RC_OK ? edit_list_delete(u->copy, hdrs, NOTICE_MARK, err) : rc;
+	/* What we said when we opened it is still so. */
+	if (rc != RC_OK ||
+		((u->tx->facts.classes & CLASS_OPENED) && engine_stamp_keys(u->tx->engine)))
+		return rc;
+	return edit_list_delete(u->copy, hdrs, NOTICE_MARK, err);
 }
 
 static enum rc

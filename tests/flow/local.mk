@@ -16,7 +16,9 @@ noinst_PROGRAMS += slowldap
 slowldap_SOURCES = tests/flow/slowldap.c
 
 check_SCRIPTS += tests/flow/driver.sh tests/flow/daemon.sh tests/flow/cli_keys.sh tests/flow/gateway.sh \
-	tests/flow/gate.sh tests/flow/process.sh tests/flow/copies.sh tests/flow/slow.sh tests/flow/hostile.sh
+	tests/flow/process.sh tests/flow/copies.sh tests/flow/slow.sh tests/flow/hostile.sh
+## The gate, and opened mail.
+check_SCRIPTS += tests/flow/gate.sh tests/flow/opened.sh
 ## Rules and rights.
 check_SCRIPTS += tests/flow/leave.sh tests/flow/marks.sh tests/flow/rules.sh
 EXTRA_DIST += tests/flow/lib.sh tests/flow/world.sh tests/long/nomem.c

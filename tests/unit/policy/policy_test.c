@@ -42,8 +42,9 @@ struct mail {
 	const char *sender, *from, *identity, *service;
 	uint64_t size;
 	const char *header, *value;
-	enum tri known, proven, sealed;
-	bool unread; /* a From: that can't be read */
+	enum tri known, proven, sealed, leaves;
+	bool stamped; /* with a stamp that nobody can make anything of */
+	bool unread;  /* a From: that can't be read */
 };
 
 #define MAIL(...)                                                                                  \
@@ -66,6 +67,7 @@ decide(const struct policy *policy, const char *name, const struct mail *mail, s
 		.from_unread = mail->unread,
 		.hdrs = &hdrs,
 		.identity = mail->identity,
+		.identity_unknown = mail->stamped,
 		.authorised = mail->authorised,
 		.size = mail->size,
 		.classes = mail->classes};
@@ -73,7 +75,8 @@ decide(const struct policy *policy, const char *name, const struct mail *mail, s
 		.direction = mail->direction,
 		.cert_known = mail->known,
 		.cert_proven = mail->proven,
-		.sealed = mail->sealed};
+		.sealed = mail->sealed,
+		.leaves = mail->leaves};
 	struct policy_view *view;
 	struct err err = ERR_INIT;
 
@@ -172,6 +175,16 @@ static const struct {
 	{"from = \"bob@example.org\"; direction = \"inbound\";", TRI_NO, MAIL(.unread = true)},
 	{"identity = \"alice@example.org\";", TRI_YES, MAIL()},
 	{"identity = \"*\";", TRI_NO, MAIL(.identity = NULL)},
+	{"identity = \"*\";", TRI_UNKNOWN, MAIL(.identity = NULL, .stamped = true)},
+	{"identity = \"*\"; direction = \"inbound\";", TRI_NO,
+		MAIL(.identity = NULL, .stamped = true)},
+	{"final_recipient = \"outside\";", TRI_YES, MAIL(.leaves = TRI_YES)},
+	{"final_recipient = \"outside\";", TRI_NO, MAIL()},
+	{"final_recipient = \"outside\";", TRI_UNKNOWN, MAIL(.leaves = TRI_UNKNOWN)},
+	{"final_recipient = \"inside\";", TRI_YES, MAIL()},
+	{"final_recipient = [\"inside\", \"outside\"];", TRI_YES, MAIL(.leaves = TRI_UNKNOWN)},
+	{"final_recipient = \"inside\"; certificate = \"none\";", TRI_NO,
+		MAIL(.leaves = TRI_UNKNOWN, .known = TRI_YES)},
 	{"authorised = \"yes\";", TRI_YES, MAIL()},
 	{"authorised = \"no\";", TRI_NO, MAIL()},
 	{"authorised = \"yes\";", TRI_UNKNOWN, MAIL(.authorised = TRI_UNKNOWN)},
@@ -225,7 +238,8 @@ test_criteria(void **state)
 		struct err err = ERR_INIT;
 		char text[500];
 
-		snprintf(text, sizeof(text), "rules = ( { name = \"r\"; %s } );",
+		snprintf(text, sizeof(text),
+			"forwarding = { directory = \"d\"; };\nrules = ( { name = \"r\"; %s } );",
 			criteria[i].criterion);
 		if (compile(text, &policy, &err) != RC_OK)
 			fail_msg("%s: %s", text, err.detail);
@@ -237,6 +251,68 @@ test_criteria(void **state)
 }
 
 /* First match decides, also against what a header claims; an observe rule only looks. */
+/* What becomes of opened mail, whatever else its rule says. */
+static void
+test_opened(void **state)
+{
+	static const struct {
+		const char *name, *rule;
+		struct mail mail;
+		enum tri known;
+		bool out, open;
+		enum verdict_encrypt encrypt;
+		enum if_missing missing;
+	} cases[] = {
+		{"a rule that says nothing", "", MAIL(.classes = CLASS_PLAIN | CLASS_OPENED),
+			TRI_YES, true, false, ENCRYPT_REQUIRED, MISSING_REFUSE_RECIPIENT},
+		{"other mail", "", MAIL(), TRI_YES, false, false, ENCRYPT_NEVER,
+			MISSING_REFUSE_ALL},
+		{"inside", "", MAIL(.classes = CLASS_OPENED, .direction = DIR_INBOUND), TRI_YES,
+			false, false, ENCRYPT_NEVER, MISSING_REFUSE_ALL},
+		{"without a certificate: clear", "encrypt = \"required\"; if_missing = \"clear\";",
+			MAIL(.classes = CLASS_OPENED), TRI_YES, true, false, ENCRYPT_REQUIRED,
+			MISSING_REFUSE_RECIPIENT},
+		{"without a certificate: nobody",
+			"encrypt = \"required\"; if_missing = \"refuse-all\";",
+			MAIL(.classes = CLASS_OPENED), TRI_YES, true, false, ENCRYPT_REQUIRED,
+			MISSING_REFUSE_ALL},
+		{"clear", "opened = \"clear\";", MAIL(.classes = CLASS_OPENED), TRI_YES, true,
+			false, ENCRYPT_NEVER, MISSING_REFUSE_ALL},
+		{"original, ends outside", "open = \"if-possible\"; opened = \"original\";",
+			MAIL(.classes = CLASS_ENVELOPED, .direction = DIR_INBOUND,
+				.leaves = TRI_YES),
+			TRI_YES, false, false, ENCRYPT_NEVER, MISSING_REFUSE_ALL},
+		{"original, ends inside", "open = \"if-possible\"; opened = \"original\";",
+			MAIL(.classes = CLASS_ENVELOPED, .direction = DIR_INBOUND), TRI_YES, false,
+			true, ENCRYPT_NEVER, MISSING_REFUSE_ALL},
+		{"original, nobody knows", "open = \"if-possible\"; opened = \"original\";",
+			MAIL(.classes = CLASS_ENVELOPED, .direction = DIR_INBOUND,
+				.leaves = TRI_UNKNOWN),
+			TRI_UNKNOWN, false, false, ENCRYPT_NEVER, MISSING_REFUSE_ALL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const char *name = cases[i].name;
+		struct policy *policy;
+		struct decision d;
+		char text[500];
+
+		snprintf(text, sizeof(text),
+			"forwarding = { directory = \"d\"; };\nrules = ( { name = \"r\"; %s } );",
+			cases[i].rule);
+		assert_int_equal(compile(text, &policy, NULL), RC_OK);
+		decide(policy, name, &cases[i].mail, &d);
+		CHECK_INT(name, d.known, cases[i].known);
+		CHECK_INT(name, d.opened_out, cases[i].out);
+		CHECK_INT(name, d.wants_leaves, cases[i].known == TRI_UNKNOWN);
+		CHECK_INT(name, d.verdicts.open, cases[i].open);
+		CHECK_INT(name, d.verdicts.encrypt, cases[i].encrypt);
+		CHECK_INT(name, d.verdicts.if_missing, cases[i].missing);
+		policy_free(&policy);
+	}
+}
+
 static void
 test_order(void **state)
 {
@@ -587,11 +663,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_shipped),
-		cmocka_unit_test(test_criteria), cmocka_unit_test(test_order),
-		cmocka_unit_test(test_unknown_decides), cmocka_unit_test(test_trace),
-		cmocka_unit_test(test_lists), cmocka_unit_test(test_sign_key),
-		cmocka_unit_test(test_refused), cmocka_unit_test(test_without_shipped),
-		cmocka_unit_test(test_many), cmocka_unit_test(test_early)};
+		cmocka_unit_test(test_criteria), cmocka_unit_test(test_opened),
+		cmocka_unit_test(test_order), cmocka_unit_test(test_unknown_decides),
+		cmocka_unit_test(test_trace), cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_sign_key), cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_without_shipped), cmocka_unit_test(test_many),
+		cmocka_unit_test(test_early)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
