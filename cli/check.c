@@ -11,6 +11,7 @@
 #include "directory/lookup.h"
 #include "message/alias.h"
 #include "milter/service.h"
+#include "milter/smtp.h"
 #include "policy/policy.h"
 
 static int run(struct cli *cli, int argc, char **argv);
@@ -31,6 +32,7 @@ compile(struct conf *conf, struct err *err)
 	struct trust *trust = NULL;
 	struct lookups *lookups = NULL;
 	struct alias_map *aliases = NULL;
+	struct smtp_port *port = NULL;
 	/* A machine with the vault alone has no service. */
 	enum rc rc = conf_count(conf, "services") ? service_check_all(conf, err) : RC_OK;
 
@@ -45,6 +47,11 @@ compile(struct conf *conf, struct err *err)
 		rc = anchors_trust(conf, NULL, &trust, err);
 	if (rc == RC_OK)
 		rc = lookups_new(conf, NULL, trust, &lookups, err);
+	if (rc == RC_OK)
+		rc = smtp_port_new(conf, &port, err);
+	if (rc == RC_NONE) /* no port is configured */
+		rc = RC_OK;
+	smtp_port_free(&port);
 	lookups_free(&lookups);
 	trust_unref(&trust);
 	alias_map_free(&aliases);

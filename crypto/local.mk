@@ -20,3 +20,6 @@ libcrypto_sg_a_SOURCES += crypto/content_cipher.h crypto/content_cipher.c crypto
 libcrypto_sg_a_SOURCES += crypto/ecdh.h crypto/ecdh.c crypto/rinfo.h crypto/rinfo.c crypto/rinfo_write.c
 libcrypto_sg_a_SOURCES += crypto/cms_envelope.c crypto/cms_enveloped.c crypto/cms_decrypt.c
 libcrypto_sg_a_SOURCES += crypto/signer.h crypto/signer.c crypto/cms_signed.h crypto/cms_signed.c crypto/cms_verify.c
+
+## TLS to other servers
+libcrypto_sg_a_SOURCES += crypto/tls.h crypto/tls.c

@@ -32,7 +32,8 @@ libpipeline_a_SOURCES = \
 	milter/service.c milter/service.h \
 	milter/stamp.c milter/stamp.h \
 	milter/stamp_keys.c milter/stamp_keys.h \
-	milter/smtp.h \
+	milter/smtp.h milter/smtp_conn.h milter/smtp_conn.c milter/smtp_login.c milter/smtp_port.h milter/smtp_port.c \
+	milter/smtp_reply.h milter/smtp_reply.c milter/smtp_send.c milter/smtp_wire.h milter/smtp_wire.c \
 	milter/transaction.c \
 	milter/transform.c \
 	milter/trust_state.c milter/trust_state.h \

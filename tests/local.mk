@@ -6,7 +6,7 @@ SG_LIBS_POLICY = libpolicy.a $(SG_LIBS_MESSAGE)
 SG_LIBS_CRYPTO = libcrypto_sg.a $(SG_LIBS_MESSAGE)
 SG_LIBS_DIRECTORY = libdirectory.a $(SG_LIBS_CRYPTO) $(LDAP_LIBS) $(SQLITE_LIBS)
 SG_LIBS_KEYSTORE = libkeystore.a $(SG_LIBS_CRYPTO) $(SQLITE_LIBS)
-SG_LIBS_PIPELINE = libpipeline.a libpolicy.a libdirectory.a $(SG_LIBS_KEYSTORE) $(LDAP_LIBS)
+SG_LIBS_PIPELINE = libpipeline.a libpolicy.a libdirectory.a $(SG_LIBS_KEYSTORE) $(LDAP_LIBS) $(SSL_LIBS)
 
 include tests/unit/base/local.mk
 include tests/unit/message/local.mk

@@ -41,6 +41,7 @@ may milter keystore directory crypto policy message base
 may cli milter keystore directory crypto policy message base
 # message/spool.c encrypts its file; its key never leaves it.
 only openssl/ crypto/ keystore/ message/spool.c
+only openssl/ssl.h crypto/tls.c
 only ldap.h directory/
 only libconfig.h base/
 only libmilter/ milter/

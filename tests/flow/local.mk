@@ -15,6 +15,11 @@ fakegate_LDADD = libmilterd.a $(SG_LIBS_MESSAGE) $(MILTER_LIBS)
 noinst_PROGRAMS += slowldap
 slowldap_SOURCES = tests/flow/slowldap.c
 
+## An SMTP server that does what a script says: the re-injection port for tests.
+noinst_PROGRAMS += fakesmtp
+fakesmtp_SOURCES = tests/flow/fakesmtp.c tests/flow/fakescript.c tests/flow/fakescript.h
+fakesmtp_LDADD = $(SSL_LIBS) $(CRYPTO_LIBS)
+
 check_SCRIPTS += tests/flow/driver.sh tests/flow/daemon.sh tests/flow/cli_keys.sh tests/flow/gateway.sh \
 	tests/flow/process.sh tests/flow/copies.sh tests/flow/slow.sh tests/flow/hostile.sh
 ## The gate, and opened mail.
@@ -29,3 +34,7 @@ dist_noinst_SCRIPTS += tests/long/delivery.sh tests/long/kill.sh tests/long/corp
 check_PROGRAMS += tests/flow/vault_kill
 tests_flow_vault_kill_SOURCES = tests/flow/vault_kill.c tests/unit/keystore/vault_world.h
 tests_flow_vault_kill_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
+
+## The client of the re-injection port, against fakesmtp.
+check_PROGRAMS += tests/flow/smtp_client
+tests_flow_smtp_client_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)

@@ -38,3 +38,8 @@ noinst_PROGRAMS += tests/fuzz/proto_fuzz
 tests_fuzz_proto_fuzz_SOURCES = tests/fuzz/proto_fuzz.c $(FUZZ_MAIN)
 tests_fuzz_proto_fuzz_LDADD = $(SG_LIBS_KEYSTORE)
 tests_fuzz_proto_fuzz_LDFLAGS = $(FUZZ_LINKING)
+## milter/
+noinst_PROGRAMS += tests/fuzz/smtp_reply_fuzz
+tests_fuzz_smtp_reply_fuzz_SOURCES = tests/fuzz/smtp_reply_fuzz.c $(FUZZ_MAIN)
+tests_fuzz_smtp_reply_fuzz_LDADD = $(SG_LIBS_PIPELINE)
+tests_fuzz_smtp_reply_fuzz_LDFLAGS = $(FUZZ_LINKING)
