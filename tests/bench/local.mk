@@ -43,3 +43,12 @@ bench: bench-ledger
 bench-ledger: tests/bench/ledger_bench
 	rm -rf bench-ledger.tmp && mkdir bench-ledger.tmp
 	tests/bench/ledger_bench bench-ledger.tmp 1000000; s=$$?; rm -rf bench-ledger.tmp; exit $$s
+
+## The rules: growth from ten to ten thousand, with a thousand recipients.
+EXTRA_PROGRAMS += tests/bench/policy_bench
+tests_bench_policy_bench_SOURCES = tests/bench/policy_bench.c
+tests_bench_policy_bench_LDADD = $(SG_LIBS_POLICY)
+.PHONY: bench-policy
+bench: bench-policy
+bench-policy: tests/bench/policy_bench
+	tests/bench/policy_bench
