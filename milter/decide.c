@@ -36,8 +36,8 @@ tx_time_left(struct transaction *tx)
 }
 
 /* Waits for the directory's answer about one recipient. */
-static enum rc
-wait_certs(struct transaction *tx, struct rcpt *rcpt, struct err *err)
+enum rc
+tx_wait_certs(struct transaction *tx, struct rcpt *rcpt, struct err *err)
 {
 	struct err why = ERR_INIT;
 	enum rc rc = RC_OK;
@@ -101,7 +101,7 @@ decide_one(struct transaction *tx, struct rcpt *rcpt, struct err *err)
 			asked_leaves = again = true;
 		}
 		if (rc == RC_OK && rcpt->decision.wants_certs && !asked_certs) {
-			rc = wait_certs(tx, rcpt, err);
+			rc = tx_wait_certs(tx, rcpt, err);
 			if (rcpt->facts.sealed == TRI_UNKNOWN)
 				rcpt->facts.sealed = intact_for(tx, rcpt);
 			asked_certs = again = true;
@@ -109,7 +109,7 @@ decide_one(struct transaction *tx, struct rcpt *rcpt, struct err *err)
 	}
 	if (rc == RC_OK && rcpt->decision.known == TRI_YES &&
 		rcpt->decision.verdicts.encrypt != ENCRYPT_NEVER)
-		rc = wait_certs(tx, rcpt, err);
+		rc = tx_wait_certs(tx, rcpt, err);
 	return rc;
 }
 
@@ -223,16 +223,17 @@ need_signer(struct transaction *tx, const struct verdicts *verdicts, const struc
 }
 
 static enum rc
-plan_signer(struct transaction *tx, struct rcpt *rcpt, struct plan_rcpt *plan, struct err *err)
+plan_signer(struct transaction *tx, struct plan_rcpt *plan, struct err *err)
 {
+	const struct decision *decision = plan->decision;
 	const struct tx_signer *signer = NULL;
 	enum rc rc;
 
 	plan->signer = tx->facts.authorised;
-	if (rcpt->decision.known != TRI_YES || rcpt->decision.verdicts.sign == SIGN_NEVER ||
+	if (decision->known != TRI_YES || decision->verdicts.sign == SIGN_NEVER ||
 		tx->facts.authorised != TRI_YES)
 		return RC_OK;
-	rc = need_signer(tx, &rcpt->decision.verdicts, &signer, err);
+	rc = need_signer(tx, &decision->verdicts, &signer, err);
 	plan->signer = rc == RC_OK && signer ? signer->there : TRI_NO;
 	if (signer && signer->there == TRI_UNKNOWN && plan->lookup_err.code == ERR_NONE)
 		plan->lookup_err = signer->err;
@@ -318,16 +319,15 @@ plan_hidden(struct transaction *tx, struct rcpt *rcpt, struct plan_rcpt *plan, s
 	return RC_OK;
 }
 
-static enum rc
-plan_input(struct transaction *tx, size_t i, struct err *err)
+enum rc
+tx_plan_input(struct transaction *tx, struct rcpt *rcpt, const struct decision *decision,
+	struct plan_rcpt *plan, struct err *err)
 {
-	struct rcpt *rcpt = &tx->rcpts[i];
-	struct plan_rcpt *plan = &tx->plan_rcpts[i];
-	const struct verdicts *v = &rcpt->decision.verdicts;
+	const struct verdicts *v = &decision->verdicts;
 	enum rc rc;
 
 	*plan = (struct plan_rcpt){.addr = rcpt->addr,
-		.decision = &rcpt->decision,
+		.decision = decision,
 		.inside = rcpt->facts.direction != DIR_OUTBOUND,
 		.cert_known = rcpt->facts.cert_known,
 		.cert_proven = rcpt->facts.cert_proven,
@@ -335,8 +335,8 @@ plan_input(struct transaction *tx, size_t i, struct err *err)
 		.lookup_err =
 			rcpt->lookup_err.code != ERR_NONE ? rcpt->lookup_err : rcpt->leaves_err,
 		.sender_err = tx->stamp_err};
-	rc = plan_signer(tx, rcpt, plan, err);
-	if (rc != RC_OK || rcpt->decision.known != TRI_YES || v->encrypt == ENCRYPT_NEVER)
+	rc = plan_signer(tx, plan, err);
+	if (rc != RC_OK || decision->known != TRI_YES || v->encrypt == ENCRYPT_NEVER)
 		return rc;
 	if (v->encrypt == ENCRYPT_REQUIRED ||
 		(v->encrypt == ENCRYPT_IF_PROVEN && plan->cert_proven != TRI_NO) ||
@@ -362,8 +362,12 @@ decide_all(struct transaction *tx, struct err *err)
 	if (!tx->plan_rcpts)
 		return err_set(err, ERR_MEMORY, "plan");
 	for (size_t i = 0; rc == RC_OK && i < tx->n; i++)
-		rc = plan_input(tx, i, err);
-	return rc == RC_OK ? plan_build(tx->plan_rcpts, tx->n, tx->may_split && *tx->sender,
-				     &tx->plan, err)
-			   : rc;
+		rc = tx_plan_input(
+			tx, &tx->rcpts[i], &tx->rcpts[i].decision, &tx->plan_rcpts[i], err);
+	if (rc == RC_OK)
+		rc = plan_build(
+			tx->plan_rcpts, tx->n, tx->may_split && *tx->sender, &tx->plan, err);
+	if (rc == RC_OK)
+		observe_all(tx);
+	return rc;
 }

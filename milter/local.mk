@@ -25,6 +25,7 @@ libpipeline_a_SOURCES = \
 	milter/notice_store.c milter/notice_store.h \
 	milter/notice_text.c milter/notice_text.h \
 	milter/notice_work.c milter/notice_work.h \
+	milter/observe.c \
 	milter/pipeline.c milter/pipeline.h \
 	milter/record.c \
 	milter/reply.c milter/reply.h \

@@ -101,9 +101,14 @@ count(const struct result *result)
 static void
 log_observed(const struct transaction *tx, const struct rcpt *rcpt)
 {
-	for (size_t i = 0; i < rcpt->decision.n_observed; i++)
+	for (size_t i = 0; rcpt->observed && i < rcpt->decision.n_observed; i++) {
+		const struct observed *seen = &rcpt->observed[i];
+
 		log_event(LOGL_INFO, tx->qid, "observed", "rcpt", rcpt->addr, "rule",
-			rule_name(rcpt->decision.observed[i]), NULL);
+			rule_name(seen->rule), "would", seen->would, "why",
+			*seen->why ? seen->why : NULL, "error",
+			seen->cause == ERR_NONE ? NULL : err_name(seen->cause), NULL);
+	}
 }
 
 static void

@@ -66,6 +66,7 @@ transaction_free(struct transaction **tx)
 		lookup_free(&t->rcpts[i].lookup);
 		free(t->rcpts[i].addr);
 		free(t->rcpts[i].person);
+		free(t->rcpts[i].observed);
 	}
 	free(t->rcpts);
 	free(t->waiter);

@@ -40,6 +40,14 @@ unsigned engine_max_depth(const struct engine *engine);
  * domains removed. OUT has ADDR_MAX + 1 bytes. */
 void engine_person(const struct engine *engine, const char *addr, char *out);
 
+/* What an observe rule would have done for one recipient. */
+struct observed {
+	const struct rule *rule;
+	const char *would;  /* "sign+encrypt", "leave", "refuse", "defer" …; static */
+	enum errcode cause; /* of a refusal or deferral */
+	char why[200];
+};
+
 struct rcpt {
 	char *addr;                        /* canonical */
 	char *person;                      /* as engine_person gives it */
@@ -49,6 +57,7 @@ struct rcpt {
 	struct err leaves_err;             /* when nobody knows where their mail ends */
 	struct rcpt_facts facts;
 	struct decision decision;
+	struct observed *observed; /* for each of the decision's; NULL: none */
 };
 
 /* A key that a rule signs with. */
@@ -138,6 +147,13 @@ enum rc gate_strip_stamps(struct transaction *tx, struct copy *copy, struct err 
 /* All that a service of role gate does. */
 enum rc gate_run(struct transaction *tx, struct result *result, struct err *err);
 enum rc decide_all(struct transaction *tx, struct err *err);
+/* Waits for the directory's answer about RCPT; not to get one is noted there. */
+enum rc tx_wait_certs(struct transaction *tx, struct rcpt *rcpt, struct err *err);
+/* What DECISION's plan for RCPT is made from. */
+enum rc tx_plan_input(struct transaction *tx, struct rcpt *rcpt, const struct decision *decision,
+	struct plan_rcpt *plan, struct err *err);
+/* What observe rules would have done, after the plan. */
+void observe_all(struct transaction *tx);
 /* The key that ADDR's verdicts sign with, after decide_all; NULL when there is none. */
 const struct tx_signer *
 tx_signer_for(const struct transaction *tx, const struct verdicts *verdicts);

@@ -433,9 +433,10 @@ consider(const struct rule *rule, enum tri matched, const char *criterion, struc
 	if (matched == TRI_NO)
 		return false;
 	if (rule->observe) {
-		if (matched == TRI_YES &&
-			out->n_observed < sizeof(out->observed) / sizeof(*out->observed))
+		if (out->n_observed < sizeof(out->observed) / sizeof(*out->observed)) {
+			out->undecided[out->n_observed] = matched == TRI_UNKNOWN;
 			out->observed[out->n_observed++] = rule;
+		}
 		return false;
 	}
 	out->known = matched;
@@ -557,6 +558,12 @@ const char *
 rule_name(const struct rule *rule)
 {
 	return rule->name;
+}
+
+const struct verdicts *
+rule_verdicts(const struct rule *rule)
+{
+	return &rule->verdicts;
 }
 
 bool

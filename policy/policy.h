@@ -97,6 +97,7 @@ struct decision {
 	const struct rule *rule; /* never NULL: the last shipped rule matches everything */
 	struct verdicts verdicts;
 	const struct rule *observed[8]; /* observe rules that would have decided before it */
+	bool undecided[8];              /* for each: a criterion of it could not be told */
 	size_t n_observed;
 	bool wants_certs; /* a rule on the way asked for the recipient's certificates, and they were
 			     unknown */
@@ -135,6 +136,7 @@ enum rc rule_unmark(const struct rule *rule, const struct hdr *hdr, enum unmark 
 
 const char *rule_name(const struct rule *rule);
 bool rule_is_observed(const struct rule *rule);
+const struct verdicts *rule_verdicts(const struct rule *rule);
 int rule_line(const struct rule *rule); /* 0: shipped */
 
 /* For explain: each rule tried in order with whether and why not it matched. */

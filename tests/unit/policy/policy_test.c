@@ -334,8 +334,11 @@ test_order(void **state)
 	decide(policy, "order", &mail, &d);
 	CHECK_STR("order", rule_name(d.rule), "must");
 	CHECK_INT("order", d.verdicts.encrypt, ENCRYPT_REQUIRED);
-	CHECK_INT("order", d.n_observed, 1);
+	CHECK_INT("order", d.n_observed, 2);
 	CHECK_STR("order", rule_name(d.observed[0]), "watch");
+	CHECK_INT("order", d.undecided[0], false);
+	CHECK_STR("order", rule_name(d.observed[1]), "unsure");
+	CHECK_INT("order", d.undecided[1], true);
 	CHECK_INT("order", d.wants_certs, true);
 	CHECK_INT("order", rule_line(d.rule) > 0, true);
 	policy_free(&policy);
