@@ -63,6 +63,20 @@ put_string(struct json *json, const char *text, size_t len)
 	const unsigned char *p = (const unsigned char *)text;
 	char escape[8];
 
+	/* Room for all of it at once, when it stands for itself. */
+	if (plain_length(p, len) == len && json->rc == RC_OK) {
+		json->rc = buf_reserve(json->out, len + 2, NULL);
+		if (json->rc == RC_OK) {
+			char *to = json->out->data + json->out->len;
+
+			*to = '"';
+			memcpy(to + 1, text, len);
+			to[len + 1] = '"';
+			to[len + 2] = '\0';
+			json->out->len += len + 2;
+		}
+		return;
+	}
 	put(json, "\"", 1);
 	while (len) {
 		size_t n = plain_length(p, len);
@@ -92,15 +106,27 @@ put_string(struct json *json, const char *text, size_t len)
 	put(json, "\"", 1);
 }
 
-/* The comma before a value, and its name. */
+/* The comma before a value, and its name: nearly always one that is put as a whole. */
 static void
 begin_value(struct json *json, const char *key)
 {
+	size_t len = key ? strlen(key) : 0, at = 0;
+	char text[40];
+
 	if (json->comma)
-		put(json, ",", 1);
+		text[at++] = ',';
 	json->comma = true;
+	if (key && len < sizeof text - 4 && plain_length((const unsigned char *)key, len) == len) {
+		text[at++] = '"';
+		memcpy(text + at, key, len);
+		at += len;
+		text[at++] = '"';
+		text[at++] = ':';
+		key = NULL;
+	}
+	put(json, text, at);
 	if (key) {
-		put_string(json, key, strlen(key));
+		put_string(json, key, len);
 		put(json, ":", 1);
 	}
 }
@@ -169,10 +195,16 @@ json_strn(struct json *json, const char *key, const char *text, size_t len)
 void
 json_int(struct json *json, const char *key, int64_t n)
 {
-	char text[24];
+	char text[24], *p = text + sizeof text;
+	uint64_t left = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
 
+	do
+		*--p = (char)('0' + left % 10);
+	while ((left /= 10) > 0);
+	if (n < 0)
+		*--p = '-';
 	begin_value(json, key);
-	put(json, text, (size_t)snprintf(text, sizeof text, "%lld", (long long)n));
+	put(json, p, (size_t)(text + sizeof text - p));
 }
 
 void

@@ -4,6 +4,7 @@
 #include "crypto/ber.h"
 #include "crypto/oid.h"
 #include "crypto/openssl_glue.h"
+#include "crypto/pkey_private.h"
 
 #include <openssl/rsa.h>
 
@@ -16,7 +17,8 @@
  * than the bare signature, can't do Ed25519 before 3.5, and signs wrongly and without a word with a
  * PSS-restricted key unless it is told the padding.
  */
-#define SIGN_MAX_BYTES (4u << 20)
+#define SIGN_MAX_BYTES   (4u << 20)
+#define SIGN_FIRST_BYTES 4096 /* what most need */
 
 /*
  * What we can open, best first, as SMIMECapabilities (RFC 8551 section 2.5.2): AES-256-GCM,
@@ -153,7 +155,7 @@ same_cert(const struct cert *a, const struct cert *b)
 }
 
 /* The SignedAttributes as the SET OF that is signed; in the SignerInfo its first byte becomes [0].
- */
+ * They are put in the order that DER nearly always wants, short ones first. */
 static void
 put_attributes(struct der_out *w, const struct cert *cert, const struct cms_sign_request *request)
 {
@@ -162,14 +164,14 @@ put_attributes(struct der_out *w, const struct cert *cert, const struct cms_sign
 
 	der_put_oid(w, OID_DATA);
 	end_attribute(w, a);
-	a = begin_attribute(w, OID_MESSAGE_DIGEST);
-	der_put(w, DER_OCTETS, request->value, digest_size(request->digest));
-	end_attribute(w, a);
 	if (request->signing_time >= 0) {
 		a = begin_attribute(w, OID_SIGNING_TIME);
 		put_time(w, request->signing_time);
 		end_attribute(w, a);
 	}
+	a = begin_attribute(w, OID_MESSAGE_DIGEST);
+	der_put(w, DER_OCTETS, request->value, digest_size(request->digest));
+	end_attribute(w, a);
 	a = begin_attribute(w, OID_SMIME_CAPABILITIES);
 	put_capabilities(w);
 	end_attribute(w, a);
@@ -265,15 +267,14 @@ choose_scheme(const struct pkey *key, const struct cms_sign_request *request, st
 	}
 }
 
-/* The signature over the attributes, as an OCTET STRING. */
+/* PSS, and Ed25519, which signs without a digest of its own. */
 static enum rc
-put_signature(struct der_out *w, const struct pkey *key, const struct scheme *scheme,
-	enum digest digest, const unsigned char *attributes, size_t attributes_len, struct err *err)
+sign_by_context(const struct pkey *key, const struct scheme *scheme, enum digest digest,
+	const unsigned char *attributes, size_t attributes_len, unsigned char *sig, size_t *len,
+	struct err *err)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	EVP_PKEY_CTX *pctx = NULL; /* borrowed from ctx */
-	unsigned char sig[1024 + 16];
-	size_t len = sizeof sig;
 	bool good =
 		ctx && EVP_DigestSignInit(ctx, &pctx, scheme->one_shot ? NULL : digest_evp(digest),
 			       NULL, pkey_evp(key)) == 1;
@@ -282,11 +283,34 @@ put_signature(struct der_out *w, const struct pkey *key, const struct scheme *sc
 		good = EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) == 1 &&
 		       EVP_PKEY_CTX_set_rsa_mgf1_md(pctx, digest_evp(digest)) == 1 &&
 		       EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, RSA_PSS_SALTLEN_DIGEST) == 1;
-	good = good && EVP_DigestSign(ctx, sig, &len, attributes, attributes_len) == 1;
+	good = good && EVP_DigestSign(ctx, sig, len, attributes, attributes_len) == 1;
 	EVP_MD_CTX_free(ctx);
-	if (!good)
-		return ossl_err(err, ERR_CRYPTO, "signing with a key of type %s",
-			key_type_name(pkey_type(key)));
+	return good ? RC_OK
+		    : ossl_err(err, ERR_CRYPTO, "signing with a key of type %s",
+			      key_type_name(pkey_type(key)));
+}
+
+/* The signature over the attributes, as an OCTET STRING. */
+static enum rc
+put_signature(struct der_out *w, const struct pkey *key, const struct scheme *scheme,
+	enum digest digest, const unsigned char *attributes, size_t attributes_len, struct err *err)
+{
+	unsigned char sig[PKEY_MAX_SIGNATURE], hash[DIGEST_MAX_SIZE];
+	size_t len = sizeof sig;
+	enum rc rc;
+
+	if (EVP_PKEY_get_size(pkey_evp(key)) > PKEY_MAX_SIGNATURE)
+		return err_set(err, ERR_CERT_UNSUPPORTED, "signatures of this key are too long");
+	if (scheme->pss || scheme->one_shot) {
+		rc = sign_by_context(
+			key, scheme, digest, attributes, attributes_len, sig, &len, err);
+	} else {
+		rc = digest_bytes(digest, attributes, attributes_len, hash, err);
+		if (rc == RC_OK)
+			rc = pkey_sign_hash(key, digest, hash, sig, &len, err);
+	}
+	if (rc)
+		return rc;
 	der_put(w, DER_OCTETS, sig, len);
 	return w->rc;
 }
@@ -360,6 +384,7 @@ cms_sign_digest(const struct pkey *key, struct cert *cert, const struct certset 
 	if ((rc = choose_scheme(key, request, &scheme, err)) != RC_OK)
 		return rc;
 	der_out_init(&w, SIGN_MAX_BYTES, err);
+	w.rc = buf_reserve(&w.buf, SIGN_FIRST_BYTES, err);
 	info = der_begin(&w);
 	der_put_oid(&w, OID_SIGNED_DATA);
 	wrap = der_begin(&w);

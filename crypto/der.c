@@ -289,13 +289,16 @@ sort_items(char *body, size_t len, struct err *err)
 {
 	struct der in = {(const unsigned char *)body, len};
 	struct der_item item;
-	struct der *items;
+	struct der *items, last = {NULL, 0};
 	unsigned char *copy;
 	size_t n = 0, at = 0;
+	bool sorted = true;
 
-	while (der_next(&in, &item))
-		n++;
-	if (n < 2)
+	for (; der_next(&in, &item); n++) {
+		sorted = sorted && (n == 0 || compare_items(&last, &item.whole) <= 0);
+		last = item.whole;
+	}
+	if (sorted)
 		return RC_OK;
 	copy = malloc(len);
 	items = calloc(n, sizeof *items);

@@ -12,12 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct pkey {
-	atomic_uint refs;
-	EVP_PKEY *evp;
-	enum key_type type;
-};
-
 static const char *const type_names[] = {
 	[KEY_OTHER] = "other",
 	[KEY_RSA] = "rsa",
@@ -201,6 +195,7 @@ pkey_unref(struct pkey **pkey)
 
 	*pkey = NULL;
 	if (gone && atomic_fetch_sub_explicit(&gone->refs, 1, memory_order_acq_rel) == 1) {
+		pkey_free_idle(gone);
 		EVP_PKEY_free(gone->evp);
 		free(gone);
 	}
@@ -216,41 +211,6 @@ enum key_type
 pkey_type(const struct pkey *pkey)
 {
 	return pkey->type;
-}
-
-/* The digest that goes with a key; NULL for EdDSA, which has its own. */
-static const EVP_MD *
-usual_digest(enum key_type type)
-{
-	switch (type) {
-	case KEY_EC_P384:
-		return digest_evp(DIGEST_SHA384);
-	case KEY_EC_P521:
-		return digest_evp(DIGEST_SHA512);
-	case KEY_ED25519:
-		return NULL;
-	default:
-		return digest_evp(DIGEST_SHA256);
-	}
-}
-
-enum rc
-pkey_sign(const struct pkey *pkey, const void *data, size_t len, struct buf *out, struct err *err)
-{
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	size_t size = (size_t)EVP_PKEY_get_size(pkey->evp);
-	unsigned char *sig = malloc(size ? size : 1);
-	enum rc rc;
-
-	if (ctx && sig &&
-		EVP_DigestSignInit(ctx, NULL, usual_digest(pkey->type), NULL, pkey->evp) == 1 &&
-		EVP_DigestSign(ctx, sig, &size, data, len) == 1)
-		rc = buf_append(out, sig, size, err);
-	else
-		rc = ossl_err(err, ERR_CRYPTO, "signing");
-	free(sig);
-	EVP_MD_CTX_free(ctx);
-	return rc;
 }
 
 enum rc
@@ -278,7 +238,8 @@ spki_verify(const void *spki, size_t spki_len, const void *data, size_t len, con
 		rc = ossl_err(err, ERR_MEMORY, "checking a signature");
 	else if (!key || p != (const unsigned char *)spki + spki_len)
 		rc = ossl_err(err, ERR_KEY_MALFORMED, "a public key is malformed");
-	else if (EVP_DigestVerifyInit(ctx, NULL, usual_digest(evp_key_type(key)), NULL, key) != 1)
+	else if (EVP_DigestVerifyInit(ctx, NULL, digest_evp(pkey_usual_digest(evp_key_type(key))),
+			 NULL, key) != 1)
 		rc = ossl_err(err, ERR_CRYPTO, "checking a signature");
 	else if (EVP_DigestVerify(ctx, sig, sig_len, data, len) != 1)
 		rc = ossl_err(err, ERR_CERT_UNUSABLE, "a signature does not verify");

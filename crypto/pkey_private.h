@@ -1,17 +1,38 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * pkey_private.h - from OpenSSL's keys to ours and their types
+ * pkey_private.h - from OpenSSL's keys to ours and their types, and what the files of struct pkey
+ * share
  */
 #ifndef CRYPTO_PKEY_PRIVATE_H
 #define CRYPTO_PKEY_PRIVATE_H
 
 #include "crypto/pkey.h"
 
+#include "crypto/digest.h"
+
 #include <openssl/evp.h>
+#include <stdatomic.h>
+
+#define PKEY_IDLE          4 /* contexts kept for signing */
+#define PKEY_MAX_SIGNATURE 2048
+
+struct pkey {
+	atomic_uint refs;
+	EVP_PKEY *evp;
+	enum key_type type;
+	_Atomic(EVP_PKEY_CTX *) idle[PKEY_IDLE]; /* ready to sign; NULL: no such one, or in use */
+};
 
 /* NULL reads as KEY_OTHER. */
 enum key_type evp_key_type(const EVP_PKEY *key);
 /* Takes *EVP over in any case. ERR_KEY_MALFORMED when it has no private part. */
 enum rc pkey_from_evp(EVP_PKEY **evp, struct pkey **out, struct err *err);
+
+/* The digest that goes with a key; DIGEST_NONE for EdDSA, which has its own. */
+enum digest pkey_usual_digest(enum key_type type);
+/* Signs HASH, made with DIGEST: RSA v1.5 or ECDSA. SIG has room for *len bytes. */
+enum rc pkey_sign_hash(const struct pkey *pkey, enum digest digest, const unsigned char *hash,
+	unsigned char *sig, size_t *len, struct err *err);
+void pkey_free_idle(struct pkey *pkey); /* at its end */
 
 #endif

@@ -9,8 +9,8 @@
 
 #include "base/clock.h"
 
-#define READ_STEP 16384u
-#define KEEP_CAP  (4 * READ_STEP) /* an idle connection has no larger buffer */
+#define READ_STEP 32768u
+#define KEEP_CAP  (2 * READ_STEP) /* an idle connection has no larger buffer */
 
 struct conn *
 conn_new(int fd, bool admin, struct vault *vault, const struct ucred *cred)

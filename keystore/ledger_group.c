@@ -5,20 +5,26 @@
 
 #define FIRST_BODY 1024u /* what most records fit in */
 
+/* Appends the body of RECORD to OUT, or nothing. */
 enum rc
-ledger_make_body(struct ledger *ledger, const struct ledger_record *record, struct buf *body,
-	struct err *err)
+ledger_make_body(
+	struct ledger *ledger, const struct ledger_record *record, struct buf *out, struct err *err)
 {
 	bool locked = ledger_needs_period(record);
-	enum rc rc = buf_reserve(body, FIRST_BODY, err);
+	size_t before = out->len;
+	enum rc rc = buf_reserve(out, FIRST_BODY, err);
 
 	if (rc == RC_OK && locked)
 		rc = pseudonyms_lock(&ledger->pseudonyms, &ledger->keys, err);
 	if (rc)
 		return rc;
-	rc = ledger_body_record(body, record, locked ? &ledger->pseudonyms : NULL, err);
+	rc = ledger_body_record(out, record, locked ? &ledger->pseudonyms : NULL, err);
 	if (locked)
 		pseudonyms_unlock(&ledger->pseudonyms);
+	if (rc == RC_OK && out->len - before > LEDGER_MAX_LINE - LEDGER_LINE_OVERHEAD)
+		rc = err_set(err, ERR_LIMIT, "a ledger record would be too long");
+	if (rc)
+		out->len = before;
 	return rc;
 }
 
@@ -79,16 +85,12 @@ ledger_group_add(struct ledger_group *group, const struct ledger_record *record,
 	struct err *err)
 {
 	size_t start = group->text.len;
-	struct buf one = BUF_INIT(LEDGER_MAX_LINE - LEDGER_LINE_OVERHEAD);
 	enum rc rc;
 
 	*index = group->n;
 	if (ledger_group_is_full(group))
 		return err_set(err, ERR_LIMIT, "too many records in one write");
-	rc = ledger_make_body(group->ledger, record, &one, err);
-	if (rc == RC_OK)
-		rc = buf_append(&group->text, one.data, one.len, err);
-	buf_fini(&one);
+	rc = ledger_make_body(group->ledger, record, &group->text, err);
 	if (rc)
 		return rc;
 	group->parts[group->n].type = record->type;

@@ -178,7 +178,7 @@ serve_some(struct pool *pool, struct batch *batch)
 	pthread_mutex_lock(&pool->lock);
 	share = shares_take(&pool->shares);
 	if (share)
-		left = (share->waiting + pool->cores - 1) / pool->cores;
+		left = (share->waiting + 2 * pool->cores - 1) / (2 * pool->cores);
 	pthread_mutex_unlock(&pool->lock);
 	if (!share)
 		return;

@@ -19,7 +19,7 @@
 #define REFUSED_LOG_MS   10000
 #define KEEPER_MS        200
 #define SAVE_MS          60000 /* between savings of the budgets' counts */
-#define WORKERS_A_CORE   2
+#define WORKERS_A_CORE   4
 #define WORKERS_FOR_DISK 2 /* beside those: they wait for the ledger to be on the disk */
 #define ADMIN_WORKERS    4 /* operators' commands take long, and stand in no service's way */
 

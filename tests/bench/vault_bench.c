@@ -13,10 +13,10 @@
  * - "many in flight": CONNECTIONS connections with IN_FLIGHT requests each, so that the vault has
  *   always more to do than it can.
  *
- * The rate by the clock is what comes out while clients and vault share the cores; "of bare" is its
- * part of the bare rate. The vault's own CPU is all of its threads' time for one signature, kernel
- * included; "of bare" is the bare CPU time as a part of it: what the rate would be of the bare one
- * if the clients were on another machine.
+ * Medians over ROUNDS rounds. The rate by the clock is what comes out while clients and vault share
+ * the cores; "of bare" is its part of the bare rate. The vault's own CPU is all of its threads'
+ * time for one signature, kernel included; "of bare" is the bare CPU time as a part of it: what the
+ * rate would be of the bare one if the clients were on another machine.
  */
 #include "keystore/client.h"
 
@@ -24,6 +24,7 @@
 #include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,10 +41,10 @@
 #include "keystore/vault.h"
 #include "tests/bench/volley.h"
 
-#define ROUNDS      3
+#define ROUNDS      5
 #define CLIENTS     48
-#define CONNECTIONS 6
-#define IN_FLIGHT   64
+#define CONNECTIONS 16
+#define IN_FLIGHT   32
 #define MAX_CORES   64
 #define GOAL        0.70
 
@@ -228,22 +229,34 @@ measure(struct run *run, void *(*work)(void *), int threads)
 	return (double)run->done * 1000 / (double)(clock_monotonic_ms() - began);
 }
 
-/* How fast one way of asking was, the best of the rounds. */
+/* What a round gave for one way of asking. */
 struct figure {
 	double rate, vault_us, client_us;
+	double by_clock, by_cpu; /* parts of the bare one, in the same round */
 	long failed;
 };
 
-/* Keeps the best: what other work on the machine takes away is nobody's fault here. */
-static void
-note(struct figure *figure, double rate, double vault_us, double client_us)
+static int
+compare(const void *a, const void *b)
 {
-	figure->rate = rate > figure->rate ? rate : figure->rate;
-	if (figure->vault_us == 0 || vault_us < figure->vault_us)
-		figure->vault_us = vault_us;
-	if (figure->client_us == 0 || client_us < figure->client_us)
-		figure->client_us = client_us;
+	const double *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
 }
+
+/* The median over the rounds of the member at OFFSET. */
+static double
+median(const struct figure *figures, size_t offset)
+{
+	double v[ROUNDS];
+
+	for (int i = 0; i < ROUNDS; i++)
+		memcpy(&v[i], (const char *)&figures[i] + offset, sizeof(*v));
+	qsort(v, ROUNDS, sizeof(*v), compare);
+	return v[ROUNDS / 2];
+}
+
+#define MEDIAN(figures, member) median(figures, offsetof(struct figure, member))
 
 /* Many requests in flight for a second. */
 static double
@@ -266,47 +279,68 @@ measure_volley(struct volley *volley)
 }
 
 static void
-print_figure(
-	const char *kind, const char *way, const struct figure *figure, const struct figure *bare)
+print_figure(const char *kind, const char *way, const struct figure *figures, double bare_us)
 {
-	double by_clock = figure->rate / bare->rate, by_cpu = bare->client_us / figure->vault_us;
+	double by_clock = MEDIAN(figures, by_clock), by_cpu = MEDIAN(figures, by_cpu);
+	long failed = 0;
 
-	printf("vault %-8s %-28s %7.0f/s  of bare %.2f: %s  vault's CPU %6.1f us (+%.1f)  of bare "
-	       "%.2f: %s  client's CPU %.1f us%s\n",
-		kind, way, figure->rate, by_clock, by_clock >= GOAL ? "kept" : "MISSED",
-		figure->vault_us, figure->vault_us - bare->client_us, by_cpu,
-		by_cpu >= GOAL ? "kept" : "MISSED", figure->client_us,
-		figure->failed ? "  FAILURES" : "");
+	for (int i = 0; i < ROUNDS; i++)
+		failed += figures[i].failed;
+	printf("vault %-8s %-24s %7.0f/s, of bare %.2f: %-6s  vault's CPU %6.1f us (+%.1f), of bare "
+	       "%.2f: %-6s  client's CPU %.1f us%s\n",
+		kind, way, MEDIAN(figures, rate), by_clock, by_clock >= GOAL ? "kept" : "MISSED",
+		MEDIAN(figures, vault_us), MEDIAN(figures, vault_us) - bare_us, by_cpu,
+		by_cpu >= GOAL ? "kept" : "MISSED", MEDIAN(figures, client_us),
+		failed ? "  FAILURES" : "");
 	fflush(stdout);
 }
 
-/* A round of each, in turns: other work on the machine meets all. */
+/* One way of asking, for a second. VOLLEY NULL: one request at a time from each client. */
 static void
-play_round(struct run *run, struct volley *volley, pid_t pid, struct figure figures[3])
+ask(struct run *run, struct volley *volley, pid_t pid, struct figure *figure)
+{
+	double own = cpu_of(RUSAGE_SELF), theirs = cpu_of_pid(pid), done;
+
+	figure->rate = volley ? measure_volley(volley) : measure(run, sign_vault, CLIENTS);
+	done = (double)(volley ? volley->done : run->done);
+	figure->failed = volley ? volley->failed : run->failed;
+	figure->vault_us = (cpu_of_pid(pid) - theirs) * 1e6 / done;
+	figure->client_us = (cpu_of(RUSAGE_SELF) - own) * 1e6 / done;
+}
+
+static void
+ask_bare(struct run *run, struct figure *figure)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	double own = cpu_of(RUSAGE_SELF), theirs, rate;
+	double own = cpu_of(RUSAGE_SELF);
 
-	rate = measure(run, sign_bare, (int)(cores < MAX_CORES ? cores : MAX_CORES));
-	note(&figures[0], rate, 0, (cpu_of(RUSAGE_SELF) - own) * 1e6 / (double)run->done);
-	own = cpu_of(RUSAGE_SELF);
-	theirs = cpu_of_pid(pid);
-	rate = measure(run, sign_vault, CLIENTS);
-	note(&figures[1], rate, (cpu_of_pid(pid) - theirs) * 1e6 / (double)run->done,
-		(cpu_of(RUSAGE_SELF) - own) * 1e6 / (double)run->done);
-	figures[1].failed += run->failed;
-	own = cpu_of(RUSAGE_SELF);
-	theirs = cpu_of_pid(pid);
-	rate = measure_volley(volley);
-	note(&figures[2], rate, (cpu_of_pid(pid) - theirs) * 1e6 / (double)volley->done,
-		(cpu_of(RUSAGE_SELF) - own) * 1e6 / (double)volley->done);
-	figures[2].failed += volley->failed;
+	figure->rate = measure(run, sign_bare, (int)(cores < MAX_CORES ? cores : MAX_CORES));
+	figure->client_us = (cpu_of(RUSAGE_SELF) - own) * 1e6 / (double)run->done;
+}
+
+/* A round of each, the bare one before and behind: other work on the machine meets all. */
+static void
+play_round(struct run *run, struct volley *volley, pid_t pid, struct figure *bare,
+	struct figure *single, struct figure *many)
+{
+	struct figure after = {0};
+
+	ask_bare(run, bare);
+	ask(run, NULL, pid, single);
+	ask(run, volley, pid, many);
+	ask_bare(run, &after);
+	bare->rate = (bare->rate + after.rate) / 2;
+	bare->client_us = (bare->client_us + after.client_us) / 2;
+	single->by_clock = single->rate / bare->rate;
+	single->by_cpu = bare->client_us / single->vault_us;
+	many->by_clock = many->rate / bare->rate;
+	many->by_cpu = bare->client_us / many->vault_us;
 }
 
 static void
 bench(const char *kind, pid_t pid)
 {
-	struct figure figures[3] = {0};
+	struct figure bare[ROUNDS] = {0}, single[ROUNDS] = {0}, many[ROUNDS] = {0};
 	struct json_value *answer;
 	struct run run = {0};
 	struct volley volley = {
@@ -323,14 +357,14 @@ bench(const char *kind, pid_t pid)
 	MUST(pkey_generate(kind, &run.pkey, &err));
 	MUST(vault_client_new(conf, "all", &run.client, &err));
 	run.key = volley.key = key;
-	for (int round = 0; round < ROUNDS; round++)
-		play_round(&run, &volley, pid, figures);
-	printf("vault %-8s %-28s %7.0f/s  CPU of the bare operation %.1f us; goal %.2f of it\n",
-		kind, "bare", figures[0].rate, figures[0].client_us, GOAL);
+	for (int i = 0; i < ROUNDS; i++)
+		play_round(&run, &volley, pid, &bare[i], &single[i], &many[i]);
+	printf("vault %-8s %-24s %7.0f/s, CPU of the bare operation %.1f us; goal %.2f of it\n",
+		kind, "bare", MEDIAN(bare, rate), MEDIAN(bare, client_us), GOAL);
 	snprintf(way, sizeof(way), "one at a time from %d", CLIENTS);
-	print_figure(kind, way, &figures[1], &figures[0]);
-	snprintf(way, sizeof(way), "%d in flight on %d", IN_FLIGHT, CONNECTIONS);
-	print_figure(kind, way, &figures[2], &figures[0]);
+	print_figure(kind, way, single, MEDIAN(bare, client_us));
+	snprintf(way, sizeof(way), "%d in flight on each of %d", IN_FLIGHT, CONNECTIONS);
+	print_figure(kind, way, many, MEDIAN(bare, client_us));
 	pkey_unref(&run.pkey);
 	vault_client_free(&run.client);
 }
