@@ -20,7 +20,8 @@ struct cms_decryptor {
 	struct ber_splitter *splitter;
 	struct sink to;
 	struct secret *cek; /* borrowed, for the life of the decryptor */
-	struct cms_enveloped *header;
+	const struct cms_enveloped *header;
+	struct cms_enveloped *parsed; /* HEADER, when it is ours */
 	EVP_CIPHER_CTX *ctx;
 	uint64_t ciphertext_len;
 	bool whole;         /* the last byte came out right */
@@ -48,24 +49,36 @@ one_shape(enum rc rc, const struct err *found, struct err *err)
 	return rc;
 }
 
+/* The header out of what the splitter has so far. */
+static enum rc
+parse_header(struct cms_decryptor *d, struct err *err)
+{
+	struct buf skeleton = BUF_INIT(0);
+	enum rc rc = ber_skeleton(d->splitter, &skeleton, err);
+
+	if (rc == RC_OK)
+		rc = cms_enveloped_parse(skeleton.data, skeleton.len, &d->parsed, err);
+	d->header = d->parsed;
+	buf_fini(&skeleton);
+	return rc;
+}
+
 static enum rc
 on_header(void *ctx, enum cms_kind kind, bool has_content, struct err *err)
 {
 	struct cms_decryptor *d = ctx;
-	struct buf skeleton = BUF_INIT(0);
-	struct cms_enveloped *h;
-	enum rc rc;
+	const struct cms_enveloped *h;
+	enum rc rc = RC_OK;
 
 	if ((kind != CMS_ENVELOPED && kind != CMS_AUTH_ENVELOPED) || !has_content)
 		return corrupt(err);
-	rc = ber_skeleton(d->splitter, &skeleton, err);
-	if (rc == RC_OK)
-		rc = cms_enveloped_parse(skeleton.data, skeleton.len, &d->header, err);
-	buf_fini(&skeleton);
+	if (!d->header)
+		rc = parse_header(d, err);
 	if (rc != RC_OK)
 		return rc;
 	h = d->header;
-	if (h->cipher == CIPHER_NONE || secret_len(d->cek) != content_cipher_key_size(h->cipher))
+	if (h->kind != kind || h->cipher == CIPHER_NONE ||
+		secret_len(d->cek) != content_cipher_key_size(h->cipher))
 		return corrupt(err);
 	d->ctx = EVP_CIPHER_CTX_new();
 	if (!d->ctx)
@@ -200,6 +213,12 @@ cms_decryptor_new(
 	return rc;
 }
 
+void
+cms_decryptor_expect(struct cms_decryptor *decryptor, const struct cms_enveloped *header)
+{
+	decryptor->header = header;
+}
+
 struct sink
 cms_decryptor_sink(struct cms_decryptor *decryptor)
 {
@@ -214,7 +233,7 @@ cms_decryptor_free(struct cms_decryptor **decryptor)
 	if (!d)
 		return;
 	ber_splitter_free(&d->splitter);
-	cms_enveloped_free(&d->header);
+	cms_enveloped_free(&d->parsed);
 	EVP_CIPHER_CTX_free(d->ctx);
 	secret_wipe(d->out, d->used);
 	free(d->out);

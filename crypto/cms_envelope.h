@@ -104,6 +104,8 @@ void cms_header_reader_free(struct cms_header_reader **reader);
 struct cms_decryptor;
 enum rc cms_decryptor_new(
 	struct secret *cek, const struct sink *to, struct cms_decryptor **out, struct err *err);
+/* The header of the same CMS was read before and need not be parsed again; borrowed. */
+void cms_decryptor_expect(struct cms_decryptor *decryptor, const struct cms_enveloped *header);
 struct sink cms_decryptor_sink(struct cms_decryptor *decryptor);
 void cms_decryptor_free(struct cms_decryptor **decryptor);
 

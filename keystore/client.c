@@ -12,9 +12,10 @@
 #include "keystore/store.h"
 #include "keystore/talk.h"
 
-#define CACHE_SLOTS 1024u
-#define CACHE_MS    5000
-#define MATCH_BATCH 1000
+#define CACHE_SLOTS    1024u
+#define CACHE_MS       5000
+#define MATCH_BATCH    1000
+#define NAME_MAX_BYTES 1024 /* of a question whose answer is kept */
 
 /* An answer about an address, kept for a few seconds. One for each slot: a newer one takes its
  * place. */
@@ -335,31 +336,37 @@ put_candidate(struct proto_writer *w, const struct rinfo *rinfo, struct err *err
 	proto_put(w, TAG_CANDIDATE, value, 1 + len);
 }
 
-/* A name for the question that FRAME asks. */
+/* A name for the question, which says all of it; RC_NONE: it would be too long. */
 static enum rc
-name_frame(const struct buf *frame, char name[2 * SHA256_SIZE + 1], struct err *err)
+name_match(const char *recipient, const struct rinfo *rinfos, size_t n, struct buf *name,
+	struct err *err)
 {
-	static const char digits[] = "0123456789abcdef";
-	unsigned char hash[DIGEST_MAX_SIZE];
-	enum rc rc = digest_bytes(DIGEST_SHA256, frame->data, frame->len, hash, err);
+	enum rc rc = buf_append_str(name, recipient, err);
 
-	for (size_t i = 0; !rc && i < SHA256_SIZE; i++) {
-		name[2 * i] = digits[hash[i] >> 4];
-		name[2 * i + 1] = digits[hash[i] & 15];
+	for (size_t i = 0; !rc && i < n; i++) {
+		const struct rinfo *r = &rinfos[i];
+		bool known = r->type != RINFO_OTHER;
+
+		if (r->issuer_len + r->serial_len + r->ski_len > NAME_MAX_BYTES ||
+			name->len > NAME_MAX_BYTES)
+			return RC_NONE;
+		rc = buf_append_str(name, r->ski_len ? "\ns" : known ? "\ni" : "\n", err);
+		if (!rc)
+			rc = r->ski_len ? buf_append_hex(name, r->ski, r->ski_len, err)
+					: buf_append_hex(name, r->issuer, r->issuer_len, err);
+		if (!rc)
+			rc = buf_append_char(name, '.', err);
+		if (!rc && !r->ski_len)
+			rc = buf_append_hex(name, r->serial, r->serial_len, err);
 	}
-	name[2 * SHA256_SIZE] = 0;
 	return rc;
 }
 
-/* One frame's worth. That a key matches is kept for a few seconds: whether it may be used is
- * decided anew each time, when the vault is asked to open. */
 static enum rc
-match_some(struct vault_client *client, const char *recipient, const struct rinfo *rinfos, size_t n,
+ask_match(struct vault_client *client, const char *recipient, const struct rinfo *rinfos, size_t n,
 	size_t *index, struct err *err)
 {
 	struct buf frame = BUF_INIT(PROTO_MAX_FRAME);
-	char name[2 * SHA256_SIZE + 1];
-	struct slot known = {0};
 	struct proto_writer w;
 	struct talk talk;
 	int64_t found;
@@ -371,13 +378,6 @@ match_some(struct vault_client *client, const char *recipient, const struct rinf
 		put_candidate(&w, &rinfos[i], &w.err);
 	rc = proto_end(&w, err);
 	if (!rc)
-		rc = name_frame(&frame, name, err);
-	if (!rc && slot_get(client, client->matches, name, &known)) {
-		*index = known.index;
-		buf_fini(&frame);
-		return RC_OK;
-	}
-	if (!rc)
 		rc = talk_ask(&talk, &client->links, &frame, PROTO_MATCHED, err);
 	if (!rc) {
 		found = proto_number(&talk.answer, TAG_INDEX, -1);
@@ -386,11 +386,31 @@ match_some(struct vault_client *client, const char *recipient, const struct rinf
 		if (found < 0 || (size_t)found >= n)
 			rc = err_set(err, ERR_VAULT_PROTOCOL, "match with number %lld",
 				(long long)found);
-		else
-			slot_put(client, client->matches, name, (struct slot){.index = *index},
-				NULL);
 	}
 	buf_fini(&frame);
+	return rc;
+}
+
+/* One frame's worth. That a key matches is kept for a few seconds: whether it may be used is
+ * decided anew each time, when the vault is asked to open. */
+static enum rc
+match_some(struct vault_client *client, const char *recipient, const struct rinfo *rinfos, size_t n,
+	size_t *index, struct err *err)
+{
+	struct buf name = BUF_INIT(0);
+	struct slot known = {0};
+	enum rc rc, named = name_match(recipient, rinfos, n, &name, err);
+
+	if (named == RC_OK && slot_get(client, client->matches, buf_text(&name), &known)) {
+		*index = known.index;
+		rc = RC_OK;
+	} else {
+		rc = named == RC_TEMP ? named : ask_match(client, recipient, rinfos, n, index, err);
+		if (rc == RC_OK && named == RC_OK)
+			slot_put(client, client->matches, buf_text(&name),
+				(struct slot){.index = *index}, NULL);
+	}
+	buf_fini(&name);
 	return rc;
 }
 

@@ -42,6 +42,7 @@ struct scanner {
 	size_t count;       /* entities */
 	size_t line_len;    /* of the line in hand, without its end */
 	char last;          /* its last byte so far */
+	bool clean;         /* byte_flags would find nothing in the bytes in hand */
 	uint64_t line_end;  /* where the end of the line before begins */
 	unsigned held_back; /* flags of that line end */
 };
@@ -87,6 +88,28 @@ byte_flags(const char *data, size_t len)
 	if (any_high(cr))
 		flags |= MIME_BARE_CR;
 	return flags;
+}
+
+/* Is there neither an 8-bit byte nor NUL, nor a CR without LF behind it, in DATA? One pass over
+ * all lines; "no" may be said too often, at the end of DATA. */
+static bool
+is_clean(const char *data, size_t len)
+{
+	lanes bad = {0}, v, next;
+	size_t i = 0;
+
+	for (; i + sizeof(v) < len; i += sizeof(v)) {
+		memcpy(&v, data + i, sizeof(v));
+		memcpy(&next, data + i + 1, sizeof(next));
+		bad |= v | (lanes)(v == 0) | ((lanes)(v == '\r') & (lanes)(next != '\n'));
+	}
+	if (any_high(bad))
+		return false;
+	for (; i < len; i++)
+		if ((signed char)data[i] <= 0 ||
+			(data[i] == '\r' && (i + 1 == len || data[i + 1] != '\n')))
+			return false;
+	return true;
 }
 
 /* Makes an entity under PARENT (or the root) that begins at START. */
@@ -354,7 +377,7 @@ static enum rc
 take_header(struct scanner *scanner, const char *data, size_t len, bool start, size_t eol,
 	struct err *err)
 {
-	unsigned flags = byte_flags(data, len - eol);
+	unsigned flags = scanner->clean ? 0 : byte_flags(data, len - eol);
 
 	scanner->line_len = (start ? 0 : scanner->line_len) + len - eol;
 	if (flags & MIME_HAS_8BIT)
@@ -370,7 +393,7 @@ take_header(struct scanner *scanner, const char *data, size_t len, bool start, s
 static void
 take_body(struct scanner *scanner, const char *data, size_t len, bool start, bool ends, size_t eol)
 {
-	unsigned flags = byte_flags(data, len - eol);
+	unsigned flags = scanner->clean ? 0 : byte_flags(data, len - eol);
 
 	len -= eol;
 	if (start) {
@@ -462,6 +485,7 @@ take_piece(struct scanner *scanner, const char *data, size_t len, uint64_t offse
 	size_t at = 0;
 	enum rc rc = RC_OK;
 
+	scanner->clean = is_clean(data, len);
 	while (rc == RC_OK && at < len) {
 		const char *lf = memchr(data + at, '\n', len - at);
 		size_t n = lf ? (size_t)(lf + 1 - (data + at)) : len - at;

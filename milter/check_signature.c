@@ -6,6 +6,7 @@
 
 /* A detached signature with its certificates; real ones have 2 to 20 KB. */
 #define SIGNATURE_MAX (4u << 20)
+#define WHOLE_MAX     (64u << 10) /* an encoded object that is worth keeping decoded */
 
 /* A message that can't be judged for what it is made of: the verdict says so, nothing failed. */
 static enum rc
@@ -137,9 +138,22 @@ stopper_feed(void *ctx, const void *data, size_t len, struct err *err)
 	return err_set(err, ERR_INTERNAL, "enough was read");
 }
 
+/* All of a small one. What is damaged behind the header is not for the header's reader to say. */
+static void
+decode_whole(const struct entity *entity, struct spool *spool, struct buf *whole)
+{
+	struct err ignored = ERR_INIT;
+	struct sink sink = sink_to_buf(whole);
+
+	if (!whole || entity->end - entity->body > WHOLE_MAX)
+		return;
+	if (entity_decode(entity, spool, &sink, &ignored) != RC_OK)
+		buf_clear(whole);
+}
+
 enum rc
 read_cms_header(const struct entity *entity, struct spool *spool, enum cms_kind *kind,
-	struct cms_enveloped **enveloped, struct err *err)
+	struct cms_enveloped **enveloped, struct buf *whole, struct err *err)
 {
 	struct stopper stopper = {0};
 	struct sink sink = {.feed = stopper_feed, .ctx = &stopper};
@@ -150,7 +164,9 @@ read_cms_header(const struct entity *entity, struct spool *spool, enum cms_kind 
 	if (rc != RC_OK)
 		return rc;
 	stopper.sink = cms_header_reader_sink(stopper.reader);
-	rc = entity_decode(entity, spool, &sink, err);
+	decode_whole(entity, spool, whole);
+	rc = whole && whole->len ? sink_feed(&sink, whole->data, whole->len, err)
+				 : entity_decode(entity, spool, &sink, err);
 	if (stopper.done)
 		rc = RC_OK;
 	else if (rc == RC_OK)
@@ -184,7 +200,7 @@ check_signature(const struct signature_check *check, const struct entity *root, 
 	case WRAP_MULTIPART_SIGNED:
 		return check_detached(check, root, spool, verdict, err);
 	case WRAP_PKCS7_MIME:
-		rc = read_cms_header(root, spool, &kind, &enveloped, err);
+		rc = read_cms_header(root, spool, &kind, &enveloped, NULL, err);
 		cms_enveloped_free(&enveloped);
 		if (rc != RC_OK)
 			return trouble(rc, verdict, err);

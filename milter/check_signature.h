@@ -34,9 +34,11 @@ enum rc check_signature(const struct signature_check *check, const struct entity
 	struct spool *spool, const struct sink *content, struct verdict *verdict, struct err *err);
 
 /* The kind of CMS object that a WRAP_PKCS7_MIME entity carries, from its first bytes; *enveloped
- * for what is encrypted (free it), NULL otherwise. RC_PERM when it is malformed. */
+ * for what is encrypted (free it), NULL otherwise. RC_PERM when it is malformed. WHOLE, when not
+ * NULL, is empty or gets all of the object decoded, if it is small and can be: whoever reads on
+ * need not decode it again. */
 enum rc read_cms_header(const struct entity *entity, struct spool *spool, enum cms_kind *kind,
-	struct cms_enveloped **enveloped, struct err *err);
+	struct cms_enveloped **enveloped, struct buf *whole, struct err *err);
 
 /* Addresses of all From: fields. */
 enum rc hdrs_from(const struct hdrs *hdrs, struct addrlist *out, struct err *err);

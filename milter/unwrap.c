@@ -45,6 +45,7 @@ struct unwrap {
 	/* the entity in hand */
 	const struct entity *root;
 	struct spool *spool;
+	struct buf whole; /* its CMS object, decoded, when it is small; else empty */
 	/* storage behind it */
 	struct inner opened;  /* what the last envelope contained */
 	struct inner content; /* what the last opaque signature contained */
@@ -182,7 +183,8 @@ match_each(struct unwrap *u, const struct cms_enveloped *enveloped, struct err *
 }
 
 static enum rc
-decrypt(struct unwrap *u, struct secret *cek, struct inner *out, struct err *err)
+decrypt(struct unwrap *u, const struct cms_enveloped *enveloped, struct secret *cek,
+	struct inner *out, struct err *err)
 {
 	struct spool_conf conf = engine_spool_conf(u->tx->engine);
 	struct entity_split *split = NULL;
@@ -195,8 +197,10 @@ decrypt(struct unwrap *u, struct secret *cek, struct inner *out, struct err *err
 		rc = cms_decryptor_new(cek, &sink, &decryptor, err);
 	}
 	if (rc == RC_OK) {
+		cms_decryptor_expect(decryptor, enveloped);
 		stage = cms_decryptor_sink(decryptor);
-		rc = entity_decode(u->root, u->spool, &stage, err);
+		rc = u->whole.len ? sink_feed(&stage, u->whole.data, u->whole.len, err)
+				  : entity_decode(u->root, u->spool, &stage, err);
 		if (rc == RC_OK)
 			rc = sink_finish(&stage, err);
 	}
@@ -218,7 +222,7 @@ open_matched(struct unwrap *u, const struct cms_enveloped *enveloped, const size
 	enum rc rc = entitle_open(u->tx, u->copy, enveloped, indexes, &cek, &why);
 
 	if (rc == RC_OK)
-		rc = decrypt(u, cek, &inner, &why);
+		rc = decrypt(u, enveloped, cek, &inner, &why);
 	secret_free(&cek);
 	if (rc == RC_PERM) { /* the log may know why, the sender may not */
 		log_error(LOGL_WARN, u->tx->qid, "not-opened", &why, NULL);
@@ -283,10 +287,11 @@ unwrap_layer(struct unwrap *u, bool *more, struct err *err)
 	enum rc rc = RC_OK;
 
 	*more = false;
+	buf_clear(&u->whole);
 	if (entity_wrapping(u->root) == WRAP_NONE)
 		return RC_OK;
 	if (entity_wrapping(u->root) == WRAP_PKCS7_MIME)
-		rc = read_cms_header(u->root, u->spool, &kind, &enveloped, &why);
+		rc = read_cms_header(u->root, u->spool, &kind, &enveloped, &u->whole, &why);
 	if (rc == RC_PERM) { /* broken: it is delivered as it came */
 		log_error(LOGL_INFO, u->tx->qid, "cms-malformed", &why, NULL);
 		return RC_OK;
@@ -460,6 +465,7 @@ unwrap_fini(struct unwrap *u)
 		verdict_fini(&u->checked[i]);
 	inner_fini(&u->opened);
 	inner_fini(&u->content);
+	buf_fini(&u->whole);
 }
 
 enum rc

@@ -75,9 +75,10 @@ read_header(const void *cms, size_t len, size_t step, struct cms_enveloped **out
 	return rc;
 }
 
+/* HEADER: what was read before, or NULL. */
 static enum rc
-decrypt(struct secret *cek, const void *cms, size_t len, size_t step, struct buf *out,
-	struct err *err)
+decrypt(struct secret *cek, const struct cms_enveloped *header, const void *cms, size_t len,
+	size_t step, struct buf *out, struct err *err)
 {
 	struct cms_decryptor *d = NULL;
 	struct sink sink = sink_to_buf(out);
@@ -85,6 +86,7 @@ decrypt(struct secret *cek, const void *cms, size_t len, size_t step, struct buf
 
 	if (rc != RC_OK)
 		return rc;
+	cms_decryptor_expect(d, header);
 	sink = cms_decryptor_sink(d);
 	rc = feed_steps(&sink, cms, len, step, err);
 	cms_decryptor_free(&d);
@@ -120,7 +122,7 @@ open_all(const void *cms, size_t len, const struct person *person, size_t step, 
 		rc = rinfo_open(e->rinfos[i].der, e->rinfos[i].der_len, e->rinfos[i].index,
 			e->cipher, person->key, fallback, &cek, err);
 		if (rc == RC_OK)
-			rc = decrypt(cek, cms, len, step, out, err);
+			rc = decrypt(cek, step & 1 ? e : NULL, cms, len, step, out, err);
 		secret_free(&cek);
 		cms_enveloped_free(&e);
 		return rc;
@@ -433,6 +435,46 @@ test_wrong_key(void **state)
 		buf_fini(&out);
 		certset_fini(&to);
 	}
+	free(data);
+}
+
+/* A header that was read from another CMS opens nothing. */
+static void
+test_other_header(void **state)
+{
+	static const enum content_cipher ciphers[] = {CIPHER_AES256_CBC, CIPHER_AES256_GCM};
+	struct certset to = {NULL, 0};
+	struct buf cms[2] = {BUF_INIT(0), BUF_INIT(0)}, out = BUF_INIT(0);
+	struct cms_enveloped *header[2];
+	struct secret *cek[2];
+	unsigned char *data = sample(1000);
+
+	(void)state;
+	MUST(certset_add(&to, p256.cert, &must));
+	for (int i = 0; i < 2; i++) {
+		envelope(&to, ciphers[i], false, data, 1000, 0, &cms[i]);
+		MUST(read_header(cms[i].data, cms[i].len, 0, &header[i], &must));
+		MUST(rinfo_open(header[i]->rinfos[0].der, header[i]->rinfos[0].der_len,
+			header[i]->rinfos[0].index, ciphers[i], p256.key, fallback, &cek[i],
+			&must));
+	}
+	for (int i = 0; i < 4; i++) {
+		struct err err = ERR_INIT;
+		enum rc rc;
+
+		buf_clear(&out);
+		rc = decrypt(
+			cek[i & 1], header[i >> 1], cms[i & 1].data, cms[i & 1].len, 0, &out, &err);
+		CHECK_INT("rc", rc, (i & 1) == i >> 1 ? RC_OK : RC_PERM);
+		CHECK_INT("code", err.code, rc == RC_OK ? ERR_NONE : ERR_CMS_CORRUPT);
+	}
+	for (int i = 0; i < 2; i++) {
+		cms_enveloped_free(&header[i]);
+		secret_free(&cek[i]);
+		buf_fini(&cms[i]);
+	}
+	buf_fini(&out);
+	certset_fini(&to);
 	free(data);
 }
 
@@ -780,6 +822,7 @@ main(void)
 		cmocka_unit_test(test_parameters),
 		cmocka_unit_test(test_padding),
 		cmocka_unit_test(test_wrong_key),
+		cmocka_unit_test(test_other_header),
 		cmocka_unit_test(test_rinfo_refusals),
 		cmocka_unit_test(test_auth_attrs),
 		cmocka_unit_test(test_damage),
