@@ -60,6 +60,15 @@ notices_attach(struct notices *notices, const struct notice_ops *ops, void *ctx)
 	notices->attached = true;
 }
 
+void
+notices_wake(struct notices *notices, void (*wake)(void *ctx), void *ctx)
+{
+	pthread_mutex_lock(&notices->lock);
+	notices->wake = wake;
+	notices->wake_ctx = ctx;
+	pthread_mutex_unlock(&notices->lock);
+}
+
 /* notices.from in canonical form. */
 static enum rc
 take_from(struct notices *notices, struct err *err)
@@ -101,6 +110,7 @@ notices_new(struct conf *conf, struct notices **out, struct err *err)
 	*out = NULL;
 	if (!n)
 		return err_set(err, ERR_MEMORY, "notices");
+	pthread_mutex_init(&n->lock, NULL);
 	n->conf = conf_ref(conf);
 	n->group = conf_section(conf, "notices");
 	if (conf_strings(organisation, "domains", &domains) > 0)
@@ -136,6 +146,7 @@ notices_free(struct notices **notices)
 		return;
 	notice_store_free(&n->store);
 	texts_free(&n->texts);
+	pthread_mutex_destroy(&n->lock);
 	conf_unref(&n->conf);
 	free(n->from);
 	free(n);
@@ -251,8 +262,14 @@ static enum rc
 keep(struct notices *notices, const struct notice_item *item, const struct notice_limit *limits,
 	size_t n, size_t *which, struct err *err)
 {
-	return notice_store_keep(notices->store, item, limits, n, which,
+	enum rc rc = notice_store_keep(notices->store, item, limits, n, which,
 		conf_int(notices->group, "outbox_entries"), notices_now(notices), err);
+
+	pthread_mutex_lock(&notices->lock);
+	if (rc == RC_OK && notices->wake)
+		notices->wake(notices->wake_ctx);
+	pthread_mutex_unlock(&notices->lock);
+	return rc;
 }
 
 /* May the whole message go back? It never rests in a file, so it is only tried at once. */

@@ -11,6 +11,8 @@
 #include "milter/notice_text.h"
 #include "milter/notice_work.h"
 
+#include <pthread.h>
+
 #define NOTICE_SHOWN 50 /* recipients in the part for people; the machine's part has all */
 
 struct notices {
@@ -27,6 +29,9 @@ struct notices {
 	struct notice_ops ops;
 	void *ctx;
 	bool attached;
+	pthread_mutex_t lock; /* for the two below */
+	void (*wake)(void *ctx);
+	void *wake_ctx;
 	/* of whoever works; one thread */
 	int64_t checked_at, swept_at;
 	char looked_at[1100]; /* the last correspondent looked for */

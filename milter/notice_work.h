@@ -25,6 +25,9 @@ struct notice_ops {
 /* OPS are copied. Before the first use by other threads. */
 void notices_attach(struct notices *notices, const struct notice_ops *ops, void *ctx);
 
+/* WAKE is called, by any thread, when something was kept. */
+void notices_wake(struct notices *notices, void (*wake)(void *ctx), void *ctx);
+
 /*
  * Submits what is due, and now and then looks for awaited certificates. STOP is asked between
  * messages. One thread at a time for a struct notices. The result is what stopped it: RC_TEMP when
