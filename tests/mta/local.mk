@@ -5,3 +5,7 @@ tests_mta_lookuptool_LDADD = $(SG_LIBS_DIRECTORY)
 dist_noinst_SCRIPTS += tests/mta/slapd.sh
 dist_noinst_SCRIPTS += tests/mta/postfix.sh tests/mta/sendmail.sh tests/mta/slow.sh
 dist_noinst_DATA += tests/mta/world.sh
+noinst_PROGRAMS += tests/mta/attributetool
+tests_mta_attributetool_SOURCES = tests/mta/attributetool.c
+tests_mta_attributetool_LDADD = $(SG_LIBS_DIRECTORY)
+dist_noinst_SCRIPTS += tests/mta/people.sh
