@@ -9,11 +9,12 @@
 #   servers_keep               at exit leave everything running and in place
 #   slapd_up DIR SUFFIX [LDIF…]      DIR/uri, DIR/ldaps_uri (when DIR/tls/{ca,cert,key}.pem are there), DIR/ldapi_uri
 #   slapd_down DIR, slapd_start DIR  the same data again, on the same ports
-#   postfix_up DIR [key=value…]      DIR/mx, DIR/submission, DIR/hop, DIR/plain, DIR/sink: ports (see below)
+#   postfix_up DIR [key=value…]      DIR/mx, DIR/submission, DIR/hop, DIR/plain, DIR/reinject, DIR/sink: ports (see below)
+#   postfix_ports DIR                the same ports, chosen before it starts
 #   postfix_set DIR key=value…       changes main.cf and reloads
 #   postfix_down DIR
 #   smtp_sink_up DIR PORT            every mail is a file in DIR
-#   sendmail_up DIR NEXT_PORT MILTER DIR/port
+#   sendmail_up DIR NEXT_PORT MILTER DIR/port, DIR/reinject: a port without milters
 #   sendmail_down DIR
 #   process_up DIR NAME COMMAND…     any other program that stays in the foreground; DIR/NAME.pid, DIR/NAME.log
 #   process_down DIR NAME
@@ -273,7 +274,9 @@ smtp_sink_down() {
 #   mx          where the world comes in; milters: mx_milters; content filter: front_filter
 #   submission  staff, with AUTH; milters: submission_milters; content filter: front_filter
 #   hop         after the queue; milters: hop_milters, no filter, no address mappings
-#   plain       without milters, for copies
+#   plain       without milters
+#   reinject    for copies, as in contrib/postfix: the login "gate@localhost" with the password in DIR/port.password (mode 0400);
+#               milters: reinject_milters; aliases are expanded unless reinject_override has no_address_mappings
 #   sink        the outside world: a smtp-sink that writes into DIR/sink
 # Mail for the domains in DIR/domains (default local.test) and the addresses in DIR/mailboxes goes into Maildirs
 # DIR/mail/ADDRESS/new; all the rest goes to the sink. In key=value, @hop@ and the like stand for those ports.
@@ -319,6 +322,9 @@ postfix_main_cf() {
 	mx_milters =
 	submission_milters =
 	hop_milters =
+	reinject_milters =
+	reinject_override = no_unknown_recipient_checks,no_header_body_checks
+	reinject_limit = 1000
 	front_filter =
 	E
 }
@@ -338,6 +344,13 @@ postfix_master_cf() {
 	127.0.0.1:$(cat "$1/plain") inet n - n - - smtpd
 	  -o smtpd_milters= -o content_filter= -o receive_override_options=no_milters,no_unknown_recipient_checks
 	  -o smtpd_authorized_xforward_hosts=127.0.0.0/8
+	127.0.0.1:$(cat "$1/reinject") inet n - n - - smtpd
+	  -o smtpd_milters=\$reinject_milters -o content_filter= -o milter_macro_daemon_name=REINJECT
+	  -o receive_override_options=\$reinject_override -o smtpd_authorized_xforward_hosts=127.0.0.0/8
+	  -o smtpd_sasl_auth_enable=yes -o smtpd_sasl_path=sealgate -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
+	  -o smtpd_recipient_restrictions=permit_sasl_authenticated,reject
+	  -o smtpd_recipient_limit=\$reinject_limit -o smtpd_recipient_overshoot_limit=1000
+	  -o smtpd_error_sleep_time=0 -o smtpd_hard_error_limit=1000
 	hop unix - - n - - smtp
 	  -o smtp_send_xforward_command=yes -o disable_mime_output_conversion=yes -o smtp_tls_security_level=none
 	postlog unix-dgram n - n - 1 postlogd
@@ -369,7 +382,7 @@ postfix_edit() {
 	postfix_dir=$1
 	shift
 	for postfix_pair in "$@"; do
-		for postfix_port in mx submission hop plain; do
+		for postfix_port in mx submission hop plain reinject; do
 			postfix_pair=$(echo "$postfix_pair" | sed "s|@$postfix_port@|$(cat "$postfix_dir/$postfix_port")|g")
 		done
 		postconf -c "$postfix_dir/etc" -e "$postfix_pair" || return 1
@@ -382,17 +395,36 @@ postfix_set() {
 	postfix_edit "$@" && postfix -c "$postfix_dir/etc" reload >/dev/null 2>&1
 }
 
-# postfix_user DIR LOGIN PASSWORD: LOGIN is user@realm
-postfix_user() {
+# postfix_login DIR SERVICE LOGIN PASSWORD: LOGIN is user@realm
+postfix_login() {
 	mkdir -p "$1/etc/sasl"
-	cat >"$1/etc/sasl/smtpd.conf" <<-E
+	cat >"$1/etc/sasl/$2.conf" <<-E
 	pwcheck_method: auxprop
 	auxprop_plugin: sasldb
-	sasldb_path: $1/etc/sasl/sasldb2
+	sasldb_path: $1/etc/sasl/$2.db
 	mech_list: PLAIN
 	E
-	echo "$3" | saslpasswd2 -p -c -f "$1/etc/sasl/sasldb2" -u "${2#*@}" "${2%@*}" || return 1
-	chgrp postfix "$1/etc/sasl/sasldb2" && chmod 640 "$1/etc/sasl/sasldb2"
+	echo "$4" | saslpasswd2 -p -c -f "$1/etc/sasl/$2.db" -u "${3#*@}" "${3%@*}" || return 1
+	chgrp postfix "$1/etc/sasl/$2.db" && chmod 640 "$1/etc/sasl/$2.db"
+}
+
+# postfix_user DIR LOGIN PASSWORD: one of the staff
+postfix_user() {
+	postfix_login "$1" smtpd "$2" "$3"
+}
+
+# postfix_ports DIR: chooses them, and the password of the reinject port; once, so that others may be told before it runs
+postfix_ports() {
+	[ ! -f "$1/sink.port" ] || return 0
+	mkdir -p "$1/etc"
+	postfix_ports=$(free_port 6) || return 1
+	for postfix_name in mx submission hop plain reinject sink.port; do
+		echo "${postfix_ports%% *}" >"$1/$postfix_name"
+		postfix_ports=${postfix_ports#* }
+	done
+	command -v saslpasswd2 >/dev/null || return 0
+	(umask 077 && od -An -N16 -tx1 /dev/urandom | tr -d ' ' >"$1/port.password")
+	postfix_login "$1" sealgate gate@localhost "$(cat "$1/port.password")"
 }
 
 postfix_up() {
@@ -405,11 +437,7 @@ postfix_up() {
 	[ -f "$postfix_dir/mailboxes" ] ||
 		for postfix_name in alice bob carol; do echo "$postfix_name@local.test $postfix_name@local.test/"; done \
 			>"$postfix_dir/mailboxes"
-	postfix_ports=$(free_port 5) || return 1
-	for postfix_name in mx submission hop plain sink.port; do
-		echo "${postfix_ports%% *}" >"$postfix_dir/$postfix_name"
-		postfix_ports=${postfix_ports#* }
-	done
+	postfix_ports "$postfix_dir" || return 1
 	postfix_main_cf "$postfix_dir" >"$postfix_dir/etc/main.cf"
 	postfix_master_cf "$postfix_dir" >"$postfix_dir/etc/master.cf"
 	postfix_edit "$postfix_dir" "$@" || return 1
@@ -469,6 +497,7 @@ sendmail_mc() {
 	define(\`SMART_HOST', \`esmtp:[127.0.0.1]')
 	define(\`ESMTP_MAILER_ARGS', \`TCP \$h $3')
 	DAEMON_OPTIONS(\`Name=MTA, Addr=127.0.0.1, Port=$(cat "$1/port")')
+	DAEMON_OPTIONS(\`Name=REINJECT, Addr=127.0.0.1, Port=$(cat "$1/reinject"), M=E, InputMailFilters=')
 	FEATURE(\`no_default_msa')
 	FEATURE(\`promiscuous_relay')
 	FEATURE(\`accept_unqualified_senders')
@@ -484,7 +513,7 @@ sendmail_up() {
 	sendmail_root=$(sendmail_unpack) || { servers_fail "Sendmail's packages cannot be had"; return 77; }
 	mkdir -p "$1/queue" || return 1
 	chmod 700 "$1/queue"
-	free_port >"$1/port"
+	[ -f "$1/port" ] || { free_port >"$1/port" && free_port >"$1/reinject"; }
 	echo "hosts files" >"$1/service.switch"
 	sendmail_mc "$1" "$sendmail_root" "$2" "$3" >"$1/test.mc"
 	m4 -D_CF_DIR_="$sendmail_root/usr/share/sendmail/cf/" "$1/test.mc" >"$1/test.cf" 2>>"$1/sendmail.log" || return 1
