@@ -16,13 +16,20 @@ mail_opts(struct mail *mail, struct cmd_opt *opts)
 	opts[4] = (struct cmd_opt){"client", OPT_VALUE, &mail->client};
 }
 
+/* Then the milter sends copies. */
+static bool
+has_port(const struct mail *mail)
+{
+	return conf_str(conf_section(engine_conf(mail->engine), "port"), "address");
+}
+
 static enum rc
 fill(struct mail *mail, struct err *err)
 {
 	enum rc rc = transaction_new(mail->engine, &mail->tx, err);
 
-	if (rc == RC_OK && mail->copies)
-		transaction_allow_copies(mail->tx);
+	if (rc == RC_OK && (mail->copies || has_port(mail)))
+		transaction_allow_copies(mail->tx, 0);
 	if (rc == RC_OK)
 		rc = transaction_sender(mail->tx, mail->sender, mail->user, mail->client, err);
 	for (size_t i = 0; rc == RC_OK && i < mail->rcpts.n; i++)

@@ -23,8 +23,9 @@ static struct daemon *the_daemon;
 /* What is always needed to seal and open; an MTA without it can't be served. */
 #define NEEDED_ACTIONS (SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY | SMFIF_CHGFROM)
 /* Steps that tell us nothing, and steps whose answer nobody needs to wait for. */
-#define UNWANTED_STEPS (SMFIP_NOHELO | SMFIP_NODATA | SMFIP_NOEOH | SMFIP_NOUNKNOWN)
-#define WANTED_OPTIONS (SMFIP_NR_CONN | SMFIP_NR_HDR | SMFIP_NR_BODY | SMFIP_HDR_LEADSPC)
+#define UNWANTED_STEPS (SMFIP_NODATA | SMFIP_NOEOH | SMFIP_NOUNKNOWN)
+#define WANTED_OPTIONS \
+	(SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_HDR | SMFIP_NR_BODY | SMFIP_HDR_LEADSPC)
 
 #define DATA_MAX (1u << 20)
 
@@ -76,10 +77,21 @@ static sfsistat
 on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *addr)
 {
 	struct session *session = smfi_getpriv(ctx);
+	char name[] = "j";
 
-	(void)host;
 	if (session)
-		session_connect(session, (const struct sockaddr *)addr);
+		session_connect(
+			session, (const struct sockaddr *)addr, host, smfi_getsymval(ctx, name));
+	return SMFIS_NOREPLY;
+}
+
+static sfsistat
+on_helo(SMFICTX *ctx, char *helo)
+{
+	struct session *session = smfi_getpriv(ctx);
+
+	if (session)
+		session_helo(session, helo);
 	return SMFIS_NOREPLY;
 }
 
@@ -274,7 +286,9 @@ on_end(SMFICTX *ctx)
 	minder_begin(minder, &task);
 	result = session_finish(session, smfi_getsymval(ctx, name), &task, &reply);
 	minder_end(minder, &task);
-	if (!result) {
+	if (!result && reply.discard) {
+		status = SMFIS_DISCARD;
+	} else if (!result) {
 		status = answer(ctx, &reply);
 		status = status == SMFIS_CONTINUE ? SMFIS_TEMPFAIL : status;
 	} else if (apply(ctx, session, result->copies, &err) == RC_OK) {
@@ -319,6 +333,7 @@ callbacks_register(struct daemon *daemon, struct err *err)
 		.xxfi_version = SMFI_VERSION,
 		.xxfi_flags = NEEDED_ACTIONS,
 		.xxfi_connect = on_connect,
+		.xxfi_helo = on_helo,
 		.xxfi_envfrom = on_mail,
 		.xxfi_envrcpt = on_rcpt,
 		.xxfi_header = on_header,

@@ -11,13 +11,14 @@ struct daemon {
 	pthread_mutex_t mutex; /* for all below */
 	pthread_cond_t quiet;  /* no content in flight */
 	struct engine *engine;
+	struct outlet *outlet; /* or NULL */
 	unsigned long contents;
 	bool stopping;
 };
 
 enum rc
-daemon_new(
-	const struct service *service, struct engine *engine, struct daemon **out, struct err *err)
+daemon_new(const struct service *service, struct engine *engine, struct outlet *outlet,
+	struct daemon **out, struct err *err)
 {
 	struct daemon *daemon = calloc(1, sizeof *daemon);
 	pthread_condattr_t attr;
@@ -28,6 +29,7 @@ daemon_new(
 	daemon->service = service;
 	daemon->engine = engine_ref(engine);
 	engine_hold_decisions(engine);
+	daemon->outlet = outlet_ref(outlet);
 	pthread_mutex_init(&daemon->mutex, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -46,6 +48,7 @@ daemon_free(struct daemon **daemon)
 	/* A session that is stuck in a callback keeps the engine alive. */
 	engine_flush_decisions((*daemon)->engine);
 	engine_unref(&(*daemon)->engine);
+	outlet_unref(&(*daemon)->outlet);
 	pthread_cond_destroy(&(*daemon)->quiet);
 	pthread_mutex_destroy(&(*daemon)->mutex);
 	free(*daemon);
@@ -71,27 +74,32 @@ daemon_start_minder(struct daemon *daemon, struct err *err)
 }
 
 struct engine *
-daemon_engine(struct daemon *daemon)
+daemon_engine(struct daemon *daemon, struct outlet **outlet)
 {
 	struct engine *engine;
 
 	pthread_mutex_lock(&daemon->mutex);
 	engine = engine_ref(daemon->engine);
+	*outlet = outlet_ref(daemon->outlet);
 	pthread_mutex_unlock(&daemon->mutex);
 	return engine;
 }
 
 void
-daemon_set_engine(struct daemon *daemon, struct engine *engine)
+daemon_set_engine(struct daemon *daemon, struct engine *engine, struct outlet *outlet)
 {
 	struct engine *old;
+	struct outlet *old_outlet;
 
 	engine_hold_decisions(engine);
 	pthread_mutex_lock(&daemon->mutex);
 	old = daemon->engine;
 	daemon->engine = engine_ref(engine);
+	old_outlet = daemon->outlet;
+	daemon->outlet = outlet_ref(outlet);
 	pthread_mutex_unlock(&daemon->mutex);
 	engine_unref(&old);
+	outlet_unref(&old_outlet);
 }
 
 void
@@ -122,22 +130,33 @@ daemon_is_stopping(struct daemon *daemon)
 	return stopping;
 }
 
-bool
-daemon_drain(struct daemon *daemon, long ms)
+/* Waits until no content is in flight, at most MS milliseconds; under the lock. */
+static bool
+wait_quiet(struct daemon *daemon, long ms)
 {
 	struct timespec until;
-	bool quiet;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_nsec += ms * 1000000;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
-	pthread_mutex_lock(&daemon->mutex);
-	daemon->stopping = true;
 	while (daemon->contents > 0)
 		if (pthread_cond_timedwait(&daemon->quiet, &daemon->mutex, &until) != 0)
 			break;
-	quiet = daemon->contents == 0;
+	return daemon->contents == 0;
+}
+
+bool
+daemon_drain(struct daemon *daemon, long ms)
+{
+	bool quiet;
+
+	pthread_mutex_lock(&daemon->mutex);
+	daemon->stopping = true;
+	quiet = wait_quiet(daemon, ms * 2 / 3);
+	outlet_stop(daemon->outlet);
+	if (!quiet)
+		quiet = wait_quiet(daemon, ms / 3);
 	pthread_mutex_unlock(&daemon->mutex);
 	return quiet;
 }

@@ -13,23 +13,25 @@
 #define MILTER_DAEMON_H
 
 #include "milter/minder.h"
+#include "milter/outlet.h"
 #include "milter/pipeline.h"
 #include "milter/service.h"
 
 struct daemon;
 
-/* Takes a reference of ENGINE. SERVICE is borrowed for the daemon's life. */
-enum rc daemon_new(
-	const struct service *service, struct engine *engine, struct daemon **out, struct err *err);
+/* Takes references of ENGINE and OUTLET (NULL: no port for copies). SERVICE is borrowed for the
+ * daemon's life. */
+enum rc daemon_new(const struct service *service, struct engine *engine, struct outlet *outlet,
+	struct daemon **out, struct err *err);
 void daemon_free(struct daemon **daemon);
 const struct service *daemon_service(const struct daemon *daemon);
 struct minder *daemon_minder(struct daemon *daemon);
 enum rc daemon_start_minder(struct daemon *daemon, struct err *err);
 
-/* The engine in force, with a reference for the caller. */
-struct engine *daemon_engine(struct daemon *daemon);
-/* Puts ENGINE in force; takes a reference of it. */
-void daemon_set_engine(struct daemon *daemon, struct engine *engine);
+/* The engine and the outlet in force, with references for the caller; *OUTLET may be NULL. */
+struct engine *daemon_engine(struct daemon *daemon, struct outlet **outlet);
+/* Puts them in force; takes references. */
+void daemon_set_engine(struct daemon *daemon, struct engine *engine, struct outlet *outlet);
 
 /* A message's content is being taken in or worked on, or no more. */
 void daemon_content_begins(struct daemon *daemon);
@@ -37,7 +39,8 @@ void daemon_content_ends(struct daemon *daemon);
 
 bool daemon_is_stopping(struct daemon *daemon);
 /* From now on new messages are deferred; waits until no content is in flight, at most MS
- * milliseconds. True when none is left. */
+ * milliseconds. Copies that are under way then are given up before the end of that time, so that
+ * the rest of their message can be deferred in order. True when none is left. */
 bool daemon_drain(struct daemon *daemon, long ms);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "milter/check_signature.h"
 #include "milter/marks.h"
+#include "milter/trace.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,24 +16,18 @@
 
 #define DKIM_MAX 100 /* signatures that are looked at */
 
-/* A message of ours that comes back is a loop. The mark grants nothing: whoever forges it stops
- * their own mail. */
+/* A copy of ours that comes back is a loop. */
 static enum rc
 check_loop(const struct transaction *tx, struct err *err)
 {
-	const char *id = engine_authserv_id(tx->engine);
-	const struct hdr *hdr;
-	struct buf text = BUF_INIT(HDRS_MAX_BYTES);
-	bool loop = false;
-	enum rc rc = RC_OK;
+	struct trace trace = {.authserv_id = engine_authserv_id(tx->engine),
+		.service = engine_service(tx->engine),
+		.sender = tx->sender};
+	bool loop;
+	enum rc rc = trace_is_loop(&trace, &tx->msg->hdrs, &loop, err);
 
-	for (size_t i = 0; rc == RC_OK && (hdr = hdrs_find(&tx->msg->hdrs, LOOP_MARK, i)); i++) {
-		buf_clear(&text);
-		rc = hdr_unfold(hdr, &text, err);
-		loop |= rc == RC_OK && strcasecmp(buf_text(&text), id) == 0;
-	}
-	buf_fini(&text);
-	return rc == RC_OK && loop ? err_set(err, ERR_LOOP, "%s: %s", LOOP_MARK, id) : rc;
+	return rc == RC_OK && loop ? err_set(err, ERR_LOOP, "%s: %s", LOOP_MARK, trace.authserv_id)
+				   : rc;
 }
 
 /*

@@ -6,6 +6,7 @@ libpipeline_a_SOURCES = \
 	milter/copies.c \
 	milter/decide.c \
 	milter/delivery.c milter/delivery.h \
+	milter/early.c \
 	milter/edit_list.c milter/edit_list.h \
 	milter/engine.c \
 	milter/entitle.c \
@@ -26,8 +27,10 @@ libpipeline_a_SOURCES = \
 	milter/notice_text.c milter/notice_text.h \
 	milter/notice_work.c milter/notice_work.h \
 	milter/observe.c \
+	milter/outlet.c milter/outlet.h \
 	milter/pipeline.c milter/pipeline.h \
 	milter/record.c \
+	milter/reinject.c milter/reinject.h \
 	milter/reply.c milter/reply.h \
 	milter/seal.c milter/seal.h \
 	milter/service.c milter/service.h \
@@ -35,6 +38,7 @@ libpipeline_a_SOURCES = \
 	milter/stamp_keys.c milter/stamp_keys.h \
 	milter/smtp.h milter/smtp_conn.h milter/smtp_conn.c milter/smtp_login.c milter/smtp_port.h milter/smtp_port.c \
 	milter/smtp_reply.h milter/smtp_reply.c milter/smtp_send.c milter/smtp_wire.h milter/smtp_wire.c \
+	milter/trace.c milter/trace.h \
 	milter/transaction.c \
 	milter/transform.c \
 	milter/trust_state.c milter/trust_state.h \
@@ -61,6 +65,7 @@ libmilterd_a_SOURCES = \
 	milter/callbacks.c milter/callbacks.h \
 	milter/daemon.c milter/daemon.h \
 	milter/edits.c milter/edits.h \
+	milter/envelope.c milter/envelope.h \
 	milter/listen.c milter/listen.h \
 	milter/minder.c milter/minder.h \
 	milter/session.c milter/session.h \

@@ -5,7 +5,7 @@
 #ifndef MILTER_MARKS_H
 #define MILTER_MARKS_H
 
-#define LOOP_MARK   "X-Sealgate-Loop"   /* value: our authserv-id */
+#define LOOP_MARK   "X-Sealgate-Loop"   /* see trace.h */
 #define NOTICE_MARK "X-Sealgate-Notice" /* what a rule's "mark" says to the reader */
 
 #endif

@@ -104,6 +104,15 @@ set_level(const struct conf *conf)
 			log_set_level((enum log_level)i);
 }
 
+/* No port is no trouble: *out is NULL then. */
+static enum rc
+open_outlet(struct conf *conf, struct outlet **out, struct err *err)
+{
+	enum rc rc = outlet_new(conf, out, err);
+
+	return rc == RC_NONE ? RC_OK : rc;
+}
+
 /* The new configuration, or the old one stays. Messages under way keep theirs in any case. */
 static void
 reload(struct server *server)
@@ -111,6 +120,7 @@ reload(struct server *server)
 	struct err err = ERR_INIT;
 	struct conf *conf = NULL;
 	struct engine *engine = NULL;
+	struct outlet *outlet = NULL;
 	struct service service;
 	enum rc rc = conf_load(server->options->conf, &conf, &err);
 
@@ -118,11 +128,14 @@ reload(struct server *server)
 		rc = service_init(&service, conf, server->service.name, &err);
 	if (rc == RC_OK)
 		rc = engine_new(conf, server->service.name, &engine, &err);
+	if (rc == RC_OK)
+		rc = open_outlet(conf, &outlet, &err);
 	if (rc != RC_OK) {
 		log_error(LOGL_ERROR, NULL, "reload-refused", &err, "service", server->service.name,
 			NULL);
 	} else {
-		daemon_set_engine(server->daemon, engine);
+		daemon_set_engine(server->daemon, engine, outlet);
+		outlet_probe(outlet);
 		set_level(conf);
 		log_event(LOGL_INFO, NULL, "reloaded", "service", server->service.name, "socket",
 			strcmp(service.socket, server->service.socket) ? "needs a restart" : NULL,
@@ -130,6 +143,7 @@ reload(struct server *server)
 		counter_log();
 	}
 	engine_unref(&engine);
+	outlet_unref(&outlet);
 	conf_unref(&conf);
 }
 
@@ -264,6 +278,7 @@ static enum rc
 prepare(struct server *server, struct err *err)
 {
 	struct engine *engine = NULL;
+	struct outlet *outlet = NULL;
 	enum rc rc = service_init(&server->service, server->conf, server->options->service, err);
 
 	if (rc == RC_OK)
@@ -275,10 +290,15 @@ prepare(struct server *server, struct err *err)
 	if (rc == RC_OK)
 		rc = engine_new(server->conf, server->service.name, &engine, err);
 	if (rc == RC_OK)
-		rc = daemon_new(&server->service, engine, &server->daemon, err);
+		rc = open_outlet(server->conf, &outlet, err);
+	if (rc == RC_OK)
+		rc = daemon_new(&server->service, engine, outlet, &server->daemon, err);
+	if (rc == RC_OK)
+		outlet_probe(outlet);
 	if (rc == RC_OK)
 		rc = callbacks_register(server->daemon, err);
 	engine_unref(&engine);
+	outlet_unref(&outlet);
 	return rc;
 }
 

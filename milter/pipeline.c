@@ -198,6 +198,16 @@ carry_out(struct transaction *tx, enum pipeline_mode mode, struct result *result
 	return rc;
 }
 
+/* The message as a whole is refused with what was said about one recipient. */
+static void
+refuse_as(struct result *result, const struct rcpt_result *rcpt)
+{
+	result->outcome = rcpt->outcome;
+	result->smtp = rcpt->smtp;
+	memcpy(result->enhanced, rcpt->enhanced, sizeof(result->enhanced));
+	memcpy(result->text, rcpt->text, sizeof(result->text));
+}
+
 static enum rc
 run_stages(struct transaction *tx, enum pipeline_mode mode, struct result *result, struct err *err)
 {
@@ -205,6 +215,10 @@ run_stages(struct transaction *tx, enum pipeline_mode mode, struct result *resul
 
 	if (rc == RC_OK && engine_role(tx->engine) == ROLE_GATE)
 		return gate_run(tx, result, err);
+	if (rc == RC_OK && tx->refused_early) {
+		refuse_as(result, tx->refused_early);
+		return RC_OK;
+	}
 	if (rc == RC_OK)
 		rc = decide_all(tx, err);
 	if (rc != RC_OK)
@@ -298,7 +312,6 @@ void
 pipeline_refuse_copy(struct transaction *tx, struct result *result, size_t k, const struct err *why)
 {
 	struct copy *copy = &result->copies[k];
-	const struct rcpt_result *first = &result->rcpts[0];
 	bool left = false;
 
 	log_error(LOGL_INFO, tx->qid, "copy-refused", why, "rule", copy->rule, NULL);
@@ -313,12 +326,8 @@ pipeline_refuse_copy(struct transaction *tx, struct result *result, size_t k, co
 	copy->n = 0;
 	for (size_t i = 0; i < result->n_rcpts; i++)
 		left |= result->rcpts[i].outcome == PLAN_DELIVER;
-	if (left)
-		return;
-	result->outcome = first->outcome;
-	result->smtp = first->smtp;
-	memcpy(result->enhanced, first->enhanced, sizeof(result->enhanced));
-	memcpy(result->text, first->text, sizeof(result->text));
+	if (!left)
+		refuse_as(result, &result->rcpts[0]);
 }
 
 void

@@ -35,10 +35,17 @@ enum rc transaction_sender(struct transaction *tx, const char *sender, const cha
 	const char *client, struct err *err);
 /* Begins the look-up of certificates where a rule could need it. */
 enum rc transaction_rcpt(struct transaction *tx, const char *rcpt, struct err *err);
+struct rcpt_result;
+/*
+ * After transaction_rcpt: can it be said already that its recipient is refused, or is one too many?
+ * RC_PERM, RC_TEMP: it is with the words in REPLY, and was taken back. RC_OK: the end of the
+ * message decides. May wait for the directory, where milter.refuse_at_rcpt says so.
+ */
+enum rc transaction_rcpt_early(struct transaction *tx, struct rcpt_result *reply, struct err *err);
 void transaction_set_qid(struct transaction *tx, const char *qid);
 /* Recipients who need different treatment may have copies of their own; else they are refused, or
- * get the message unopened. */
-void transaction_allow_copies(struct transaction *tx);
+ * get the message unopened. SIZE_LIMIT: of the port, as far as it is known; 0: none. */
+void transaction_allow_copies(struct transaction *tx, uint64_t size_limit);
 struct msg *transaction_msg(struct transaction *tx); /* header and body are added here */
 /* Replaces it by one that was read as a whole; taken. */
 void transaction_set_msg(struct transaction *tx, struct msg **msg);
@@ -60,6 +67,7 @@ struct rcpt_result {
 	const char *addr; /* canonical */
 	const char *rule;
 	enum outcome outcome;
+	bool known;  /* an earlier try had it delivered */
 	size_t copy; /* which of the copies is this recipient's, or RESULT_NO_COPY */
 	/* otherwise the reply about this recipient; for a delivered one 0 */
 	int smtp;

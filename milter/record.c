@@ -21,6 +21,8 @@ event_of(const struct rcpt_result *rcpt, const struct copy *copy)
 		return "refused";
 	if (rcpt->outcome == PLAN_DEFER || !copy)
 		return "deferred";
+	if (rcpt->known)
+		return "delivered-before";
 	if (copy->done & (PLAN_SIGN | PLAN_ENCRYPT))
 		return "sealed";
 	if (copy->done & PLAN_OPEN)

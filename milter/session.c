@@ -4,6 +4,7 @@
 #include "base/counter.h"
 #include "base/log.h"
 #include "milter/edits.h"
+#include "milter/reinject.h"
 
 #include <netdb.h>
 #include <pthread.h>
@@ -20,14 +21,15 @@ struct session {
 	struct daemon *daemon;
 	bool leadspc;
 	unsigned long actions; /* what the MTA lets us do, SMFIF_* */
-	char client[64];       /* IP address, "" unknown */
+	struct envelope_client client;
 	/* one message */
 	struct engine *engine;
+	struct outlet *outlet; /* or NULL: no copies */
 	struct transaction *tx;
-	char *sender; /* as given */
-	char *envid;  /* "ENVID=…" or NULL */
+	struct envelope envelope;
 	char qid[64];
 	size_t n_rcpts, max_rcpts;
+	bool early;         /* something may be said when a recipient is named */
 	bool content;       /* counted as in flight */
 	struct err trouble; /* first one in recipients, header or body */
 };
@@ -55,18 +57,37 @@ session_free(struct session **session)
 	*session = NULL;
 }
 
-void
-session_connect(struct session *session, const struct sockaddr *client)
+/* A name that is an address in brackets is none. */
+static void
+take_name(const char *text, char *out, size_t size)
 {
+	snprintf(out, size, "%s", text && *text != '[' ? text : "");
+}
+
+void
+session_connect(
+	struct session *session, const struct sockaddr *client, const char *name, const char *host)
+{
+	struct envelope_client *out = &session->client;
 	socklen_t len = !client                         ? 0
 			: client->sa_family == AF_INET  ? sizeof(struct sockaddr_in)
 			: client->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
 							: 0;
 
-	session->client[0] = '\0';
-	if (len && getnameinfo(client, len, session->client, sizeof session->client, NULL, 0,
-			   NI_NUMERICHOST) != 0)
-		session->client[0] = '\0';
+	memset(out, 0, sizeof *out);
+	if (len && getnameinfo(client, len, out->addr, sizeof out->addr, out->port,
+			   sizeof out->port, NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		out->addr[0] = out->port[0] = '\0';
+	if (strcmp(out->port, "0") == 0)
+		out->port[0] = '\0';
+	take_name(name, out->name, sizeof out->name);
+	take_name(host, out->host, sizeof out->host);
+}
+
+void
+session_helo(struct session *session, const char *helo)
+{
+	snprintf(session->client.helo, sizeof session->client.helo, "%s", helo ? helo : "");
 }
 
 void
@@ -74,9 +95,8 @@ session_reset(struct session *session)
 {
 	transaction_free(&session->tx);
 	engine_unref(&session->engine);
-	free(session->sender);
-	free(session->envid);
-	session->sender = session->envid = NULL;
+	outlet_unref(&session->outlet);
+	envelope_fini(&session->envelope);
 	session->qid[0] = '\0';
 	session->n_rcpts = 0;
 	err_clear(&session->trouble);
@@ -97,6 +117,12 @@ set_reply(struct reply *reply, int code, const char *enhanced, const char *text)
 			*p = '?';
 }
 
+static const char *
+known(const char *text)
+{
+	return *text ? text : NULL;
+}
+
 /* The one place where a session's trouble is logged and made an answer. */
 static void
 fail(struct session *session, const struct err *err, struct reply *reply)
@@ -106,8 +132,8 @@ fail(struct session *session, const struct err *err, struct reply *reply)
 	counter_add(later ? COUNTER_DEFERRED : COUNTER_REFUSED, 1);
 	log_error(later ? LOGL_WARN : LOGL_INFO, session->qid[0] ? session->qid : NULL,
 		later ? "deferred" : "refused", err, "service",
-		daemon_service(session->daemon)->name, "sender", session->sender, "client",
-		session->client[0] ? session->client : NULL, NULL);
+		daemon_service(session->daemon)->name, "sender", session->envelope.sender, "client",
+		known(session->client.addr), NULL);
 	set_reply(reply, err_smtp(err->code), err_enhanced(err->code), err_public(err->code));
 }
 
@@ -128,41 +154,28 @@ refuse_while_stopping(struct session *session, struct reply *reply)
 	return true;
 }
 
-/* Takes what matters of MAIL's parameters: ENVID for a later RET=, SIZE to refuse early. */
-static enum rc
-take_mail_args(struct session *session, char **args, struct err *err)
-{
-	int64_t max = conf_int(conf_section(engine_conf(session->engine), "milter"), "max_message");
-
-	for (; *args; args++) {
-		if (!strncasecmp(*args, "ENVID=", 6) && !session->envid) {
-			session->envid = strdup(*args);
-			if (!session->envid)
-				return err_set(err, ERR_MEMORY, "ENVID");
-		}
-		if (!strncasecmp(*args, "SIZE=", 5) && strtoll(*args + 5, NULL, 10) > max)
-			return err_set(err, ERR_MSG_TOO_BIG, "announced %.20s", *args);
-	}
-	return RC_OK;
-}
-
 static enum rc
 begin_message(struct session *session, char **argv, const char *identity, struct err *err)
 {
+	const struct conf_group *group;
 	enum rc rc;
 
-	session->engine = daemon_engine(session->daemon);
-	session->max_rcpts = (size_t)conf_int(
-		conf_section(engine_conf(session->engine), "milter"), "max_recipients");
-	session->sender = strdup(argv[0]);
-	if (!session->sender)
-		return err_set(err, ERR_MEMORY, "sender");
-	rc = take_mail_args(session, argv + 1, err);
+	session->engine = daemon_engine(session->daemon, &session->outlet);
+	group = conf_section(engine_conf(session->engine), "milter");
+	session->max_rcpts = (size_t)conf_int(group, "max_recipients");
+	session->early = session->outlet || conf_bool(group, "refuse_at_rcpt");
+	rc = envelope_mail(&session->envelope, argv, err);
+	if (rc == RC_OK && session->envelope.size > (uint64_t)conf_int(group, "max_message"))
+		rc = err_set(err, ERR_MSG_TOO_BIG, "announced %llu bytes",
+			(unsigned long long)session->envelope.size);
 	if (rc == RC_OK)
 		rc = transaction_new(session->engine, &session->tx, err);
 	if (rc == RC_OK)
-		rc = transaction_sender(session->tx, argv[0], identity,
-			session->client[0] ? session->client : NULL, err);
+		rc = transaction_sender(
+			session->tx, argv[0], identity, known(session->client.addr), err);
+	if (rc == RC_OK && session->outlet)
+		transaction_allow_copies(
+			session->tx, smtp_port_size_limit(outlet_port(session->outlet)));
 	return rc;
 }
 
@@ -180,6 +193,28 @@ session_mail(struct session *session, char **argv, const char *identity, struct 
 		return;
 	fail(session, &err, reply);
 	session_reset(session);
+}
+
+/* False: the recipient is refused now. Mail from sendmail(1) has no dialogue for that. */
+static bool
+rcpt_early(struct session *session, struct reply *reply)
+{
+	struct minded task = {.still_at_it = NULL};
+	struct rcpt_result early;
+	struct err err = ERR_INIT;
+	enum rc rc;
+
+	if (!session->early || session->envelope.local)
+		return true;
+	minder_begin(daemon_minder(session->daemon), &task);
+	rc = transaction_rcpt_early(session->tx, &early, &err);
+	minder_end(daemon_minder(session->daemon), &task);
+	if (rc == RC_OK)
+		return true;
+	session->n_rcpts--;
+	counter_add(rc == RC_PERM ? COUNTER_REFUSED : COUNTER_DEFERRED, 1);
+	set_reply(reply, early.smtp, early.enhanced, early.text);
+	return false;
 }
 
 void
@@ -200,9 +235,12 @@ session_rcpt(struct session *session, char **argv, struct reply *reply)
 		return;
 	}
 	session->n_rcpts++;
-	/* mail from sendmail(1) has no dialogue in which a recipient could be refused: at the end
-	 */
 	if (transaction_rcpt(session->tx, argv[0], &err) != RC_OK)
+		keep_trouble(session, &err);
+	else if (!rcpt_early(session, reply))
+		return;
+	/* what is wrong with it is said at the end */
+	if (envelope_rcpt(&session->envelope, argv, &err) != RC_OK)
 		keep_trouble(session, &err);
 }
 
@@ -334,15 +372,44 @@ wait_until_ready(struct session *session, struct minded *task, struct err *err)
 	return rc;
 }
 
+static bool
+is_stopping(void *ctx)
+{
+	return daemon_is_stopping(ctx);
+}
+
+/* The copies go out; the result then says what the original's client hears. */
+static void
+send_copies(
+	struct session *session, int64_t deadline_ms, struct minded *task, struct result *result)
+{
+	struct reinject reinject = {.outlet = session->outlet,
+		.tx = session->tx,
+		.result = result,
+		.envelope = &session->envelope,
+		.client = &session->client,
+		.qid = session->qid,
+		.deadline_ms = deadline_ms,
+		.stopping = is_stopping,
+		.ctx = session->daemon};
+
+	minder_kick(daemon_minder(session->daemon), task);
+	reinject_run(&reinject);
+}
+
 static enum rc
 run(struct session *session, struct minded *task, struct result **out, struct err *err)
 {
+	const struct conf_group *group = conf_section(engine_conf(session->engine), "milter");
+	int64_t deadline_ms = clock_monotonic_ms() + conf_int(group, "end_timeout");
 	enum rc rc = wait_until_ready(session, task, err);
 
 	if (rc == RC_OK)
 		rc = pipeline_run(session->tx, PIPELINE_RUN, out, err);
-	if (rc == RC_OK && (*out)->outcome == PLAN_DELIVER)
+	if (rc == RC_OK && (*out)->outcome == PLAN_DELIVER && (*out)->in_place)
 		rc = edits_check((*out)->copies, session->actions, err);
+	else if (rc == RC_OK && (*out)->outcome == PLAN_DELIVER)
+		send_copies(session, deadline_ms, task, *out);
 	if (rc != RC_OK)
 		result_free(out);
 	return rc;
@@ -364,11 +431,12 @@ session_finish(struct session *session, const char *qid, struct minded *task, st
 		fail(session, &session->trouble, reply);
 		return NULL;
 	}
-	if (result->outcome != PLAN_DELIVER) {
-		set_reply(reply, result->smtp, result->enhanced, result->text);
-		result_free(&result);
-	}
-	return result;
+	if (result->outcome == PLAN_DELIVER && result->in_place)
+		return result;
+	set_reply(reply, result->smtp, result->enhanced, result->text);
+	reply->discard = result->outcome == PLAN_DELIVER;
+	result_free(&result);
+	return NULL;
 }
 
 bool
@@ -386,12 +454,13 @@ session_qid(const struct session *session)
 const char *
 session_sender(const struct session *session)
 {
-	return session->sender;
+	return session->envelope.sender;
 }
 
 enum rc
 session_ret_args(const struct session *session, const char *ret, struct buf *out, struct err *err)
 {
-	return buf_appendf(out, err, "RET=%s%s%s", ret, session->envid ? " " : "",
-		session->envid ? session->envid : "");
+	const char *envid = session->envelope.envid;
+
+	return buf_appendf(out, err, "RET=%s%s%s", ret, envid ? " ENVID=" : "", envid ? envid : "");
 }

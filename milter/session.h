@@ -18,7 +18,8 @@
 struct session;
 
 struct reply {
-	int code; /* 0: nothing to say, go on */
+	int code;     /* 0: nothing to say, go on */
+	bool discard; /* copies went out: the message itself is thrown away */
 	char enhanced[12];
 	char text[400]; /* ASCII without line ends */
 };
@@ -27,7 +28,10 @@ struct reply {
 struct session *
 session_new(struct daemon *daemon, bool leadspc, unsigned long actions); /* or NULL */
 void session_free(struct session **session);
-void session_connect(struct session *session, const struct sockaddr *client); /* NULL: unknown */
+/* CLIENT: NULL, its address is unknown. NAME: its host name. HOST: the MTA's own name, or NULL. */
+void session_connect(
+	struct session *session, const struct sockaddr *client, const char *name, const char *host);
+void session_helo(struct session *session, const char *helo);
 
 /* ARGV: address and ESMTP parameters, as libmilter has them. IDENTITY: SASL login or NULL. */
 void session_mail(struct session *session, char **argv, const char *identity, struct reply *reply);
@@ -36,7 +40,7 @@ void session_header(struct session *session, const char *name, const char *value
 void session_body(struct session *session, const void *data, size_t len);
 /*
  * Runs the pipeline. A result means: apply it (it has been checked that it can be), then call
- * session_done; NULL: REPLY says why not.
+ * session_done; NULL: REPLY says why not, or that copies went out instead.
  */
 struct result *
 session_finish(struct session *session, const char *qid, struct minded *task, struct reply *reply);

@@ -58,6 +58,8 @@ transaction_free(struct transaction **tx)
 	plan_free(&t->plan);
 	free(t->plan_rcpts);
 	policy_view_free(&t->view);
+	policy_view_free(&t->early);
+	free(t->refused_early);
 	free_signers(t->signers);
 	extra_free(t->extras);
 	tx_inners_free(t);
@@ -221,9 +223,10 @@ transaction_when_ready(struct transaction *tx, void (*done)(void *ctx), void *ct
 }
 
 void
-transaction_allow_copies(struct transaction *tx)
+transaction_allow_copies(struct transaction *tx, uint64_t size_limit)
 {
 	tx->may_split = true;
+	tx->port_size_limit = size_limit;
 }
 
 struct vault_claim

@@ -142,9 +142,11 @@ signing_time(const struct hdrs *hdrs)
 static enum rc
 compare_size(const struct work *w, uint64_t body, struct err *err)
 {
-	uint64_t limit = engine_next_size_limit(w->tx->engine);
+	uint64_t limit = engine_next_size_limit(w->tx->engine), port = w->tx->port_size_limit;
 	uint64_t size = w->tx->msg->hdrs.bytes + 1024 + body;
 
+	if (w->tx->n_copies > 1 && port && (limit == 0 || port < limit))
+		limit = port;
 	if (limit == 0 || size <= limit)
 		return RC_OK;
 	return err_set(err, ERR_MSG_TOO_BIG, "%llu bytes when sealed, the next hop takes %llu",

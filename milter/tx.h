@@ -89,6 +89,12 @@ struct transaction {
 	struct msg *msg;
 	struct tx_waiter *waiter;
 
+	/* when recipients are named */
+	struct msg_facts early_facts;
+	struct policy_view *early;
+	size_t n_may_encrypt;
+	struct rcpt_result *refused_early; /* one whose rule refuses all; addr is not set */
+
 	/* the gate's stamp */
 	bool *marks;     /* for each mark of opened mail, whether it is ours */
 	size_t n_stamps; /* taken out of the message */
@@ -118,7 +124,8 @@ struct transaction {
 	struct plan *plan;
 
 	/* stage 5 */
-	bool may_split;  /* recipients may get copies of their own */
+	bool may_split; /* recipients may get copies of their own */
+	uint64_t port_size_limit;
 	size_t n_copies; /* that will be made */
 	struct tx_inner *inners;
 };

@@ -21,7 +21,7 @@ fakesmtp_SOURCES = tests/flow/fakesmtp.c tests/flow/fakescript.c tests/flow/fake
 fakesmtp_LDADD = $(SSL_LIBS) $(CRYPTO_LIBS)
 
 check_SCRIPTS += tests/flow/driver.sh tests/flow/daemon.sh tests/flow/cli_keys.sh tests/flow/gateway.sh \
-	tests/flow/process.sh tests/flow/copies.sh tests/flow/slow.sh tests/flow/hostile.sh
+	tests/flow/process.sh tests/flow/copies.sh tests/flow/reinject.sh tests/flow/slow.sh tests/flow/hostile.sh
 ## The gate, and opened mail.
 check_SCRIPTS += tests/flow/gate.sh tests/flow/opened.sh
 ## Rules and rights.

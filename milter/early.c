@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What can be said when a recipient is named, before there is a message.
+ *
+ * A refusal, when every rule up to the one that decides looks at the envelope only and nothing is
+ * unknown: in doubt the recipient is taken, and the end of the message decides. And that there are
+ * too many who may need a copy of their own: who is hidden is not known yet, so everybody counts
+ * to whom a rule might make us encrypt.
+ */
+#include "milter/tx.h"
+
+#include "base/log.h"
+#include "milter/reply.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* For the directory; a client that waits longer at RCPT gives up. */
+#define EARLY_WAIT_MS 5000
+
+static enum rc
+view_envelope(struct transaction *tx, struct err *err)
+{
+	if (tx->early)
+		return RC_OK;
+	tx->early_facts = (struct msg_facts){.envelope_only = true,
+		.service = engine_service(tx->engine),
+		.sender = tx->sender,
+		.identity = tx->identity,
+		.identity_unknown = engine_checks_stamps(tx->engine),
+		.authorised = TRI_UNKNOWN};
+	return policy_view_new(engine_policy(tx->engine), &tx->early_facts, &tx->early, err);
+}
+
+static struct rcpt_facts
+facts_of(const struct transaction *tx, const struct rcpt *rcpt)
+{
+	bool ours = policy_is_ours(engine_policy(tx->engine), rcpt->addr);
+
+	return (struct rcpt_facts){.addr = rcpt->addr,
+		.direction = ours ? DIR_INBOUND | DIR_INTERNAL : DIR_OUTBOUND,
+		.sealed = TRI_UNKNOWN,
+		.cert_known = TRI_UNKNOWN,
+		.cert_proven = TRI_UNKNOWN};
+}
+
+/* Only what is known for sure changes anything. */
+static void
+look_up(struct transaction *tx, struct rcpt *rcpt, struct rcpt_facts *facts)
+{
+	const struct lookup_result *found = NULL;
+	enum rc rc = RC_OK;
+
+	if (!rcpt->lookup)
+		rc = lookup_begin(sources_lookups(tx->sources), rcpt->person, &rcpt->lookup, NULL);
+	if (rc == RC_OK)
+		rc = lookup_wait(rcpt->lookup, EARLY_WAIT_MS, &found, NULL);
+	if (rc != RC_OK || (found->rc != RC_OK && found->rc != RC_NONE))
+		return;
+	facts->cert_known = found->rc == RC_OK ? TRI_YES : TRI_NO;
+	facts->cert_proven = found->rc == RC_OK && found->proven ? TRI_YES : TRI_NO;
+}
+
+/* Is it sure that DECISION refuses RCPT? */
+static bool
+is_refused(struct transaction *tx, struct rcpt *rcpt, struct rcpt_facts *facts,
+	const struct decision *decision)
+{
+	bool client_key;
+
+	if (decision->known != TRI_YES || facts->direction != DIR_OUTBOUND ||
+		decision->verdicts.encrypt != ENCRYPT_REQUIRED ||
+		decision->verdicts.if_missing == MISSING_CLEAR)
+		return false;
+	if (facts->cert_known == TRI_UNKNOWN)
+		look_up(tx, rcpt, facts);
+	return facts->cert_known == TRI_NO &&
+	       vault_holds(engine_vault(tx->engine), rcpt->person, &client_key, NULL) == RC_NONE;
+}
+
+static enum rc
+decide(struct transaction *tx, struct rcpt *rcpt, bool *refused, struct err *err)
+{
+	struct rcpt_facts facts = facts_of(tx, rcpt);
+	enum rc rc = policy_decide(tx->early, &facts, &rcpt->decision, err);
+
+	if (rc == RC_OK && rcpt->decision.wants_certs && facts.direction == DIR_OUTBOUND) {
+		look_up(tx, rcpt, &facts);
+		rc = policy_decide(tx->early, &facts, &rcpt->decision, err);
+	}
+	*refused = rc == RC_OK && is_refused(tx, rcpt, &facts, &rcpt->decision);
+	return rc;
+}
+
+/* The last recipient was never named. */
+static void
+take_back(struct transaction *tx)
+{
+	struct rcpt *rcpt = &tx->rcpts[--tx->n];
+
+	lookup_free(&rcpt->lookup);
+	free(rcpt->addr);
+	free(rcpt->person);
+	memset(rcpt, 0, sizeof(*rcpt));
+}
+
+/* With a rule that refuses all, the whole message is refused if the client goes on. */
+static void
+refuse(struct transaction *tx, struct rcpt_result *out, struct err *err)
+{
+	const struct rcpt *rcpt = &tx->rcpts[tx->n - 1];
+	struct reply_about about = {.addr = rcpt->addr,
+		.rule = rcpt->decision.rule,
+		.message = rcpt->decision.verdicts.message,
+		.help_url = engine_help_url(tx->engine)};
+
+	err_set(err, ERR_POLICY_NO_CERT, "rule %s: there is no usable certificate",
+		rule_name(rcpt->decision.rule));
+	reply_set_rcpt(out, err, &about);
+	log_error(LOGL_INFO, tx->qid, "rcpt-refused", err, "rcpt", rcpt->addr, "rule",
+		rule_name(rcpt->decision.rule), NULL);
+	if (rcpt->decision.verdicts.if_missing == MISSING_REFUSE_ALL && !tx->refused_early)
+		tx->refused_early = malloc(sizeof(*tx->refused_early));
+	if (tx->refused_early)
+		*tx->refused_early = *out;
+	take_back(tx);
+}
+
+/* Too many that may need a copy each? */
+static enum rc
+count_copies(struct transaction *tx, struct err *err)
+{
+	const struct conf_group *group = conf_section(engine_conf(tx->engine), "milter");
+	size_t max = (size_t)conf_int(group, "max_copies");
+	struct rcpt_facts facts = facts_of(tx, &tx->rcpts[tx->n - 1]);
+	bool may = false;
+	enum rc rc = policy_may_encrypt(tx->early, &facts, &may, err);
+
+	if (rc != RC_OK || !may)
+		return rc;
+	if (tx->n_may_encrypt >= max)
+		return err_set(err, ERR_RCPT_LIMIT, "more than %zu that may need copies", max);
+	tx->n_may_encrypt++;
+	return RC_OK;
+}
+
+enum rc
+transaction_rcpt_early(struct transaction *tx, struct rcpt_result *reply, struct err *err)
+{
+	const struct conf_group *group = conf_section(engine_conf(tx->engine), "milter");
+	enum role role = engine_role(tx->engine);
+	bool refused = false;
+	enum rc rc;
+
+	memset(reply, 0, sizeof(*reply));
+	if (role == ROLE_GATE || role == ROLE_OPEN ||
+		(!tx->may_split && !conf_bool(group, "refuse_at_rcpt")))
+		return RC_OK;
+	rc = view_envelope(tx, err);
+	if (rc == RC_OK && conf_bool(group, "refuse_at_rcpt"))
+		rc = decide(tx, &tx->rcpts[tx->n - 1], &refused, err);
+	if (rc == RC_OK && refused) {
+		refuse(tx, reply, err);
+		return RC_PERM;
+	}
+	if (rc == RC_OK && tx->may_split)
+		rc = count_copies(tx, err);
+	if (rc == RC_OK || err->code != ERR_RCPT_LIMIT)
+		return RC_OK; /* the end of the message decides */
+	reply_set_rcpt(reply, err, &(struct reply_about){0});
+	take_back(tx);
+	return RC_TEMP;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "milter/outlet.h"
+
+#include "base/log.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+struct outlet {
+	atomic_int refs;
+	struct smtp_port *port;
+	struct journal *journal;
+	struct notices *notices;
+};
+
+enum rc
+outlet_new(struct conf *conf, struct outlet **out, struct err *err)
+{
+	struct journal_conf journal = journal_conf_of(conf);
+	struct outlet *outlet = calloc(1, sizeof(*outlet));
+	enum rc rc;
+
+	*out = NULL;
+	if (!outlet)
+		return err_set(err, ERR_MEMORY, "outlet");
+	atomic_init(&outlet->refs, 1);
+	rc = smtp_port_new(conf, &outlet->port, err);
+	if (rc == RC_OK)
+		rc = journal_new(&journal, &outlet->journal, err);
+	if (rc == RC_OK)
+		rc = notices_new(conf, &outlet->notices, err);
+	if (rc == RC_OK)
+		*out = outlet;
+	else
+		outlet_unref(&outlet);
+	return rc;
+}
+
+struct outlet *
+outlet_ref(struct outlet *outlet)
+{
+	if (outlet)
+		atomic_fetch_add(&outlet->refs, 1);
+	return outlet;
+}
+
+void
+outlet_unref(struct outlet **outlet)
+{
+	struct outlet *o = *outlet;
+
+	*outlet = NULL;
+	if (!o || atomic_fetch_sub(&o->refs, 1) != 1)
+		return;
+	notices_free(&o->notices);
+	journal_free(&o->journal);
+	smtp_port_free(&o->port);
+	free(o);
+}
+
+/* A port that is down, or a journal that can't be opened, is a warning: mail that needs it is
+ * deferred, all other mail goes on. */
+static void *
+probe(void *arg)
+{
+	struct outlet *outlet = arg;
+	struct smtp_caps caps;
+	struct err err = ERR_INIT;
+
+	if (smtp_port_probe(outlet->port, &caps, &err) != RC_OK)
+		log_error(LOGL_WARN, NULL, "port-not-ready", &err, "port",
+			smtp_port_name(outlet->port), NULL);
+	err_clear(&err);
+	if (journal_probe(outlet->journal, &err) != RC_OK)
+		log_error(LOGL_WARN, NULL, "journal-not-ready", &err, NULL);
+	outlet_unref(&outlet);
+	return NULL;
+}
+
+void
+outlet_probe(struct outlet *outlet)
+{
+	pthread_t thread;
+	sigset_t all, old;
+
+	if (!outlet)
+		return;
+	outlet_ref(outlet);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	if (pthread_create(&thread, NULL, probe, outlet) == 0)
+		pthread_detach(thread);
+	else
+		outlet_unref(&outlet);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+void
+outlet_stop(struct outlet *outlet)
+{
+	if (outlet)
+		smtp_port_stop(outlet->port);
+}
+
+struct smtp_port *
+outlet_port(const struct outlet *outlet)
+{
+	return outlet->port;
+}
+
+struct journal *
+outlet_journal(const struct outlet *outlet)
+{
+	return outlet->journal;
+}
+
+struct notices *
+outlet_notices(const struct outlet *outlet)
+{
+	return outlet->notices;
+}
