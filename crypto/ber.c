@@ -55,6 +55,7 @@ struct ber_splitter {
 	size_t element; /* where the element being captured begins in *into */
 	struct buf mac; /* content of the mac */
 	bool auth_attrs;
+	bool header_known; /* nobody asks for a skeleton */
 };
 
 static enum rc
@@ -136,6 +137,8 @@ captured(struct ber_splitter *s, struct err *err)
 	struct der_item item;
 	enum rc rc;
 
+	if (s->header_known && (b == &s->before || b == &s->encap))
+		return RC_OK;
 	rc = der_from_ber(b->data + s->element, b->len - s->element, &definite, err);
 	if (rc == RC_OK) {
 		b->len = s->element;
@@ -477,6 +480,12 @@ ber_splitter_new(const struct ber_handler *handler, struct ber_splitter **out, s
 		BER_MAX_CAPTURE + DER_MAX_HEADER;
 	*out = s;
 	return RC_OK;
+}
+
+void
+ber_splitter_known(struct ber_splitter *splitter)
+{
+	splitter->header_known = true;
 }
 
 struct sink

@@ -48,6 +48,9 @@ struct ber_handler {
 struct ber_splitter;
 enum rc
 ber_splitter_new(const struct ber_handler *handler, struct ber_splitter **out, struct err *err);
+/* The same bytes were split before: what stands before the content is not put in order again, and
+ * there is no skeleton. */
+void ber_splitter_known(struct ber_splitter *splitter);
 struct sink ber_splitter_sink(struct ber_splitter *splitter);
 void ber_splitter_free(struct ber_splitter **splitter);
 /* The ContentInfo without its content (detached), as definite-length BER; whole only after trailer;

@@ -217,6 +217,8 @@ void
 cms_decryptor_expect(struct cms_decryptor *decryptor, const struct cms_enveloped *header)
 {
 	decryptor->header = header;
+	if (header)
+		ber_splitter_known(decryptor->splitter);
 }
 
 struct sink

@@ -476,6 +476,41 @@ take_line(struct scanner *scanner, const char *data, size_t len, uint64_t offset
 	return RC_OK;
 }
 
+/*
+ * Whole lines of a body that nothing can delimit and whose bytes are clean: what is left to be told
+ * about each is done here, without a call. The bytes used.
+ */
+static size_t
+take_clean_lines(struct scanner *scanner, const char *data, size_t len, uint64_t offset)
+{
+	unsigned flags = 0, held_back = scanner->held_back;
+	const char *at = data, *end = data + len, *lf;
+	size_t n = scanner->line_len;
+	char last = scanner->last;
+
+	while (at < end && (lf = memchr(at, '\n', (size_t)(end - at)))) {
+		bool bare = lf == at || lf[-1] != '\r';
+
+		flags |= held_back;
+		held_back = bare ? MIME_BARE_LF : 0;
+		n = (size_t)(lf - at) - !bare;
+		last = n ? at[n - 1] : last;
+		if (n > 998)
+			flags |= MIME_LONG_LINE;
+		if (n && (last == ' ' || last == '\t'))
+			flags |= MIME_TRAILING_WS;
+		if (n >= 5 && at[0] == 'F' && memcmp(at, "From ", 5) == 0)
+			flags |= MIME_FROM_LINE;
+		scanner->line_end = offset + (size_t)(at - data) + n;
+		at = lf + 1;
+	}
+	scanner->held_back = held_back;
+	scanner->line_len = n;
+	scanner->last = last;
+	scanner->current->flags |= flags;
+	return (size_t)(at - data);
+}
+
 /* Cuts DATA, bytes from OFFSET on, into lines; *used tells how far that went. FINAL: nothing
  * follows. */
 static enum rc
@@ -487,9 +522,17 @@ take_piece(struct scanner *scanner, const char *data, size_t len, uint64_t offse
 
 	scanner->clean = is_clean(data, len);
 	while (rc == RC_OK && at < len) {
-		const char *lf = memchr(data + at, '\n', len - at);
-		size_t n = lf ? (size_t)(lf + 1 - (data + at)) : len - at;
-		bool ends = lf || final;
+		const char *lf;
+		size_t n;
+		bool ends;
+
+		if (*start && scanner->clean && !scanner->in_header && scanner->open == 0)
+			at += take_clean_lines(scanner, data + at, len - at, offset + at);
+		if (at == len)
+			break;
+		lf = memchr(data + at, '\n', len - at);
+		n = lf ? (size_t)(lf + 1 - (data + at)) : len - at;
+		ends = lf || final;
 
 		if (!ends && *start && n < LINE_HEAD)
 			break;

@@ -27,6 +27,7 @@
 #include "milter/marks.h"
 #include "milter/stamp.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,12 +51,31 @@ struct unwrap {
 	struct inner opened;  /* what the last envelope contained */
 	struct inner content; /* what the last opaque signature contained */
 	bool is_opened, unauthenticated, no_key;
-	struct verdict checked[MAX_LAYERS];
 	size_t n_checked;
 	bool signed_inside; /* a good signature in what was opened */
 	bool *entitled;     /* set: nothing is opened, only asked for each recipient */
 	bool asked;         /* there was something to ask about */
+	struct verdict checked[MAX_LAYERS]; /* last: each is initialised when it is used */
 };
+
+static struct unwrap *
+unwrap_new(struct transaction *tx, struct copy *copy, const struct verdicts *verdicts,
+	unsigned transform, enum pipeline_mode mode)
+{
+	struct unwrap *u = malloc(sizeof(*u));
+
+	if (!u)
+		return NULL;
+	memset(u, 0, offsetof(struct unwrap, checked));
+	u->tx = tx;
+	u->copy = copy;
+	u->verdicts = verdicts;
+	u->transform = transform;
+	u->mode = mode;
+	u->root = tx->root;
+	u->spool = tx->msg->body;
+	return u;
+}
 
 __attribute__((format(printf, 4, 5))) static enum rc
 add_layer(struct unwrap *u, const char *kind, struct err *err, const char *fmt, ...)
@@ -452,9 +472,11 @@ publish(struct unwrap *u, struct err *err)
 enum rc
 unwrap_nothing(struct transaction *tx, struct copy *copy, struct err *err)
 {
-	struct unwrap u = {.tx = tx, .copy = copy};
+	struct unwrap *u = unwrap_new(tx, copy, NULL, PLAN_LEAVE, PIPELINE_RUN);
+	enum rc rc = u ? remove_forged(u, err) : err_set(err, ERR_MEMORY, "layers");
 
-	return remove_forged(&u, err);
+	free(u);
+	return rc;
 }
 
 /* Frees what the layers left behind. */
@@ -471,21 +493,14 @@ unwrap_fini(struct unwrap *u)
 enum rc
 unwrap_inbound(struct transaction *tx, struct copy *copy, enum pipeline_mode mode, struct err *err)
 {
-	struct unwrap *u = calloc(1, sizeof(*u));
+	struct unwrap *u = unwrap_new(tx, copy, copy->verdicts, copy->transform, mode);
 	enum role role = engine_role(tx->engine);
 	enum rc rc = RC_OK;
 
 	if (!u)
 		return err_set(err, ERR_MEMORY, "layers");
-	u->tx = tx;
-	u->copy = copy;
-	u->verdicts = copy->verdicts;
-	u->transform = copy->transform;
-	u->mode = mode;
 	if (role != ROLE_OPEN && role != ROLE_ALL)
 		u->transform &= ~(unsigned)PLAN_OPEN;
-	u->root = tx->root;
-	u->spool = tx->msg->body;
 	if (tx->root)
 		rc = unwrap_layers(u, err);
 	if (rc == RC_OK)
@@ -499,21 +514,15 @@ enum rc
 unwrap_entitled(struct transaction *tx, const struct copy *copy, bool *entitled, bool *known,
 	struct err *err)
 {
-	struct unwrap *u = calloc(1, sizeof(*u));
 	struct copy scratch = {.rcpts = copy->rcpts, .n = copy->n};
+	struct unwrap *u = unwrap_new(tx, &scratch, copy->verdicts, PLAN_OPEN, PIPELINE_RUN);
 	enum role role = engine_role(tx->engine);
 	enum rc rc = RC_OK;
 
 	*known = false;
 	if (!u)
 		return err_set(err, ERR_MEMORY, "layers");
-	*u = (struct unwrap){.tx = tx,
-		.copy = &scratch,
-		.verdicts = copy->verdicts,
-		.transform = PLAN_OPEN,
-		.root = tx->root,
-		.spool = tx->msg->body,
-		.entitled = entitled};
+	u->entitled = entitled;
 	if (tx->root && (role == ROLE_OPEN || role == ROLE_ALL))
 		rc = unwrap_layers(u, err);
 	*known = rc == RC_OK && u->asked;

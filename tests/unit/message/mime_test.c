@@ -447,6 +447,44 @@ test_flags(void **state)
 			}
 }
 
+/* One byte that needs a closer look changes nothing in what is seen of the others. */
+static void
+test_clean(void **state)
+{
+	static const char *const tokens[] = {
+		"\r\n", "\n", "\r", " ", "\t", "From ", "F", "x", "--b", "long"};
+	char *text = malloc(40000), *other = malloc(40000);
+
+	(void)state;
+	assert_true(text && other);
+	srand(1);
+	for (int round = 0; round < 20000; round++) {
+		struct entity *a, *b;
+		struct err err = ERR_INIT;
+		size_t len = 0;
+
+		len += (size_t)sprintf(text, "\r\nx\r\n");
+		for (int n = rand() % 12; n > 0; n--) {
+			const char *token = tokens[(size_t)rand() % 10];
+			size_t more = *token == 'l' ? 993 + (size_t)rand() % 10 : strlen(token);
+
+			memset(text + len, 'y', more);
+			if (*token != 'l')
+				memcpy(text + len, token, more);
+			len += more;
+		}
+		memcpy(other, text, len);
+		other[2] = (char)0xe9;
+		CHECK_INT("clean", parse(text, len, &a, &err), RC_OK);
+		CHECK_INT("not clean", parse(other, len, &b, &err), RC_OK);
+		CHECK_INT("flags", a->flags | MIME_HAS_8BIT, b->flags);
+		entity_free(&a);
+		entity_free(&b);
+	}
+	free(text);
+	free(other);
+}
+
 int
 main(void)
 {
@@ -456,6 +494,7 @@ main(void)
 		cmocka_unit_test(test_borders),
 		cmocka_unit_test(test_long_lines),
 		cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_clean),
 		cmocka_unit_test_setup_teardown(test_structure, in_file, in_memory),
 		cmocka_unit_test_setup_teardown(test_split, in_file, in_memory),
 		cmocka_unit_test_setup_teardown(test_borders, in_file, in_memory),
