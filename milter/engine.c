@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "milter/tx.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "directory/anchors.h"
 #include "message/charset.h"
@@ -16,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define LOOK_MS 10
 
 struct sources {
 	atomic_int refs;
@@ -42,6 +45,7 @@ struct engine {
 	struct sources *sources;      /* under LOCK, as are those below */
 	int64_t generation, crl_time; /* when sources were last looked at */
 	bool refreshing;
+	atomic_llong looked_ms; /* when it was asked last what may have changed */
 	int lookup_timeout;
 };
 
@@ -81,14 +85,30 @@ sources_new(struct conf *conf, struct certstore *store, struct sources **out, st
 	return rc;
 }
 
-/* What changed cheaply tells that something may have: asked for each message. */
+/* Was it asked just now? Nobody who changes something is at the next message that soon. */
+static bool
+looked_just_now(struct engine *engine)
+{
+	long long now = clock_monotonic_ms();
+
+	if (now - atomic_load(&engine->looked_ms) < LOOK_MS)
+		return true;
+	atomic_store(&engine->looked_ms, now);
+	return false;
+}
+
+/* What changed cheaply tells that something may have: asked for each message, but for a crowd of
+ * them. */
 static bool
 may_have_changed(struct engine *engine)
 {
-	int64_t generation = 0, crls = trust_state_crl_time(engine->conf);
-	bool known = certstore_generation(engine->store, &generation, NULL) == RC_OK;
-	bool changed;
+	int64_t generation = 0, crls;
+	bool known, changed;
 
+	if (looked_just_now(engine))
+		return false;
+	crls = trust_state_crl_time(engine->conf);
+	known = certstore_generation(engine->store, &generation, NULL) == RC_OK;
 	pthread_mutex_lock(&engine->lock);
 	changed = !engine->refreshing &&
 		  ((known && generation != engine->generation) || crls != engine->crl_time);
@@ -272,6 +292,7 @@ engine_new(struct conf *conf, const char *service, struct engine **out, struct e
 	if (!engine)
 		return err_set(err, ERR_MEMORY, "engine");
 	atomic_init(&engine->refs, 1);
+	atomic_init(&engine->looked_ms, -LOOK_MS);
 	pthread_mutex_init(&engine->lock, NULL);
 	engine->conf = conf_ref(conf);
 	engine->generation = engine->crl_time = -1;
