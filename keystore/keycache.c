@@ -6,11 +6,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 
 #define BUCKETS    4096u
 #define MAX_AGE_MS 60000
-#define LOOK_MS    100 /* between looks at the store's version */
 
 struct keycache {
 	pthread_mutex_t lock;
@@ -19,8 +17,7 @@ struct keycache {
 	struct keyent *oldest, *newest; /* by last use */
 	size_t n;
 	unsigned generation; /* counts flushes: what was loaded before one is not kept */
-	int64_t version;     /* of the store when last looked at */
-	int64_t looked;
+	uint64_t seen;       /* the store's generation, as of the last flush */
 };
 
 enum rc
@@ -31,7 +28,8 @@ keycache_new(struct store *store, struct keycache **out, struct err *err)
 		return err_set(err, ERR_MEMORY, "key cache");
 	pthread_mutex_init(&(*out)->lock, NULL);
 	(*out)->store = store;
-	return store_version(store, &(*out)->version, err);
+	(*out)->seen = store_generation(store);
+	return RC_OK;
 }
 
 void
@@ -107,53 +105,21 @@ drop(struct keycache *cache, struct keyent *e)
 	keyent_unref(&e);
 }
 
+/* Under the lock. */
+static void
+flush(struct keycache *cache)
+{
+	cache->generation++;
+	while (cache->oldest)
+		drop(cache, cache->oldest);
+}
+
 void
 keycache_flush(struct keycache *cache)
 {
 	pthread_mutex_lock(&cache->lock);
-	cache->generation++;
-	while (cache->oldest)
-		drop(cache, cache->oldest);
+	flush(cache);
 	pthread_mutex_unlock(&cache->lock);
-}
-
-static enum rc
-check_whole(struct keycache *cache, struct err *err)
-{
-	if (store_is_broken(cache->store))
-		return err_set(err, ERR_KEYSTORE_TAMPERED, "rows of the key store were changed");
-	return RC_OK;
-}
-
-/* A copy of the store put in place by hand, or another program's change, is seen here. */
-static enum rc
-look_at_store(struct keycache *cache, struct err *err)
-{
-	int64_t now = clock_monotonic_ms(), version;
-	bool due, changed = false;
-	enum rc rc;
-
-	pthread_mutex_lock(&cache->lock);
-	due = now - cache->looked >= LOOK_MS;
-	if (due)
-		cache->looked = now;
-	pthread_mutex_unlock(&cache->lock);
-	if (!due)
-		return check_whole(cache, err);
-	rc = store_version(cache->store, &version, err);
-	if (rc)
-		return rc;
-	pthread_mutex_lock(&cache->lock);
-	changed = version != cache->version;
-	cache->version = version;
-	pthread_mutex_unlock(&cache->lock);
-	if (!changed)
-		return check_whole(cache, err);
-	keycache_flush(cache);
-	rc = store_check(cache->store, err);
-	if (rc)
-		log_error(LOGL_ERROR, NULL, "keystore-changed", err, NULL);
-	return rc;
 }
 
 struct find_encrypt {
@@ -217,8 +183,12 @@ static struct keyent *
 find(struct keycache *cache, const char *id, bool with_pkey, unsigned *generation)
 {
 	struct keyent *e;
+	uint64_t now = store_generation(cache->store);
 
 	pthread_mutex_lock(&cache->lock);
+	if (now != cache->seen)
+		flush(cache);
+	cache->seen = now;
 	*generation = cache->generation;
 	for (e = *bucket_of(cache, id); e; e = e->next)
 		if (strcmp(e->key.id, id) == 0)
@@ -268,7 +238,7 @@ keycache_get(struct keycache *cache, const char *id, bool with_pkey, struct keye
 	enum rc rc;
 
 	*out = NULL;
-	rc = look_at_store(cache, err);
+	rc = store_look(cache->store, err);
 	if (rc)
 		return rc;
 	*out = find(cache, id, with_pkey, &generation);

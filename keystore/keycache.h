@@ -2,9 +2,8 @@
 /*
  * keycache.h - keys in use, parsed: unwrapping and parsing cost more than a P-256 signature
  *
- * An entry is immutable and reference-counted. All are forgotten when the store changes, by us or
- * by another program (looked at ten times a second), each one after a minute, and the least
- * recently used when there are too many.
+ * An entry is immutable and reference-counted. All are forgotten when the store changes
+ * (store_generation), each one after a minute, and the least recently used when there are too many.
  *
  * Threads: any.  Limits: KEYCACHE_MAX entries.
  */

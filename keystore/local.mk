@@ -20,6 +20,7 @@ libkeystore_a_SOURCES += \
 	keystore/budget.c keystore/budget.h \
 	keystore/keycache.c keystore/keycache.h \
 	keystore/link.c keystore/link.h \
+	keystore/rowcache.c keystore/rowcache.h \
 	keystore/settings.c keystore/settings.h \
 	keystore/use.c keystore/use.h \
 	keystore/vault.c keystore/vault.h

@@ -10,9 +10,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "keystore/store_row.h"
 
 #define SCHEMA_VERSION 1
+#define LOOK_MS        100 /* between looks for changes by others */
 
 static const char SCHEMA[] =
 	"CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL, mac BLOB NOT NULL) WITHOUT ROWID;"
@@ -259,6 +261,8 @@ store_unlock(struct store *store, struct secret *master, struct err *err)
 		return rc;
 	}
 	rc = store_get_meta(store, "kdf", true, text, sizeof(text), err);
+	if (!rc)
+		rc = store_version(store, &store->version, err);
 	return rc ? rc : store_check(store, err);
 }
 
@@ -288,6 +292,49 @@ store_version(struct store *store, int64_t *version, struct err *err)
 		sqlite3_reset(st);
 	}
 	pthread_mutex_unlock(&store->lock);
+	return rc;
+}
+
+static void
+next_generation(struct store *store)
+{
+	__atomic_add_fetch(&store->generation, 1, __ATOMIC_ACQ_REL);
+}
+
+uint64_t
+store_generation(const struct store *store)
+{
+	return __atomic_load_n(&store->generation, __ATOMIC_ACQUIRE);
+}
+
+/* A copy of the store put in place by hand, or another program's change, is seen here. */
+static enum rc
+look_at_version(struct store *store, struct err *err)
+{
+	int64_t version;
+	enum rc rc = store_version(store, &version, err);
+
+	if (rc || __atomic_exchange_n(&store->version, version, __ATOMIC_ACQ_REL) == version)
+		return rc;
+	next_generation(store);
+	rc = store_check(store, err);
+	if (rc)
+		log_error(LOGL_ERROR, NULL, "keystore-changed", err, NULL);
+	return rc;
+}
+
+enum rc
+store_look(struct store *store, struct err *err)
+{
+	int64_t now = clock_monotonic_ms(),
+		looked = __atomic_load_n(&store->looked, __ATOMIC_RELAXED);
+	enum rc rc = RC_OK;
+
+	if (now - looked >= LOOK_MS && __atomic_compare_exchange_n(&store->looked, &looked, now,
+					       false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		rc = look_at_version(store, err);
+	if (!rc && store_is_broken(store))
+		rc = err_set(err, ERR_KEYSTORE_TAMPERED, "rows of the key store were changed");
 	return rc;
 }
 
@@ -330,6 +377,7 @@ store_commit(struct store *store, struct err *err)
 
 	if (!rc)
 		rc = store_exec(store, "COMMIT", err);
+	next_generation(store); /* before anybody else can read */
 	if (rc) {
 		struct err ignored;
 

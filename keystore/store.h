@@ -106,6 +106,14 @@ enum rc store_check(struct store *store, struct err *err);
 bool store_is_broken(struct store *store);
 /* Changes whenever somebody else changed the file since we last looked. */
 enum rc store_version(struct store *store, int64_t *version, struct err *err);
+/*
+ * Before a row that was read earlier is used: looks ten times a second whether somebody else
+ * changed the file, and checks the rows then. ERR_KEYSTORE_TAMPERED when the store is broken.
+ */
+enum rc store_look(struct store *store, struct err *err);
+/* Another number after every change of rows, by us or (once store_look saw it) by others. Taken
+ * before rows are read, it tells later whether they are still what they were. */
+uint64_t store_generation(const struct store *store);
 
 /* One writer at a time. Between them every call belongs to the transaction; the commit is durable.
  */
@@ -130,6 +138,13 @@ enum rc store_del_grant(struct store *store, const char *id, struct err *err);
 /* Is there a grant on OWNER's keys for ADDR at AT? RC_OK or RC_NONE. */
 enum rc store_find_grant(struct store *store, const char *owner, const char *addr, int64_t at,
 	struct store_grant *out, struct err *err);
+
+/* store_find_addr, store_find_grant with *until: when the answer may be another one, if no row
+ * changes; INT64_MAX: never. */
+enum rc store_find_addr_until(struct store *store, const char *addr, int64_t at,
+	struct store_addr *out, int64_t *until, struct err *err);
+enum rc store_find_grant_until(struct store *store, const char *owner, const char *addr, int64_t at,
+	struct store_grant *out, int64_t *until, struct err *err);
 
 /* Lists: EACH is called for every row and may stop the list by returning something else than RC_OK,
  * which is then the result. It may call the store, but not the same list. AFTER: id that the list

@@ -202,15 +202,17 @@ store_put_grant(struct store *store, const struct store_grant *grant, struct err
 		&p, err);
 }
 
-/* The first row of ST that is in force at AT. That it is about LOOKUP is not taken from the index
- * alone: a file changed by hand may have an index that says something else than its rows. */
+/* The first row of ST that is in force at AT, which come by SINCE, latest first; *until: when this
+ * may be another one. That it is about LOOKUP is not taken from the index alone: a file changed by
+ * hand may have an index that says something else than its rows. */
 static enum rc
 find_period(struct store *store, const char *table, sqlite3_stmt *st, const char *lookup,
-	int64_t at, struct store_addr *out, struct err *err)
+	int64_t at, struct store_addr *out, int64_t *until, struct err *err)
 {
 	char form[ADDR_MAX + 1];
 	enum rc rc;
 
+	*until = INT64_MAX;
 	while ((rc = store_step(store, st, err)) == RC_OK) {
 		rc = read_period(store, table, st, out, err);
 		if (!rc) {
@@ -219,8 +221,14 @@ find_period(struct store *store, const char *table, sqlite3_stmt *st, const char
 				rc = err_set(
 					err, ERR_KEYSTORE_TAMPERED, "index of table %s", table);
 		}
-		if (rc || (out->since <= at && (out->until == 0 || at < out->until)))
+		if (rc)
 			break;
+		if (out->since > at) {
+			*until = out->since < *until ? out->since : *until;
+		} else if (out->until == 0 || at < out->until) {
+			*until = out->until && out->until < *until ? out->until : *until;
+			break;
+		}
 	}
 	sqlite3_reset(st);
 	sqlite3_clear_bindings(st);
@@ -228,8 +236,8 @@ find_period(struct store *store, const char *table, sqlite3_stmt *st, const char
 }
 
 enum rc
-store_find_addr(
-	struct store *store, const char *addr, int64_t at, struct store_addr *out, struct err *err)
+store_find_addr_until(struct store *store, const char *addr, int64_t at, struct store_addr *out,
+	int64_t *until, struct err *err)
 {
 	char lookup[ADDR_MAX + 1];
 	sqlite3_stmt *st;
@@ -243,10 +251,19 @@ store_find_addr(
 		&st, err);
 	if (!rc) {
 		sqlite3_bind_text(st, 1, lookup, -1, SQLITE_TRANSIENT);
-		rc = find_period(store, "addresses", st, lookup, at, out, err);
+		rc = find_period(store, "addresses", st, lookup, at, out, until, err);
 	}
 	pthread_mutex_unlock(&store->lock);
 	return rc;
+}
+
+enum rc
+store_find_addr(
+	struct store *store, const char *addr, int64_t at, struct store_addr *out, struct err *err)
+{
+	int64_t until;
+
+	return store_find_addr_until(store, addr, at, out, &until, err);
 }
 
 static void
@@ -261,8 +278,8 @@ grant_of(const struct store_addr *row, struct store_grant *out)
 }
 
 enum rc
-store_find_grant(struct store *store, const char *owner, const char *addr, int64_t at,
-	struct store_grant *out, struct err *err)
+store_find_grant_until(struct store *store, const char *owner, const char *addr, int64_t at,
+	struct store_grant *out, int64_t *until, struct err *err)
 {
 	char lookup[ADDR_MAX + 1];
 	struct store_addr row;
@@ -278,7 +295,7 @@ store_find_grant(struct store *store, const char *owner, const char *addr, int64
 	if (!rc) {
 		sqlite3_bind_text(st, 1, owner, -1, SQLITE_TRANSIENT);
 		sqlite3_bind_text(st, 2, lookup, -1, SQLITE_TRANSIENT);
-		rc = find_period(store, "grants", st, lookup, at, &row, err);
+		rc = find_period(store, "grants", st, lookup, at, &row, until, err);
 		if (!rc && strcmp(row.person, owner) != 0)
 			rc = err_set(err, ERR_KEYSTORE_TAMPERED, "index of table grants");
 		if (!rc)
@@ -286,6 +303,15 @@ store_find_grant(struct store *store, const char *owner, const char *addr, int64
 	}
 	pthread_mutex_unlock(&store->lock);
 	return rc;
+}
+
+enum rc
+store_find_grant(struct store *store, const char *owner, const char *addr, int64_t at,
+	struct store_grant *out, struct err *err)
+{
+	int64_t until;
+
+	return store_find_grant_until(store, owner, addr, at, out, &until, err);
 }
 
 enum rc

@@ -23,7 +23,10 @@ struct store {
 	bool in_tx;
 	unsigned char sum[WRAP_MAC_SIZE]; /* of the HMACs of all rows that count; see store_sum.c */
 	unsigned char saved[WRAP_MAC_SIZE]; /* as it was when the transaction began */
-	bool broken;                        /* the rows did not add up: refuse everything */
+	bool broken; /* the rows did not add up: refuse everything; atomic, as the next three */
+	uint64_t generation; /* counts changes of rows, ours and others' */
+	int64_t looked;      /* clock_monotonic_ms, for changes by others … */
+	int64_t version;     /* … against this store_version */
 	struct {
 		const char *sql;
 		sqlite3_stmt *st;

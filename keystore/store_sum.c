@@ -129,7 +129,8 @@ check(struct store *store, struct err *err)
 			"rows were removed, or put back as they once were");
 	if (!rc)
 		memcpy(store->sum, sum, sizeof(sum));
-	store->broken = rc == RC_TEMP && err->code == ERR_KEYSTORE_TAMPERED;
+	__atomic_store_n(&store->broken, rc == RC_TEMP && err->code == ERR_KEYSTORE_TAMPERED,
+		__ATOMIC_RELEASE);
 	return rc;
 }
 
@@ -152,10 +153,5 @@ store_check(struct store *store, struct err *err)
 bool
 store_is_broken(struct store *store)
 {
-	bool broken;
-
-	pthread_mutex_lock(&store->lock);
-	broken = store->broken;
-	pthread_mutex_unlock(&store->lock);
-	return broken;
+	return __atomic_load_n(&store->broken, __ATOMIC_ACQUIRE);
 }

@@ -12,7 +12,6 @@
 #include "crypto/cms_sign.h"
 
 #define KEYS_OF_PERSON 64  /* looked at to find a signer */
-#define KEYS_OF_RINFO  8   /* with one SubjectKeyIdentifier */
 #define RINFO_PARTS    512 /* keys in one KeyAgreeRecipientInfo: more than fit into CMS_MAX_RINFO */
 #define TIME_BACK      (7 * 86400)
 #define TIME_AHEAD     600
@@ -39,13 +38,13 @@ collect_key(void *ctx, const struct store_key *key, struct err *err)
 /* Who has this address now, by the vault's tables. */
 static enum rc
 find_owner(struct vault *vault, const struct settings *settings, const char *addr,
-	char resolved[ADDR_MAX + 1], struct store_addr *row, struct err *err)
+	char resolved[ADDR_MAX + 1], char person[STORE_ID_SIZE], struct err *err)
 {
 	enum rc rc = settings_resolve(settings, addr, resolved, err);
 
 	if (rc || !*resolved)
 		return rc == RC_TEMP ? rc : RC_NONE;
-	return store_find_addr(vault_store(vault), resolved, clock_now(), row, err);
+	return rowcache_find_owner(vault_rowcache(vault), resolved, clock_now(), person, err);
 }
 
 static bool
@@ -61,15 +60,14 @@ use_find_signer(struct vault *vault, const struct settings *settings, const char
 	struct keyent **ent, struct err *err)
 {
 	struct key_ids keys = {.purpose = PURPOSE_SIGN, .only_active = true};
-	char resolved[ADDR_MAX + 1];
-	struct store_addr row;
+	char resolved[ADDR_MAX + 1], person[STORE_ID_SIZE];
 	bool named = false;
-	enum rc rc = find_owner(vault, settings, addr, resolved, &row, err);
+	enum rc rc = find_owner(vault, settings, addr, resolved, person, err);
 
 	*ent = NULL;
 	if (!rc)
-		rc = store_list_keys(vault_store(vault), row.person, "", STORE_MAX_ROWS,
-			collect_key, &keys, err);
+		rc = store_list_keys(
+			vault_store(vault), person, "", STORE_MAX_ROWS, collect_key, &keys, err);
 	/* The newest key whose certificate names the address; failing that the newest. */
 	for (size_t i = 0; !rc && i < keys.n && !named; i++) {
 		struct keyent *e;
@@ -99,19 +97,18 @@ use_holds(struct vault *vault, const struct settings *settings, const char *addr
 	struct err *err)
 {
 	struct key_ids keys = {.purpose = PURPOSE_OPEN};
-	char resolved[ADDR_MAX + 1];
+	char resolved[ADDR_MAX + 1], owner[STORE_ID_SIZE];
 	struct store_person person;
-	struct store_addr row;
-	enum rc rc = find_owner(vault, settings, addr, resolved, &row, err);
+	enum rc rc = find_owner(vault, settings, addr, resolved, owner, err);
 
 	*client_key = false;
 	if (!rc)
-		rc = store_list_keys(vault_store(vault), row.person, "", STORE_MAX_ROWS,
-			collect_key, &keys, err);
+		rc = store_list_keys(
+			vault_store(vault), owner, "", STORE_MAX_ROWS, collect_key, &keys, err);
 	if (!rc && keys.n == 0)
 		return RC_NONE;
 	if (!rc)
-		rc = store_get_person(vault_store(vault), row.person, &person, err);
+		rc = store_get_person(vault_store(vault), owner, &person, err);
 	if (!rc)
 		*client_key = person.client_key;
 	return rc;
@@ -290,36 +287,36 @@ static enum rc
 check_entitled(struct vault *vault, const struct store_key *key, const char *resolved,
 	const char *person, struct err *err)
 {
-	struct store_grant grant;
-
 	if (key->purpose == PURPOSE_CA || !(key->purpose & PURPOSE_OPEN))
 		return RC_NONE;
 	if (strcmp(key->person, person) == 0)
 		return RC_OK;
-	return store_find_grant(
-		vault_store(vault), key->person, resolved, clock_now(), &grant, err);
+	return rowcache_find_grant(vault_rowcache(vault), key->person, resolved, clock_now(), err);
 }
 
 /*
- * The key among those that C names which RECIPIENT may have used. RC_NONE: none; *known tells
- * whether there is one that is somebody else's.
+ * The key among those that C names which RECIPIENT may have used; a reference for the caller.
+ * RC_NONE: none; *known tells whether there is one that is somebody else's.
  */
 static enum rc
 find_opener(struct vault *vault, const char *resolved, const char *person,
-	const struct candidate *c, struct store_key *key, bool *known, struct err *err)
+	const struct candidate *c, struct keyent **ent, bool *known, struct err *err)
 {
-	char ids[KEYS_OF_RINFO][STORE_ID_SIZE];
+	char ids[ROWCACHE_KEYS][STORE_ID_SIZE];
 	size_t n;
-	enum rc rc = store_match(
-		vault_store(vault), c->is_ski, c->value, c->len, ids, KEYS_OF_RINFO, &n, err);
+	enum rc rc =
+		rowcache_match(vault_rowcache(vault), c->is_ski, c->value, c->len, ids, &n, err);
 
 	for (size_t i = 0; !rc && i < n; i++) {
-		rc = store_get_key(vault_store(vault), ids[i], key, err);
+		rc = keycache_get(vault_keycache(vault), ids[i], false, ent, err);
 		if (rc == RC_NONE)
 			return err_set(err, ERR_KEYSTORE_TAMPERED, "key %s is gone", ids[i]);
 		if (rc)
 			return rc;
-		rc = check_entitled(vault, key, resolved, person, err);
+		rc = check_entitled(vault, &(*ent)->key, resolved, person, err);
+		if (rc == RC_OK)
+			return rc;
+		keyent_unref(ent);
 		if (rc != RC_NONE)
 			return rc;
 		*known = true;
@@ -332,16 +329,16 @@ find_opener(struct vault *vault, const char *resolved, const char *person,
  * for the address. */
 static enum rc
 find_recipient(struct vault *vault, const struct settings *settings, const char *recipient,
-	char resolved[ADDR_MAX + 1], struct store_addr *owner, struct err *err)
+	char resolved[ADDR_MAX + 1], char owner[STORE_ID_SIZE], struct err *err)
 {
 	enum rc rc = settings_resolve(settings, recipient, resolved, err);
 
-	owner->person[0] = 0;
+	owner[0] = 0;
 	if (rc)
 		return rc;
-	rc = store_find_addr(vault_store(vault), resolved, clock_now(), owner, err);
+	rc = rowcache_find_owner(vault_rowcache(vault), resolved, clock_now(), owner, err);
 	if (rc)
-		owner->person[0] = 0;
+		owner[0] = 0;
 	return rc == RC_NONE ? RC_OK : rc;
 }
 
@@ -349,18 +346,18 @@ enum rc
 use_match(struct vault *vault, const struct settings *settings, const struct peer *peer,
 	const char *recipient, const struct candidate *v, size_t n, size_t *index, struct err *err)
 {
-	char resolved[ADDR_MAX + 1];
-	struct store_addr owner;
-	struct store_key key;
+	char resolved[ADDR_MAX + 1], owner[STORE_ID_SIZE];
+	struct keyent *ent = NULL;
 	bool known = false;
 	enum rc rc;
 
 	if (!(peer->role & ROLE_OPEN))
 		return err_set(err, ERR_VAULT_DENIED, "service %s may not open", peer->service);
-	rc = find_recipient(vault, settings, recipient, resolved, &owner, err);
+	rc = find_recipient(vault, settings, recipient, resolved, owner, err);
 	for (size_t i = 0; !rc && i < n; i++) {
-		rc = find_opener(vault, resolved, owner.person, &v[i], &key, &known, err);
+		rc = find_opener(vault, resolved, owner, &v[i], &ent, &known, err);
 		if (rc == RC_OK) {
+			keyent_unref(&ent);
 			*index = i;
 			return RC_OK;
 		}
@@ -404,10 +401,9 @@ decide_open(struct vault *vault, const struct settings *settings, const struct p
 	const struct open_request *request, struct keyent **ent, struct err *err)
 {
 	unsigned char ident[SHA256_SIZE];
-	char resolved[ADDR_MAX + 1];
+	char resolved[ADDR_MAX + 1], owner[STORE_ID_SIZE];
 	struct candidate c;
-	struct store_addr owner;
-	struct store_key key;
+	struct keyent *found = NULL;
 	bool known = false;
 	enum rc rc;
 
@@ -415,20 +411,22 @@ decide_open(struct vault *vault, const struct settings *settings, const struct p
 		return err_set(err, ERR_VAULT_DENIED, "service %s may not open", peer->service);
 	rc = candidate_of(request, &c, ident, err);
 	if (!rc)
-		rc = find_recipient(vault, settings, request->recipient, resolved, &owner, err);
+		rc = find_recipient(vault, settings, request->recipient, resolved, owner, err);
 	if (!rc)
-		rc = find_opener(vault, resolved, owner.person, &c, &key, &known, err);
+		rc = find_opener(vault, resolved, owner, &c, &found, &known, err);
 	if (rc == RC_NONE)
 		return known ? err_set(err, ERR_VAULT_DENIED,
 				       "the key belongs to another recipient")
 			     : err_set(err, ERR_VAULT_NO_KEY, "no key for this RecipientInfo");
-	if (!rc)
-		rc = keycache_get(vault_keycache(vault), key.id, true, ent, err);
+	if (rc)
+		return rc;
+	rc = keycache_get(vault_keycache(vault), found->key.id, true, ent, err);
 	if (rc == RC_NONE)
-		return err_set(err, ERR_VAULT_NO_KEY, "no key %s", key.id);
+		rc = err_set(err, ERR_VAULT_NO_KEY, "no key %s", found->key.id);
 	if (!rc)
-		rc = budget_charge(vault_budget(vault), settings, peer->service, key.id, ROLE_OPEN,
-			clock_now(), err);
+		rc = budget_charge(vault_budget(vault), settings, peer->service, (*ent)->key.id,
+			ROLE_OPEN, clock_now(), err);
+	keyent_unref(&found);
 	return rc;
 }
 

@@ -26,6 +26,7 @@ struct vault {
 	struct store *store;
 	struct ledger *ledger;
 	struct keycache *cache;
+	struct rowcache *rows;
 	struct budget *budget;
 	int lock_fd;
 };
@@ -203,6 +204,8 @@ finish(struct vault *vault, bool create, struct err *err)
 	if (!rc)
 		rc = keycache_new(vault->store, &vault->cache, err);
 	if (!rc)
+		rc = rowcache_new(vault->store, &vault->rows, err);
+	if (!rc)
 		rc = budget_new(&vault->budget, err);
 	if (!rc && store_get_secret(vault->store, "budgets", &counts, &ignored) == RC_OK)
 		budget_parse(vault->budget, (const char *)secret_data(counts), secret_len(counts));
@@ -286,6 +289,7 @@ vault_stop(struct vault **vault)
 	if (v->ledger && ledger_close(&v->ledger, &err))
 		log_error(LOGL_ERROR, NULL, "ledger-close", &err, NULL);
 	keycache_free(&v->cache);
+	rowcache_free(&v->rows);
 	budget_free(&v->budget);
 	if (v->store && store_checkpoint(v->store, &err))
 		log_error(LOGL_WARN, NULL, "store-checkpoint", &err, NULL);
@@ -341,6 +345,12 @@ struct keycache *
 vault_keycache(struct vault *vault)
 {
 	return vault->cache;
+}
+
+struct rowcache *
+vault_rowcache(struct vault *vault)
+{
+	return vault->rows;
 }
 
 struct budget *

@@ -14,6 +14,7 @@
 #include "keystore/budget.h"
 #include "keystore/keycache.h"
 #include "keystore/ledger.h"
+#include "keystore/rowcache.h"
 #include "keystore/settings.h"
 #include "keystore/store.h"
 
@@ -37,6 +38,7 @@ struct settings *vault_settings(struct vault *vault); /* a reference for the cal
 struct store *vault_store(struct vault *vault);
 struct ledger *vault_ledger(struct vault *vault);
 struct keycache *vault_keycache(struct vault *vault);
+struct rowcache *vault_rowcache(struct vault *vault);
 struct budget *vault_budget(struct vault *vault);
 /* The folder of the configuration file, where relative paths begin. Free with free(). */
 char *vault_conf_dir(const struct conf *conf);

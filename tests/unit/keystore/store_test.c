@@ -12,6 +12,8 @@
 
 #include "base/clock.h"
 #include "crypto/issue.h"
+#include "keystore/rowcache.h"
+#include "keystore/store_row.h"
 #include "tests/unit/unit.h"
 
 static char path[] = "/tmp/sg-store-XXXXXX";
@@ -346,6 +348,86 @@ test_live(void **state)
 	store_close(&store);
 }
 
+/* How often rows were asked for. */
+static int
+count_queries(struct store *store)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < store->n_cache; i++)
+		if (strstr(store->cache[i].sql, "SELECT"))
+			n += sqlite3_stmt_status(store->cache[i].st, SQLITE_STMTSTATUS_RUN, 0);
+	return n;
+}
+
+/* Kept answers are those that the store would give: at their time, after our changes, and after
+ * somebody else's. */
+static void
+test_rowcache(void **state)
+{
+	struct store *store = fill();
+	struct store_addr later = {
+		.id = "a2", .person = "p2", .addr = "alice@example.org", .since = 500};
+	const unsigned char *issuer, *serial;
+	unsigned char ident[SHA256_SIZE];
+	size_t issuer_len, serial_len, n;
+	char person[STORE_ID_SIZE], ids[ROWCACHE_KEYS][STORE_ID_SIZE], longer[600];
+	struct rowcache *cache;
+	int before;
+
+	(void)state;
+	MUST(rowcache_new(store, &cache, &err));
+	issuer = cert_issuer_der(leaf, &issuer_len);
+	serial = cert_serial_bytes(leaf, &serial_len);
+	MUST(store_ident(issuer, issuer_len, serial, serial_len, ident, &err));
+	for (int round = 0; round < 3; round++) {
+		before = count_queries(store);
+		MUST(rowcache_find_owner(cache, "alice@example.org", 100, person, &err));
+		CHECK_STR("owner", person, "p1");
+		CHECK_INT("nobody",
+			rowcache_find_owner(cache, "eve@example.org", 100, person, &err), RC_NONE);
+		MUST(rowcache_find_grant(cache, "p1", "bob@example.org", 100, &err));
+		MUST(rowcache_match(cache, false, ident, sizeof(ident), ids, &n, &err));
+		CHECK_INT("keys", n, 1);
+		CHECK_STR("key", ids[0], "k1");
+		/* The first look finds that the store is there. */
+		CHECK_INT("queries", count_queries(store) - before > 0, round == 0);
+	}
+	CHECK_INT("too early", rowcache_find_owner(cache, "alice@example.org", 99, person, &err),
+		RC_NONE);
+	CHECK_INT("over", rowcache_find_grant(cache, "p1", "bob@example.org", 900, &err), RC_NONE);
+	MUST(rowcache_find_grant(cache, "p1", "bob@example.org", 899, &err));
+
+	MUST(store_begin(store, &err));
+	MUST(store_put_addr(store, &later, &err));
+	MUST(store_del_grant(store, "g1", &err));
+	MUST(store_commit(store, &err));
+	CHECK_INT("taken back", rowcache_find_grant(cache, "p1", "bob@example.org", 899, &err),
+		RC_NONE);
+	for (int round = 0; round < 2; round++) {
+		MUST(rowcache_find_owner(cache, "alice@example.org", 499, person, &err));
+		CHECK_STR("until then", person, "p1");
+		MUST(rowcache_find_owner(cache, "alice@example.org", 500, person, &err));
+		CHECK_STR("from then on", person, "p2");
+	}
+
+	/* What is longer than any row's is asked each time, whatever it begins with. */
+	memset(longer, 'x', sizeof(longer));
+	MUST(rowcache_match(cache, true, longer, sizeof(longer), ids, &n, &err));
+	CHECK_INT("none", n, 0);
+	before = count_queries(store);
+	MUST(rowcache_match(cache, true, longer, sizeof(longer) - 1, ids, &n, &err));
+	CHECK_INT("asked", count_queries(store), before + 1);
+
+	by_hand("DELETE FROM addresses");
+	usleep(150000); /* it looks ten times a second */
+	CHECK_INT("tampered", rowcache_find_owner(cache, "alice@example.org", 100, person, &err),
+		RC_TEMP);
+	CHECK_INT("tampered", err.code, ERR_KEYSTORE_TAMPERED);
+	rowcache_free(&cache);
+	store_close(&store);
+}
+
 static void
 test_tampering(void **state)
 {
@@ -470,6 +552,7 @@ main(void)
 		cmocka_unit_test(test_master),
 		cmocka_unit_test(test_replay),
 		cmocka_unit_test(test_live),
+		cmocka_unit_test(test_rowcache),
 		cmocka_unit_test(test_tampering),
 	};
 
