@@ -14,6 +14,8 @@ mail_opts(struct mail *mail, struct cmd_opt *opts)
 	opts[2] = (struct cmd_opt){"service", OPT_VALUE, &mail->service};
 	opts[3] = (struct cmd_opt){"user", OPT_VALUE, &mail->user};
 	opts[4] = (struct cmd_opt){"client", OPT_VALUE, &mail->client};
+	opts[5] = (struct cmd_opt){"client-cert", OPT_VALUE, &mail->cert.subject};
+	opts[6] = (struct cmd_opt){"client-issuer", OPT_VALUE, &mail->cert.issuer};
 }
 
 /* Then the milter sends copies. */
@@ -32,6 +34,8 @@ fill(struct mail *mail, struct err *err)
 		transaction_allow_copies(mail->tx, 0);
 	if (rc == RC_OK)
 		rc = transaction_sender(mail->tx, mail->sender, mail->user, mail->client, err);
+	if (rc == RC_OK)
+		rc = transaction_client_cert(mail->tx, &mail->cert, err);
 	for (size_t i = 0; rc == RC_OK && i < mail->rcpts.n; i++)
 		rc = transaction_rcpt(mail->tx, mail->rcpts.v[i], err);
 	return rc;

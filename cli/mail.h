@@ -8,18 +8,22 @@
 #include "cli/cmd.h"
 #include "milter/pipeline.h"
 
-#define MAIL_USAGE "--sender A --rcpt B [--rcpt …] [--service S] [--user LOGIN] [--client IP]"
+#define MAIL_USAGE \
+	"--sender A --rcpt B [--rcpt …] [--service S] [--user LOGIN] [--client IP] [--client-cert SUBJECT [--client-issuer ISSUER]]"
 #define MAIL_DETAILS                                                         \
 	"--sender A     envelope sender; <> for none\n"                      \
 	"--rcpt B       envelope recipient; may be given several times\n"    \
 	"--service S    as if it came to this service; default: the first\n" \
 	"--user LOGIN   as if LOGIN had authenticated\n"                     \
 	"--client IP    as if it came from this address\n"                   \
+	"--client-cert SUBJECT, --client-issuer ISSUER\n"                    \
+	"               as if the client had shown this TLS certificate\n"   \
 	"The mail comes from standard input.\n"
-#define MAIL_N_OPTS 5
+#define MAIL_N_OPTS 7
 
 struct mail {
 	const char *sender, *service, *user, *client;
+	struct client_cert cert;
 	struct cmd_values rcpts;
 	bool copies; /* recipients may have copies of their own, whatever the configuration */
 	struct engine *engine;

@@ -8,6 +8,7 @@ libdirectory_a_SOURCES = \
 	directory/ldap_conn.c directory/ldap_conn.h \
 	directory/ldap_guard.c directory/ldap_guard.h \
 	directory/ldap_settings.c directory/ldap_settings.h \
+	directory/logins.c directory/logins.h \
 	directory/lookup.c directory/lookup.h \
 	directory/question.c directory/question.h \
 	directory/select.c directory/select.h \

@@ -29,15 +29,29 @@ static struct daemon *the_daemon;
 
 #define DATA_MAX (1u << 20)
 
+/* Does a right depend on the client's certificate? */
+static bool
+wants_certs(void)
+{
+	struct outlet *outlet;
+	struct engine *engine = daemon_engine(the_daemon, &outlet);
+	bool wants = conf_count(engine_conf(engine), "connectors") > 0;
+
+	outlet_unref(&outlet);
+	engine_unref(&engine);
+	return wants;
+}
+
 /* Only the macros that are used: each more is a longer packet for each command. */
 static void
 ask_for_macros(SMFICTX *ctx, unsigned long actions)
 {
 	char mail[] = "i {auth_authen}", end[] = "i";
+	char cert[] = "i {auth_authen} {cert_subject} {cert_issuer} {verify}";
 
 	if (!(actions & SMFIF_SETSYMLIST))
 		return;
-	smfi_setsymlist(ctx, SMFIM_ENVFROM, mail);
+	smfi_setsymlist(ctx, SMFIM_ENVFROM, wants_certs() ? cert : mail);
 	smfi_setsymlist(ctx, SMFIM_ENVRCPT, end);
 	smfi_setsymlist(ctx, SMFIM_EOM, end);
 }
@@ -132,12 +146,17 @@ static sfsistat
 on_mail(SMFICTX *ctx, char **argv)
 {
 	struct session *session = smfi_getpriv(ctx);
-	char name[] = "{auth_authen}";
+	char name[] = "{auth_authen}", subject[] = "{cert_subject}", issuer[] = "{cert_issuer}";
+	char verify[] = "{verify}";
+	struct client_cert cert = {0};
 	struct reply reply = {0};
 
 	if (!session)
 		return SMFIS_TEMPFAIL;
-	session_mail(session, argv, smfi_getsymval(ctx, name), &reply);
+	cert.subject = smfi_getsymval(ctx, subject);
+	cert.issuer = smfi_getsymval(ctx, issuer);
+	cert.verify = smfi_getsymval(ctx, verify);
+	session_mail(session, argv, smfi_getsymval(ctx, name), &cert, &reply);
 	return answer(ctx, &reply);
 }
 

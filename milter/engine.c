@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "directory/anchors.h"
+#include "directory/logins.h"
 #include "message/charset.h"
 #include "message/alias.h"
 #include "milter/forwarding.h"
@@ -34,6 +35,7 @@ struct engine {
 	enum role role;
 	struct policy *policy;
 	struct rights *rights;
+	struct logins *logins; /* or NULL */
 	struct certstore *store;
 	struct vault_client *vault;
 	struct stamp_keys *stamp_keys;
@@ -263,6 +265,10 @@ engine_fill(struct engine *engine, const char *service, struct err *err)
 		rc = policy_compile(engine->conf, &engine->policy, err);
 	if (rc == RC_OK)
 		rc = rights_compile(engine->conf, &engine->rights, err);
+	if (rc == RC_OK) {
+		rc = logins_new(engine->conf, &engine->logins, err);
+		rc = rc == RC_NONE ? RC_OK : rc;
+	}
 	if (rc == RC_OK)
 		rc = alias_map_load(conf_str(group, "alias_map"), &engine->aliases, err);
 	if (rc == RC_OK)
@@ -326,6 +332,7 @@ engine_unref(struct engine **engine)
 	forwarding_free(&e->forwarding);
 	policy_free(&e->policy);
 	rights_free(&e->rights);
+	logins_free(&e->logins);
 	alias_map_free(&e->aliases);
 	notices_free(&e->notices);
 	pthread_mutex_destroy(&e->lock);
@@ -401,6 +408,12 @@ bool
 engine_checks_stamps(const struct engine *engine)
 {
 	return engine->checks_stamps;
+}
+
+struct logins *
+engine_logins(const struct engine *engine)
+{
+	return engine->logins;
 }
 
 struct vault_client *

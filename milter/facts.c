@@ -5,6 +5,7 @@
 #include "milter/tx.h"
 
 #include "base/log.h"
+#include "directory/logins.h"
 #include "milter/check_signature.h"
 #include "milter/marks.h"
 #include "milter/trace.h"
@@ -65,20 +66,71 @@ authorise(struct transaction *tx, enum tri answer, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* The login's addresses, asked for when a right depends on them, once for a message. */
+static void
+ask_addresses(struct transaction *tx)
+{
+	struct logins *logins = engine_logins(tx->engine);
+	struct err why = ERR_INIT;
+
+	if (tx->addresses_known != TRI_NO || !logins || !tx->identity)
+		return;
+	if (logins_find(logins, tx->identity, &tx->addresses, &why) == RC_OK) {
+		tx->addresses_known = TRI_YES;
+		return;
+	}
+	tx->addresses_known = TRI_UNKNOWN;
+	log_error(LOGL_WARN, tx->qid, "login-unknown", &why, "login", tx->identity, NULL);
+}
+
+static enum tri
+ask_right(struct transaction *tx, const char *service, const char *addr)
+{
+	const struct rights *rights = engine_rights(tx->engine);
+	struct right_ask ask = {.service = service,
+		.identity = tx->identity,
+		.client = tx->client,
+		.connector = tx->connector,
+		.addresses = tx->addresses_known == TRI_YES ? &tx->addresses : NULL};
+	enum tri answer = rights_may_sign(rights, &ask, addr, &tx->right_key);
+
+	if (answer != TRI_UNKNOWN || ask.addresses)
+		return answer;
+	ask_addresses(tx);
+	if (tx->addresses_known != TRI_YES)
+		return TRI_UNKNOWN;
+	ask.addresses = &tx->addresses;
+	return rights_may_sign(rights, &ask, addr, &tx->right_key);
+}
+
 /* A right holds for the service where the sender logged in, or for the one that signs. */
 static enum tri
 may_sign(struct transaction *tx, const char *addr)
 {
-	const struct rights *rights = engine_rights(tx->engine);
 	enum tri answer = TRI_NO;
 
 	if (tx->gate)
-		answer = rights_may_sign(
-			rights, tx->gate, tx->identity, tx->client, addr, &tx->right_key);
+		answer = ask_right(tx, tx->gate, addr);
 	if (answer == TRI_NO)
-		answer = rights_may_sign(rights, engine_service(tx->engine), tx->identity,
-			tx->client, addr, &tx->right_key);
+		answer = ask_right(tx, engine_service(tx->engine), addr);
 	return answer;
+}
+
+/* The hosted mail service that the message came from, unless a gate has said it already. */
+static enum rc
+find_connector(struct transaction *tx, struct err *err)
+{
+	const struct client_cert cert = {
+		.subject = tx->cert.subject, .issuer = tx->cert.issuer, .verify = tx->cert.verify};
+	const char *name;
+	enum rc rc;
+
+	if (tx->connector || tx->gate)
+		return RC_OK;
+	rc = rights_connector(engine_rights(tx->engine), &cert, &tx->msg->hdrs, &name, err);
+	if (rc == RC_OK && name && !(tx->connector = strdup(name)))
+		rc = err_set(err, ERR_MEMORY, "connector");
+	return rc;
 }
 
 /* Exactly one author, in one field: with several, or none, nobody can say for whom to sign. */
@@ -117,8 +169,16 @@ check_author(struct transaction *tx)
 	}
 	if (tx->facts.authorised == TRI_YES)
 		authorise(tx, TRI_YES, "%s%s has the right to sign as %s",
-			tx->identity ? "login " : "client ",
-			tx->identity ? tx->identity : tx->client, tx->from.v[0]);
+			tx->identity    ? "login "
+			: tx->connector ? "connector "
+					: "client ",
+			tx->identity    ? tx->identity
+			: tx->connector ? tx->connector
+					: tx->client,
+			tx->from.v[0]);
+	else if (tx->facts.authorised == TRI_UNKNOWN)
+		authorise(tx, TRI_UNKNOWN, "the addresses of login %s could not be asked for",
+			tx->identity);
 	else if (tx->identity)
 		authorise(tx, tx->facts.authorised, "login %s has no right to sign as %s",
 			tx->identity, tx->from.v[0]);
@@ -229,6 +289,10 @@ facts_gather(struct transaction *tx, struct err *err)
 	tx->facts.identity = tx->identity;
 	tx->facts.identity_unknown = tx->stamp_err.code != ERR_NONE;
 	tx->facts.size = msg_size(tx->msg);
+	if (rc == RC_OK)
+		rc = find_connector(tx, err);
+	if (rc == RC_TEMP)
+		return rc;
 	check_author(tx);
 	if (rc == RC_PERM)
 		authorise(tx, TRI_NO, "From: can't be read");

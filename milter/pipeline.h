@@ -33,6 +33,9 @@ void transaction_free(struct transaction **tx);
 /* SENDER with or without <>. IDENTITY: SASL login, or NULL. CLIENT: IP address as text, or NULL. */
 enum rc transaction_sender(struct transaction *tx, const char *sender, const char *identity,
 	const char *client, struct err *err);
+/* The certificate that the SMTP client showed; strings are copied. */
+enum rc
+transaction_client_cert(struct transaction *tx, const struct client_cert *cert, struct err *err);
 /* Begins the look-up of certificates where a rule could need it. */
 enum rc transaction_rcpt(struct transaction *tx, const char *rcpt, struct err *err);
 struct rcpt_result;

@@ -155,7 +155,8 @@ refuse_while_stopping(struct session *session, struct reply *reply)
 }
 
 static enum rc
-begin_message(struct session *session, char **argv, const char *identity, struct err *err)
+begin_message(struct session *session, char **argv, const char *identity,
+	const struct client_cert *cert, struct err *err)
 {
 	const struct conf_group *group;
 	enum rc rc;
@@ -176,11 +177,12 @@ begin_message(struct session *session, char **argv, const char *identity, struct
 	if (rc == RC_OK && session->outlet)
 		transaction_allow_copies(
 			session->tx, smtp_port_size_limit(outlet_port(session->outlet)));
-	return rc;
+	return rc == RC_OK ? transaction_client_cert(session->tx, cert, err) : rc;
 }
 
 void
-session_mail(struct session *session, char **argv, const char *identity, struct reply *reply)
+session_mail(struct session *session, char **argv, const char *identity,
+	const struct client_cert *cert, struct reply *reply)
 {
 	struct err err = ERR_INIT;
 
@@ -189,7 +191,7 @@ session_mail(struct session *session, char **argv, const char *identity, struct 
 		return;
 	if (!argv[0])
 		err_set(&err, ERR_INTERNAL, "MAIL without an address");
-	if (argv[0] && begin_message(session, argv, identity, &err) == RC_OK)
+	if (argv[0] && begin_message(session, argv, identity, cert, &err) == RC_OK)
 		return;
 	fail(session, &err, reply);
 	session_reset(session);

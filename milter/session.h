@@ -34,7 +34,9 @@ void session_connect(
 void session_helo(struct session *session, const char *helo);
 
 /* ARGV: address and ESMTP parameters, as libmilter has them. IDENTITY: SASL login or NULL. */
-void session_mail(struct session *session, char **argv, const char *identity, struct reply *reply);
+/* CERT: the SMTP client's certificate. */
+void session_mail(struct session *session, char **argv, const char *identity,
+	const struct client_cert *cert, struct reply *reply);
 void session_rcpt(struct session *session, char **argv, struct reply *reply);
 void session_header(struct session *session, const char *name, const char *value);
 void session_body(struct session *session, const void *data, size_t len);

@@ -80,6 +80,10 @@ transaction_free(struct transaction **tx)
 	free(t->sender);
 	free(t->identity);
 	free(t->connector);
+	free(t->cert.subject);
+	free(t->cert.issuer);
+	free(t->cert.verify);
+	addrlist_fini(&t->addresses);
 	free(t->gate);
 	free(t->marks);
 	free(t->client);
@@ -115,6 +119,16 @@ transaction_sender(struct transaction *tx, const char *sender, const char *ident
 	if (rc == RC_OK)
 		rc = replace(&tx->client, client, err);
 	return rc;
+}
+
+enum rc
+transaction_client_cert(struct transaction *tx, const struct client_cert *cert, struct err *err)
+{
+	enum rc rc = replace(&tx->cert.subject, cert->subject, err);
+
+	if (rc == RC_OK)
+		rc = replace(&tx->cert.issuer, cert->issuer, err);
+	return rc == RC_OK ? replace(&tx->cert.verify, cert->verify, err) : rc;
 }
 
 static enum rc

@@ -29,6 +29,8 @@ const struct rights *engine_rights(const struct engine *engine);
 const struct stamp_keys *engine_stamp_keys(const struct engine *engine);
 struct forwarding *engine_forwarding(const struct engine *engine); /* NULL: not configured */
 bool engine_checks_stamps(const struct engine *engine); /* it stands behind a gate's queue */
+struct logins;
+struct logins *engine_logins(const struct engine *engine); /* NULL: no directory of logins */
 struct vault_client *engine_vault(const struct engine *engine);
 const char *engine_help_url(const struct engine *engine); /* or NULL */
 const char *engine_authserv_id(const struct engine *engine);
@@ -83,7 +85,12 @@ struct transaction {
 	struct engine *engine;
 	struct sources *sources;
 	char *sender, *identity, *client, *qid;
-	char *connector; /* the right that let a hosted mail service in, or NULL */
+	struct {
+		char *subject, *issuer, *verify; /* of the client's certificate, or NULL */
+	} cert;
+	struct addrlist addresses; /* of the login, from the directory … */
+	enum tri addresses_known;  /* … TRI_NO: not asked for yet */
+	char *connector;           /* the right that let a hosted mail service in, or NULL */
 	struct rcpt *rcpts;
 	size_t n, cap;
 	struct msg *msg;

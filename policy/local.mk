@@ -2,11 +2,12 @@
 noinst_LIBRARIES += libpolicy.a
 libpolicy_a_SOURCES = \
 	policy/addrmap.c policy/addrmap.h \
+	policy/connector.c \
 	policy/fold.c policy/fold.h \
 	policy/mark.c \
 	policy/plan.c policy/plan.h \
 	policy/policy.c policy/policy.h \
-	policy/rights.c \
+	policy/rights.c policy/rights.h policy/rights_match.c \
 	policy/rule.c policy/rule.h \
 	policy/rule_match.c \
 	policy/shipped.c policy/shipped.h

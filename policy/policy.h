@@ -152,9 +152,23 @@ size_t policy_count(const struct policy *policy); /* rules in all */
 /* Who may be signed for: does (service, identity, client) have the right to sign as FROM, and with
  * which key? *key is "own" or an address, borrowed. TRI_UNKNOWN never means yes. */
 struct rights;
+struct right_ask { /* who hands a message in; NULL: not known */
+	const char *service, *identity, *client;
+	const char *connector; /* as rights_connector or a gate found it */
+	const struct addrlist
+		*addresses; /* the identity's, from the directory; NULL: not asked for */
+};
+struct client_cert { /* the SMTP client's, as the MTA says it; NULL: not known */
+	const char *subject, *issuer;
+	const char *verify; /* "OK", where the MTA says that */
+};
 enum rc rights_compile(struct conf *conf, struct rights **out, struct err *err);
 void rights_free(struct rights **rights);
-enum tri rights_may_sign(const struct rights *rights, const char *service, const char *identity,
-	const char *client_ip, const char *from, const char **key);
+/* TRI_UNKNOWN with ADDRESSES NULL: ask the directory for them and try again. */
+enum tri rights_may_sign(const struct rights *rights, const struct right_ask *ask, const char *from,
+	const char **key);
+/* The connector that CERT and the fields of HDRS belong to, borrowed; NULL: none. */
+enum rc rights_connector(const struct rights *rights, const struct client_cert *cert,
+	const struct hdrs *hdrs, const char **name, struct err *err);
 
 #endif

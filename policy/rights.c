@@ -3,41 +3,67 @@
  * Who may be signed for. Rows are tried in order, the first that fits decides. Without any row in
  * the configuration a login that is an address may use that address.
  */
-#include "policy/policy.h"
+#include "policy/rights.h"
 
 #include "base/file.h"
-#include "base/network.h"
-#include "policy/addrmap.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #define LOGIN_MAP_MAX (32u << 20)
 
-struct right {
-	const char *const *services;
-	size_t n_services;
-	const char *identity; /* NULL: by network */
-	struct network *networks;
-	size_t n_networks;
-	struct addrmap *from; /* NULL: none but those below */
-	bool login_itself;    /* %l */
-	bool mapped;          /* %m */
-	const char *key;
-};
+/* Words that stand for addresses of the login; false: VALUE is a plain pattern. */
+static enum rc
+compile_word(struct right *right, const char *value, bool *word, struct err *err)
+{
+	char **v;
 
-struct login {
-	char *name, *addr; /* one row for each address */
-};
+	*word = true;
+	if (strcmp(value, "%l") == 0)
+		right->login_itself = true;
+	else if (strcmp(value, "%m") == 0)
+		right->mapped = true;
+	else if (strcmp(value, "%a") == 0)
+		right->by_directory = true;
+	else if (strchr(value, '%')) {
+		v = realloc(right->templates, (right->n_templates + 1) * sizeof(*v));
+		if (!v)
+			return err_set(err, ERR_MEMORY, "rights");
+		right->templates = v;
+		v[right->n_templates] = strdup(value);
+		if (!v[right->n_templates++])
+			return err_set(err, ERR_MEMORY, "rights");
+	} else
+		*word = false;
+	return RC_OK;
+}
 
-struct rights {
-	struct conf *conf;
-	struct right *v;
-	size_t n;
-	struct login *logins; /* sorted by name */
-	size_t n_logins;
-};
+/* What stands in words needs something to be put there. */
+static enum rc
+check_words(const struct right *right, struct conf *conf, const struct conf_group *group,
+	struct err *err)
+{
+	const struct conf_group *senders = conf_section(conf, "senders");
+	bool login =
+		right->login_itself || right->mapped || right->by_directory || right->n_templates;
+	char addr[ADDR_MAX + 1];
+
+	if (login && right->n_identities == 0 && !right->has_pattern)
+		return conf_err(
+			err, conf, group, "from", "%%l, %%m, %%a, %%u and %%1 need an identity");
+	if (right->mapped && !conf_str(senders, "login_map"))
+		return conf_err(err, conf, group, "from", "%%m needs senders.login_map");
+	if (right->by_directory && !conf_str(senders, "directory"))
+		return conf_err(err, conf, group, "from", "%%a needs senders.directory");
+	for (size_t i = 0; i < right->n_templates; i++)
+		if (!right_expand(right, right->templates[i], NULL, addr))
+			return conf_err(err, conf, group, "from",
+				"\"%.60s\" gives no address, or has a group that identity_pattern has not",
+				right->templates[i]);
+	return RC_OK;
+}
 
 static enum rc
 compile_from(
@@ -49,24 +75,19 @@ compile_from(
 	enum rc rc = addrmap_new(&right->from, err);
 
 	for (size_t i = 0; rc == RC_OK && i < n; i++) {
-		if (strcmp(values[i], "%l") == 0) {
-			right->login_itself = true;
+		bool word;
+
+		rc = compile_word(right, values[i], &word, err);
+		if (rc != RC_OK || word)
 			continue;
-		}
-		if (strcmp(values[i], "%m") == 0) {
-			right->mapped = true;
-			continue;
-		}
 		rc = addrmap_put(right->from, values[i], 0, &why);
 		if (rc == RC_PERM)
 			rc = conf_err(err, conf, group, "from", "%s", why.detail);
 		else if (rc != RC_OK && err)
 			*err = why;
 	}
-	if (rc == RC_OK && !right->identity && (right->login_itself || right->mapped))
-		rc = conf_err(err, conf, group, "from", "%%l and %%m need an identity");
-	if (rc == RC_OK && right->mapped && !conf_str(conf_section(conf, "senders"), "login_map"))
-		rc = conf_err(err, conf, group, "from", "%%m needs senders.login_map");
+	if (rc == RC_OK)
+		rc = check_words(right, conf, group, err);
 	return rc;
 }
 
@@ -90,13 +111,46 @@ compile_networks(
 }
 
 static enum rc
+compile_pattern(
+	struct right *right, struct conf *conf, const struct conf_group *group, struct err *err)
+{
+	const char *pattern = conf_str(group, "identity_pattern");
+	char *whole, why[200];
+	int bad;
+
+	if (!pattern)
+		return RC_OK;
+	if (asprintf(&whole, "^(%s)$", pattern) < 0)
+		return err_set(err, ERR_MEMORY, "rights");
+	bad = regcomp(&right->pattern, whole, REG_EXTENDED);
+	free(whole);
+	if (bad) {
+		regerror(bad, &right->pattern, why, sizeof(why));
+		return conf_err(err, conf, group, "identity_pattern", "%s", why);
+	}
+	right->has_pattern = true;
+	return RC_OK;
+}
+
+static bool
+connector_exists(const struct conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf_count(conf, "connectors"); i++)
+		if (strcmp(conf_str(conf_item(conf, "connectors", i), "name"), name) == 0)
+			return true;
+	return false;
+}
+
+static enum rc
 compile_right(
 	struct right *right, struct conf *conf, const struct conf_group *group, struct err *err)
 {
 	char addr[ADDR_MAX + 1];
+	bool personal;
 	enum rc rc;
 
-	right->identity = conf_str(group, "identity");
+	right->n_identities = conf_strings(group, "identity", &right->identities);
+	right->connector = conf_str(group, "connector");
 	right->key = conf_str(group, "key");
 	right->n_services = conf_strings(group, "services", &right->services);
 	for (size_t i = 0; i < right->n_services; i++) {
@@ -109,19 +163,25 @@ compile_right(
 			return conf_err(err, conf, group, "services",
 				"there is no service \"%.60s\"", right->services[i]);
 	}
-	rc = compile_networks(right, conf, group, err);
+	rc = compile_pattern(right, conf, group, err);
+	if (rc == RC_OK)
+		rc = compile_networks(right, conf, group, err);
 	if (rc == RC_OK)
 		rc = compile_from(right, conf, group, err);
 	if (rc != RC_OK)
 		return rc;
-	if (!right->identity && right->n_networks == 0)
-		return conf_err(
-			err, conf, group, "identity", "a right needs an identity or networks");
+	personal = right->n_identities || right->has_pattern || right->connector;
+	if (!personal && right->n_networks == 0)
+		return conf_err(err, conf, group, "identity",
+			"a right needs an identity, a connector or networks");
+	if (right->connector && !connector_exists(conf, right->connector))
+		return conf_err(err, conf, group, "connector", "there is no connector \"%.60s\"",
+			right->connector);
 	if (strcmp(right->key, "own") != 0) {
 		if (addr_canonical(right->key, strlen(right->key), addr, NULL) != RC_OK ||
 			!addr_domain(addr))
 			return conf_err(err, conf, group, "key", "neither \"own\" nor an address");
-	} else if (!right->identity) {
+	} else if (!personal) {
 		return conf_err(err, conf, group, "key",
 			"networks get role keys only: name the address of one");
 	}
@@ -207,6 +267,7 @@ load_logins(struct rights *rights, struct err *err)
 static enum rc
 compile_rows(struct rights *rights, struct err *err)
 {
+	static const char *const any[] = {"*"};
 	size_t n = conf_count(rights->conf, "rights");
 	enum rc rc = RC_OK;
 
@@ -214,7 +275,8 @@ compile_rows(struct rights *rights, struct err *err)
 	if (!rights->v)
 		return err_set(err, ERR_MEMORY, "rights");
 	if (n == 0) {
-		rights->v[0] = (struct right){.identity = "*", .login_itself = true, .key = "own"};
+		rights->v[0] = (struct right){
+			.identities = any, .n_identities = 1, .login_itself = true, .key = "own"};
 		rights->n = 1;
 	}
 	for (size_t i = 0; rc == RC_OK && i < n; i++) {
@@ -235,7 +297,9 @@ rights_compile(struct conf *conf, struct rights **out, struct err *err)
 	if (!rights)
 		return err_set(err, ERR_MEMORY, "rights");
 	rights->conf = conf_ref(conf);
-	rc = compile_rows(rights, err);
+	rc = connectors_compile(rights, err);
+	if (rc == RC_OK)
+		rc = compile_rows(rights, err);
 	if (rc == RC_OK)
 		rc = load_logins(rights, err);
 	if (rc == RC_OK)
@@ -254,6 +318,11 @@ rights_free(struct rights **rights)
 		return;
 	for (size_t i = 0; i < r->n; i++) {
 		free(r->v[i].networks);
+		for (size_t k = 0; k < r->v[i].n_templates; k++)
+			free(r->v[i].templates[k]);
+		free(r->v[i].templates);
+		if (r->v[i].has_pattern)
+			regfree(&r->v[i].pattern);
 		addrmap_free(&r->v[i].from);
 	}
 	free(r->v);
@@ -262,91 +331,8 @@ rights_free(struct rights **rights)
 		free(r->logins[i].addr);
 	}
 	free(r->logins);
+	connectors_free(r);
 	conf_unref(&r->conf);
 	free(r);
 	*rights = NULL;
-}
-
-static bool
-service_fits(const struct right *right, const char *service)
-{
-	for (size_t i = 0; i < right->n_services; i++)
-		if (service && strcmp(right->services[i], service) == 0)
-			return true;
-	return right->n_services == 0;
-}
-
-/* When a row has both an identity and networks, both must fit. */
-static bool
-sender_fits(const struct right *right, const char *identity, const char *client_ip)
-{
-	unsigned char addr[16];
-
-	if (right->identity && (!identity || !*identity ||
-				       (strcmp(right->identity, "*") != 0 &&
-					       strcmp(right->identity, identity) != 0)))
-		return false;
-	if (right->n_networks == 0)
-		return true;
-	if (!client_ip || !network_parse_addr(client_ip, addr))
-		return false;
-	for (size_t i = 0; i < right->n_networks; i++)
-		if (network_has(&right->networks[i], addr))
-			return true;
-	return false;
-}
-
-static bool
-mapped_fits(const struct rights *rights, const char *identity, const char *from)
-{
-	size_t low = 0, high = rights->n_logins;
-
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (strcmp(rights->logins[middle].name, identity) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (; low < rights->n_logins && strcmp(rights->logins[low].name, identity) == 0; low++)
-		if (addr_equal(rights->logins[low].addr, from))
-			return true;
-	return false;
-}
-
-static bool
-from_fits(const struct rights *rights, const struct right *right, const char *identity,
-	const char *from)
-{
-	char login[ADDR_MAX + 1];
-	struct addrkey key;
-
-	addrkey_set(&key, from);
-	if (right->from && addrmap_has(right->from, &key))
-		return true;
-	if (right->login_itself &&
-		addr_canonical(identity, strlen(identity), login, NULL) == RC_OK &&
-		addr_domain(login) && addr_equal(login, from))
-		return true;
-	return right->mapped && mapped_fits(rights, identity, from);
-}
-
-enum tri
-rights_may_sign(const struct rights *rights, const char *service, const char *identity,
-	const char *client_ip, const char *from, const char **key)
-{
-	*key = NULL;
-	if (!*from)
-		return TRI_NO;
-	for (size_t i = 0; i < rights->n; i++) {
-		const struct right *right = &rights->v[i];
-
-		if (!service_fits(right, service) || !sender_fits(right, identity, client_ip) ||
-			!from_fits(rights, right, identity, from))
-			continue;
-		*key = right->key;
-		return TRI_YES;
-	}
-	return TRI_NO;
 }

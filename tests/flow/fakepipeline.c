@@ -118,6 +118,15 @@ transaction_sender(struct transaction *tx, const char *sender, const char *ident
 }
 
 enum rc
+transaction_client_cert(struct transaction *tx, const struct client_cert *cert, struct err *err)
+{
+	(void)tx;
+	(void)cert;
+	(void)err;
+	return RC_OK;
+}
+
+enum rc
 transaction_rcpt(struct transaction *tx, const char *rcpt, struct err *err)
 {
 	(void)tx;
