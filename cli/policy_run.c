@@ -177,10 +177,12 @@ static enum tri
 may_sign(const struct policy_world *world, const struct policy_case *one, const struct subject *s,
 	const char *addr)
 {
+	const struct right_ask ask = {.service = s->facts.service,
+		.identity = s->facts.identity,
+		.client = case_fact(one, "client", 0)};
 	const char *key;
 
-	return rights_may_sign(world->rights, s->facts.service, s->facts.identity,
-		case_fact(one, "client", 0), addr, &key);
+	return rights_may_sign(world->rights, &ask, addr, &key);
 }
 
 /* As the milter does it: one author, a service that signs, a right for the address or for whoever
