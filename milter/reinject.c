@@ -306,12 +306,16 @@ reply_as(struct work *w, size_t i, enum outcome outcome)
 static bool
 is_own_sender(const struct transaction *tx)
 {
+	const struct right_ask ask = {.service = engine_service(tx->engine),
+		.identity = tx->identity,
+		.client = tx->client,
+		.connector = tx->connector,
+		.addresses = tx->addresses_known == TRI_YES ? &tx->addresses : NULL};
 	const char *key;
 
 	return tx->identity && *tx->sender &&
 	       policy_is_ours(engine_policy(tx->engine), tx->sender) &&
-	       rights_may_sign(engine_rights(tx->engine), engine_service(tx->engine), tx->identity,
-		       tx->client, tx->sender, &key) == TRI_YES;
+	       rights_may_sign(engine_rights(tx->engine), &ask, tx->sender, &key) == TRI_YES;
 }
 
 /* Must its body not go back to the sender as it came? */
