@@ -9,3 +9,6 @@ noinst_PROGRAMS += tests/mta/attributetool
 tests_mta_attributetool_SOURCES = tests/mta/attributetool.c
 tests_mta_attributetool_LDADD = $(SG_LIBS_DIRECTORY)
 dist_noinst_SCRIPTS += tests/mta/people.sh
+noinst_PROGRAMS += tally
+tally_SOURCES = tests/mta/tally.c
+tally_LDADD = $(CRYPTO_LIBS)
