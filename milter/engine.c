@@ -343,13 +343,15 @@ engine_unref(struct engine **engine)
 void
 engine_hold_decisions(struct engine *engine)
 {
-	vault_client_hold(engine->vault);
+	if (engine->vault) /* a gate needs none */
+		vault_client_hold(engine->vault);
 }
 
 void
 engine_flush_decisions(struct engine *engine)
 {
-	vault_client_flush(engine->vault);
+	if (engine->vault)
+		vault_client_flush(engine->vault);
 }
 
 const struct conf *
