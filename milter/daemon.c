@@ -99,6 +99,7 @@ daemon_set_engine(struct daemon *daemon, struct engine *engine, struct outlet *o
 	daemon->outlet = outlet_ref(outlet);
 	pthread_mutex_unlock(&daemon->mutex);
 	engine_unref(&old);
+	outlet_retire(old_outlet);
 	outlet_unref(&old_outlet);
 }
 
@@ -159,4 +160,10 @@ daemon_drain(struct daemon *daemon, long ms)
 		quiet = wait_quiet(daemon, ms / 3);
 	pthread_mutex_unlock(&daemon->mutex);
 	return quiet;
+}
+
+bool
+daemon_is_quiet(struct daemon *daemon, long ms)
+{
+	return outlet_is_quiet(daemon->outlet, ms);
 }

@@ -43,4 +43,7 @@ bool daemon_is_stopping(struct daemon *daemon);
  * the rest of their message can be deferred in order. True when none is left. */
 bool daemon_drain(struct daemon *daemon, long ms);
 
+/* After that: nothing of ours works behind the sessions' backs any more; waits at most MS. */
+bool daemon_is_quiet(struct daemon *daemon, long ms);
+
 #endif

@@ -42,7 +42,6 @@ struct engine {
 	struct forwarding *forwarding; /* or NULL */
 	bool checks_stamps;
 	struct alias_map *aliases;
-	struct notices *notices;
 	pthread_mutex_t lock;
 	struct sources *sources;      /* under LOCK, as are those below */
 	int64_t generation, crl_time; /* when sources were last looked at */
@@ -283,8 +282,6 @@ engine_fill(struct engine *engine, const char *service, struct err *err)
 		rc = sources_new(engine->conf, engine->store, &engine->sources, err);
 	if (rc == RC_OK)
 		rc = vault_client_new(engine->conf, engine->service, &engine->vault, err);
-	if (rc == RC_OK)
-		rc = notices_new(engine->conf, &engine->notices, err);
 	return rc;
 }
 
@@ -334,7 +331,6 @@ engine_unref(struct engine **engine)
 	rights_free(&e->rights);
 	logins_free(&e->logins);
 	alias_map_free(&e->aliases);
-	notices_free(&e->notices);
 	pthread_mutex_destroy(&e->lock);
 	conf_unref(&e->conf);
 	free(e);
@@ -428,12 +424,6 @@ const char *
 engine_authserv_id(const struct engine *engine)
 {
 	return engine->authserv_id;
-}
-
-struct notices *
-engine_notices(const struct engine *engine)
-{
-	return engine->notices;
 }
 
 const char *

@@ -26,7 +26,9 @@ libpipeline_a_SOURCES = \
 	milter/notice_store.c milter/notice_store.h \
 	milter/notice_text.c milter/notice_text.h \
 	milter/notice_work.c milter/notice_work.h \
+	milter/notice_world.c milter/notice_world.h \
 	milter/observe.c \
+	milter/outbox.c milter/outbox.h \
 	milter/outlet.c milter/outlet.h \
 	milter/pipeline.c milter/pipeline.h \
 	milter/record.c \
@@ -38,6 +40,7 @@ libpipeline_a_SOURCES = \
 	milter/stamp_keys.c milter/stamp_keys.h \
 	milter/smtp.h milter/smtp_conn.h milter/smtp_conn.c milter/smtp_login.c milter/smtp_port.h milter/smtp_port.c \
 	milter/smtp_reply.h milter/smtp_reply.c milter/smtp_send.c milter/smtp_wire.h milter/smtp_wire.c \
+	milter/tell.c milter/tell.h \
 	milter/trace.c milter/trace.h \
 	milter/transaction.c \
 	milter/transform.c \

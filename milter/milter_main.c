@@ -106,9 +106,9 @@ set_level(const struct conf *conf)
 
 /* No port is no trouble: *out is NULL then. */
 static enum rc
-open_outlet(struct conf *conf, struct outlet **out, struct err *err)
+open_outlet(struct conf *conf, struct engine *engine, struct outlet **out, struct err *err)
 {
-	enum rc rc = outlet_new(conf, out, err);
+	enum rc rc = outlet_new(conf, engine, out, err);
 
 	return rc == RC_NONE ? RC_OK : rc;
 }
@@ -129,7 +129,9 @@ reload(struct server *server)
 	if (rc == RC_OK)
 		rc = engine_new(conf, server->service.name, &engine, &err);
 	if (rc == RC_OK)
-		rc = open_outlet(conf, &outlet, &err);
+		rc = open_outlet(conf, engine, &outlet, &err);
+	if (rc == RC_OK)
+		rc = outlet_serve(outlet, &err);
 	if (rc != RC_OK) {
 		log_error(LOGL_ERROR, NULL, "reload-refused", &err, "service", server->service.name,
 			NULL);
@@ -234,7 +236,8 @@ stop(struct server *server, pthread_t thread, bool alive)
 	log_event(LOGL_INFO, NULL, "stopped", "service", server->service.name, "in-flight",
 		quiet ? NULL : "deferred", NULL);
 	/* libmilter's workers may still be inside of us: nothing is freed under them */
-	if (alive || !quiet || minder_sessions(daemon_minder(server->daemon)) > 0)
+	if (alive || !quiet || !daemon_is_quiet(server->daemon, END_MS) ||
+		minder_sessions(daemon_minder(server->daemon)) > 0)
 		_exit(0);
 	return 0;
 }
@@ -290,13 +293,15 @@ prepare(struct server *server, struct err *err)
 	if (rc == RC_OK)
 		rc = engine_new(server->conf, server->service.name, &engine, err);
 	if (rc == RC_OK)
-		rc = open_outlet(server->conf, &outlet, err);
+		rc = open_outlet(server->conf, engine, &outlet, err);
 	if (rc == RC_OK)
 		rc = daemon_new(&server->service, engine, outlet, &server->daemon, err);
 	if (rc == RC_OK)
 		outlet_probe(outlet);
 	if (rc == RC_OK)
 		rc = callbacks_register(server->daemon, err);
+	if (rc == RC_OK)
+		rc = outlet_serve(outlet, err);
 	engine_unref(&engine);
 	outlet_unref(&outlet);
 	return rc;

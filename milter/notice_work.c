@@ -11,6 +11,7 @@
 #define ASK_TRIES      2    /* tries that wait for a directory that can't be asked */
 #define FIRST_WAIT     60   /* seconds until the second try; doubled each time … */
 #define LONGEST_WAIT   3600 /* … up to this */
+#define IDLE           20   /* until the outbox is looked at again */
 #define SWEEP_INTERVAL 3600
 #define MAX_AT_ONCE    200 /* items in one go */
 #define MAX_AWAITED    200 /* correspondents looked for in one go */
@@ -250,6 +251,14 @@ housekeep(struct notices *notices, bool (*stop)(void *ctx), void *ctx, struct er
 		is_time(&notices->checked_at, conf_int(notices->group, "check_interval"), now))
 		rc = look_for_awaited(notices, stop, ctx, err);
 	return rc;
+}
+
+int64_t
+notices_interval(const struct notices *notices)
+{
+	int64_t check = conf_int(notices->group, "check_interval");
+
+	return check < IDLE ? check : IDLE;
 }
 
 enum rc

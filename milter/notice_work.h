@@ -25,6 +25,8 @@ struct notice_ops {
 /* OPS are copied. Before the first use by other threads. */
 void notices_attach(struct notices *notices, const struct notice_ops *ops, void *ctx);
 
+/* After how many seconds there may be something to do though nothing was kept. */
+int64_t notices_interval(const struct notices *notices);
 /* WAKE is called, by any thread, when something was kept. */
 void notices_wake(struct notices *notices, void (*wake)(void *ctx), void *ctx);
 

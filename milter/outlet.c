@@ -2,6 +2,8 @@
 #include "milter/outlet.h"
 
 #include "base/log.h"
+#include "milter/notice_world.h"
+#include "milter/outbox.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -13,10 +15,12 @@ struct outlet {
 	struct smtp_port *port;
 	struct journal *journal;
 	struct notices *notices;
+	struct notice_world *world;
+	struct outbox *outbox; /* or NULL */
 };
 
 enum rc
-outlet_new(struct conf *conf, struct outlet **out, struct err *err)
+outlet_new(struct conf *conf, struct engine *engine, struct outlet **out, struct err *err)
 {
 	struct journal_conf journal = journal_conf_of(conf);
 	struct outlet *outlet = calloc(1, sizeof(*outlet));
@@ -32,9 +36,13 @@ outlet_new(struct conf *conf, struct outlet **out, struct err *err)
 	if (rc == RC_OK)
 		rc = notices_new(conf, &outlet->notices, err);
 	if (rc == RC_OK)
+		rc = notice_world_new(engine, outlet->port, &outlet->world, err);
+	if (rc == RC_OK) {
+		notice_world_attach(outlet->world, outlet->notices);
 		*out = outlet;
-	else
+	} else {
 		outlet_unref(&outlet);
+	}
 	return rc;
 }
 
@@ -54,7 +62,9 @@ outlet_unref(struct outlet **outlet)
 	*outlet = NULL;
 	if (!o || atomic_fetch_sub(&o->refs, 1) != 1)
 		return;
+	outbox_free(&o->outbox);
 	notices_free(&o->notices);
+	notice_world_free(&o->world);
 	journal_free(&o->journal);
 	smtp_port_free(&o->port);
 	free(o);
@@ -97,11 +107,49 @@ outlet_probe(struct outlet *outlet)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
+static void
+outbox_ended(void *ctx)
+{
+	struct outlet *outlet = ctx;
+
+	outlet_unref(&outlet);
+}
+
+enum rc
+outlet_serve(struct outlet *outlet, struct err *err)
+{
+	struct outlet *kept;
+	enum rc rc;
+
+	if (!outlet || !notice_world_works(outlet->world))
+		return RC_OK;
+	kept = outlet_ref(outlet); /* the thread's */
+	rc = outbox_start(outlet->notices, outbox_ended, kept, &outlet->outbox, err);
+	if (rc != RC_OK)
+		outlet_unref(&kept);
+	return rc;
+}
+
+void
+outlet_retire(struct outlet *outlet)
+{
+	if (outlet && outlet->outbox)
+		outbox_stop(outlet->outbox);
+}
+
+bool
+outlet_is_quiet(struct outlet *outlet, long ms)
+{
+	return !outlet || !outlet->outbox || outbox_wait(outlet->outbox, ms);
+}
+
 void
 outlet_stop(struct outlet *outlet)
 {
-	if (outlet)
-		smtp_port_stop(outlet->port);
+	if (!outlet)
+		return;
+	outlet_retire(outlet);
+	smtp_port_stop(outlet->port);
 }
 
 struct smtp_port *

@@ -11,6 +11,7 @@
 #include "milter/delivery.h"
 #include "milter/edit_list.h"
 #include "milter/reply.h"
+#include "milter/tell.h"
 #include "milter/trace.h"
 #include "milter/tx.h"
 
@@ -302,22 +303,6 @@ reply_as(struct work *w, size_t i, enum outcome outcome)
 	memcpy(result->text, rcpt->text, sizeof(result->text));
 }
 
-/* The sender is one of ours who may be told more. */
-static bool
-is_own_sender(const struct transaction *tx)
-{
-	const struct right_ask ask = {.service = engine_service(tx->engine),
-		.identity = tx->identity,
-		.client = tx->client,
-		.connector = tx->connector,
-		.addresses = tx->addresses_known == TRI_YES ? &tx->addresses : NULL};
-	const char *key;
-
-	return tx->identity && *tx->sender &&
-	       policy_is_ours(engine_policy(tx->engine), tx->sender) &&
-	       rights_may_sign(engine_rights(tx->engine), &ask, tx->sender, &key) == TRI_YES;
-}
-
 /* Must its body not go back to the sender as it came? */
 static bool
 is_secret(const struct work *w)
@@ -372,7 +357,7 @@ report_to_sender(struct work *w, struct notice_rcpt *list, size_t *who, struct e
 	struct notice_message msg = {.qid = w->r->qid,
 		.sender = tx->sender,
 		.identity = tx->identity,
-		.ours = is_own_sender(tx),
+		.ours = tell_is_own_sender(tx),
 		.envid = w->r->envelope->envid,
 		.ret = w->r->envelope->ret,
 		.smtputf8 = w->r->envelope->smtputf8,

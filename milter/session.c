@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "milter/edits.h"
 #include "milter/reinject.h"
+#include "milter/tell.h"
 
 #include <netdb.h>
 #include <pthread.h>
@@ -412,6 +413,8 @@ run(struct session *session, struct minded *task, struct result **out, struct er
 		rc = edits_check((*out)->copies, session->actions, err);
 	else if (rc == RC_OK && (*out)->outcome == PLAN_DELIVER)
 		send_copies(session, deadline_ms, task, *out);
+	if (rc == RC_OK && session->outlet)
+		tell_people(outlet_notices(session->outlet), session->tx, *out, &session->envelope);
 	if (rc != RC_OK)
 		result_free(out);
 	return rc;

@@ -5,7 +5,6 @@
 #ifndef MILTER_TX_H
 #define MILTER_TX_H
 
-#include "milter/notice.h"
 #include "milter/pipeline.h"
 #include "policy/policy.h"
 
@@ -34,7 +33,6 @@ struct logins *engine_logins(const struct engine *engine); /* NULL: no directory
 struct vault_client *engine_vault(const struct engine *engine);
 const char *engine_help_url(const struct engine *engine); /* or NULL */
 const char *engine_authserv_id(const struct engine *engine);
-struct notices *engine_notices(const struct engine *engine);
 int engine_lookup_timeout(const struct engine *engine); /* ms */
 uint64_t engine_next_size_limit(const struct engine *engine);
 unsigned engine_max_depth(const struct engine *engine);

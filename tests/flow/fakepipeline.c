@@ -9,6 +9,7 @@
  *   trouble  the pipeline fails                           toobig   an edit that can't be sent
  *   inject   an edit with a line end in it                empty    an empty new body
  */
+#include "milter/tell.h"
 #include "milter/reinject.h"
 
 #include "base/log.h"
@@ -303,9 +304,9 @@ reinject_run(const struct reinject *reinject)
 }
 
 enum rc
-outlet_new(struct conf *conf, struct outlet **out, struct err *err)
+outlet_new(struct conf *conf, struct engine *engine, struct outlet **out, struct err *err)
 {
-	(void)conf, (void)err;
+	(void)conf, (void)engine, (void)err;
 	*out = NULL;
 	return RC_NONE;
 }
@@ -326,6 +327,40 @@ void
 outlet_probe(struct outlet *outlet)
 {
 	(void)outlet;
+}
+
+enum rc
+outlet_serve(struct outlet *outlet, struct err *err)
+{
+	(void)outlet, (void)err;
+	return RC_OK;
+}
+
+void
+outlet_retire(struct outlet *outlet)
+{
+	(void)outlet;
+}
+
+bool
+outlet_is_quiet(struct outlet *outlet, long ms)
+{
+	(void)outlet, (void)ms;
+	return true;
+}
+
+struct notices *
+outlet_notices(const struct outlet *outlet)
+{
+	(void)outlet;
+	return NULL;
+}
+
+void
+tell_people(struct notices *notices, struct transaction *tx, const struct result *result,
+	const struct envelope *envelope)
+{
+	(void)notices, (void)tx, (void)result, (void)envelope;
 }
 
 void

@@ -27,6 +27,8 @@ check_SCRIPTS += tests/flow/gate.sh tests/flow/opened.sh
 ## Rules and rights.
 check_SCRIPTS += tests/flow/leave.sh tests/flow/marks.sh tests/flow/rules.sh \
 	tests/flow/senders.sh
+## What people are told.
+check_SCRIPTS += tests/flow/notices.sh
 ## Observe rules, and tables of expectations.
 check_SCRIPTS += tests/flow/report.sh tests/flow/policy.sh
 EXTRA_DIST += tests/flow/lib.sh tests/flow/world.sh tests/long/nomem.c

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "milter/tell.h"
+
+#include "base/clock.h"
+#include "milter/tx.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool
+tell_is_own_sender(const struct transaction *tx)
+{
+	const struct right_ask ask = {.service = engine_service(tx->engine),
+		.identity = tx->identity,
+		.client = tx->client,
+		.connector = tx->connector,
+		.addresses = tx->addresses_known == TRI_YES ? &tx->addresses : NULL};
+	const char *key;
+
+	return tx->identity && *tx->sender &&
+	       policy_is_ours(engine_policy(tx->engine), tx->sender) &&
+	       rights_may_sign(engine_rights(tx->engine), &ask, tx->sender, &key) == TRI_YES;
+}
+
+/* Those who are the reason: refused each by themselves, or else everybody. */
+static size_t
+list_refused(const struct transaction *tx, const struct result *result,
+	const struct envelope *envelope, struct notice_rcpt *list)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < result->n_rcpts && i < envelope->n; i++) {
+		const struct rcpt_result *rcpt = &result->rcpts[i];
+		const struct plan_rcpt *plan = tx->plan_rcpts ? &tx->plan_rcpts[i] : NULL;
+
+		if (plan && plan->outcome != PLAN_REFUSE)
+			continue;
+		list[n++] = (struct notice_rcpt){.addr = rcpt->addr,
+			.orcpt = envelope->rcpts[i].orcpt,
+			.notify = envelope->rcpts[i].notify,
+			.cause = plan && plan->err.code != ERR_NONE ? plan->err.code
+								    : ERR_POLICY_REFUSED,
+			.code = result->smtp,
+			.enhanced = result->enhanced,
+			.text = result->text,
+			.rule = rcpt->rule,
+			.message = tx->rcpts[i].decision.verdicts.message};
+	}
+	return n;
+}
+
+static void
+tell_sender(struct notices *notices, struct transaction *tx, const struct result *result,
+	const struct envelope *envelope)
+{
+	struct notice_rcpt *list = calloc(tx->n ? tx->n : 1, sizeof(*list));
+	struct err err = ERR_INIT;
+	struct notice_message msg = {.qid = tx->qid,
+		.sender = tx->sender,
+		.identity = tx->identity,
+		.ours = tell_is_own_sender(tx),
+		.envid = envelope->envid,
+		.ret = envelope->ret,
+		.smtputf8 = envelope->smtputf8,
+		.secret = true,
+		.arrival = clock_now(),
+		.classes = tx->facts.classes,
+		.hdrs = &tx->msg->hdrs,
+		.rcpts = list};
+
+	if (list)
+		msg.n = list_refused(tx, result, envelope, list);
+	if (msg.n > 0)
+		(void)notice_refused(notices, &msg, &err);
+	free(list);
+}
+
+/* Encryption was looked for, and everybody who was asked said that there is no certificate. */
+static bool
+is_to_be_invited(const struct transaction *tx, size_t i)
+{
+	const struct rcpt *rcpt = &tx->rcpts[i];
+
+	return rcpt->decision.known == TRI_YES && rcpt->decision.verdicts.invite &&
+	       !rule_is_observed(rcpt->decision.rule) && rcpt->facts.direction == DIR_OUTBOUND &&
+	       rcpt->found && rcpt->found->rc == RC_NONE;
+}
+
+void
+tell_people(struct notices *notices, struct transaction *tx, const struct result *result,
+	const struct envelope *envelope)
+{
+	bool ours = false, known = false;
+
+	if (result->outcome == PLAN_REFUSE)
+		tell_sender(notices, tx, result, envelope);
+	if (result->outcome == PLAN_DEFER)
+		return;
+	for (size_t i = 0; i < tx->n; i++) {
+		const struct verdicts *verdicts = &tx->rcpts[i].decision.verdicts;
+		const struct notice_invitation invitation = {.rcpt = tx->rcpts[i].addr,
+			.sender = tx->sender,
+			.qid = tx->qid,
+			.rule = rule_name(tx->rcpts[i].decision.rule),
+			.language = verdicts->invite_language,
+			.classes = tx->facts.classes};
+		struct err err = ERR_INIT;
+
+		if (!is_to_be_invited(tx, i))
+			continue;
+		ours = known ? ours : tell_is_own_sender(tx);
+		known = true;
+		if (ours)
+			(void)notice_invite(notices, &invitation, &err);
+	}
+}
