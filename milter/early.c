@@ -79,16 +79,17 @@ is_refused(struct transaction *tx, struct rcpt *rcpt, struct rcpt_facts *facts,
 }
 
 static enum rc
-decide(struct transaction *tx, struct rcpt *rcpt, bool *refused, struct err *err)
+decide(struct transaction *tx, struct rcpt *rcpt, struct decision *out, bool *refused,
+	struct err *err)
 {
 	struct rcpt_facts facts = facts_of(tx, rcpt);
-	enum rc rc = policy_decide(tx->early, &facts, &rcpt->decision, err);
+	enum rc rc = policy_decide(tx->early, &facts, out, err);
 
-	if (rc == RC_OK && rcpt->decision.wants_certs && facts.direction == DIR_OUTBOUND) {
+	if (rc == RC_OK && out->wants_certs && facts.direction == DIR_OUTBOUND) {
 		look_up(tx, rcpt, &facts);
-		rc = policy_decide(tx->early, &facts, &rcpt->decision, err);
+		rc = policy_decide(tx->early, &facts, out, err);
 	}
-	*refused = rc == RC_OK && is_refused(tx, rcpt, &facts, &rcpt->decision);
+	*refused = rc == RC_OK && is_refused(tx, rcpt, &facts, out);
 	return rc;
 }
 
@@ -106,20 +107,21 @@ take_back(struct transaction *tx)
 
 /* With a rule that refuses all, the whole message is refused if the client goes on. */
 static void
-refuse(struct transaction *tx, struct rcpt_result *out, struct err *err)
+refuse(struct transaction *tx, const struct decision *decision, struct rcpt_result *out,
+	struct err *err)
 {
 	const struct rcpt *rcpt = &tx->rcpts[tx->n - 1];
 	struct reply_about about = {.addr = rcpt->addr,
-		.rule = rcpt->decision.rule,
-		.message = rcpt->decision.verdicts.message,
+		.rule = decision->rule,
+		.message = decision->verdicts.message,
 		.help_url = engine_help_url(tx->engine)};
 
 	err_set(err, ERR_POLICY_NO_CERT, "rule %s: there is no usable certificate",
-		rule_name(rcpt->decision.rule));
+		rule_name(decision->rule));
 	reply_set_rcpt(out, err, &about);
 	log_error(LOGL_INFO, tx->qid, "rcpt-refused", err, "rcpt", rcpt->addr, "rule",
-		rule_name(rcpt->decision.rule), NULL);
-	if (rcpt->decision.verdicts.if_missing == MISSING_REFUSE_ALL && !tx->refused_early)
+		rule_name(decision->rule), NULL);
+	if (decision->verdicts.if_missing == MISSING_REFUSE_ALL && !tx->refused_early)
 		tx->refused_early = malloc(sizeof(*tx->refused_early));
 	if (tx->refused_early)
 		*tx->refused_early = *out;
@@ -149,6 +151,7 @@ transaction_rcpt_early(struct transaction *tx, struct rcpt_result *reply, struct
 {
 	const struct conf_group *group = conf_section(engine_conf(tx->engine), "milter");
 	enum role role = engine_role(tx->engine);
+	struct decision decision;
 	bool refused = false;
 	enum rc rc;
 
@@ -158,9 +161,9 @@ transaction_rcpt_early(struct transaction *tx, struct rcpt_result *reply, struct
 		return RC_OK;
 	rc = view_envelope(tx, err);
 	if (rc == RC_OK && conf_bool(group, "refuse_at_rcpt"))
-		rc = decide(tx, &tx->rcpts[tx->n - 1], &refused, err);
+		rc = decide(tx, &tx->rcpts[tx->n - 1], &decision, &refused, err);
 	if (rc == RC_OK && refused) {
-		refuse(tx, reply, err);
+		refuse(tx, &decision, reply, err);
 		return RC_PERM;
 	}
 	if (rc == RC_OK && tx->may_split)

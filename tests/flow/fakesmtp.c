@@ -37,6 +37,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
@@ -697,9 +698,12 @@ main(int argc, char **argv)
 	}
 	for (;;) {
 		struct session *s = calloc(1, sizeof *s);
+		int one = 1;
 		pthread_t thread;
 
 		s->fd = accept(listener, NULL, NULL);
+		/* replies to commands that came together must not wait for each other */
+		(void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 		if (s->fd < 0 || pthread_create(&thread, NULL, serve, s) != 0)
 			return 70;
 		pthread_detach(thread);

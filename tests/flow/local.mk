@@ -21,7 +21,7 @@ fakesmtp_SOURCES = tests/flow/fakesmtp.c tests/flow/fakescript.c tests/flow/fake
 fakesmtp_LDADD = $(SSL_LIBS) $(CRYPTO_LIBS)
 
 check_SCRIPTS += tests/flow/driver.sh tests/flow/daemon.sh tests/flow/cli_keys.sh tests/flow/gateway.sh \
-	tests/flow/process.sh tests/flow/copies.sh tests/flow/reinject.sh tests/flow/slow.sh tests/flow/hostile.sh
+	tests/flow/process.sh tests/flow/copies.sh tests/flow/reinject.sh tests/flow/early.sh tests/flow/slow.sh tests/flow/hostile.sh
 ## The gate, and opened mail.
 check_SCRIPTS += tests/flow/gate.sh tests/flow/opened.sh
 ## Rules and rights.
@@ -33,7 +33,7 @@ check_SCRIPTS += tests/flow/notices.sh
 check_SCRIPTS += tests/flow/report.sh tests/flow/policy.sh
 EXTRA_DIST += tests/flow/lib.sh tests/flow/world.sh tests/long/nomem.c
 ## Too long for make check: tests/run runs them.
-dist_noinst_SCRIPTS += tests/long/delivery.sh tests/long/kill.sh tests/long/corpora.sh tests/long/nomem.sh
+dist_noinst_SCRIPTS += tests/long/delivery.sh tests/long/kill.sh tests/long/corpora.sh tests/long/crowd.sh tests/long/nomem.sh
 
 ## The vault's program, killed at its work.
 check_PROGRAMS += tests/flow/vault_kill
