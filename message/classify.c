@@ -19,6 +19,7 @@ static const struct {
 	{"auto-reply", CLASS_AUTO_REPLY},
 	{"dkim-signed", CLASS_DKIM_SIGNED},
 	{"dkim-own", CLASS_DKIM_OWN},
+	{"reply-to-encrypted", CLASS_REPLY},
 	{"opened", CLASS_OPENED},
 };
 

@@ -26,8 +26,9 @@ enum msg_class {
 	CLASS_LIST = 1 << 7,
 	CLASS_AUTO_REPLY = 1 << 8,
 	CLASS_DKIM_SIGNED = 1 << 9,
-	CLASS_DKIM_OWN =
-		1 << 11,       /* by a domain of ours; never set here, where those are not known */
+	/* Never set here: by a domain of ours; to a message that came to the author encrypted. */
+	CLASS_DKIM_OWN = 1 << 11,
+	CLASS_REPLY = 1 << 12,
 	CLASS_OPENED = 1 << 10 /* carries a header named OPENED_MARK (whether it is ours is checked
 			       elsewhere) */
 };

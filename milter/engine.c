@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "directory/anchors.h"
 #include "directory/logins.h"
+#include "milter/replies.h"
 #include "message/charset.h"
 #include "message/alias.h"
 #include "milter/forwarding.h"
@@ -35,7 +36,8 @@ struct engine {
 	enum role role;
 	struct policy *policy;
 	struct rights *rights;
-	struct logins *logins; /* or NULL */
+	struct logins *logins;   /* or NULL */
+	struct replies *replies; /* NULL: no rule asks */
 	struct certstore *store;
 	struct vault_client *vault;
 	struct stamp_keys *stamp_keys;
@@ -264,6 +266,8 @@ engine_fill(struct engine *engine, const char *service, struct err *err)
 		rc = policy_compile(engine->conf, &engine->policy, err);
 	if (rc == RC_OK)
 		rc = rights_compile(engine->conf, &engine->rights, err);
+	if (rc == RC_OK && policy_needs_class(engine->policy, CLASS_REPLY))
+		rc = replies_new(engine->conf, &engine->replies, err);
 	if (rc == RC_OK) {
 		rc = logins_new(engine->conf, &engine->logins, err);
 		rc = rc == RC_NONE ? RC_OK : rc;
@@ -330,6 +334,7 @@ engine_unref(struct engine **engine)
 	policy_free(&e->policy);
 	rights_free(&e->rights);
 	logins_free(&e->logins);
+	replies_free(&e->replies);
 	alias_map_free(&e->aliases);
 	pthread_mutex_destroy(&e->lock);
 	conf_unref(&e->conf);
@@ -406,6 +411,12 @@ bool
 engine_checks_stamps(const struct engine *engine)
 {
 	return engine->checks_stamps;
+}
+
+struct replies *
+engine_replies(const struct engine *engine)
+{
+	return engine->replies;
 }
 
 struct logins *

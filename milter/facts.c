@@ -8,6 +8,7 @@
 #include "directory/logins.h"
 #include "milter/check_signature.h"
 #include "milter/marks.h"
+#include "milter/replies.h"
 #include "milter/trace.h"
 
 #include <stdio.h>
@@ -241,6 +242,31 @@ add_classes(struct transaction *tx, struct err *err)
 	return rc;
 }
 
+/* Is it the author's answer to what came to them encrypted? */
+static void
+add_reply(struct transaction *tx)
+{
+	struct replies *replies = engine_replies(tx->engine);
+	char person[ADDR_MAX + 1];
+	struct err why = ERR_INIT;
+	enum rc rc;
+
+	if (!replies)
+		return;
+	if (tx->facts.from_unread || tx->from.n != 1) {
+		tx->facts.classes_unknown |= tx->facts.from_unread ? CLASS_REPLY : 0u;
+		return;
+	}
+	engine_person(tx->engine, tx->from.v[0], person);
+	rc = replies_find(replies, person, &tx->msg->hdrs, &why);
+	if (rc == RC_OK)
+		tx->facts.classes |= CLASS_REPLY;
+	if (rc == RC_OK || rc == RC_NONE)
+		return;
+	tx->facts.classes_unknown |= CLASS_REPLY;
+	log_error(LOGL_ERROR, tx->qid, "reply-unknown", &why, NULL);
+}
+
 /* What says that it is S/MIME must be that, or it is like any other. */
 static enum rc
 check_sealed(struct transaction *tx, struct err *err)
@@ -307,5 +333,6 @@ facts_gather(struct transaction *tx, struct err *err)
 		rcpt->facts.cert_known = rcpt->facts.cert_proven = TRI_UNKNOWN;
 	}
 	rc = add_classes(tx, err);
+	add_reply(tx);
 	return rc == RC_OK ? check_sealed(tx, err) : rc;
 }

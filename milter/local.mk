@@ -32,6 +32,7 @@ libpipeline_a_SOURCES = \
 	milter/outlet.c milter/outlet.h \
 	milter/pipeline.c milter/pipeline.h \
 	milter/record.c \
+	milter/replies.c milter/replies.h \
 	milter/reinject.c milter/reinject.h \
 	milter/reply.c milter/reply.h \
 	milter/seal.c milter/seal.h \

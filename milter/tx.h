@@ -28,6 +28,8 @@ const struct rights *engine_rights(const struct engine *engine);
 const struct stamp_keys *engine_stamp_keys(const struct engine *engine);
 struct forwarding *engine_forwarding(const struct engine *engine); /* NULL: not configured */
 bool engine_checks_stamps(const struct engine *engine); /* it stands behind a gate's queue */
+struct replies;
+struct replies *engine_replies(const struct engine *engine); /* NULL: no rule asks */
 struct logins;
 struct logins *engine_logins(const struct engine *engine); /* NULL: no directory of logins */
 struct vault_client *engine_vault(const struct engine *engine);

@@ -25,6 +25,7 @@
 #include "milter/edit_list.h"
 #include "milter/entity_split.h"
 #include "milter/marks.h"
+#include "milter/replies.h"
 #include "milter/stamp.h"
 
 #include <stddef.h>
@@ -266,6 +267,19 @@ open_matched(struct unwrap *u, const struct cms_enveloped *enveloped, const size
 	return add_layer(u, "enveloped", err, "%s, opened", content_cipher_name(enveloped->cipher));
 }
 
+/* Before a key is used, so that it tells nothing about what comes out. */
+static enum rc
+remember(const struct unwrap *u, struct err *err)
+{
+	struct replies *replies = engine_replies(u->tx->engine);
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; replies && rc == RC_OK && i < u->copy->n; i++)
+		rc = replies_remember(
+			replies, u->tx->rcpts[u->copy->rcpts[i]].person, &u->tx->msg->hdrs, err);
+	return rc;
+}
+
 static enum rc
 try_open(struct unwrap *u, const struct cms_enveloped *enveloped, bool *more, struct err *err)
 {
@@ -291,7 +305,9 @@ try_open(struct unwrap *u, const struct cms_enveloped *enveloped, bool *more, st
 		rc = add_layer(u, "enveloped", err, "%s, would be opened with the recipient's key",
 			content_cipher_name(enveloped->cipher));
 	} else if (rc == RC_OK) {
-		rc = open_matched(u, enveloped, indexes, more, err);
+		rc = remember(u, err);
+		if (rc == RC_OK)
+			rc = open_matched(u, enveloped, indexes, more, err);
 	}
 	free(indexes);
 	return rc;

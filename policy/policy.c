@@ -28,6 +28,7 @@ struct policy {
 	size_t n_domains;
 	struct addrmap *lists; /* policy.list_map */
 	unsigned certs_for;    /* directions for which a rule could ask for certificates */
+	unsigned classes;      /* that rules ask for */
 	unsigned sealed_for;   /* and whether a message is sealed */
 };
 
@@ -68,6 +69,7 @@ index_rules(struct policy *policy, struct err *err)
 
 		if (rule->certificate || rule->verdicts.encrypt != ENCRYPT_NEVER)
 			policy->certs_for |= rule->directions ? rule->directions : ~0u;
+		policy->classes |= rule->classes;
 		if (rule->sealed)
 			policy->sealed_for |= rule->directions ? rule->directions : ~0u;
 		if (rule->recipients && i < policy->n_own)
@@ -234,6 +236,12 @@ bool
 policy_needs_sealed(const struct policy *policy, enum direction direction)
 {
 	return policy->sealed_for & direction;
+}
+
+bool
+policy_needs_class(const struct policy *policy, unsigned classes)
+{
+	return policy->classes & classes;
 }
 
 bool

@@ -69,7 +69,8 @@ struct msg_facts {
 	bool identity_unknown; /* there may be one that nobody knows, or not yet: a stamp */
 	enum tri authorised;   /* may the sender be signed for */
 	uint64_t size;
-	unsigned classes; /* enum msg_class */
+	unsigned classes;         /* enum msg_class */
+	unsigned classes_unknown; /* those of which it can't be told */
 };
 
 /* What is known about one recipient. */
@@ -111,6 +112,8 @@ void policy_free(struct policy **policy);
 bool policy_needs_certs(const struct policy *policy, enum direction direction);
 /* Could any rule ask whether mail of this direction is sealed? */
 bool policy_needs_sealed(const struct policy *policy, enum direction direction);
+/* Could any rule ask for one of these classes (enum msg_class, or-ed)? */
+bool policy_needs_class(const struct policy *policy, unsigned classes);
 /* Is ADDR (canonical) in policy.list_map? */
 bool policy_is_list(const struct policy *policy, const char *addr);
 /* MSG and what it points to are borrowed for the view's life. A view is for one thread at a time.

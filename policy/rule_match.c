@@ -138,6 +138,14 @@ marks_match(const struct rule *rule, struct msg_view *msg, bool *found, struct e
 	return RC_OK;
 }
 
+static enum tri
+class_matches(const struct rule *rule, const struct msg_facts *facts)
+{
+	if (rule->classes == 0 || rule->classes & facts->classes)
+		return TRI_YES;
+	return rule->classes & facts->classes_unknown ? TRI_UNKNOWN : TRI_NO;
+}
+
 /* Criteria that look at the envelope and at what is known, cheapest first; the name of the first
  * that fails, or NULL. */
 static const char *
@@ -147,7 +155,7 @@ failing_fact(const struct rule *rule, const struct msg_view *msg)
 
 	if (!service_matches(rule, facts->service))
 		return "services";
-	if (rule->classes && !(rule->classes & facts->classes))
+	if (class_matches(rule, facts) == TRI_NO)
 		return "class";
 	if (rule->has_over && facts->size <= rule->over)
 		return "size_over";
@@ -180,7 +188,7 @@ match_envelope(const struct rule *rule, const struct msg_view *msg, const char *
 		return TRI_NO;
 	if (identity_matches(rule, msg->facts) == TRI_UNKNOWN)
 		*criterion = "identity";
-	if (rule->content || rule->classes || rule->authorised)
+	if (rule->content || rule->classes || rule->authorised || rule->sealed)
 		*criterion = "content";
 	return *criterion ? TRI_UNKNOWN : TRI_YES;
 }
@@ -214,6 +222,10 @@ rule_match_msg(const struct rule *rule, struct msg_view *msg, enum tri *matched,
 	}
 	*criterion = NULL;
 	*matched = TRI_YES;
+	if (class_matches(rule, msg->facts) == TRI_UNKNOWN) {
+		*criterion = "class";
+		*matched = TRI_UNKNOWN;
+	}
 	if (msg->facts->authorised == TRI_UNKNOWN &&
 		(rule->authorised == AUTH_YES || rule->authorised == AUTH_NO)) {
 		*criterion = "authorised";

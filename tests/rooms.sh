@@ -45,6 +45,6 @@ only openssl/ssl.h crypto/tls.c
 only ldap.h directory/
 only libconfig.h base/
 only libmilter/ milter/
-only sqlite3.h directory/certstore keystore/store milter/journal milter/notice_store
+only sqlite3.h directory/certstore keystore/store milter/journal milter/notice_store milter/replies
 only idn2.h message/addr.c
 exit $bad

@@ -142,6 +142,33 @@ run "jp-classic, UTF-8" 0 $staff $carol <"$work/utf8.eml"
 signed_by "jp-classic, UTF-8" "$work/out.eml" alice
 grep -qi 'quoted-printable' "$work/out.eml" && fail "jp-classic, UTF-8: quoted-printable"
 
+# A reply to what came encrypted, by whom it came to; a memory that can't be read is no answer.
+rules 'rules = ( { name = "answer"; direction = "outbound"; class = "reply-to-encrypted"; encrypt = "required"; } );'
+{
+	printf 'From: carol@%s\nTo: alice@%s\nMessage-ID: <42@%s>\nMIME-Version: 1.0\n' "$partner" "$org" "$partner"
+	printf 'Content-Type: text/plain\n\nthe secret text\n' | openssl cms -encrypt -aes-256-cbc "$work/alice.cert" 2>/dev/null |
+		grep -v '^MIME-Version'
+} >"$work/in.eml"
+sed "s/^Subject:.*/In-Reply-To: <42@$partner>/" "$work/plain.eml" >"$work/reply.eml"
+run "reply before" 0 $staff --rcpt nobody@elsewhere.example <"$work/reply.eml"
+run "to alice" 0 --sender "carol@$partner" --rcpt "alice@$org" <"$work/in.eml"
+grep -q 'the secret text' "$work/out.eml" || fail "to alice: not opened"
+run "reply to nobody's certificate" 65 $staff --rcpt nobody@elsewhere.example <"$work/reply.eml"
+match "reply" "$json" 'rule answer'
+run "reply" 0 $staff $carol <"$work/reply.eml"
+opens "reply" carol
+run "another mail" 0 $staff --rcpt nobody@elsewhere.example <"$work/plain.eml"
+sed 's/^From: .*/From: bob@'"$org"'/' "$work/reply.eml" >"$work/bob.eml"
+run "another's reply" 0 --sender "bob@$org" --user "bob@$org" --rcpt nobody@elsewhere.example <"$work/bob.eml"
+mv "$dir/replies.db" "$work/replies.away"
+echo 'this is no database, as anybody can see' >"$dir/replies.db"
+run "memory broken" 75 $staff --rcpt nobody@elsewhere.example <"$work/reply.eml"
+run "memory broken, no reply" 0 $staff --rcpt nobody@elsewhere.example <"$work/plain.eml"
+run "memory broken, inbound" 75 --sender "carol@$partner" --rcpt "alice@$org" <"$work/in.eml"
+run "memory broken, inbound for nobody here" 0 --sender "carol@$partner" --rcpt "bob@$org" <"$work/in.eml"
+mv "$work/replies.away" "$dir/replies.db"
+run "memory healed" 65 $staff --rcpt nobody@elsewhere.example <"$work/reply.eml"
+
 # Explain says all that.
 rules "rules = ( { name = \"r\"; sign = \"required\"; sign_key = [ \"own\", \"smime@%d\" ]; encrypt = \"if-known\"; escrow = \"archive@safe.example\"; copy_sender = true; encoding = \"base64\"; } );"
 text=$("$builddir/sealgate" -c "$dir/case.conf" explain $staff $carol <"$work/plain.eml")

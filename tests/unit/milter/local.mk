@@ -29,3 +29,5 @@ dist_noinst_DATA += tests/unit/milter/notices/failed.de tests/unit/milter/notice
 check_PROGRAMS += tests/unit/milter/smtp_reply_test tests/unit/milter/smtp_wire_test
 tests_unit_milter_smtp_reply_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
 tests_unit_milter_smtp_wire_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/milter/replies_test
+tests_unit_milter_replies_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
