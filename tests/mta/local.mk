@@ -12,3 +12,4 @@ dist_noinst_SCRIPTS += tests/mta/people.sh
 noinst_PROGRAMS += tally
 tally_SOURCES = tests/mta/tally.c
 tally_LDADD = $(CRYPTO_LIBS)
+dist_noinst_SCRIPTS += tests/mta/notices.sh
