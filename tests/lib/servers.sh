@@ -373,6 +373,7 @@ postfix_master_cf() {
 	virtual unix - n n - - virtual
 	lmtp unix - - n - - lmtp
 	anvil unix - - n - 1 anvil
+	tlsmgr unix - - n 1000? 1 tlsmgr
 	scache unix - - n - 1 scache
 	E
 }
