@@ -96,12 +96,16 @@ static void
 end_part(struct batch *batch, struct part *part, size_t first, enum rc written,
 	const struct err *why)
 {
+	if (part->n > 1)
+		conn_expect(part->conn, part->n);
 	for (size_t i = first; i < first + part->n; i++) {
 		struct task *task = &batch->tasks[i];
 
 		if (part->lost)
 			task_drop(task);
 		else if (task_end(task, written, why, &part->conn->out))
+			part->lost = true;
+		if (!part->lost && conn_has_load(part->conn) && !conn_flush(part->conn))
 			part->lost = true;
 	}
 	conn_consume(part->conn);

@@ -10,6 +10,8 @@
 #include "base/clock.h"
 
 #define READ_STEP 32768u
+#define LOAD      49152u
+#define ANSWER    2048u /* a signature with its certificates */
 #define KEEP_CAP  (2 * READ_STEP) /* an idle connection has no larger buffer */
 
 struct conn *
@@ -151,6 +153,20 @@ conn_flush(struct conn *conn)
 	if (conn->out.cap > KEEP_CAP)
 		buf_fini(&conn->out);
 	return !conn->session.closing;
+}
+
+void
+conn_expect(struct conn *conn, size_t n)
+{
+	size_t room = n * ANSWER < LOAD + ANSWER ? n * ANSWER : LOAD + ANSWER;
+
+	(void)buf_reserve(&conn->out, room, NULL); /* if not now, then as they come */
+}
+
+bool
+conn_has_load(const struct conn *conn)
+{
+	return conn->out.len >= LOAD && conn->sent == 0;
 }
 
 void

@@ -47,6 +47,10 @@ bool conn_has_frame(const struct conn *conn);
 void conn_consume(struct conn *conn);
 /* Sends what can be sent. False: close. */
 bool conn_flush(struct conn *conn);
+/* Makes room for N usual answers, so that they are not moved about one by one. */
+void conn_expect(struct conn *conn, size_t n);
+/* Are there enough answers to send them before the others are made? */
+bool conn_has_load(const struct conn *conn);
 /* Before it waits for its peer again: since when it lets us wait. */
 void conn_note_wait(struct conn *conn);
 /* From any thread: does it let us wait for too long? */

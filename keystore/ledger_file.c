@@ -15,6 +15,7 @@
 
 #define SEGMENT_MODE 0640
 #define DIR_MODE     0750
+#define RESERVE      (1 << 20) /* bytes of room at a time */
 
 /* The system's own calls, where tests have put nothing in their place. */
 static ssize_t
@@ -64,11 +65,22 @@ ledger_file_open(struct ledger_file *file, const char *dir, const struct ledger_
 	return RC_OK;
 }
 
+/* Gives the room back that was reserved and not needed, and closes the segment. */
+static void
+close_segment(struct ledger_file *file)
+{
+	if (file->fd < 0)
+		return;
+	if (file->reserved > file->size && !file->damaged)
+		(void)!ftruncate(file->fd, (off_t)file->size);
+	close(file->fd);
+	file->fd = -1;
+}
+
 void
 ledger_file_close(struct ledger_file *file)
 {
-	if (file->fd >= 0)
-		close(file->fd);
+	close_segment(file);
 	if (file->lock_fd >= 0)
 		close(file->lock_fd);
 	free(file->dir);
@@ -124,16 +136,31 @@ cut(const struct ledger_file *file, int fd, int64_t size, struct err *err)
 	return RC_OK;
 }
 
+/* Sees to it that there is room for LEN bytes more; a disk that cannot promise it may still have
+ * it.
+ */
+static void
+reserve(struct ledger_file *file, size_t len)
+{
+	if (file->size + (int64_t)len <= file->reserved)
+		return;
+	(void)fallocate(file->fd, FALLOC_FL_KEEP_SIZE, (off_t)file->size, (off_t)len + RESERVE);
+	file->reserved = file->size + (int64_t)len + RESERVE; /* not asked again before that */
+}
+
 enum rc
 ledger_file_write(struct ledger_file *file, const void *data, size_t len, struct err *err)
 {
 	enum rc rc = RC_OK;
 
-	if (file->damaged)
+	if (file->damaged) {
 		rc = cut(file, file->fd, file->size, err);
+		file->reserved = 0;
+	}
 	if (rc)
 		return rc;
 	file->damaged = false;
+	reserve(file, len);
 	rc = write_durable(file, file->fd, data, len, file->size, err);
 	if (rc)
 		file->damaged = true;
@@ -159,11 +186,11 @@ ledger_file_begin(
 	if (rc == RC_OK && file_sync_dir(file->dir, err))
 		rc = err_set(err, ERR_LEDGER, "%s: cannot be synced", file->dir);
 	if (rc == RC_OK) {
-		if (file->fd >= 0)
-			close(file->fd);
+		close_segment(file);
 		file->fd = fd;
 		file->segment = segment;
 		file->size = (int64_t)len;
+		file->reserved = 0;
 		file->damaged = false;
 		return RC_OK;
 	}

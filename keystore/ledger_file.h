@@ -5,6 +5,9 @@
  * A write or sync that fails leaves nobody knows what behind the durable end. The file is then
  * damaged: the next write first cuts it back to that end, and fails as long as this does not work.
  *
+ * Room on the disk is reserved ahead, behind the end of the file, which makes each sync cheaper.
+ * The file is never longer than what was written, and what was reserved is given back with it.
+ *
  * Threads: one at a time.
  */
 #ifndef KEYSTORE_LEDGER_FILE_H
@@ -18,8 +21,9 @@ struct ledger_file {
 	int lock_fd; /* of DIR/.lock, with an exclusive flock */
 	int fd;      /* of the last segment, or -1 */
 	uint64_t segment;
-	int64_t size; /* bytes that are durable */
-	bool damaged; /* something may stand behind them */
+	int64_t size;     /* bytes that are durable */
+	int64_t reserved; /* up to here the disk has room for it: no write has to look for any */
+	bool damaged;     /* something may stand behind them */
 };
 
 /* What was cut off at open. */

@@ -1,27 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* clang-format off */
 /*
  * proto.h - frames between the vault and its clients
  *
  * A frame is
  *
- *     u32 length      of what follows, 8 … the connection's limit; big endian like every number
- * here u16 type        one of enum proto_type u16 zero u32 id          chosen by the client; the
- * answer carries it back field …         u16 tag, u32 length, that many bytes; tags never descend
+ *     u32 length      of what follows, 8 … the connection's limit; big endian like every number here
+ *     u16 type        one of enum proto_type
+ *     u16 zero
+ *     u32 id          chosen by the client; the answer carries it back
+ *     field …         u16 tag, u32 length, that many bytes; tags never descend
  *
  * A text field ends with one NUL that its length counts, a number has eight bytes. The table in
  * proto.c says which fields each type takes, how often and how long; anything else, and any byte
  * left over, makes the frame broken, and a broken frame ends its connection. The first frame of a
  * client is HELLO with the protocol's version, the name of a configured service and the role that
  * the client believes to have; the vault takes the role from its own configuration and the peer's
- * uid, and refuses a HELLO that disagrees. One request is in hand at a time on a connection; a
- * further one waits in the socket. The admin socket begins with HELLO as well (service "admin") and
- * takes ADMIN only.
+ * uid, and refuses a HELLO that disagrees. A client may send further requests without waiting for
+ * answers: those come in the order of the requests, and what is in hand together shares one write of
+ * the ledger. While a client does not read its answers, nothing more is read from it. The admin
+ * socket begins with HELLO as well (service "admin") and takes ADMIN only.
  *
- *     request                                         answers (each may also be ERROR: code,
- * detail) HELLO       version service role                WELCOME version role PING PONG
- *     FIND_SIGNER addr                                SIGNER key cert chain* encrypt-cert? digest |
- * NONE HOLDS       addr                                HELD flag (1: the person also has the key) |
- * NONE SIGN        key digest value time? flag claim*  SIGNED data (ContentInfo)       flag 1: PSS
+ *     request                                         answers (each may also be ERROR: code, detail)
+ *     HELLO       version service role                WELCOME version role
+ *     PING                                            PONG
+ *     FIND_SIGNER addr                                SIGNER key cert chain* encrypt-cert? digest | NONE
+ *     HOLDS       addr                                HELD flag (1: the person also has the key) | NONE
+ *     SIGN        key digest value time? flag claim*  SIGNED data (ContentInfo)       flag 1: PSS
  *     MATCH       addr candidate*                     MATCHED index | NONE
  *     OPEN        addr index cipher rinfo claim*      OPENED data (content key)
  *     RECORD      event json claim*                   DONE
@@ -30,6 +35,7 @@
  * A candidate is one byte 'i' and the SHA-256 over the issuer's Name (DER) and the serial's INTEGER
  * content, or 's' and a SubjectKeyIdentifier.
  */
+/* clang-format on */
 #ifndef KEYSTORE_PROTO_H
 #define KEYSTORE_PROTO_H
 

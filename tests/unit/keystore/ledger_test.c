@@ -4,9 +4,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "keystore/ledger_format.h"
+#include "keystore/ledger_private.h"
 
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 /* What is appended verifies, is numbered, and tells how many outcomes are unknown. */
 static void
@@ -502,6 +504,30 @@ test_group(void **state)
 	world_fini(&world);
 }
 
+/* Room that is reserved ahead is no part of a segment, and is given back. */
+static void
+test_reserved(void **state)
+{
+	char path[128];
+	struct world world;
+	struct stat st;
+	struct err err = ERR_INIT;
+	uint64_t seq;
+
+	(void)state;
+	world_init(&world);
+	world_open(&world);
+	snprintf(path, sizeof path, "%s/000001.jsonl", world.dir);
+	assert_int_equal(world_append(&world, "bob@example.org", &seq, &err), RC_OK);
+	assert_int_equal(stat(path, &st), 0);
+	CHECK_INT("size", st.st_size, world.ledger->file.size);
+	world_close(&world);
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(st.st_size > 0 && st.st_size < 65536);
+	assert_true(st.st_blocks * 512 < 512 << 10);
+	world_fini(&world);
+}
+
 int
 main(void)
 {
@@ -518,6 +544,7 @@ main(void)
 		cmocka_unit_test(test_bad_records),
 		cmocka_unit_test(test_many_recipients),
 		cmocka_unit_test(test_group),
+		cmocka_unit_test(test_reserved),
 	};
 
 	log_open("ledger_test", true);

@@ -41,3 +41,8 @@ check_PROGRAMS += tests/unit/keystore/held_test
 tests_unit_keystore_held_test_SOURCES = tests/unit/keystore/held_test.c \
 	tests/unit/keystore/vault_world.h
 tests_unit_keystore_held_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/keystore/batch_test
+tests_unit_keystore_batch_test_SOURCES = tests/unit/keystore/batch_test.c \
+	tests/unit/keystore/vault_world.h
+tests_unit_keystore_batch_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
