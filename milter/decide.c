@@ -265,58 +265,15 @@ plan_held(struct transaction *tx, struct rcpt *rcpt, struct plan_rcpt *plan)
 		plan->lookup_err = why;
 }
 
-static enum rc
-parse_named(struct transaction *tx, const char *name, struct err *err)
-{
-	const struct hdr *hdr;
-
-	for (size_t i = 0; (hdr = hdrs_find(&tx->msg->hdrs, name, i)); i++) {
-		struct addrlist one;
-		enum rc rc = addrlist_parse(hdr->value, hdr->value_len, &one, err);
-		char **v;
-
-		if (rc == RC_PERM)
-			continue; /* names nobody that we can read: a copy of one's own then */
-		if (rc != RC_OK)
-			return rc;
-		v = one.n ? realloc(tx->named.v, (tx->named.n + one.n) * sizeof(*v)) : NULL;
-		if (one.n && !v) {
-			addrlist_fini(&one);
-			return err_set(err, ERR_MEMORY, "recipients in the header");
-		}
-		if (v)
-			tx->named.v = v;
-		for (size_t k = 0; k < one.n; k++)
-			tx->named.v[tx->named.n++] = one.v[k];
-		free(one.v);
-	}
-	return RC_OK;
-}
-
 /* Is the recipient named neither in To: nor in Cc:? */
 static enum rc
 plan_hidden(struct transaction *tx, struct rcpt *rcpt, struct plan_rcpt *plan, struct err *err)
 {
-	char person[ADDR_MAX + 1];
-	enum rc rc = RC_OK;
+	bool named;
+	enum rc rc = named_has(tx, rcpt, plan->inside, &named, err);
 
-	if (!tx->named_known) {
-		rc = parse_named(tx, "To", err);
-		if (rc == RC_OK)
-			rc = parse_named(tx, "Cc", err);
-		tx->named_known = rc == RC_OK;
-	}
-	if (rc != RC_OK)
-		return rc;
-	plan->hidden = true;
-	for (size_t i = 0; plan->hidden && i < tx->named.n; i++) {
-		plan->hidden = !addr_equal(tx->named.v[i], rcpt->addr);
-		if (plan->hidden && plan->inside) {
-			engine_person(tx->engine, tx->named.v[i], person);
-			plan->hidden = !addr_equal(person, rcpt->person);
-		}
-	}
-	return RC_OK;
+	plan->hidden = !named;
+	return rc;
 }
 
 enum rc

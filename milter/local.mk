@@ -20,6 +20,7 @@ libpipeline_a_SOURCES = \
 	milter/journal.c milter/journal_file.c milter/journal_file.h milter/journal.h \
 	milter/marks.h \
 	milter/opened.c \
+	milter/named.c \
 	milter/notice.c milter/notice.h \
 	milter/notice_builtin.c milter/notice_builtin.h \
 	milter/notice_make.c milter/notice_private.h \

@@ -191,6 +191,7 @@ carry_out(struct transaction *tx, enum pipeline_mode mode, struct result *result
 	if (result->n_copies > 1 && !tx->may_split)
 		return cannot_split(tx, mode, result, err);
 	result->in_place = result->n_copies == 1 && result->copies[0].n == tx->n;
+	tx->by_port = !result->in_place;
 	if (result->in_place)
 		return make(tx, result->copies, mode, err);
 	for (size_t k = 0; rc == RC_OK && mode == PIPELINE_EXPLAIN && k < result->n_copies; k++)

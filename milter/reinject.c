@@ -19,6 +19,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A copy that was begun in time may take so much longer: an answer that is not waited for would
+ * make a duplicate. */
+#define LAST_COPY_MS 30000
+
 struct work {
 	const struct reinject *r;
 	struct transaction *tx;
@@ -261,7 +265,7 @@ send(void *ctx, size_t k, struct delivery_rcpt *rcpts, const size_t *who, size_t
 	rc = measure(w, copy, &envelope, err);
 	if (rc == RC_OK)
 		rc = smtp_send(outlet_port(w->r->outlet), &envelope, write_message, &writing,
-			w->r->deadline_ms, &outcome, err);
+			w->r->deadline_ms + LAST_COPY_MS, &outcome, err);
 	*in_doubt = outcome.in_doubt;
 	for (size_t i = 0; rc == RC_OK && i < n; i++)
 		take_answer(&rcpts[who[i]], &envelope.rcpts[i]);

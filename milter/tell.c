@@ -97,17 +97,17 @@ tell_people(struct notices *notices, struct transaction *tx, const struct result
 	if (result->outcome == PLAN_DEFER)
 		return;
 	for (size_t i = 0; i < tx->n; i++) {
-		const struct verdicts *verdicts = &tx->rcpts[i].decision.verdicts;
-		const struct notice_invitation invitation = {.rcpt = tx->rcpts[i].addr,
+		struct notice_invitation invitation;
+		struct err err = ERR_INIT;
+
+		if (!is_to_be_invited(tx, i)) /* there may be no decision at all */
+			continue;
+		invitation = (struct notice_invitation){.rcpt = tx->rcpts[i].addr,
 			.sender = tx->sender,
 			.qid = tx->qid,
 			.rule = rule_name(tx->rcpts[i].decision.rule),
-			.language = verdicts->invite_language,
+			.language = tx->rcpts[i].decision.verdicts.invite_language,
 			.classes = tx->facts.classes};
-		struct err err = ERR_INIT;
-
-		if (!is_to_be_invited(tx, i))
-			continue;
 		ours = known ? ours : tell_is_own_sender(tx);
 		known = true;
 		if (ours)

@@ -76,6 +76,7 @@ transaction_free(struct transaction **tx)
 	cms_enveloped_free(&t->enveloped);
 	addrlist_fini(&t->from);
 	addrlist_fini(&t->named);
+	addrlist_fini(&t->named_persons);
 	msg_free(&t->msg);
 	free(t->sender);
 	free(t->identity);

@@ -145,7 +145,7 @@ compare_size(const struct work *w, uint64_t body, struct err *err)
 	uint64_t limit = engine_next_size_limit(w->tx->engine), port = w->tx->port_size_limit;
 	uint64_t size = w->tx->msg->hdrs.bytes + 1024 + body;
 
-	if (w->tx->n_copies > 1 && port && (limit == 0 || port < limit))
+	if (w->tx->by_port && port && (limit == 0 || port < limit))
 		limit = port;
 	if (limit == 0 || size <= limit)
 		return RC_OK;

@@ -113,7 +113,8 @@ struct transaction {
 	bool whole;                      /* it is one CMS object, or signed by one, that parses */
 	struct cms_enveloped *enveloped; /* and its header, when it is encrypted */
 	struct entity *root;             /* NULL: too deep or too many parts to be understood */
-	struct addrlist from, named;     /* named: in To: and Cc: */
+	struct addrlist from;
+	struct addrlist named, named_persons; /* in To: and Cc:, sorted */
 	bool named_known;
 	const char *right_key; /* what rights_may_sign gave */
 	char why_authorised[160];
@@ -132,6 +133,7 @@ struct transaction {
 
 	/* stage 5 */
 	bool may_split; /* recipients may get copies of their own */
+	bool by_port;   /* the copies go there, not on with the message in hand */
 	uint64_t port_size_limit;
 	size_t n_copies; /* that will be made */
 	struct tx_inner *inners;
@@ -160,6 +162,9 @@ enum rc gate_take_stamp(struct transaction *tx, struct err *err);
 enum rc gate_strip_stamps(struct transaction *tx, struct copy *copy, struct err *err);
 /* All that a service of role gate does. */
 enum rc gate_run(struct transaction *tx, struct result *result, struct err *err);
+/* Stands RCPT in To: or Cc:? INSIDE: also under another address of the same person. */
+enum rc named_has(
+	struct transaction *tx, const struct rcpt *rcpt, bool inside, bool *named, struct err *err);
 enum rc decide_all(struct transaction *tx, struct err *err);
 /* Waits for the directory's answer about RCPT; not to get one is noted there. */
 enum rc tx_wait_certs(struct transaction *tx, struct rcpt *rcpt, struct err *err);

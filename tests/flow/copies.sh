@@ -126,6 +126,22 @@ want "explain without a port" $? 65
 match "explain" "$(cat "$work/text")" 'reply      550 5.7.1 .*recipient <eve@nowhere.example>, rule must'
 want "explain uses no key" "$(signs)" "$before"
 
+# With a port it shows what each would get.
+cp "$conf" "$work/conf.keep"
+printf 'port = { address = "inet:1@127.0.0.1"; };\n' >>"$conf"
+text=$(gate explain --sender "alice@$org" --user "alice@$org" --rcpt "carol@$partner" --rcpt "$eve" <"$work/mail.eml")
+want "explain with a port" $? 0
+match "explain with a port" "$text" 'Copy 1'
+match "explain with a port" "$text" '  for        carol@partner.example'
+match "explain with a port" "$text" '  refused    eve@nowhere.example: 550 5.7.1 '
+json=$(gate explain --json --sender "alice@$org" --user "alice@$org" --rcpt "carol@$partner" --rcpt "bob@$org" <"$work/mail.eml")
+match "explain with a port: JSON" "$json" '"copies":\[\{"recipients":\["carol@partner.example"\],"signed":true,"encrypted":true.*\{"recipients":\["bob@example.org"\]'
+gate process --sender "alice@$org" --user "alice@$org" --rcpt "carol@$partner" --rcpt "bob@$org" <"$work/mail.eml" >"$work/none"
+want "several on standard output" $? 64
+want "several on standard output: nothing" "$(wc -c <"$work/none")" 0
+want "explain with a port uses no key" "$(signs)" "$before"
+cp "$work/conf.keep" "$conf"
+
 # Without a folder for them several copies are not written.
 mail "" "To: carol@$partner"
 gate process --sender "alice@$org" --user "alice@$org" --rcpt "carol@$partner" --rcpt "bob@$org" <"$work/mail.eml" >"$work/none"

@@ -46,9 +46,9 @@ port_down() {
 	stop "$peer"
 }
 
-# taken: how many messages the port has
+# taken: how many messages the port has, but for what people are told
 taken() {
-	ls "$work/port" 2>/dev/null | grep -c '\.env$'
+	grep -L '^MAIL FROM:<>' "$work/port"/*.env 2>/dev/null | wc -l
 }
 
 # copy_for ADDRESS: the number of the message that the port took for it
@@ -268,6 +268,21 @@ port_up
 milter_up
 send 0 "$c" "$b"
 want "stopped: only the second one" "$(taken) $(copy_for $b)" "1 1"
+
+# Time is over after the first copy: what was begun is finished, the rest goes with the next try.
+port_down
+script "end nth=1 slow 1500"
+port_up
+sed -i '/^milter = {/s/^milter = {/milter = { end_timeout = "1s";/' "$conf"
+grep -q end_timeout "$conf" || printf 'milter = { end_timeout = "1s"; };\n' >>"$conf"
+kill -USR1 "$milter"
+wait_for 5 grep -q event=reloaded "$work/milter.log" || fail "no reload"
+mail "To: $c" "Cc: $b"
+send 75 "$c" "$b"
+want "time is over: one is there" "$(taken)" 1
+send 0 "$c" "$b"
+want "time is over: the other one" "$(taken) $(copy_for $b)" "2 2"
+script ""
 
 # The null sender: copies, but nobody to tell, so refuse-recipient refuses all.
 mail "To: $b, alice@$org"
