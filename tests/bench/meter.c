@@ -3,11 +3,11 @@
  * meter.c - the two clocks of tests/bench/milter.sh
  *
  *     meter cpu PID…          processor time of these processes so far, all threads, in ns
- *     meter key TYPE MS       ns of processor time of one signature with a fresh key of TYPE,
- * measured for MS with as many threads as there are cores, and of one verification
+ *     meter key TYPE MS [THREADS]   ns of processor time of one signature with a fresh key of TYPE,
+ * measured for MS with THREADS, by default as many as there are cores
  *
- * The bare operation is measured while all cores work, since that is how the daemons are measured:
- * a core is slower beside a busy one.
+ * With many connections the bare operation is measured while all cores work, since that is how the
+ * daemons are measured: a core is slower beside a busy one.
  */
 #include "base/clock.h"
 #include "crypto/pkey.h"
@@ -84,10 +84,9 @@ work(void *ctx)
 }
 
 static int
-print_key(const char *type, long ms)
+print_key(const char *type, long ms, long cores)
 {
 	pthread_t threads[MAX_CORES];
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	struct run run = {0};
 	struct err err = ERR_INIT;
 
@@ -110,8 +109,9 @@ main(int argc, char **argv)
 {
 	if (argc > 2 && strcmp(argv[1], "cpu") == 0)
 		return print_cpu(argc - 2, argv + 2);
-	if (argc == 4 && strcmp(argv[1], "key") == 0)
-		return print_key(argv[2], atol(argv[3]));
-	fprintf(stderr, "usage: meter cpu PID... | meter key TYPE MS\n");
+	if ((argc == 4 || argc == 5) && strcmp(argv[1], "key") == 0)
+		return print_key(argv[2], atol(argv[3]),
+			argc == 5 ? atol(argv[4]) : sysconf(_SC_NPROCESSORS_ONLN));
+	fprintf(stderr, "usage: meter cpu PID... | meter key TYPE MS [THREADS]\n");
 	return 64;
 }

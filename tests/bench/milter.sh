@@ -8,12 +8,13 @@
 # A figure is the median of five rounds. In each round the do-nothing milter, the bare operation and sealgate take turns, so
 # that other work on the machine meets all three; "over" is the median of the rounds' differences, "least" the least of
 # them, which shows how much the rest of the machine disturbed. Times are in microseconds of processor time for each
-# message. The bare operation is measured with all cores at work. "goal" is what sealgate is meant to keep.
+# message. Messages of 4 KB come over one connection, one after the other, and over eight at the same time; the bare
+# operation is measured by one thread, or with all cores at work. "goal" is what sealgate is meant to keep.
 . "$(dirname "$0")/../flow/lib.sh"
 . "$(dirname "$0")/../flow/world.sh"
 messages=${1:-1000}
 rounds=5
-connections=4
+connections=8
 mkdir -p "$work/run"
 
 # text BYTES: a message from alice of about that size
@@ -50,18 +51,27 @@ median() {
 
 # bare_sign TYPE, bare_verify TYPE: us of the operation with the private and the public key
 bare_sign() {
-	echo $(($(meter key "$1" 400) / 1000))
+	echo $(($(meter key "$1" 400 $([ $connections = 1 ] && echo 1)) / 1000))
 }
 
 bare_verify() {
 	openssl speed -seconds 1 "$1" 2>/dev/null | awk '/^ *(rsa)? *[0-9]+ bits/ { r = $NF } END { printf "%d", 1000000 / r }'
 }
 
+# measure_both …: as measure, with one connection and with eight
+measure_both() {
+	local what=$1
+	shift
+	for connections in 1 8; do
+		measure "$what, $connections conn." "$@"
+	done
+}
+
 # measure WHAT KEYTYPE|- sign|verify GOAL|- DRIVER-OPTIONS… FILE: one line
 measure() {
 	local what=$1 key=$2 operation=$3 goal=$4 nulls= keys= owns= rates= overs= null_us key_us=0 over verdict=
 	shift 4
-	drive -S "$sock" -n $connections -m 25 "$@" >/dev/null
+	drive -S "$sock" -n $connections -m $((100 / connections)) "$@" >/dev/null
 	for _ in $(seq $rounds); do
 		run "unix:$work/run/null.sock" "$null" "$@"
 		null_us=$us
@@ -102,7 +112,7 @@ printf '%-34s %9s %9s %9s %9s %9s %9s\n' "us of CPU for each message" msg/s CPU 
 for key in alice:rsa2048 r3:rsa3072 ec:p256; do
 	who=${key%%:*}
 	sed "s/^From: .*/From: $who@$org/" "$work/4k.eml" >"$work/$who.eml"
-	measure "sign 4 KB, ${key#*:}" "${key#*:}" sign 300 -u "$who@$org" -f "<$who@$org>" -r "<bob@$org>" "$work/$who.eml"
+	measure_both "sign 4 KB, ${key#*:}" "${key#*:}" sign 300 -u "$who@$org" -f "<$who@$org>" -r "<bob@$org>" "$work/$who.eml"
 done
 
 staff_cert alice
@@ -113,14 +123,14 @@ openssl cms -sign -in "$work/in.txt" -signer "$work/carol.pem" -inkey "$work/car
 	printf 'From: carol@%s\nTo: alice@%s\nMessage-ID: <4@x>\n' "$partner" "$org"
 	openssl cms -encrypt -aes-256-cbc -in "$work/in.txt" "$work/alice.cert" 2>/dev/null
 } >"$work/enveloped.eml"
-measure "verify 4 KB, rsa2048" rsa2048 verify 150 -f "<carol@$partner>" -r "<bob@$org>" "$work/signed.eml"
-measure "open 4 KB, rsa2048" rsa2048 sign 300 -f "<carol@$partner>" -r "<alice@$org>" "$work/enveloped.eml"
+measure_both "verify 4 KB, rsa2048" rsa2048 verify 150 -f "<carol@$partner>" -r "<bob@$org>" "$work/signed.eml"
+measure_both "open 4 KB, rsa2048" rsa2048 sign 300 -f "<carol@$partner>" -r "<alice@$org>" "$work/enveloped.eml"
 
 cp "$conf" "$work/conf.keep"
 printf 'rules = ( { name = "e"; direction = [ "outbound" ]; encrypt = "required"; sign = "never"; } );\n' >>"$conf"
 kill -USR1 "$milter"
 wait_for 5 grep -q event=reloaded "$work/milter.log"
-measure "encrypt 4 KB to one rsa2048" - sign 250 -u "alice@$org" -f "<alice@$org>" -r "<carol@$partner>" "$work/4k.eml"
+measure_both "encrypt 4 KB to one rsa2048" - sign 250 -u "alice@$org" -f "<alice@$org>" -r "<carol@$partner>" "$work/4k.eml"
 messages=$((messages / 4)) rounds=3
 measure "encrypt 100 KB" - sign - -u "alice@$org" -f "<alice@$org>" -r "<carol@$partner>" "$work/100k.eml"
 cp "$work/conf.keep" "$conf"
