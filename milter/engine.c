@@ -50,6 +50,8 @@ struct engine {
 	bool refreshing;
 	atomic_llong looked_ms; /* when it was asked last what may have changed */
 	int lookup_timeout;
+	struct spool_conf spool;
+	char delimiter; /* of extensions of our addresses, or NUL */
 };
 
 void
@@ -250,6 +252,21 @@ load_stamp_keys(struct engine *engine, struct err *err)
 	return rc == RC_NONE ? RC_OK : rc;
 }
 
+/* What each message asks for. */
+static void
+read_settings(struct engine *engine)
+{
+	const struct conf_group *group = conf_section(engine->conf, "milter");
+	const char *delimiter =
+		conf_str(conf_section(engine->conf, "organisation"), "recipient_delimiter");
+
+	engine->spool = (struct spool_conf){.dir = conf_str(group, "spool"),
+		.memory = (size_t)conf_int(group, "spool_memory"),
+		.max = (uint64_t)conf_int(group, "max_message")};
+	engine->delimiter = delimiter ? *delimiter : '\0';
+	engine->lookup_timeout = lookup_timeout(engine->conf);
+}
+
 static enum rc
 engine_fill(struct engine *engine, const char *service, struct err *err)
 {
@@ -261,7 +278,7 @@ engine_fill(struct engine *engine, const char *service, struct err *err)
 	engine->authserv_id = conf_str(group, "authserv_id");
 	if (!engine->authserv_id && conf_strings(group, "domains", &domains) > 0)
 		engine->authserv_id = **domains == '.' ? *domains + 1 : *domains;
-	engine->lookup_timeout = lookup_timeout(engine->conf);
+	read_settings(engine);
 	if (rc == RC_OK)
 		rc = policy_compile(engine->conf, &engine->policy, err);
 	if (rc == RC_OK)
@@ -364,11 +381,7 @@ engine_conf(const struct engine *engine)
 struct spool_conf
 engine_spool_conf(const struct engine *engine)
 {
-	const struct conf_group *group = conf_section(engine->conf, "milter");
-
-	return (struct spool_conf){.dir = conf_str(group, "spool"),
-		.memory = (size_t)conf_int(group, "spool_memory"),
-		.max = (uint64_t)conf_int(group, "max_message")};
+	return engine->spool;
 }
 
 const char *
@@ -466,9 +479,7 @@ engine_max_depth(const struct engine *engine)
 void
 engine_person(const struct engine *engine, const char *addr, char *out)
 {
-	const char *delimiter =
-		conf_str(conf_section(engine->conf, "organisation"), "recipient_delimiter");
 	bool ours = policy_is_ours(engine->policy, addr);
 
-	alias_map_person(engine->aliases, addr, ours && delimiter ? *delimiter : '\0', out);
+	alias_map_person(engine->aliases, addr, ours ? engine->delimiter : '\0', out);
 }
