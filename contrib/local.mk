@@ -2,6 +2,9 @@
 dist_noinst_SCRIPTS += contrib/deps contrib/quickstart
 dist_noinst_DATA += \
 	contrib/openldap/sealgate.ldif \
+	contrib/postfix/hop/main.cf \
+	contrib/postfix/hop/master.cf \
+	contrib/postfix/hop/sealgate.conf \
 	contrib/postfix/main.cf \
 	contrib/postfix/master.cf \
 	contrib/sendmail/sealgate.mc \

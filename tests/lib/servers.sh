@@ -441,6 +441,13 @@ postfix_up() {
 	postfix_ports "$postfix_dir" || return 1
 	postfix_main_cf "$postfix_dir" >"$postfix_dir/etc/main.cf"
 	postfix_master_cf "$postfix_dir" >"$postfix_dir/etc/master.cf"
+	# More services, with @mx@, @submission@, @hop@ and @plain@ for the ports.
+	if [ -f "$postfix_dir/master.more" ]; then
+		for postfix_port in mx submission hop plain; do
+			sed -i "s|@$postfix_port@|$(cat "$postfix_dir/$postfix_port")|g" "$postfix_dir/master.more"
+		done
+		cat "$postfix_dir/master.more" >>"$postfix_dir/etc/master.cf"
+	fi
 	postfix_edit "$postfix_dir" "$@" || return 1
 	postfix -c "$postfix_dir/etc" check >"$postfix_dir/check.log" 2>&1 || { cat "$postfix_dir/check.log" >&2; return 1; }
 	smtp_sink_up "$postfix_dir/sink" "$(cat "$postfix_dir/sink.port")" || return 1
@@ -457,8 +464,7 @@ postfix_down() {
 
 # postfix_is_idle DIR: nothing is on its way any more
 postfix_is_idle() {
-	postqueue -c "$1/etc" -j 2>/dev/null | grep -q . && return 1
-	return 0
+	postfix_queue=$(postqueue -c "$1/etc" -j 2>/dev/null) && [ -z "$postfix_queue" ]
 }
 
 # --- Sendmail, unpacked beside Postfix: both packages want to be the system's only MTA
