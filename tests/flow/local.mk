@@ -26,7 +26,7 @@ check_SCRIPTS += tests/flow/driver.sh tests/flow/daemon.sh tests/flow/cli_keys.s
 check_SCRIPTS += tests/flow/gate.sh tests/flow/opened.sh
 ## Rules and rights.
 check_SCRIPTS += tests/flow/leave.sh tests/flow/marks.sh tests/flow/rules.sh \
-	tests/flow/senders.sh
+	tests/flow/senders.sh tests/flow/addresses.sh
 ## What people are told.
 check_SCRIPTS += tests/flow/notices.sh
 ## Observe rules, and tables of expectations.
