@@ -161,6 +161,24 @@ delivery_free(struct delivery **delivery)
 	free(d);
 }
 
+bool
+delivery_was_begun(
+	struct journal *journal, const struct delivery_key *key, const char *const *addrs, size_t n)
+{
+	struct journal_row *rows;
+	struct buf name = BUF_INIT(0);
+	bool begun = false;
+
+	rows = calloc(n ? n : 1, sizeof(*rows));
+	if (rows && format_name(key, &name, NULL) == RC_OK &&
+		journal_look(journal, name.data, name.len, addrs, n, rows, NULL) == RC_OK)
+		for (size_t i = 0; i < n; i++)
+			begun |= rows[i].flags != 0;
+	buf_fini(&name);
+	free(rows);
+	return begun;
+}
+
 static void
 set_reply(struct delivery_rcpt *rcpt, int code, const char *enhanced, const char *text)
 {

@@ -67,6 +67,10 @@ struct delivery;
 enum rc
 delivery_open(struct journal *journal, const struct delivery_key *key, struct delivery_rcpt *rcpts,
 	size_t n, const char *qid, struct delivery **out, struct err *err);
+/* Did an earlier try hand copies on, so that this one must not go another way? Cheap while there
+ * are no unfinished transactions; a journal that can't be asked knows of none. ADDRS may repeat. */
+bool delivery_was_begun(struct journal *journal, const struct delivery_key *key,
+	const char *const *addrs, size_t n);
 /*
  * Sends what is missing. RC_OK: every recipient has its code. Otherwise the journal failed and the
  * transaction must be deferred with that error, whatever the codes say.

@@ -277,6 +277,37 @@ journal_hold(struct journal *journal, const void *name, size_t len, const char *
 	return rc;
 }
 
+enum rc
+journal_look(struct journal *journal, const void *name, size_t len, const char *const *addrs,
+	size_t n, struct journal_row *rows, struct err *err)
+{
+	int64_t base;
+	enum rc rc;
+
+	pthread_mutex_lock(&journal->lock);
+	rc = journal_file_ready(journal, err);
+	if (rc == RC_OK)
+		rc = name_rows(journal->key, name, len, addrs, n, rows, &base, err);
+	if (rc == RC_OK)
+		rc = read_rows(journal, rows, n, err);
+	pthread_mutex_unlock(&journal->lock);
+	return rc;
+}
+
+bool
+journal_is_empty(struct journal *journal)
+{
+	bool empty = true;
+
+	pthread_mutex_lock(&journal->lock);
+	if (journal_file_ready(journal, NULL) == RC_OK) {
+		empty = sqlite3_step(journal->any) != SQLITE_ROW;
+		sqlite3_reset(journal->any);
+	}
+	pthread_mutex_unlock(&journal->lock);
+	return empty;
+}
+
 void
 journal_release(struct journal_hold **hold)
 {

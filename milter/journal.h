@@ -62,6 +62,11 @@ enum rc journal_probe(struct journal *journal, struct err *err);
 enum rc
 journal_hold(struct journal *journal, const void *name, size_t len, const char *const *addrs,
 	size_t n, struct journal_row *rows, struct journal_hold **out, struct err *err);
+/* The same without holding them: what is there at this moment. ADDRS may repeat. */
+enum rc journal_look(struct journal *journal, const void *name, size_t len,
+	const char *const *addrs, size_t n, struct journal_row *rows, struct err *err);
+/* Is there no row at all? A journal that can't be asked is empty. */
+bool journal_is_empty(struct journal *journal);
 /* Makes ROWS durable, all or none, as touched at NOW (0 where rows only go). After anything but
  * RC_OK the transaction must be deferred; ERR_JOURNAL also when the file was replaced since the
  * hold was taken. */

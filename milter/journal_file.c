@@ -102,8 +102,9 @@ journal_file_close(struct journal *journal)
 	sqlite3_finalize(journal->get);
 	sqlite3_finalize(journal->put);
 	sqlite3_finalize(journal->drop);
+	sqlite3_finalize(journal->any);
 	sqlite3_close(journal->db);
-	journal->get = journal->put = journal->drop = NULL;
+	journal->get = journal->put = journal->drop = journal->any = NULL;
 	journal->db = NULL;
 }
 
@@ -233,10 +234,12 @@ prepare(struct journal *journal, struct err *err)
 				  " ON CONFLICT (id) DO UPDATE SET flags = ?2, touched = ?3";
 	static const char get[] = "SELECT flags FROM rows WHERE id = ?1";
 	static const char drop[] = "DELETE FROM rows WHERE id = ?1";
+	static const char any[] = "SELECT 1 FROM rows LIMIT 1";
 
 	if (sqlite3_prepare_v2(journal->db, get, -1, &journal->get, NULL) != SQLITE_OK ||
 		sqlite3_prepare_v2(journal->db, put, -1, &journal->put, NULL) != SQLITE_OK ||
-		sqlite3_prepare_v2(journal->db, drop, -1, &journal->drop, NULL) != SQLITE_OK)
+		sqlite3_prepare_v2(journal->db, drop, -1, &journal->drop, NULL) != SQLITE_OK ||
+		sqlite3_prepare_v2(journal->db, any, -1, &journal->any, NULL) != SQLITE_OK)
 		return journal_file_failed(journal, "opening", err);
 	return RC_OK;
 }

@@ -18,7 +18,7 @@ struct journal {
 	char *path, *lock_path;
 	pthread_mutex_t lock; /* for all below */
 	sqlite3 *db;          /* NULL: not open now */
-	sqlite3_stmt *get, *put, *drop;
+	sqlite3_stmt *get, *put, *drop, *any;
 	struct stat seen;                    /* the file behind DB */
 	unsigned char key[JOURNAL_KEY_SIZE]; /* of that file */
 	bool opened;                         /* once, so that a missing file was there */

@@ -190,7 +190,7 @@ carry_out(struct transaction *tx, enum pipeline_mode mode, struct result *result
 		return rc;
 	if (result->n_copies > 1 && !tx->may_split)
 		return cannot_split(tx, mode, result, err);
-	result->in_place = result->n_copies == 1 && result->copies[0].n == tx->n;
+	result->in_place = !tx->begun && result->n_copies == 1 && result->copies[0].n == tx->n;
 	tx->by_port = !result->in_place;
 	if (result->in_place)
 		return make(tx, result->copies, mode, err);
@@ -295,7 +295,8 @@ pipeline_run(struct transaction *tx, enum pipeline_mode mode, struct result **ou
 		result_free(&result);
 		return rc;
 	}
-	if (mode == PIPELINE_RUN && (result->in_place || result->outcome != PLAN_DELIVER))
+	if (mode == PIPELINE_RUN && !tx->begun &&
+		(result->in_place || result->outcome != PLAN_DELIVER))
 		record_log(tx, result);
 	*out = result;
 	return RC_OK;

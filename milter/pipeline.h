@@ -49,6 +49,9 @@ void transaction_set_qid(struct transaction *tx, const char *qid);
 /* Recipients who need different treatment may have copies of their own; else they are refused, or
  * get the message unopened. SIZE_LIMIT: of the port, as far as it is known; 0: none. */
 void transaction_allow_copies(struct transaction *tx, uint64_t size_limit);
+/* An earlier try handed copies of this message on, so that this one does too: what goes by the
+ * message in hand, or is refused as a whole, nobody could tell from that. */
+void transaction_was_begun(struct transaction *tx);
 struct msg *transaction_msg(struct transaction *tx); /* header and body are added here */
 /* Replaces it by one that was read as a whole; taken. */
 void transaction_set_msg(struct transaction *tx, struct msg **msg);

@@ -36,9 +36,9 @@ struct work {
 /* The Message-ID that the client gave: one that the MTA made for this try would tell a retry from
  * it. Postfix's have the queue id in them. */
 static enum rc
-client_message_id(const struct work *w, struct buf *out, const char **id, struct err *err)
+client_message_id(const struct reinject *r, struct buf *out, const char **id, struct err *err)
 {
-	const struct hdr *hdr = hdrs_find(&w->tx->msg->hdrs, "Message-ID", 0);
+	const struct hdr *hdr = hdrs_find(&r->tx->msg->hdrs, "Message-ID", 0);
 	char mark[80];
 	enum rc rc;
 
@@ -46,16 +46,16 @@ client_message_id(const struct work *w, struct buf *out, const char **id, struct
 	if (!hdr)
 		return RC_OK;
 	rc = hdr_unfold(hdr, out, err);
-	snprintf(mark, sizeof(mark), ".%s@", w->r->qid ? w->r->qid : "");
-	if (rc == RC_OK && !(w->r->qid && *w->r->qid && strstr(buf_text(out), mark)))
+	snprintf(mark, sizeof(mark), ".%s@", r->qid ? r->qid : "");
+	if (rc == RC_OK && !(r->qid && *r->qid && strstr(buf_text(out), mark)))
 		*id = buf_text(out);
 	return rc;
 }
 
 static enum rc
-hash_body(const struct work *w, unsigned char out[SHA256_SIZE], struct err *err)
+hash_body(const struct reinject *r, unsigned char out[SHA256_SIZE], struct err *err)
 {
-	struct spool *body = w->tx->msg->body;
+	struct spool *body = r->tx->msg->body;
 	struct hasher *hasher = NULL;
 	struct sink sink;
 	enum rc rc = hasher_new(1u << DIGEST_SHA256, &hasher, err);
@@ -72,18 +72,48 @@ hash_body(const struct work *w, unsigned char out[SHA256_SIZE], struct err *err)
 	return rc;
 }
 
+/* What tells this transaction from others. ID keeps the Message-ID. */
+static enum rc
+make_key(const struct reinject *r, struct delivery_key *key, struct buf *id, struct err *err)
+{
+	enum rc rc;
+
+	*key = (struct delivery_key){.service = engine_service(r->tx->engine),
+		.sender = r->tx->sender,
+		.identity = r->tx->identity,
+		.envid = r->envelope->envid};
+	rc = client_message_id(r, id, &key->message_id, err);
+	return rc == RC_OK ? hash_body(r, key->digest, err) : rc;
+}
+
+bool
+reinject_was_begun(const struct reinject *r)
+{
+	struct journal *journal = outlet_journal(r->outlet);
+	struct buf id = BUF_INIT(HDRS_MAX_BYTES);
+	struct delivery_key key;
+	const char **addrs;
+	bool begun = false;
+
+	if (journal_is_empty(journal))
+		return false;
+	addrs = calloc(r->tx->n ? r->tx->n : 1, sizeof(*addrs));
+	for (size_t i = 0; addrs && i < r->tx->n; i++)
+		addrs[i] = r->tx->rcpts[i].addr;
+	if (addrs && make_key(r, &key, &id, NULL) == RC_OK)
+		begun = delivery_was_begun(journal, &key, addrs, r->tx->n);
+	buf_fini(&id);
+	free(addrs);
+	return begun;
+}
+
 static enum rc
 open_delivery(struct work *w, struct err *err)
 {
-	struct delivery_key key = {.service = engine_service(w->tx->engine),
-		.sender = w->tx->sender,
-		.identity = w->tx->identity,
-		.envid = w->r->envelope->envid};
 	struct buf id = BUF_INIT(HDRS_MAX_BYTES);
-	enum rc rc = client_message_id(w, &id, &key.message_id, err);
+	struct delivery_key key;
+	enum rc rc = make_key(w->r, &key, &id, err);
 
-	if (rc == RC_OK)
-		rc = hash_body(w, key.digest, err);
 	if (rc == RC_OK)
 		rc = delivery_open(outlet_journal(w->r->outlet), &key, w->rcpts, w->tx->n,
 			w->r->qid, &w->delivery, err);
@@ -324,7 +354,7 @@ static enum errcode
 cause_of(const struct work *w, size_t i)
 {
 	if (w->rcpts[i].copy == DELIVERY_NO_COPY)
-		return w->tx->plan_rcpts[i].err.code;
+		return w->tx->plan ? w->tx->plan_rcpts[i].err.code : ERR_NONE;
 	return w->causes[w->rcpts[i].copy];
 }
 
@@ -414,6 +444,8 @@ settle(struct work *w, struct err *err)
 		rc = delivery_close(w->delivery, err);
 	if (rc == RC_OK && end == DELIVERY_REFUSE)
 		reply_as(w, blamed, PLAN_REFUSE);
+	else if (rc == RC_OK && w->result->outcome != PLAN_DELIVER)
+		reply_accept(w->result, "Accepted"); /* an earlier try had been handed on */
 	return rc;
 }
 

@@ -25,6 +25,10 @@ struct reinject { /* all borrowed */
 	bool (*stopping)(void *ctx);
 	void *ctx;
 };
+/* Did an earlier try of this message hand copies on? RESULT is not looked at. Asked before the
+ * pipeline, which then makes copies too. */
+bool reinject_was_begun(const struct reinject *reinject);
+/* Also for a result that refuses a message that was begun: who has it already has it. */
 void reinject_run(const struct reinject *reinject);
 
 #endif

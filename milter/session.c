@@ -381,38 +381,42 @@ is_stopping(void *ctx)
 	return daemon_is_stopping(ctx);
 }
 
-/* The copies go out; the result then says what the original's client hears. */
+/* What was decided is carried out by copies: they go out, or an earlier try's did; the result then
+ * says what the original's client hears. */
 static void
-send_copies(
-	struct session *session, int64_t deadline_ms, struct minded *task, struct result *result)
+send_copies(struct session *session, struct reinject *reinject, struct minded *task)
 {
-	struct reinject reinject = {.outlet = session->outlet,
-		.tx = session->tx,
-		.result = result,
-		.envelope = &session->envelope,
-		.client = &session->client,
-		.qid = session->qid,
-		.deadline_ms = deadline_ms,
-		.stopping = is_stopping,
-		.ctx = session->daemon};
-
 	minder_kick(daemon_minder(session->daemon), task);
-	reinject_run(&reinject);
+	if (reinject->result->outcome == PLAN_DEFER)
+		pipeline_conclude(session->tx, reinject->result);
+	else
+		reinject_run(reinject);
 }
 
 static enum rc
 run(struct session *session, struct minded *task, struct result **out, struct err *err)
 {
 	const struct conf_group *group = conf_section(engine_conf(session->engine), "milter");
-	int64_t deadline_ms = clock_monotonic_ms() + conf_int(group, "end_timeout");
+	struct reinject reinject = {.outlet = session->outlet,
+		.tx = session->tx,
+		.envelope = &session->envelope,
+		.client = &session->client,
+		.qid = session->qid,
+		.deadline_ms = clock_monotonic_ms() + conf_int(group, "end_timeout"),
+		.stopping = is_stopping,
+		.ctx = session->daemon};
 	enum rc rc = wait_until_ready(session, task, err);
+	bool begun = rc == RC_OK && session->outlet && reinject_was_begun(&reinject);
 
+	if (begun)
+		transaction_was_begun(session->tx);
 	if (rc == RC_OK)
 		rc = pipeline_run(session->tx, PIPELINE_RUN, out, err);
+	reinject.result = *out;
 	if (rc == RC_OK && (*out)->outcome == PLAN_DELIVER && (*out)->in_place)
 		rc = edits_check((*out)->copies, session->actions, err);
-	else if (rc == RC_OK && (*out)->outcome == PLAN_DELIVER)
-		send_copies(session, deadline_ms, task, *out);
+	else if (rc == RC_OK && (begun || (*out)->outcome == PLAN_DELIVER))
+		send_copies(session, &reinject, task);
 	if (rc == RC_OK && session->outlet)
 		tell_people(outlet_notices(session->outlet), session->tx, *out, &session->envelope);
 	if (rc != RC_OK)

@@ -244,6 +244,12 @@ transaction_allow_copies(struct transaction *tx, uint64_t size_limit)
 	tx->port_size_limit = size_limit;
 }
 
+void
+transaction_was_begun(struct transaction *tx)
+{
+	tx->begun = true;
+}
+
 struct vault_claim
 tx_claim(const struct transaction *tx, const char *rule, const size_t *rcpts, size_t n,
 	const char **recipients)

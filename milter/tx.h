@@ -132,6 +132,7 @@ struct transaction {
 	struct plan *plan;
 
 	/* stage 5 */
+	bool begun;     /* an earlier try handed copies on */
 	bool may_split; /* recipients may get copies of their own */
 	bool by_port;   /* the copies go there, not on with the message in hand */
 	uint64_t port_size_limit;

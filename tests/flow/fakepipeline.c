@@ -298,6 +298,25 @@ transaction_allow_copies(struct transaction *tx, uint64_t size_limit)
 }
 
 void
+transaction_was_begun(struct transaction *tx)
+{
+	(void)tx;
+}
+
+bool
+reinject_was_begun(const struct reinject *reinject)
+{
+	(void)reinject;
+	return false;
+}
+
+void
+pipeline_conclude(const struct transaction *tx, const struct result *result)
+{
+	(void)tx, (void)result;
+}
+
+void
 reinject_run(const struct reinject *reinject)
 {
 	(void)reinject;

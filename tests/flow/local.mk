@@ -30,7 +30,7 @@ check_SCRIPTS += tests/flow/leave.sh tests/flow/marks.sh tests/flow/rules.sh \
 ## What people are told.
 check_SCRIPTS += tests/flow/notices.sh
 ## Observe rules, and tables of expectations.
-check_SCRIPTS += tests/flow/report.sh tests/flow/policy.sh
+check_SCRIPTS += tests/flow/report.sh tests/flow/policy.sh tests/flow/retry.sh
 EXTRA_DIST += tests/flow/lib.sh tests/flow/world.sh tests/long/nomem.c
 ## Too long for make check: tests/run runs them.
 dist_noinst_SCRIPTS += tests/long/delivery.sh tests/long/kill.sh tests/long/corpora.sh tests/long/crowd.sh tests/long/nomem.sh

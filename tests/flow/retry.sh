@@ -1,0 +1,175 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# What a client sends again after some copies went out: only what is missing goes, and never nothing.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/world.sh"
+[ -x "$builddir/fakesmtp" ] || skip "not built"
+world
+eve=eve@nowhere.example carol=carol@$partner bob=bob@$org
+port=$(free_port)
+journal=$dir/state/journal.db
+cp "$conf" "$work/plain.conf"
+
+# rules TEXT: these rules, and the port
+rules() {
+	{
+		cat "$work/plain.conf"
+		printf 'port = { address = "inet:%s@127.0.0.1"; end_timeout = "2s"; connections = 0; };\nrules = ( %s );\n' "$port" "$1"
+	} >"$conf"
+	local before
+	before=$(grep -c event=reloaded "$work/milter.log")
+	kill -USR1 "$milter"
+	wait_for 5 sh -c "[ \$(grep -c event=reloaded '$work/milter.log') -gt $before ]" || fail "no reload"
+}
+none='{ name = "unused"; recipients = "@unused.example"; }'
+
+# script LINE…: what the port does from now on, with an empty folder
+script() {
+	printf '%s\n' "$@" >"$work/script"
+	rm -f "$work"/port/*.env "$work"/port/*.eml
+	: >"$work/port/dialogue"
+}
+
+# got: who has had messages since the script, in order of names
+got() {
+	sed -n 's/^RCPT TO:<\([^@>]*\)@.*/\1/p' "$work"/port/*.env 2>/dev/null | sort | tr '\n' ' ' | sed 's/ $//'
+}
+
+serial=0
+mail() {
+	serial=$((serial + 1))
+	printf 'From: Alice <alice@%s>\nTo: %s, %s\nSubject: copies\nMessage-ID: <%d@%s>\n\nthe secret text\n' "$org" "$carol" "$eve" \
+		"$serial" "$org" >"$work/mail.eml"
+}
+
+# send STATUS RCPT…: 0 accepted, 65 refused, 75 deferred
+send() {
+	local expected=$1 args=
+	shift
+	for rcpt; do
+		args="$args -r <$rcpt>"
+	done
+	line=$(drive -S "$sock" -f "<alice@$org>" -u "alice@$org" --qid "Q$serial.$RANDOM" $args "$work/mail.eml")
+	want "mail $serial to $*" $? "$expected"
+}
+
+# events NAME: how many the milter has logged
+events() {
+	grep -c "event=$1" "$work/milter.log"
+}
+
+mkdir "$work/port"
+script ""
+start fakesmtp "$builddir/fakesmtp" -s "$work/script" "$port" "$work/port"
+wait_for 10 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port" 2>/dev/null || fail "the port did not start"
+rules "$none"
+
+# One is put off: the retry sends to that one only. The message sent once more goes to both.
+mail
+script "rcpt match=eve@ reply 450 4.2.0 not now"
+send 75 "$carol" "$eve"
+want "first try" "$(got)" carol
+script ""
+send 0 "$carol" "$eve"
+want "second try" "$(got)" eve
+match "second try" "$line" '"discarded":true'
+script ""
+send 0 "$carol" "$eve"
+want "sent again on purpose" "$(got)" "carol eve"
+
+# No reply to the end of data: in doubt, sent again, and the log says so.
+mail
+script "end match=x close" "end times=1 take-close"
+send 75 "$carol" "$eve"
+first=$(got)
+script ""
+before=$(events maybe-duplicate)
+send 0 "$carol" "$eve"
+want "in doubt" "$first" carol
+want "in doubt: sent again" "$(got)" "carol eve"
+want "in doubt: told" "$(($(events maybe-duplicate) - before))" 1
+
+# The recipients of the retry are others.
+mail
+script "rcpt match=eve@ reply 450 4.2.0 not now"
+send 75 "$carol" "$eve"
+script ""
+send 0 "$carol" "$bob" "$carol"
+want "others, one of them twice" "$(got)" bob
+script ""
+send 0 "$eve" "$eve"
+want "the one who was left out" "$(got)" ""
+match "the one who was left out is alone: no copies" "$line" '"discarded":false'
+
+# The rules changed, so that one copy would do for all: it is still a retry.
+mail
+script "rcpt match=eve@ reply 450 4.2.0 not now"
+send 75 "$carol" "$eve"
+rules '{ name = "all-clear"; direction = "outbound"; }'
+script ""
+send 0 "$carol" "$eve"
+want "other groups" "$(got)" eve
+match "other groups" "$line" '"discarded":true'
+rules "$none"
+
+# The rules changed, so that all would be refused: who has it, has it; the sender hears of the rest.
+mail
+script "rcpt match=eve@ reply 450 4.2.0 not now"
+send 75 "$carol" "$eve"
+rules '{ name = "strict"; recipients = "@nowhere.example"; encrypt = "required"; }'
+script ""
+send 0 "$carol" "$eve"
+match "refused by now" "$line" '"discarded":true'
+match "refused by now: a report" "$(tail -n 20 "$work/milter.log")" 'event=notice .*what='
+send 65 "$carol" "$eve"
+rules "$none"
+
+# Killed while the second copy is under way: the first is known, the second in doubt.
+mail
+script "rcpt match=eve@ hang"
+args="-r <$carol> -r <$eve>"
+drive -S "$sock" -f "<alice@$org>" -u "alice@$org" --qid K $args "$work/mail.eml" >/dev/null 2>&1 &
+client=$!
+wait_for 10 grep -q 'RCPT TO:<eve@' "$work/port/dialogue" || fail "the second copy was not begun"
+kill -9 "$milter"
+wait "$client" "$milter" 2>/dev/null
+milter_up
+script ""
+before=$(events known-duplicate)
+send 0 "$carol" "$eve"
+want "killed midway" "$(got)" eve
+want "killed midway: known" "$(($(events known-duplicate) - before))" 1
+want "killed midway: maybe" "$(grep -c 'event=maybe-duplicate rcpt=eve@' "$work/milter.log")" 1
+
+# The journal is deleted, damaged, can't be written: deferred or sent twice, never lost, and it heals.
+mail
+script "rcpt match=eve@ reply 450 4.2.0 not now"
+send 75 "$carol" "$eve"
+rm "$journal"
+script ""
+send 0 "$carol" "$eve"
+want "deleted" "$(got)" "carol eve"
+want "deleted: told" "$(events journal-lost)" 1
+mail
+script ""
+stop "$milter"
+printf 'junk junk junk junk junk junk' | dd of="$journal" conv=notrunc 2>/dev/null
+rm -f "$journal-wal" "$journal-shm"
+milter_up
+for try in 1 2 3; do
+	drive -S "$sock" -f "<alice@$org>" -u "alice@$org" --qid D$try -r "<$carol>" -r "<$eve>" "$work/mail.eml" >/dev/null && break
+done
+at_most "damaged: tries" "$try" 2
+want "damaged" "$(got)" "carol eve"
+[ -f "$journal.damaged" ] || fail "the damaged journal is not beside the new one"
+want "damaged: told" "$(events journal-damaged)" 1
+mv "$dir/state" "$dir/state.away"
+mail
+script ""
+send 75 "$carol" "$eve"
+want "no folder" "$(got)" ""
+send 0 "$carol"
+mv "$dir/state.away" "$dir/state"
+send 0 "$carol" "$eve"
+want "the folder is back" "$(got)" "carol eve"
+finish
