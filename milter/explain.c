@@ -3,6 +3,7 @@
  * Everything that led to a result, for people and for programs. Only reads what the stages left
  * behind.
  */
+#include "milter/explain_why.h"
 #include "milter/tx.h"
 
 #include "base/clock.h"
@@ -96,9 +97,14 @@ text_message(struct text *t, const struct transaction *tx)
 }
 
 static void
-text_rule(struct text *t, const struct rule_trace *trace)
+text_rule(struct text *t, const struct transaction *tx, const struct rcpt *rcpt,
+	const struct rule_trace *trace, size_t which)
 {
-	char where[24];
+	const struct observed *seen = why_observed(rcpt, trace->rule);
+	const char *criterion = trace->criterion ? trace->criterion : "its criteria";
+	char where[24], wanted[160];
+
+	why_wanted(engine_conf(tx->engine), which, trace->criterion, wanted);
 
 	if (rule_line(trace->rule))
 		snprintf(where, sizeof(where), "line %d", rule_line(trace->rule));
@@ -106,10 +112,12 @@ text_rule(struct text *t, const struct rule_trace *trace)
 		snprintf(where, sizeof(where), "shipped");
 	put(t, "    %-28s %-10s ", rule_name(trace->rule), where);
 	if (trace->matched == TRI_NO)
-		put(t, "no, by %s\n", trace->criterion ? trace->criterion : "its criteria");
+		put(t, "no, by %s%s\n", criterion, wanted);
 	else if (trace->matched == TRI_UNKNOWN)
-		put(t, "cannot be told, by %s\n",
-			trace->criterion ? trace->criterion : "its criteria");
+		put(t, "cannot be told, by %s%s\n", criterion, wanted);
+	else if (seen)
+		put(t, "matches, but only observes; would %s%s%s\n", seen->would,
+			*seen->why ? ": " : "", seen->why);
 	else
 		put(t, "%s\n",
 			rule_is_observed(trace->rule) ? "matches, but only observes"
@@ -227,7 +235,7 @@ text_recipient(struct text *t, struct transaction *tx, size_t i)
 		t->rc = trace_rules(tx, rcpt, &trace, &n, t->err);
 	put(t, "  rules, in order\n");
 	for (size_t k = 0; k < n; k++)
-		text_rule(t, &trace[k]);
+		text_rule(t, tx, rcpt, &trace[k], k);
 	free(trace);
 	if (!rcpt->decision.rule)
 		return;
@@ -326,6 +334,7 @@ json_message(struct json *json, const struct transaction *tx)
 static enum rc
 json_rules(struct json *json, struct transaction *tx, const struct rcpt *rcpt, struct err *err)
 {
+	const struct observed *seen;
 	struct rule_trace *trace;
 	size_t n;
 	enum rc rc = trace_rules(tx, rcpt, &trace, &n, err);
@@ -341,6 +350,14 @@ json_rules(struct json *json, struct transaction *tx, const struct rcpt *rcpt, s
 		json_str(json, "mode", rule_is_observed(trace[k].rule) ? "observe" : "enforce");
 		json_str(json, "matched", yes_no[trace[k].matched]);
 		json_str(json, "criterion", trace[k].criterion);
+		why_wanted_json(engine_conf(tx->engine), k, trace[k].criterion, json);
+		seen = why_observed(rcpt, trace[k].rule);
+		if (seen) {
+			json_str(json, "would", seen->would);
+			json_str(json, "why", *seen->why ? seen->why : NULL);
+			json_str(json, "error",
+				seen->cause == ERR_NONE ? NULL : err_name(seen->cause));
+		}
 		json_object_end(json);
 	}
 	json_array_end(json);

@@ -12,6 +12,7 @@ libpipeline_a_SOURCES = \
 	milter/entitle.c \
 	milter/entity_split.c milter/entity_split.h \
 	milter/explain.c \
+	milter/explain_why.c milter/explain_why.h \
 	milter/extra.c \
 	milter/facts.c \
 	milter/forwarding.c milter/forwarding.h \

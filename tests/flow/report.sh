@@ -48,6 +48,14 @@ match "text" "$text" 'watch-seal +2  sign\+encrypt 2$'
 match "causes" "$text" 'watch-must +3  encrypt 2, refuse 1 \(policy-no-cert 1\)$'
 match "a rule that nobody met" "$text" 'watch-never +0 '
 
+# Explain says it for one mail, without doing anything.
+text=$(gate explain --sender "alice@$org" --user "alice@$org" --rcpt nobody@elsewhere.example <"$work/out.eml")
+match "explain" "$text" 'watch-must +line [0-9]+ +matches, but only observes; would refuse: must be encrypted'
+match "explain: what a rule wants" "$text" "watch-seal +line [0-9]+ +no, by recipients \(wants @$partner\)"
+json=$(gate explain --json --sender "alice@$org" --user "alice@$org" --rcpt nobody@elsewhere.example <"$work/out.eml")
+match "explain: JSON" "$json" '"rule":"watch-must".*"would":"refuse","why":"must be [^"]*","error":"policy-no-cert"'
+match "explain: JSON" "$json" '"criterion":"recipients","wanted":\["@unused.example"\]'
+
 # As syslog and journalctl write it, and what is too old or somebody else's.
 sed -n 's/^[^ ]* sealgate-milter\[\([0-9]*\)\]: [a-z]* /sealgate-milter[\1]: /p' "$work/milter.log" >"$work/bare"
 awk -v t="$(date '+%b %e %H:%M:%S')" '{ print t " host " $0 }' "$work/bare" >"$work/syslog"
