@@ -31,3 +31,5 @@ tests_unit_milter_smtp_reply_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
 tests_unit_milter_smtp_wire_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/milter/replies_test
 tests_unit_milter_replies_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/milter/delivery_test
+tests_unit_milter_delivery_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
