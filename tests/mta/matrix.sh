@@ -1,0 +1,239 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Every recipient exactly, behind a real Postfix: {1, 2, 50 recipients} x {to, cc, bcc} x {same, mixed rules} x {all accepted, one refused
+# by the port, port down, killed midway} x {direct, hop}. After each message it is counted who got what, as OpenSSL sees it: nobody is
+# missing, nobody has it twice, nobody has it otherwise than the rules say, and the sender has a report of exactly those who were refused.
+# MATRIX="direct 2 bcc mixed killed" runs one cell, MATRIX="hop 50" all that begin so.
+. "$(dirname "$0")/world.sh"
+for need in postfix smtp-sink saslpasswd2; do
+	PATH=$PATH:/usr/sbin command -v "$need" >/dev/null || skip "$need is not installed"
+done
+[ -x "$SEALGATE_BUILD/tally" ] || skip "tally is not built"
+alice_login=alice@local.test:pw
+
+# --- the world: three services, one Postfix for both layouts, a proxy before its port
+
+WORLD_EDIT='/^services = (/,/^);/d; /^rights = (/,/^);/d'
+world 'services = (
+  { name = "all"; role = "all"; socket = "unix:run/milter.sock"; socket_group = "postfix"; },
+  { name = "gate"; role = "gate"; socket = "unix:run/gate.sock"; socket_group = "postfix"; },
+  { name = "hop"; role = "all"; stamps = "check"; socket = "unix:run/hop.sock"; socket_group = "postfix"; }
+);
+rights = ( { identity = "*"; from = "%l"; key = "own"; } );'
+process_down "$W/run" milter
+P=$W/postfix
+run=$W/sealgate/run
+mkdir -p "$P"
+postfix_ports "$P" || exit 1
+proxy_port=$(free_port)
+sed -i "s/^rules = ( {/rules = (\\
+  { name = \"signed-only\"; recipients = \"@signed.test\"; sign = \"required\"; },\\
+  { name = \"in-the-clear\"; recipients = \"@clear.test\"; },\\
+  { name = \"sealed\"; recipients = \"@sealed.test\"; sign = \"required\"; encrypt = \"required\"; }, {/" "$conf"
+cat >>"$conf" <<-E
+	port = {
+	  address = "inet:$proxy_port@127.0.0.1"; user = "gate@localhost"; password_file = "port.password";
+	};
+	E
+milter_user=$(sed -n '/^milter = {/,/^}/s/.*user = "\([^"]*\)".*/\1/p' "$conf")
+install -m 400 -o "$milter_user" "$P/port.password" "$W/sealgate/port.password"
+gate check >>"$W/checks.log" 2>&1 || { gate check; echo "FAILED: the configuration is refused"; exit 1; }
+
+# service_up NAME
+service_up() {
+	ready_before=$(grep -c "event=ready service=$1" "$W/run/milter.log" 2>/dev/null)
+	ready_before=${ready_before:-0}
+	process_up "$W/run" "milter-$1" sh -c 'exec "$0" -c "$1" -s "$2" -f >>"$3" 2>&1' \
+		"$SEALGATE_BUILD/sealgate-milter" "$conf" "$1" "$W/run/milter.log"
+	wait_for 10 is_ready milter "ready service=$1" || { servers_fail "service $1 does not start"; tail -n 5 "$W/run/milter.log"; exit 1; }
+}
+
+proxy_up() {
+	process_up "$W/proxy" proxy "$SERVERS_LIB/port-proxy" "$proxy_port" "$(cat "$P/reinject")" "$W/proxy/control"
+	wait_port "$proxy_port"
+}
+
+proxy_down() {
+	process_down "$W/proxy" proxy
+}
+
+mkdir -p "$W/proxy" "$W/many"
+PKI_KEY=ec
+pki_ca "$W/many" Many || exit 1
+for name in $(seq 50) no; do
+	[ "$name" = no ] || name=r$name
+	pki_person "$W/many" "$name" "$name@sealed.test" || exit 1
+done
+gate cert add --anchor "$W/many/ca.pem" --domain sealed.test >>"$W/checks.log" 2>&1 &&
+	gate cert add "$W"/many/r*.pem "$W/many/no.pem" >>"$W/checks.log" 2>&1 || { echo "FAILED: cert add"; exit 1; }
+proxy_up
+for name in all gate hop; do service_up $name; done
+postfix_up "$P" "reinject_refuse = inline:{no@sealed.test=REJECT, no@signed.test=REJECT, no@clear.test=REJECT}" || exit 1
+sed -i 's|smtpd_recipient_restrictions=permit_sasl|smtpd_recipient_restrictions=check_recipient_access,$reinject_refuse,permit_sasl|' \
+	"$P/etc/master.cf"
+postfix_user "$P" alice@local.test pw || exit 1
+sink=$P/sink alice_box=$P/mail/alice@local.test/new
+
+# layout direct|hop: how Postfix is set up
+layout() {
+	if [ "$1" = direct ]; then
+		postfix_set "$P" "submission_milters = unix:$run/milter.sock" "front_filter =" "hop_milters =" \
+			"reinject_override = no_unknown_recipient_checks,no_header_body_checks"
+	else
+		postfix_set "$P" "submission_milters = unix:$run/gate.sock" "front_filter = hop:[127.0.0.1]:@hop@" \
+			"hop_milters = unix:$run/hop.sock" \
+			"reinject_override = no_unknown_recipient_checks,no_header_body_checks,no_address_mappings"
+	fi
+}
+
+# --- one cell
+
+# rcpts N MIX: the recipients, and what each is to get in the end, without regard to Bcc
+rcpts() {
+	seq "$1" | awk -v mix="$2" -v refused="$3" -v n="$1" '{
+		k = mix == "same" ? 1 : $1 % 3
+		name = refused && $1 == n ? "no" : "r" $1
+		print name (k == 1 ? "@sealed.test sealed" : k == 2 ? "@signed.test signed" : "@clear.test clear")
+	}'
+}
+
+# message WHERE < rcpts: the header names them in To:, in Cc:, or not at all
+message() {
+	message_list=$(awk '{ printf "%s%s", (NR > 1 ? ",\n " : ""), $1 }' "$W/rcpts")
+	printf 'From: <alice@local.test>\nSubject: %s\nMessage-ID: <%s@local.test>\n' "$token" "$token"
+	case $1 in
+	to) printf 'To: %s\n' "$message_list" ;;
+	cc) printf 'To: <alice@local.test>\nCc: %s\n' "$message_list" ;;
+	bcc) printf 'To: undisclosed-recipients:;\n' ;;
+	esac
+	printf 'MIME-Version: 1.0\nContent-Type: text/plain\n\nthe %s text\n' "$token"
+}
+
+# wanted WHERE: what tally should say
+wanted() {
+	awk -v where="$1" '
+		{ kind[$1] = $2; n += $2 == "sealed"; order[NR] = $1 }
+		END {
+			for (i = 1; i <= NR; i++) {
+				k = kind[order[i]]
+				if (skip != "" && order[i] ~ skip)
+					continue
+				if (k == "sealed") k = where == "bcc" || n == 1 ? "own" : "group"
+				print order[i], k
+			}
+		}' skip="${2:-}" "$W/rcpts" | sort
+}
+
+send_cell() {
+	# shellcheck disable=SC2046
+	"$SERVERS_LIB/smtp-send" --server "127.0.0.1:$(cat "$P/submission")" --from alice@local.test \
+		--auth "$alice_login" $(sed 's/ .*//; s/^/--to /' "$W/rcpts") "$W/message"
+}
+
+is_deferred() {
+	postqueue -c "$P/etc" -j | grep -q '"queue_name": "deferred"'
+}
+
+is_idle() {
+	postfix_is_idle "$P"
+}
+
+# after_trouble SERVICE HEAL…: what came of it, then HEAL, and the next try
+after_trouble() {
+	after_status=$1
+	shift
+	if [ "$layout" = direct ]; then
+		same "$cell: the client keeps it" 75 "$after_status"
+	else
+		same "$cell: the queue takes it" 0 "$after_status"
+		wait_for 20 is_deferred || trouble "the queue does not keep it"
+	fi
+	"$@"
+	if [ "$layout" = direct ]; then
+		send_cell >>"$W/checks.log"
+		same "$cell: the next try" 0 $?
+	else
+		postqueue -c "$P/etc" -f
+	fi
+}
+
+trouble() {
+	echo "FAILED: $cell: $*"
+	bad=1
+}
+
+# has_copies: more than one group of recipients, so the port is needed
+has_copies() {
+	[ "$n" -gt 1 ] && { [ "$mix" = mixed ] || [ "$where" = bcc ]; }
+}
+
+heal_killed() {
+	service_up "$service"
+}
+
+report_is_exact() {
+	wait_for 20 has_file "$alice_box" || { trouble "no report"; return; }
+	report_refused=$(cat "$alice_box"/* | tr -d '\r' | sed -n 's/^Final-Recipient: rfc822; *//Ip' | sort | tr '\n' ' ')
+	[ "$report_refused" = "$(sed -n 's/^\(no@[^ ]*\) .*/\1/p' "$W/rcpts") " ] || trouble "reported: $report_refused"
+	rm -f "$alice_box"/*
+}
+
+cell() {
+	layout=$1 n=$2 where=$3 mix=$4 fault=$5 cell="$*"
+	case "$cell" in "${MATRIX:-}"*) ;; *) return 0 ;; esac
+	[ "$layout" = direct ] && service=all || service=hop
+	cells=$((${cells:-0} + 1)) token=token$((${cells}))x$$
+	began=$(date +%s%N) bad_before=$bad skip_rcpt=
+	bad=0
+	[ "$fault" = refused ] && rcpts "$n" "$mix" yes >"$W/rcpts" || rcpts "$n" "$mix" "" >"$W/rcpts"
+	message "$where" >"$W/message"
+	case $fault in
+	down) proxy_down ;;
+	killed) has_copies && echo "2 $W/run/milter-$service.pid" >"$W/proxy/control" || process_down "$W/run" "milter-$service" ;;
+	esac
+	send_cell >>"$W/checks.log"
+	status=$?
+	case $fault in
+	down)
+		if has_copies; then after_trouble $status proxy_up; else proxy_up; fi
+		;;
+	killed)
+		after_trouble $status heal_killed
+		;;
+	refused)
+		if has_copies; then skip_rcpt='^no@'; fi
+		same "$cell: accepted" 0 $status
+		;;
+	*)
+		same "$cell: accepted" 0 $status
+		;;
+	esac >"$W/said"
+	grep -v '^ok:' "$W/said"
+	wait_for 30 is_idle || trouble "the queue is not empty"
+	# shellcheck disable=SC2046
+	"$SEALGATE_BUILD/tally" "$W/many" "the $token text" $(ls "$sink"/* 2>/dev/null) | sort >"$W/got"
+	wanted "$where" "$skip_rcpt" >"$W/want"
+	cmp -s "$W/want" "$W/got" || { trouble "who got what (< wanted, > got)"; diff "$W/want" "$W/got" | head -n 10; }
+	[ -z "$skip_rcpt" ] || report_is_exact
+	! has_file "$alice_box" || { trouble "mail to the sender"; rm -f "$alice_box"/*; }
+	rm -f "$sink"/* "$W/proxy/control"
+	[ "$bad" != 0 ] || echo "ok: $cell ($((($(date +%s%N) - began) / 1000000)) ms)"
+	[ "$bad_before" = 0 ] || bad=1
+}
+
+bad=0 MATRIX=${MATRIX:-}
+for one_layout in direct hop; do
+	case "$MATRIX" in "" | "$one_layout"*) ;; *) continue ;; esac
+	layout $one_layout
+	for one_n in 1 2 50; do
+		for one_where in to cc bcc; do
+			for one_mix in same mixed; do
+				for one_fault in accepted refused down killed; do
+					cell $one_layout $one_n $one_where $one_mix $one_fault
+				done
+			done
+		done
+	done
+done
+check "the ledger verifies" gate audit verify
+finish
