@@ -565,7 +565,7 @@ policy_trace(struct policy_view *view, const struct rcpt_facts *rcpt, struct rul
 const char *
 rule_name(const struct rule *rule)
 {
-	return rule->name;
+	return rule ? rule->name : ""; /* none: before anything was decided */
 }
 
 const struct verdicts *
