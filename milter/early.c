@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "milter/reply.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,6 +106,18 @@ take_back(struct transaction *tx)
 	memset(rcpt, 0, sizeof(*rcpt));
 }
 
+/* For whoever tells the sender about it, and the recipient; without memory nobody does. */
+static void
+remember(struct transaction *tx, const struct rcpt *rcpt, const struct decision *decision)
+{
+	if (!tx->last_refused)
+		tx->last_refused = malloc(sizeof(*tx->last_refused));
+	if (!tx->last_refused)
+		return;
+	tx->last_refused->decision = *decision;
+	snprintf(tx->last_refused->addr, sizeof(tx->last_refused->addr), "%s", rcpt->addr);
+}
+
 /* With a rule that refuses all, the whole message is refused if the client goes on. */
 static void
 refuse(struct transaction *tx, const struct decision *decision, struct rcpt_result *out,
@@ -125,6 +138,7 @@ refuse(struct transaction *tx, const struct decision *decision, struct rcpt_resu
 		tx->refused_early = malloc(sizeof(*tx->refused_early));
 	if (tx->refused_early)
 		*tx->refused_early = *out;
+	remember(tx, rcpt, decision);
 	take_back(tx);
 }
 

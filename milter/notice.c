@@ -20,7 +20,8 @@
 #define DAY       86400
 #define MAX_ORCPT 1000
 
-static const char *const kind_names[NOTICE_KINDS] = {"failed", "refused", "invite", "learned"};
+static const char *const kind_names[NOTICE_KINDS] = {
+	"failed", "refused", "named", "invite", "learned"};
 
 const char *
 notice_kind_name(enum notice_kind kind)
@@ -377,6 +378,7 @@ cause_key(const struct notice_message *msg, struct buf *key, struct err *err)
 enum rc
 notice_refused(struct notices *notices, const struct notice_message *msg, struct err *err)
 {
+	enum notice_kind kind = msg->hdrs ? NOTICE_REFUSED : NOTICE_NAMED;
 	const char *why = why_silent(notices, msg);
 	struct buf key = BUF_INIT(8192);
 	struct notice_limit limit = {.max = conf_int(notices->group, "per_day"), .seconds = DAY};
@@ -385,11 +387,11 @@ notice_refused(struct notices *notices, const struct notice_message *msg, struct
 	enum rc rc;
 
 	if (why)
-		return suppress(msg, NOTICE_REFUSED, why);
-	if (count_told(msg, NOTICE_REFUSED) == 0)
+		return suppress(msg, kind, why);
+	if (count_told(msg, kind) == 0)
 		return RC_NONE;
 	notice_item_init(&item);
-	rc = put_facts(msg, NOTICE_REFUSED, 0, &next, &item.data, err);
+	rc = put_facts(msg, kind, 0, &next, &item.data, err);
 	if (rc == RC_OK)
 		rc = cause_key(msg, &key, err);
 	if (rc == RC_OK) {
@@ -397,11 +399,12 @@ notice_refused(struct notices *notices, const struct notice_message *msg, struct
 		rc = keep(notices, &item, &limit, 1, &which, err);
 	}
 	if (rc == RC_OK)
-		notice_log(msg->qid, "kept", "refused", msg->sender, NULL);
+		notice_log(msg->qid, "kept", kind_names[kind], msg->sender, NULL);
 	else if (rc == RC_NONE)
-		(void)suppress(msg, NOTICE_REFUSED, "limit");
+		(void)suppress(msg, kind, "limit");
 	else
-		log_error(LOGL_ERROR, msg->qid, "notice-not-kept", err, "kind", "refused", NULL);
+		log_error(LOGL_ERROR, msg->qid, "notice-not-kept", err, "kind", kind_names[kind],
+			NULL);
 	buf_fini(&key);
 	notice_item_fini(&item);
 	return rc;

@@ -73,8 +73,9 @@ struct notice_message { /* the message that it is about; all borrowed */
  */
 enum rc notice_failed(struct notices *notices, const struct notice_message *msg, struct err *err);
 /*
- * The message is being refused by a rule of ours: keeps a notice for its authenticated sender. The
- * refusal stands whatever comes out. RC_OK: kept; RC_NONE: not sent, for a reason that is logged.
+ * The message is being refused by a rule of ours: keeps a notice for its authenticated sender.
+ * Without hdrs it is a recipient who is refused when named, before there is a message. The refusal
+ * stands whatever comes out. RC_OK: kept; RC_NONE: not sent, for a reason that is logged.
  */
 enum rc notice_refused(struct notices *notices, const struct notice_message *msg, struct err *err);
 

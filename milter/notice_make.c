@@ -83,7 +83,7 @@ append_rcpts(const struct making *m, const char *tag, struct buf *out, struct er
 	for (size_t i = 0; rc == RC_OK && i < n && i < NOTICE_SHOWN; i++)
 		rc = append_rcpt(m, tag, json_at(m->rcpts, i), out, err);
 	if (rc == RC_OK && out->len > 0)
-		out->len--; /* the line of the template has its own end */
+		out->data[--out->len] = '\0'; /* the template's line has its own end */
 	if (rc != RC_OK || n <= NOTICE_SHOWN)
 		return rc;
 	snprintf(number, sizeof(number), "%zu", n - NOTICE_SHOWN);
@@ -98,7 +98,7 @@ static enum rc
 append_language(struct making *m, const char *tag, struct err *err)
 {
 	static const enum text_kind kinds[NOTICE_KINDS] = {
-		TEXT_FAILED, TEXT_REFUSED, TEXT_INVITE, TEXT_LEARNED};
+		TEXT_FAILED, TEXT_REFUSED, TEXT_NAMED, TEXT_INVITE, TEXT_LEARNED};
 	const struct notices *notices = m->notices;
 	struct buf rcpts = BUF_INIT(TEXT_MAX_RESULT), none = BUF_INIT(4096);
 	const char *subject = json_get_text(m->facts, "subject");
@@ -110,7 +110,10 @@ append_language(struct making *m, const char *tag, struct err *err)
 	if (rc == RC_OK) {
 		const char *sender =
 			json_get_text(m->facts, kind == NOTICE_INVITE ? "sender" : "to");
-		const char *rcpt = json_get_text(m->facts, kind == NOTICE_INVITE ? "to" : "rcpt");
+		const char *rcpt =
+			kind == NOTICE_NAMED
+				? json_get_text(m->rcpts ? json_at(m->rcpts, 0) : NULL, "addr")
+				: json_get_text(m->facts, kind == NOTICE_INVITE ? "to" : "rcpt");
 		const struct text_value values[] = {{"organisation", notices->name, false},
 			{"url", notices->url, false}, {"sender", sender, false},
 			{"recipient", rcpt, false},

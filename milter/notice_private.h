@@ -40,7 +40,14 @@ struct notices {
 int64_t notices_now(const struct notices *notices);
 
 /* What becomes of an item of the outbox. */
-enum notice_kind { NOTICE_FAILED, NOTICE_REFUSED, NOTICE_INVITE, NOTICE_LEARNED, NOTICE_KINDS };
+enum notice_kind {
+	NOTICE_FAILED,
+	NOTICE_REFUSED,
+	NOTICE_NAMED,
+	NOTICE_INVITE,
+	NOTICE_LEARNED,
+	NOTICE_KINDS
+};
 const char *notice_kind_name(enum notice_kind kind);
 
 struct notice_made {

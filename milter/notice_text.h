@@ -31,7 +31,15 @@
 #define TEXT_MAX_RESULT    262144
 #define TEXT_TAG_SIZE      36
 
-enum text_kind { TEXT_REFUSED, TEXT_FAILED, TEXT_INVITE, TEXT_LEARNED, TEXT_RECIPIENT, TEXT_KINDS };
+enum text_kind {
+	TEXT_REFUSED,
+	TEXT_NAMED,
+	TEXT_FAILED,
+	TEXT_INVITE,
+	TEXT_LEARNED,
+	TEXT_RECIPIENT,
+	TEXT_KINDS
+};
 
 struct texts;
 /* DIR may be NULL: the shipped ones only. A file that cannot be understood is ERR_CONFIG with file

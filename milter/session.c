@@ -214,6 +214,8 @@ rcpt_early(struct session *session, struct reply *reply)
 	minder_end(daemon_minder(session->daemon), &task);
 	if (rc == RC_OK)
 		return true;
+	if (rc == RC_PERM && session->outlet)
+		tell_named(outlet_notices(session->outlet), session->tx, &early);
 	session->n_rcpts--;
 	counter_add(rc == RC_PERM ? COUNTER_REFUSED : COUNTER_DEFERRED, 1);
 	set_reply(reply, early.smtp, early.enhanced, early.text);

@@ -75,6 +75,49 @@ tell_sender(struct notices *notices, struct transaction *tx, const struct result
 	free(list);
 }
 
+/* Whoever a rule would have encrypted for, and who has no certificate. */
+static void
+invite(struct notices *notices, const struct transaction *tx, const char *addr,
+	const struct decision *decision)
+{
+	const struct notice_invitation invitation = {.rcpt = addr,
+		.sender = tx->sender,
+		.qid = tx->qid,
+		.rule = rule_name(decision->rule),
+		.language = decision->verdicts.invite_language,
+		.classes = tx->facts.classes};
+	struct err err = ERR_INIT;
+
+	(void)notice_invite(notices, &invitation, &err);
+}
+
+void
+tell_named(struct notices *notices, struct transaction *tx, const struct rcpt_result *reply)
+{
+	const struct tx_refused *refused = tx->last_refused;
+	struct notice_rcpt rcpt = {
+		.cause = ERR_POLICY_NO_CERT, .code = reply->smtp, .text = reply->text};
+	struct notice_message msg = {.qid = tx->qid,
+		.sender = tx->sender,
+		.identity = tx->identity,
+		.secret = true,
+		.arrival = clock_now(),
+		.rcpts = &rcpt,
+		.n = 1};
+	struct err err = ERR_INIT;
+
+	if (!refused)
+		return;
+	rcpt.addr = refused->addr;
+	rcpt.enhanced = reply->enhanced;
+	rcpt.rule = rule_name(refused->decision.rule);
+	rcpt.message = refused->decision.verdicts.message;
+	msg.ours = tell_is_own_sender(tx);
+	(void)notice_refused(notices, &msg, &err);
+	if (msg.ours && refused->decision.verdicts.invite)
+		invite(notices, tx, refused->addr, &refused->decision);
+}
+
 /* Encryption was looked for, and everybody who was asked said that there is no certificate. */
 static bool
 is_to_be_invited(const struct transaction *tx, size_t i)
@@ -97,20 +140,11 @@ tell_people(struct notices *notices, struct transaction *tx, const struct result
 	if (result->outcome == PLAN_DEFER)
 		return;
 	for (size_t i = 0; i < tx->n; i++) {
-		struct notice_invitation invitation;
-		struct err err = ERR_INIT;
-
 		if (!is_to_be_invited(tx, i)) /* there may be no decision at all */
 			continue;
-		invitation = (struct notice_invitation){.rcpt = tx->rcpts[i].addr,
-			.sender = tx->sender,
-			.qid = tx->qid,
-			.rule = rule_name(tx->rcpts[i].decision.rule),
-			.language = tx->rcpts[i].decision.verdicts.invite_language,
-			.classes = tx->facts.classes};
 		ours = known ? ours : tell_is_own_sender(tx);
 		known = true;
 		if (ours)
-			(void)notice_invite(notices, &invitation, &err);
+			invite(notices, tx, tx->rcpts[i].addr, &tx->rcpts[i].decision);
 	}
 }

@@ -60,6 +60,7 @@ transaction_free(struct transaction **tx)
 	policy_view_free(&t->view);
 	policy_view_free(&t->early);
 	free(t->refused_early);
+	free(t->last_refused);
 	free_signers(t->signers);
 	extra_free(t->extras);
 	tx_inners_free(t);

@@ -100,6 +100,7 @@ struct transaction {
 	struct msg_facts early_facts;
 	struct policy_view *early;
 	size_t n_may_encrypt;
+	struct tx_refused *last_refused;   /* who was refused when named, last */
 	struct rcpt_result *refused_early; /* one whose rule refuses all; addr is not set */
 
 	/* the gate's stamp */
@@ -138,6 +139,12 @@ struct transaction {
 	uint64_t port_size_limit;
 	size_t n_copies; /* that will be made */
 	struct tx_inner *inners;
+};
+
+/* A recipient who was refused when named. */
+struct tx_refused {
+	char addr[ADDR_MAX + 1];
+	struct decision decision;
 };
 
 /* An entity, signed or not, that envelopes and copies are made of; made once for all copies that

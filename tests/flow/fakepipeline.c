@@ -376,6 +376,12 @@ outlet_notices(const struct outlet *outlet)
 }
 
 void
+tell_named(struct notices *notices, struct transaction *tx, const struct rcpt_result *reply)
+{
+	(void)notices, (void)tx, (void)reply;
+}
+
+void
 tell_people(struct notices *notices, struct transaction *tx, const struct result *result,
 	const struct envelope *envelope)
 {

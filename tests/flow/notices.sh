@@ -71,11 +71,12 @@ submit() {
 "$builddir/sealgate" init --dir "$dir" --domain "$org" >>"$work/tool.log" 2>&1 || { fail "sealgate init"; finish; }
 own_users
 : >"$work/script"
-sed -i '/^notices = /d' "$conf"
+sed -i '/^notices = /d; s/^milter = {/milter = { refuse_at_rcpt = true;/' "$conf"
 cat >>"$conf" <<E
 port = { address = "inet:$port@127.0.0.1"; };
 notices = { store = "state/notices.db"; from = "office@$org"; sign = true; language = "de+en"; check_interval = 1; per_day = 2; };
 rules = (
+	{ name = "early"; recipients = "@early.example"; direction = "outbound"; encrypt = "required"; invite = true; },
 	{ name = "all-or-none"; subject_mark = "[all]"; direction = "outbound"; encrypt = "required"; invite = true; invite_language = "ja"; },
 	{ name = "each"; subject_mark = "[each]"; direction = "outbound"; encrypt = "required"; if_missing = "refuse-recipient";
 	  message = "Ask Bob."; }
@@ -132,6 +133,14 @@ json=$(drive -S "$sock" -f "<alice@$org>" -r "<dave@$partner>" "$work/all.eml")
 sed 's/^Subject:/List-Id: <x.example>\n&/' "$work/all.eml" >"$work/list.eml"
 submit "$work/list.eml" -r "<dave@$partner>"
 take "alice@$org" 1 && fail "somebody was told who should not be"
+
+# Refused when named: told as well, and invited.
+submit "$work/none.eml" -r "<eve@early.example>"
+want "refused when named" "$(field code <<<"$json")" 550
+take "alice@$org" && signed || fail "refused when named: no notice"
+text <"$work/got.text" | grep -q "refused before the message was" || fail "refused when named: says something else"
+text <"$work/got.text" | grep -q "eve@early.example" || fail "refused when named: does not name eve"
+take eve@early.example || fail "refused when named: not invited"
 
 # Accepted, with somebody left out: Carol has her copy, Alice a report about Dave, unsigned, in the same words.
 submit "$work/each.eml" --sender-args 'ENVID=QQ+2B314 RET=FULL' -r "<carol@$partner>" -r "<dave@$partner>" --rcpt-args 'NOTIFY=FAILURE ORCPT=rfc822;d+2Bd@x.example'

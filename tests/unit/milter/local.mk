@@ -24,7 +24,8 @@ dist_noinst_DATA += tests/unit/milter/notices/failed.de tests/unit/milter/notice
 	tests/unit/milter/notices/failed.ja tests/unit/milter/notices/invite.de \
 	tests/unit/milter/notices/invite.en tests/unit/milter/notices/invite.ja \
 	tests/unit/milter/notices/learned.de tests/unit/milter/notices/learned.en \
-	tests/unit/milter/notices/learned.ja tests/unit/milter/notices/refused.de \
+	tests/unit/milter/notices/learned.ja tests/unit/milter/notices/named.de \
+	tests/unit/milter/notices/named.en tests/unit/milter/notices/named.ja tests/unit/milter/notices/refused.de \
 	tests/unit/milter/notices/refused.en tests/unit/milter/notices/refused.ja
 check_PROGRAMS += tests/unit/milter/smtp_reply_test tests/unit/milter/smtp_wire_test
 tests_unit_milter_smtp_reply_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)

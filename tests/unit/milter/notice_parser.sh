@@ -67,7 +67,7 @@ die "no Message-ID\n" unless $f->{'message-id'} =~ /^<[0-9a-f.]+\@org\.example>$
 entity($f, $body);
 E
 n=0
-for kind in refused failed invite learned; do
+for kind in refused named failed invite learned; do
 	for tag in en de ja ja.jis; do
 		perl "$work/read.pl" <"$work/$kind.$tag" >"$work/got" || {
 			echo "$kind.$tag: not read"
@@ -80,4 +80,4 @@ for kind in refused failed invite learned; do
 		n=$((n + 1))
 	done
 done
-[ "$n" = 16 ] && grep -q 'charset=iso-2022-jp' "$work/refused.ja.jis" && grep -q '=?ISO-2022-JP?B?' "$work/failed.ja.jis"
+[ "$n" = 20 ] && grep -q 'charset=iso-2022-jp' "$work/refused.ja.jis" && grep -q '=?ISO-2022-JP?B?' "$work/failed.ja.jis"

@@ -361,6 +361,13 @@ golden_in(const char *tag, const char *preferred, const char *subject, const cha
 	work(notices);
 	snprintf(name, sizeof(name), "failed.%s", tag);
 	check_golden(name);
+	s.msg.n = 1;
+	s.msg.hdrs = NULL;
+	s.msg.qid = NULL;
+	assert_int_equal(notice_refused(notices, &s.msg, &err), RC_OK);
+	work(notices);
+	snprintf(name, sizeof(name), "named.%s", tag);
+	check_golden(name);
 	assert_int_equal(notice_invite(notices, &invited, &err), RC_OK);
 	work(notices);
 	snprintf(name, sizeof(name), "invite.%s", tag);
@@ -373,8 +380,8 @@ golden_in(const char *tag, const char *preferred, const char *subject, const cha
 	snprintf(name, sizeof(name), "learned.%s", tag);
 	CHECK_STR(name, world.to, "alice@org.example");
 	check_golden(name);
-	CHECK_INT(tag, world.sent, 4);
-	CHECK_INT(tag, world.signed_count, 3);
+	CHECK_INT(tag, world.sent, 5);
+	CHECK_INT(tag, world.signed_count, 4);
 	sample_fini(&s);
 	notices_free(&notices);
 }
