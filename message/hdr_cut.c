@@ -36,9 +36,11 @@ static enum rc
 keep_chars(struct cutter *c, const struct hdr_piece *piece, struct kept *kept, struct err *err)
 {
 	const struct hdr_text *text = c->text;
+	const struct hdr_run *run = &text->runs[piece->run];
+	size_t end = run->first + run->chars;
 	enum rc rc = RC_OK;
 
-	for (size_t i = c->next; rc == RC_OK && i < text->n && text->v[i].from < piece->to; i++) {
+	for (size_t i = c->next; rc == RC_OK && i < end && text->v[i].from < piece->to; i++) {
 		size_t from = text->v[i].from, to = text->v[i].to;
 
 		c->next = to <= piece->to ? i + 1 : i; /* it may go on in the next word */
@@ -57,10 +59,11 @@ keep_chars(struct cutter *c, const struct hdr_piece *piece, struct kept *kept, s
 
 /* The same with escape sequences where they are needed. */
 static enum rc
-keep_jis(struct cutter *c, const struct hdr_piece *piece, bool utf8, struct kept *kept,
-	struct err *err)
+keep_jis(struct cutter *c, const struct hdr_piece *piece, struct kept *kept, struct err *err)
 {
 	const struct hdr_text *text = c->text;
+	const struct hdr_run *run = &text->runs[piece->run];
+	size_t end = run->first + run->chars;
 	struct jis_state state = JIS_STATE_INIT, ascii = JIS_STATE_INIT;
 	size_t at = piece->from;
 	enum rc rc = RC_OK;
@@ -73,11 +76,11 @@ keep_jis(struct cutter *c, const struct hdr_piece *piece, bool utf8, struct kept
 			at += n;
 			continue;
 		}
-		while (c->next < text->n && text->v[c->next].to <= at)
+		while (c->next < end && text->v[c->next].to <= at)
 			c->next++;
-		n = jis_char_length(&c->state, utf8, p, piece->to - at);
+		n = jis_char_length(&c->state, run->utf8, p, piece->to - at);
 		at += n;
-		if (c->next < text->n && c->cut[c->next]) {
+		if (c->next < end && c->cut[c->next]) {
 			kept->touched = true;
 			continue;
 		}
@@ -197,7 +200,7 @@ write_piece(struct cutter *c, size_t i, struct err *err)
 	}
 	kept.touched = c->carried;
 	if (run->kind == HDR_RUN_JIS) {
-		rc = keep_jis(c, piece, run->utf8, &kept, err);
+		rc = keep_jis(c, piece, &kept, err);
 		c->carried = kept.touched && c->state.width > 0;
 	} else if (run->kind == HDR_RUN_CHARS) {
 		rc = keep_chars(c, piece, &kept, err);

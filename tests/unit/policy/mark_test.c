@@ -145,6 +145,7 @@ static const struct {
 		" =?ISO-2022-JP?B?GyRCMnEh?= =?ISO-2022-JP?B?WjBFOWYyPSFbNUQbKEI=?=",
 		" =?utf-8?B?5Lya6K2w?="},
 	{"UTF-7", " =?utf-7?Q?=5Bencrypt=5D_a+AOk-?=", " =?utf-8?B?YcOp?="},
+	{"UTF-16 behind it", " [encrypt] a =?utf-16be?B?AGE=?=", " a =?utf-16be?B?AGE=?="},
 	{"not a word", " =?utf-8?X?[encrypt]?= a", " =?utf-8?X\?\?= a"},
 	{"undecodable stays", " =?UTF-8?Q?=FF=5Bencrypt=5D=FE?=", " =?UTF-8?Q?=FF=FE?="},
 };
