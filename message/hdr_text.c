@@ -153,7 +153,7 @@ decode_bytes(struct hdr_text *text, const struct hdr_run *run, const char *p, si
 {
 	const struct hdr_piece *piece = &text->pieces[run->piece];
 
-	if (len == 1 && (unsigned char)*p < 0x80)
+	if (run->kind != HDR_RUN_WHOLE && len == 1 && (unsigned char)*p < 0x80)
 		return buf_append(&text->text, p, 1, err);
 	return piece->kind == HDR_WORD ? charset_decode(piece->word.charset,
 						 piece->word.charset_len, p, len, &text->text, err)
