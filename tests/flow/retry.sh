@@ -69,10 +69,12 @@ mail
 script "rcpt match=eve@ reply 450 4.2.0 not now"
 send 75 "$carol" "$eve"
 want "first try" "$(got)" carol
+match "journal" "$(gate journal --json)" '"entries":1,"in_doubt":0,"oldest":"20'
 script ""
 send 0 "$carol" "$eve"
 want "second try" "$(got)" eve
 match "second try" "$line" '"discarded":true'
+match "journal" "$(gate journal --json)" '"entries":0,"in_doubt":0'
 script ""
 send 0 "$carol" "$eve"
 want "sent again on purpose" "$(got)" "carol eve"
@@ -82,6 +84,7 @@ mail
 script "end match=x close" "end times=1 take-close"
 send 75 "$carol" "$eve"
 first=$(got)
+match "journal: in doubt" "$(gate journal)" '^in doubt  1$'
 script ""
 before=$(events maybe-duplicate)
 send 0 "$carol" "$eve"
