@@ -36,8 +36,8 @@ journal_conf_of(const struct conf *conf)
 	};
 }
 
-enum rc
-journal_new(const struct journal_conf *conf, struct journal **out, struct err *err)
+static enum rc
+new_half(const struct journal_conf *conf, struct journal **out, struct err *err)
 {
 	struct journal *journal = calloc(1, sizeof(*journal));
 
@@ -58,6 +58,18 @@ journal_new(const struct journal_conf *conf, struct journal **out, struct err *e
 	return RC_OK;
 }
 
+enum rc
+journal_new(const struct journal_conf *conf, struct journal **out, struct err *err)
+{
+	enum rc rc = new_half(conf, out, err);
+
+	if (rc == RC_OK)
+		rc = new_half(conf, &(*out)->reader, err);
+	if (rc != RC_OK)
+		journal_free(out);
+	return rc;
+}
+
 void
 journal_free(struct journal **journal)
 {
@@ -66,6 +78,7 @@ journal_free(struct journal **journal)
 	*journal = NULL;
 	if (!j)
 		return;
+	journal_free(&j->reader);
 	journal_file_close(j);
 	pthread_mutex_destroy(&j->lock);
 	secret_wipe(j->key, sizeof(j->key));
@@ -284,6 +297,7 @@ journal_look(struct journal *journal, const void *name, size_t len, const char *
 	int64_t base;
 	enum rc rc;
 
+	journal = journal->reader;
 	pthread_mutex_lock(&journal->lock);
 	rc = journal_file_ready(journal, err);
 	if (rc == RC_OK)
@@ -299,6 +313,7 @@ journal_is_empty(struct journal *journal)
 {
 	bool empty = true;
 
+	journal = journal->reader;
 	pthread_mutex_lock(&journal->lock);
 	if (journal_file_ready(journal, NULL) == RC_OK) {
 		empty = sqlite3_step(journal->any) != SQLITE_ROW;

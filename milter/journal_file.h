@@ -25,7 +25,9 @@ struct journal {
 	int file_lock;                       /* descriptor, while the file is opened; or -1 */
 	int64_t swept_at;                    /* when rows were last removed for age or number */
 	int64_t written;                     /* rows since then */
-	bool dead;                           /* a test's crash */
+	struct journal *reader; /* a second one on the same file, for those who only look: they
+				   need not wait for somebody's fsync; NULL in itself */
+	bool dead;              /* a test's crash */
 	enum journal_fault (*fault)(void *ctx, bool done);
 	void *fault_ctx;
 };

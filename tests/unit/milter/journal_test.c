@@ -436,6 +436,29 @@ oldest_first(void **state)
 	CHECK_INT("still there", get(*state, "t", "u1900@x"), 1);
 }
 
+/* Whoever only looks does not wait for whoever writes. */
+static void
+looking(void **state)
+{
+	struct err err = ERR_INIT;
+	struct journal_row row;
+	const char *addr = "a@x";
+	sqlite3 *db = NULL;
+
+	assert_true(journal_is_empty(*state));
+	assert_int_equal(set(*state, "t", "a@x", JOURNAL_ACCEPTED, NOW, &err), RC_OK);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	assert_false(journal_is_empty(*state));
+	assert_int_equal(journal_look(*state, "t", 1, &addr, 1, &row, &err), RC_OK);
+	CHECK_INT("seen", row.flags, JOURNAL_ACCEPTED);
+	assert_int_equal(journal_look(*state, "u", 1, &addr, 1, &row, &err), RC_OK);
+	CHECK_INT("another transaction", row.flags, 0);
+	sqlite3_close(db);
+	assert_int_equal(set(*state, "t", "a@x", 0, NOW, &err), RC_OK);
+	assert_true(journal_is_empty(*state));
+}
+
 static enum journal_fault
 crash_now(void *ctx, bool done)
 {
@@ -523,7 +546,7 @@ main(void)
 		TEST(rows_are_kept), TEST(no_addresses), TEST(one_at_a_time), TEST(many_at_a_time),
 		TEST(owner_dies), TEST(deleted_under_us), TEST(damaged), TEST(turned_bit),
 		TEST(somebody_elses), TEST(disk_full), TEST(expiry), TEST(oldest_first),
-		TEST(crash), TEST(threads)};
+		TEST(looking), TEST(crash), TEST(threads)};
 
 	log_open("journal_test", true);
 	log_set_level(LOGL_ERROR);
