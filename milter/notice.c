@@ -225,6 +225,13 @@ put_facts(const struct notice_message *msg, enum notice_kind kind, size_t first,
 	return json_end(&json, err);
 }
 
+/* Stamps and marks of ours are nobody else's business. */
+static bool
+is_ours(const struct hdr *hdr)
+{
+	return hdr->name_len >= 11 && strncasecmp(hdr->name, "X-Sealgate-", 11) == 0;
+}
+
 /* Fields from the beginning of the header, as many as NOTICE_MAX_HEADER bytes take. */
 static enum rc
 put_head(const struct hdrs *hdrs, struct buf *out, struct err *err)
@@ -235,8 +242,9 @@ put_head(const struct hdrs *hdrs, struct buf *out, struct err *err)
 	for (size_t i = 0; hdrs && rc == RC_OK && i < hdrs->n; i++) {
 		const struct hdr *hdr = &hdrs->v[i];
 
-		if (out->len + hdr->name_len + hdr->gap_len + 2 * hdr->value_len + 3 >
-			NOTICE_MAX_HEADER)
+		if (is_ours(hdr) ||
+			out->len + hdr->name_len + hdr->gap_len + 2 * hdr->value_len + 3 >
+				NOTICE_MAX_HEADER)
 			continue; /* the rest may fit */
 		rc = hdr_write(hdr, &sink, err);
 	}

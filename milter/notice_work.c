@@ -13,7 +13,7 @@
 #define LONGEST_WAIT   3600 /* … up to this */
 #define IDLE           20   /* until the outbox is looked at again */
 #define SWEEP_INTERVAL 3600
-#define MAX_AT_ONCE    200 /* items in one go */
+#define MAX_FAILURES   3   /* one after the other: the rest has to wait, too */
 #define MAX_AWAITED    200 /* correspondents looked for in one go */
 
 /* The language for whoever reads it. RC_TEMP: their own can't be asked for now. */
@@ -141,9 +141,9 @@ settle(struct notices *notices, const struct notice_item *item, const struct jso
 	return notice_store_later(notices->store, item->id, now + wait_after(item->tries), err);
 }
 
-/* RC_NONE: nothing is due. */
+/* RC_NONE: nothing is due. *FAILED is told when it has to be tried again. */
 static enum rc
-work_one(struct notices *notices, struct err *err)
+work_one(struct notices *notices, bool *failed, struct err *err)
 {
 	struct json_value *facts = NULL;
 	struct err why = ERR_INIT;
@@ -156,6 +156,7 @@ work_one(struct notices *notices, struct err *err)
 		sent = json_parse(buf_text(&item.data), item.data.len, &facts, &why);
 		if (sent == RC_OK)
 			sent = send_item(notices, &item, NULL, facts, &why);
+		*failed = sent == RC_TEMP || sent == RC_NONE;
 		rc = settle(notices, &item, facts, sent, &why, err);
 	}
 	json_free(&facts);
@@ -265,8 +266,13 @@ enum rc
 notices_work(struct notices *notices, bool (*stop)(void *ctx), void *ctx, struct err *err)
 {
 	enum rc rc = housekeep(notices, stop, ctx, err);
+	int failures = 0;
 
-	for (int i = 0; rc == RC_OK && i < MAX_AT_ONCE && !stop(ctx); i++)
-		rc = work_one(notices, err);
+	while (rc == RC_OK && failures < MAX_FAILURES && !stop(ctx)) {
+		bool failed = false;
+
+		rc = work_one(notices, &failed, err);
+		failures = failed ? failures + 1 : 0;
+	}
 	return rc == RC_NONE ? RC_OK : rc;
 }

@@ -746,6 +746,31 @@ trouble(void **state)
 	notices_free(&notices);
 }
 
+/* A port that is down is not knocked at for each of a thousand. */
+static void
+many_while_down(void **state)
+{
+	struct notices *notices = notices_of("per_day = 100; outbox_entries = 100;");
+	struct err err = ERR_INIT;
+	struct sample s;
+
+	(void)state;
+	sample_init(&s, " x");
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(notice_refused(notices, &s.msg, &err), RC_OK);
+	world.send_rc = RC_TEMP;
+	work(notices);
+	assert_int_equal(world.asked, 3);
+	world.send_rc = RC_OK;
+	work(notices);
+	assert_int_equal(world.sent, 7);
+	world.now += 60;
+	work(notices);
+	assert_int_equal(world.sent, 10);
+	sample_fini(&s);
+	notices_free(&notices);
+}
+
 /* Two processes share the file: what one is about to send the other leaves alone. */
 static void
 two_processes(void **state)
@@ -782,6 +807,7 @@ hostile(void **state)
 	hdrs_remove(&s.hdrs, 4);
 	add(&s, "Message-ID", " <1@x>\n\tBcc: evil@x.example");
 	add(&s, "X-Raw", " caf\xe9 \x1b$B");
+	add(&s, "X-Sealgate-Stamp", " keyed");
 	s.rcpts[0].message = "line\r\nBcc: evil@x.example";
 	s.rcpts[1].text = "no\r\n\r\nBcc: evil@x.example";
 	s.rcpts[1].orcpt = "rfc822;a+0D+0ABcc: evil@x.example";
@@ -794,6 +820,7 @@ hostile(void **state)
 	assert_null(strstr(buf_text(&text), "\nBcc:"));
 	assert_null(strstr(world.message.data, "\nBcc:"));
 	assert_null(strstr(buf_text(&text), "In-Reply-To:"));
+	assert_null(strstr(buf_text(&text), "X-Sealgate-Stamp"));
 	assert_non_null(strstr(buf_text(&text), "%{url}"));
 	assert_non_null(strstr(buf_text(&text), "X-Raw: caf\xe9 \x1b$B"));
 	for (size_t i = 0; i < world.message.len; i++)
@@ -1013,6 +1040,7 @@ main(void)
 		TEST(invitations),
 		TEST(news),
 		TEST(trouble),
+		TEST(many_while_down),
 		TEST(two_processes),
 		TEST(hostile),
 		TEST(international),
