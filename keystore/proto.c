@@ -340,6 +340,29 @@ proto_put_number(struct proto_writer *w, enum proto_tag tag, int64_t n)
 	proto_put(w, tag, v, sizeof(v));
 }
 
+size_t
+proto_open(struct proto_writer *w, enum proto_tag tag)
+{
+	proto_put(w, tag, "", 0);
+	return w->out->len;
+}
+
+void
+proto_close(struct proto_writer *w, enum proto_tag tag, size_t start)
+{
+	size_t len = w->out->len - start;
+	unsigned char *p = (unsigned char *)w->out->data + start - 4;
+
+	if (w->rc)
+		return;
+	if (len > tags[tag].max + 1u) {
+		w->rc = err_set(&w->err, ERR_LIMIT, "field %d of %zu bytes", tag, len);
+		return;
+	}
+	for (int i = 0; i < 4; i++)
+		p[i] = len >> (24 - 8 * i) & 0xff;
+}
+
 enum rc
 proto_end(struct proto_writer *w, struct err *err)
 {

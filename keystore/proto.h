@@ -158,6 +158,9 @@ void proto_put(struct proto_writer *w, enum proto_tag tag, const void *data, siz
 void
 proto_put_text(struct proto_writer *w, enum proto_tag tag, const char *text); /* NULL: left out */
 void proto_put_number(struct proto_writer *w, enum proto_tag tag, int64_t n);
+/* A field whose bytes are appended to OUT by somebody else, between these two. */
+size_t proto_open(struct proto_writer *w, enum proto_tag tag);
+void proto_close(struct proto_writer *w, enum proto_tag tag, size_t start);
 enum rc proto_end(struct proto_writer *w, struct err *err);
 
 /* A whole ERROR frame; the code travels by name. */

@@ -178,13 +178,17 @@ begin_sign(struct task *task, struct ledger_group *group, struct err *err)
 static enum rc
 serve_sign(struct task *task, struct buf *out, struct err *err)
 {
-	struct buf der = BUF_INIT(PROTO_MAX_FRAME / 2);
-	enum rc rc = use_sign_end(&task->use, &task->sign, &der, err);
+	struct proto_writer w;
+	size_t start;
+	enum rc rc;
 
-	if (!rc)
-		rc = put_data(task, out, PROTO_SIGNED, der.data, der.len, err);
-	buf_fini(&der);
-	return rc;
+	proto_begin(&w, out, PROTO_SIGNED, task->msg.id);
+	start = proto_open(&w, TAG_DATA);
+	rc = use_sign_end(&task->use, &task->sign, out, err);
+	if (rc)
+		return rc; /* what is begun is taken back by task_end */
+	proto_close(&w, TAG_DATA, start);
+	return proto_end(&w, err);
 }
 
 static enum rc

@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "base/counter.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "crypto/cms_envelope.h"
 #include "crypto/cms_sign.h"
@@ -325,17 +324,15 @@ find_opener(struct vault *vault, const char *resolved, const char *person,
 	return rc ? rc : RC_NONE;
 }
 
-/* Recipient as claimed → address and person that the tables know; nobody is fine: a grant may be
- * for the address. */
+/* The person that the tables know by the address RESOLVED; nobody ("") is fine: a grant may be for
+ * the address. */
 static enum rc
-find_recipient(struct vault *vault, const struct settings *settings, const char *recipient,
-	char resolved[ADDR_MAX + 1], char owner[STORE_ID_SIZE], struct err *err)
+find_recipient(
+	struct vault *vault, const char *resolved, char owner[STORE_ID_SIZE], struct err *err)
 {
-	enum rc rc = settings_resolve(settings, recipient, resolved, err);
+	enum rc rc;
 
 	owner[0] = 0;
-	if (rc)
-		return rc;
 	rc = rowcache_find_owner(vault_rowcache(vault), resolved, clock_now(), owner, err);
 	if (rc)
 		owner[0] = 0;
@@ -353,7 +350,9 @@ use_match(struct vault *vault, const struct settings *settings, const struct pee
 
 	if (!(peer->role & ROLE_OPEN))
 		return err_set(err, ERR_VAULT_DENIED, "service %s may not open", peer->service);
-	rc = find_recipient(vault, settings, recipient, resolved, owner, err);
+	rc = settings_resolve(settings, recipient, resolved, err);
+	if (!rc)
+		rc = find_recipient(vault, resolved, owner, err);
 	for (size_t i = 0; !rc && i < n; i++) {
 		rc = find_opener(vault, resolved, owner, &v[i], &ent, &known, err);
 		if (rc == RC_OK) {
@@ -395,13 +394,16 @@ candidate_of(const struct open_request *request, struct candidate *c,
 			    "a RecipientInfo without a key that can be found");
 }
 
-/* Everything that is decided before a private key is touched. */
+/* Everything that is decided before a private key is touched. RESOLVED: the recipient, NULL when it
+ * is no address (WHY). */
 static enum rc
-decide_open(struct vault *vault, const struct settings *settings, const struct peer *peer,
-	const struct open_request *request, struct keyent **ent, struct err *err)
+decide_open(struct use *use, const struct settings *settings, const struct peer *peer,
+	const struct open_request *request, const char *resolved, const struct err *why,
+	struct err *err)
 {
+	struct vault *vault = use->vault;
 	unsigned char ident[SHA256_SIZE];
-	char resolved[ADDR_MAX + 1], owner[STORE_ID_SIZE];
+	char owner[STORE_ID_SIZE];
 	struct candidate c;
 	struct keyent *found = NULL;
 	bool known = false;
@@ -410,8 +412,10 @@ decide_open(struct vault *vault, const struct settings *settings, const struct p
 	if (!(peer->role & ROLE_OPEN))
 		return err_set(err, ERR_VAULT_DENIED, "service %s may not open", peer->service);
 	rc = candidate_of(request, &c, ident, err);
+	if (!rc && !resolved)
+		rc = err_set(err, why->code, "%s", why->detail);
 	if (!rc)
-		rc = find_recipient(vault, settings, request->recipient, resolved, owner, err);
+		rc = find_recipient(vault, resolved, owner, err);
 	if (!rc)
 		rc = find_opener(vault, resolved, owner, &c, &found, &known, err);
 	if (rc == RC_NONE)
@@ -420,11 +424,11 @@ decide_open(struct vault *vault, const struct settings *settings, const struct p
 			     : err_set(err, ERR_VAULT_NO_KEY, "no key for this RecipientInfo");
 	if (rc)
 		return rc;
-	rc = keycache_get(vault_keycache(vault), found->key.id, true, ent, err);
+	rc = keycache_get(vault_keycache(vault), found->key.id, true, &use->ent, err);
 	if (rc == RC_NONE)
 		rc = err_set(err, ERR_VAULT_NO_KEY, "no key %s", found->key.id);
 	if (!rc)
-		rc = budget_charge(vault_budget(vault), settings, peer->service, (*ent)->key.id,
+		rc = budget_charge(vault_budget(vault), settings, peer->service, use->ent->key.id,
 			ROLE_OPEN, clock_now(), err);
 	keyent_unref(&found);
 	return rc;
@@ -457,18 +461,19 @@ use_open_begin(struct use *use, struct vault *vault, const struct settings *sett
 	struct vault_claim claim = request->claim;
 	char resolved[ADDR_MAX + 1];
 	const char *recipient = resolved;
+	struct err why = ERR_INIT;
+	bool is_addr;
 	enum rc rc;
 
 	*use = (struct use){.vault = vault, .group = group};
 	/* The record is about this recipient, whoever else the message had, by the address that the
 	 * tables know. */
-	if (settings_resolve(settings, request->recipient, resolved, err)) {
-		err_clear(err);
+	is_addr = settings_resolve(settings, request->recipient, resolved, &why) == RC_OK;
+	if (!is_addr)
 		snprintf(resolved, sizeof(resolved), "%s", request->recipient);
-	}
 	claim.recipients = &recipient;
 	claim.n_recipients = 1;
-	rc = decide_open(vault, settings, peer, request, &use->ent, err);
+	rc = decide_open(use, settings, peer, request, is_addr ? resolved : NULL, &why, err);
 	if (rc && (err->code == ERR_VAULT_DENIED || err->code == ERR_VAULT_NO_KEY ||
 			  err->code == ERR_VAULT_BUDGET))
 		deny(vault, peer, "open", use->ent ? use->ent->key.id : NULL, &claim, claim.qid,
@@ -490,46 +495,23 @@ use_open_end(
 
 /* --- decisions --- */
 
-/* An object whose members are plain values. */
-static enum rc
-check_flat(const char *json, struct err *err)
-{
-	struct json_value *value = NULL;
-	enum rc rc;
-
-	if (strlen(json) > LEDGER_MAX_DETAIL)
-		return err_set(err, ERR_LIMIT, "details of %zu bytes", strlen(json));
-	rc = json_parse(json, strlen(json), &value, err);
-	if (!rc && json_type(value) != JSON_OBJECT)
-		rc = err_set(err, ERR_USAGE, "details are no object");
-	for (size_t i = 0; !rc && i < json_count(value); i++)
-		if (json_type(json_at(value, i)) >= JSON_ARRAY)
-			rc = err_set(err, ERR_USAGE, "details are not flat");
-	json_free(&value);
-	return rc;
-}
-
 enum rc
 use_record(struct vault *vault, const struct peer *peer, const char *event,
 	const struct vault_claim *claim, const char *json, struct err *err)
 {
 	struct ledger_record record = LEDGER_RECORD_INIT(LEDGER_DECISION);
-	enum rc rc;
 
 	if (peer->role == ROLE_NONE)
 		return err_set(err, ERR_VAULT_DENIED, "service %s uses no keys", peer->service);
 	if (strcmp(event, "sealed") != 0 && strcmp(event, "opened") != 0 &&
 		strcmp(event, "refused") != 0)
 		return err_set(err, ERR_USAGE, "no decision \"%s\"", event);
-	rc = check_flat(json, err);
-	if (rc)
-		return rc;
 	record.event = event;
 	record.observed.service = peer->service;
 	record.observed.uid = peer->uid;
 	record.observed.pid = peer->pid;
 	record.claim = claim;
-	record.detail = json;
+	record.detail = json; /* parsed and checked there */
 	record.lazy = true;
 	return ledger_append(vault_ledger(vault), &record, NULL, err);
 }
