@@ -84,6 +84,38 @@ rules 'rules = ( { name = "r"; encrypt = "required"; escrow = "archive@safe.exam
 	'directories = ( { name = "gone"; uri = "ldap://127.0.0.1:1"; base = ""; domains = "safe.example"; tier = "pinned"; } );'
 run "escrow, directory gone" 75 $staff $carol <"$work/plain.eml"
 
+# Two rules, one signature, two envelopes: the archive is in its rule's only; marks go from its rule's copy only.
+partner_cert dave "dave@$partner" rsa:2048
+gate cert add "$work/dave.pem" >/dev/null || fail "cert add dave"
+rules "rules = ( { name = \"kept\"; recipients = \"carol@$partner\"; sign = \"required\"; encrypt = \"required\"; escrow = \"archive@safe.example\";" \
+	'subject_mark = "[x]"; remove_mark = true; },' \
+	"{ name = \"not kept\"; recipients = \"dave@$partner\"; sign = \"required\"; encrypt = \"required\"; } );"
+sed "s/^Subject: .*/Subject: [x] hello/; s/^To: .*/&, dave@$partner/" "$work/plain.eml" >"$work/both.eml"
+before=$(gate audit verify --json | field intents)
+json=$("$builddir/sealgate" -c "$dir/case.conf" process $staff $carol --rcpt "dave@$partner" --out "$work/copies" \
+	<"$work/both.eml" 2>>"$work/tool.log")
+want "two rules" $? 0
+want "two rules: signatures" "$(($(gate audit verify --json | field intents) - before))" 1
+for copy in "$work"/copies/*.eml; do
+	cp "$copy" "$work/out.eml"
+	subject=$(grep '^Subject:' "$copy" | tr -d '\r')
+	case $(recipients) in
+	2)
+		opens "kept" carol
+		cp "$work/inner" "$work/inner.kept"
+		opens "kept" archive
+		want "kept: subject" "$subject" "Subject: hello"
+		;;
+	1)
+		opens "not kept" dave
+		cp "$work/inner" "$work/inner.not"
+		want "not kept: subject" "$subject" "Subject: [x] hello"
+		;;
+	*) fail "two rules: $(recipients) RecipientInfos" ;;
+	esac
+done
+cmp -s "$work/inner.kept" "$work/inner.not" || fail "two rules: not the same signed message inside"
+
 # The author's own copy: it comes back and is opened for the author.
 rules 'rules = ( { name = "r"; direction = "outbound"; encrypt = "required"; copy_sender = true; } );'
 run "author's copy" 0 $staff $carol <"$work/plain.eml"
