@@ -94,6 +94,9 @@ text_message(struct text *t, const struct transaction *tx)
 	text_classes(t, tx->facts.classes);
 	put(t, "  service    %s (role %s)\n", engine_service(tx->engine),
 		role_words[engine_role(tx->engine)]);
+	for (const struct tx_extra *e = tx->extras; e; e = e->next)
+		put(t, "  %-10s %s: %zu certificates%s%s\n", e->escrow ? "archive" : "author",
+			e->addr, e->certs.n, e->err.code != ERR_NONE ? ", " : "", e->err.detail);
 }
 
 static void
@@ -328,6 +331,16 @@ json_message(struct json *json, const struct transaction *tx)
 	json_array_end(json);
 	json_str(json, "service", engine_service(tx->engine));
 	json_str(json, "role", role_words[engine_role(tx->engine)]);
+	json_array(json, "added");
+	for (const struct tx_extra *e = tx->extras; e; e = e->next) {
+		json_object(json, NULL);
+		json_str(json, "address", e->addr);
+		json_bool(json, "escrow", e->escrow);
+		json_int(json, "certificates", (int64_t)e->certs.n);
+		json_str(json, "why", e->err.code != ERR_NONE ? e->err.detail : NULL);
+		json_object_end(json);
+	}
+	json_array_end(json);
 	json_object_end(json);
 }
 

@@ -206,6 +206,13 @@ rules "rules = ( { name = \"r\"; sign = \"required\"; sign_key = [ \"own\", \"sm
 text=$("$builddir/sealgate" -c "$dir/case.conf" explain $staff $carol <"$work/plain.eml")
 match explain "$text" "with the author's key or smime@%d, clear, text as base64"
 match explain "$text" 'also for archive@safe.example, also for the author'
+match explain "$text" 'archive +archive@safe.example: 1 certificates'
+match explain "$text" "author +alice@$org: 1 certificates"
+rules 'rules = ( { name = "r"; encrypt = "required"; escrow = "old@safe.example"; } );'
+text=$("$builddir/sealgate" -c "$dir/case.conf" explain $staff $carol <"$work/plain.eml")
+match "explain, expired" "$text" 'archive +old@safe.example: 0 certificates, .*no valid certificate'
+text=$("$builddir/sealgate" -c "$dir/case.conf" explain --json $staff $carol <"$work/plain.eml")
+match "explain --json, expired" "$text" '"added":\[\{"address":"old@safe.example","escrow":true,"certificates":0,"why":'
 
 gate audit verify >/dev/null || fail "the ledger does not verify"
 finish
