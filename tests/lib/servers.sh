@@ -14,7 +14,7 @@
 #   postfix_set DIR key=value…       changes main.cf and reloads
 #   postfix_down DIR
 #   smtp_sink_up DIR PORT            every mail is a file in DIR
-#   sendmail_up DIR NEXT_PORT MILTER DIR/port, DIR/reinject: a port without milters
+#   sendmail_up DIR NEXT_PORT MILTER DIR/port, DIR/reinject: a port without milters; DIR/more.mc: more lines at the end
 #   sendmail_down DIR
 #   process_up DIR NAME COMMAND…     any other program that stays in the foreground; DIR/NAME.pid, DIR/NAME.log
 #   process_down DIR NAME
@@ -344,13 +344,11 @@ postfix_master_cf() {
 	127.0.0.1:$(cat "$1/plain") inet n - n - - smtpd
 	  -o smtpd_milters= -o content_filter= -o receive_override_options=no_milters,no_unknown_recipient_checks
 	  -o smtpd_authorized_xforward_hosts=127.0.0.0/8
-	127.0.0.1:$(cat "$1/reinject") inet n - n - - smtpd
-	  -o smtpd_milters=\$reinject_milters -o content_filter= -o milter_macro_daemon_name=REINJECT
-	  -o receive_override_options=\$reinject_override -o smtpd_authorized_xforward_hosts=127.0.0.0/8
-	  -o smtpd_sasl_auth_enable=yes -o smtpd_sasl_path=sealgate -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
-	  -o smtpd_recipient_restrictions=permit_sasl_authenticated,reject
-	  -o smtpd_recipient_limit=\$reinject_limit -o smtpd_recipient_overshoot_limit=1000
-	  -o smtpd_error_sleep_time=0 -o smtpd_hard_error_limit=1000
+	$(awk -v port="$(cat "$1/reinject")" '
+		/^127\.0\.0\.1:10027 / { on = 1; sub(/10027/, port) }
+		on && !/^127|^ /{ exit }
+		on { sub(/smtpd_milters=$/, "smtpd_milters=$reinject_milters"); sub(/smtpd_recipient_limit=.*/, "smtpd_recipient_limit=$reinject_limit")
+		     sub(/receive_override_options=.*/, "receive_override_options=$reinject_override"); print }' "$SEALGATE_SRC/contrib/postfix/master.cf")
 	hop unix - - n - - smtp
 	  -o smtp_send_xforward_command=yes -o disable_mime_output_conversion=yes -o smtp_tls_security_level=none
 	postlog unix-dgram n - n - 1 postlogd
@@ -512,6 +510,7 @@ sendmail_mc() {
 	FEATURE(\`nocanonify')
 	INPUT_MAIL_FILTER(\`sealgate', \`S=$4, F=T, T=C:10s;S:30s;R:30s;E:5m')
 	MAILER(\`smtp')
+	$(cat "$1/more.mc" 2>/dev/null)
 	E
 }
 

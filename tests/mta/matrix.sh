@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # Every recipient exactly, behind a real Postfix: {1, 2, 50 recipients} x {to, cc, bcc} x {same, mixed rules} x {all accepted, one refused
-# by the port, port down, killed midway} x {direct, hop}. After each message it is counted who got what, as OpenSSL sees it: nobody is
-# missing, nobody has it twice, nobody has it otherwise than the rules say, and the sender has a report of exactly those who were refused.
+# by the port, port down, killed midway} x {direct, hop}, and the same behind Sendmail. After each message it is counted who got what, as
+# OpenSSL sees it: nobody is missing, nobody has it twice, nobody has it otherwise than the rules say, and the sender has a report of
+# exactly those who were refused.
 # MATRIX="direct 2 bcc mixed killed" runs one cell, MATRIX="hop 50" all that begin so.
 . "$(dirname "$0")/world.sh"
 for need in postfix smtp-sink saslpasswd2; do
 	PATH=$PATH:/usr/sbin command -v "$need" >/dev/null || skip "$need is not installed"
 done
 [ -x "$SEALGATE_BUILD/tally" ] || skip "tally is not built"
-alice_login=alice@local.test:pw
 
 # --- the world: three services, one Postfix for both layouts, a proxy before its port
 
@@ -19,7 +19,10 @@ world 'services = (
   { name = "gate"; role = "gate"; socket = "unix:run/gate.sock"; socket_group = "postfix"; },
   { name = "hop"; role = "all"; stamps = "check"; socket = "unix:run/hop.sock"; socket_group = "postfix"; }
 );
-rights = ( { identity = "*"; from = "%l"; key = "own"; } );'
+rights = (
+  { identity = "*"; from = "%l"; key = "own"; },
+  { networks = "127.0.0.1"; from = "office@local.test"; key = "office@local.test"; }
+);'
 process_down "$W/run" milter
 P=$W/postfix
 run=$W/sealgate/run
@@ -45,11 +48,11 @@ service_up() {
 	ready_before=${ready_before:-0}
 	process_up "$W/run" "milter-$1" sh -c 'exec "$0" -c "$1" -s "$2" -f >>"$3" 2>&1' \
 		"$SEALGATE_BUILD/sealgate-milter" "$conf" "$1" "$W/run/milter.log"
-	wait_for 10 is_ready milter "ready service=$1" || { servers_fail "service $1 does not start"; tail -n 5 "$W/run/milter.log"; exit 1; }
+	wait_for 30 is_ready milter "ready service=$1" || { servers_fail "service $1 does not start"; finish; }
 }
 
 proxy_up() {
-	process_up "$W/proxy" proxy "$SERVERS_LIB/port-proxy" "$proxy_port" "$(cat "$P/reinject")" "$W/proxy/control"
+	process_up "$W/proxy" proxy "$SERVERS_LIB/port-proxy" "$proxy_port" "$(cat "$mta/reinject")" "$W/proxy/control"
 	wait_port "$proxy_port"
 }
 
@@ -58,6 +61,7 @@ proxy_down() {
 }
 
 mkdir -p "$W/proxy" "$W/many"
+mta=$P
 PKI_KEY=ec
 pki_ca "$W/many" Many || exit 1
 for name in $(seq 50) no; do
@@ -73,17 +77,41 @@ sed -i 's|smtpd_recipient_restrictions=permit_sasl|smtpd_recipient_restrictions=
 	"$P/etc/master.cf"
 postfix_user "$P" alice@local.test pw || exit 1
 sink=$P/sink alice_box=$P/mail/alice@local.test/new
+mkdir -p "$alice_box"
+chown -R nobody "$P/mail"
 
-# layout direct|hop: how Postfix is set up
+# sendmail_begin: Sendmail in Postfix's place, with a port for copies that asks for no login
+sendmail_begin() {
+	mta=$W/sendmail
+	mkdir -p "$mta"
+	printf 'LOCAL_RULESETS\nSLocal_check_rcpt\nR$*\t\t$: $&{daemon_name} $| $1\n%s\n' \
+		'RREINJECT $| <no@$*>		$#error $@ 5.1.1 $: "550 5.1.1 nobody here"' >"$mta/more.mc"
+	sendmail_up "$mta" "$(cat "$P/sink.port")" "unix:$run/milter.sock" || return 1
+	proxy_down
+	proxy_up
+	process_down "$W/run" milter-all
+	sed -i 's/ user = "gate@localhost"; password_file = "port.password";//' "$conf"
+	service_up all
+}
+
+# layout direct|hop|sendmail: how the MTA is set up; who writes
 layout() {
-	if [ "$1" = direct ]; then
+	sender=alice@local.test login="--auth alice@local.test:pw" in=submission
+	case $1 in
+	direct)
 		postfix_set "$P" "submission_milters = unix:$run/milter.sock" "front_filter =" "hop_milters =" \
 			"reinject_override = no_unknown_recipient_checks,no_header_body_checks"
-	else
+		;;
+	hop)
 		postfix_set "$P" "submission_milters = unix:$run/gate.sock" "front_filter = hop:[127.0.0.1]:@hop@" \
 			"hop_milters = unix:$run/hop.sock" \
 			"reinject_override = no_unknown_recipient_checks,no_header_body_checks,no_address_mappings"
-	fi
+		;;
+	sendmail)
+		sender=office@local.test login= in=port
+		sendmail_begin
+		;;
+	esac
 }
 
 # --- one cell
@@ -100,7 +128,7 @@ rcpts() {
 # message WHERE < rcpts: the header names them in To:, in Cc:, or not at all
 message() {
 	message_list=$(awk '{ printf "%s%s", (NR > 1 ? ",\n " : ""), $1 }' "$W/rcpts")
-	printf 'From: <alice@local.test>\nSubject: %s\nMessage-ID: <%s@local.test>\n' "$token" "$token"
+	printf 'From: <%s>\nSubject: %s\nMessage-ID: <%s@local.test>\n' "$sender" "$token" "$token"
 	case $1 in
 	to) printf 'To: %s\n' "$message_list" ;;
 	cc) printf 'To: <alice@local.test>\nCc: %s\n' "$message_list" ;;
@@ -125,9 +153,8 @@ wanted() {
 }
 
 send_cell() {
-	# shellcheck disable=SC2046
-	"$SERVERS_LIB/smtp-send" --server "127.0.0.1:$(cat "$P/submission")" --from alice@local.test \
-		--auth "$alice_login" $(sed 's/ .*//; s/^/--to /' "$W/rcpts") "$W/message"
+	# shellcheck disable=SC2046,SC2086
+	"$SERVERS_LIB/smtp-send" --server "127.0.0.1:$(cat "$mta/$in")" --from "$sender" $login $(sed 's/ .*//; s/^/--to /' "$W/rcpts") "$W/message"
 }
 
 is_deferred() {
@@ -135,21 +162,29 @@ is_deferred() {
 }
 
 is_idle() {
-	postfix_is_idle "$P"
+	postfix_is_idle "$P" && ! ls "$mta/queue" | grep -q '^[dq]f'
+}
+
+# gather: where reports go to the sink as well, they are put where reports are looked for
+gather() {
+	[ "$layout" = sendmail ] || return 0
+	for gather_file in $(grep -l "^X-Rcpt-Args: <$sender>" "$sink"/* 2>/dev/null); do
+		mv "$gather_file" "$alice_box/"
+	done
 }
 
 # after_trouble SERVICE HEAL…: what came of it, then HEAL, and the next try
 after_trouble() {
 	after_status=$1
 	shift
-	if [ "$layout" = direct ]; then
+	if [ "$layout" != hop ]; then
 		same "$cell: the client keeps it" 75 "$after_status"
 	else
 		same "$cell: the queue takes it" 0 "$after_status"
 		wait_for 20 is_deferred || trouble "the queue does not keep it"
 	fi
 	"$@"
-	if [ "$layout" = direct ]; then
+	if [ "$layout" != hop ]; then
 		send_cell >>"$W/checks.log"
 		same "$cell: the next try" 0 $?
 	else
@@ -171,8 +206,13 @@ heal_killed() {
 	service_up "$service"
 }
 
+report_came() {
+	gather
+	has_file "$alice_box"
+}
+
 report_is_exact() {
-	wait_for 20 has_file "$alice_box" || { trouble "no report"; return; }
+	wait_for 20 report_came || { trouble "no report"; return; }
 	report_refused=$(cat "$alice_box"/* | tr -d '\r' | sed -n 's/^Final-Recipient: rfc822; *//Ip' | sort | tr '\n' ' ')
 	[ "$report_refused" = "$(sed -n 's/^\(no@[^ ]*\) .*/\1/p' "$W/rcpts") " ] || trouble "reported: $report_refused"
 	rm -f "$alice_box"/*
@@ -181,7 +221,7 @@ report_is_exact() {
 cell() {
 	layout=$1 n=$2 where=$3 mix=$4 fault=$5 cell="$*"
 	case "$cell" in "${MATRIX:-}"*) ;; *) return 0 ;; esac
-	[ "$layout" = direct ] && service=all || service=hop
+	[ "$layout" = hop ] && service=hop || service=all
 	cells=$((${cells:-0} + 1)) token=token$((${cells}))x$$
 	began=$(date +%s%N) bad_before=$bad skip_rcpt=
 	bad=0
@@ -209,7 +249,8 @@ cell() {
 		;;
 	esac >"$W/said"
 	grep -v '^ok:' "$W/said"
-	wait_for 30 is_idle || trouble "the queue is not empty"
+	wait_for 60 is_idle || trouble "the queue is not empty"
+	gather
 	# shellcheck disable=SC2046
 	"$SEALGATE_BUILD/tally" "$W/many" "the $token text" $(ls "$sink"/* 2>/dev/null) | sort >"$W/got"
 	wanted "$where" "$skip_rcpt" >"$W/want"
@@ -221,13 +262,17 @@ cell() {
 	[ "$bad_before" = 0 ] || bad=1
 }
 
+also=
+if command -v m4 >/dev/null && command -v unshare >/dev/null && sendmail_unpack >/dev/null; then also=sendmail; else echo "note: no Sendmail"; fi
 bad=0 MATRIX=${MATRIX:-}
-for one_layout in direct hop; do
+for one_layout in direct hop $also; do
 	case "$MATRIX" in "" | "$one_layout"*) ;; *) continue ;; esac
-	layout $one_layout
+	layout $one_layout || { echo "FAILED: $one_layout cannot be set up"; bad=1; break; }
 	for one_n in 1 2 50; do
 		for one_where in to cc bcc; do
 			for one_mix in same mixed; do
+				# Behind Sendmail only what can differ: one recipient never needs the port, and Cc: is as To: is.
+				case "$one_layout $one_n $one_where" in sendmail\ 1* | sendmail*cc) continue ;; esac
 				for one_fault in accepted refused down killed; do
 					cell $one_layout $one_n $one_where $one_mix $one_fault
 				done
