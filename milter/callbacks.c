@@ -83,6 +83,8 @@ on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps, unsigned 
 	*my_actions = NEEDED_ACTIONS;
 	/* the NR_ options are offered to us in any case: libmilter makes up for old MTAs */
 	*my_steps = UNWANTED_STEPS | (steps & WANTED_OPTIONS);
+	if (!daemon_has_outlet(the_daemon)) /* nobody would be told the client's name */
+		*my_steps |= steps & SMFIP_NOHELO;
 	*my_f2 = *my_f3 = 0;
 	return SMFIS_CONTINUE;
 }

@@ -103,6 +103,17 @@ daemon_set_engine(struct daemon *daemon, struct engine *engine, struct outlet *o
 	outlet_unref(&old_outlet);
 }
 
+bool
+daemon_has_outlet(struct daemon *daemon)
+{
+	bool has;
+
+	pthread_mutex_lock(&daemon->mutex);
+	has = daemon->outlet;
+	pthread_mutex_unlock(&daemon->mutex);
+	return has;
+}
+
 void
 daemon_content_begins(struct daemon *daemon)
 {
@@ -147,18 +158,32 @@ wait_quiet(struct daemon *daemon, long ms)
 	return daemon->contents == 0;
 }
 
+/* A message is over before libmilter has written its answer: a moment for that, as long as there
+ * are sessions. */
+static void
+let_answers_out(struct daemon *daemon)
+{
+	struct timespec slice = {.tv_nsec = 10000000};
+
+	for (int i = 0; i < 10 && minder_sessions(daemon->minder) > 0; i++)
+		nanosleep(&slice, NULL);
+}
+
 bool
 daemon_drain(struct daemon *daemon, long ms)
 {
-	bool quiet;
+	bool quiet, busy;
 
 	pthread_mutex_lock(&daemon->mutex);
 	daemon->stopping = true;
+	busy = daemon->contents > 0;
 	quiet = wait_quiet(daemon, ms * 2 / 3);
 	outlet_stop(daemon->outlet);
 	if (!quiet)
 		quiet = wait_quiet(daemon, ms / 3);
 	pthread_mutex_unlock(&daemon->mutex);
+	if (busy && quiet)
+		let_answers_out(daemon);
 	return quiet;
 }
 

@@ -33,6 +33,9 @@ struct engine *daemon_engine(struct daemon *daemon, struct outlet **outlet);
 /* Puts them in force; takes references. */
 void daemon_set_engine(struct daemon *daemon, struct engine *engine, struct outlet *outlet);
 
+/* Is there one? */
+bool daemon_has_outlet(struct daemon *daemon);
+
 /* A message's content is being taken in or worked on, or no more. */
 void daemon_content_begins(struct daemon *daemon);
 void daemon_content_ends(struct daemon *daemon);

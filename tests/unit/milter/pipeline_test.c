@@ -84,6 +84,10 @@ add_cert(const char *domain, const struct fake_person *person)
 	certstore_close(&store);
 }
 
+/* Recipients may have copies, by a port of this size. */
+static bool with_copies;
+static uint64_t port_size;
+
 /* One message through one engine. */
 struct go {
 	struct transaction *tx;
@@ -112,8 +116,11 @@ go(struct go *g, struct engine *engine, enum pipeline_mode mode, const char *sen
 	size_t used;
 
 	g->out = (struct buf)BUF_INIT(0);
-	if (transaction_new(engine, &g->tx, &err) != RC_OK ||
-		transaction_sender(g->tx, sender, login, "192.0.2.1", &err) != RC_OK)
+	if (transaction_new(engine, &g->tx, &err) != RC_OK)
+		fail_msg("%s", err.detail);
+	if (with_copies)
+		transaction_allow_copies(g->tx, port_size);
+	if (transaction_sender(g->tx, sender, login, "192.0.2.1", &err) != RC_OK)
 		fail_msg("%s", err.detail);
 	for (; *rcpts; rcpts++)
 		assert_int_equal(transaction_rcpt(g->tx, *rcpts, &err), RC_OK);
@@ -370,6 +377,120 @@ test_split(void **state)
 	check_reply("mixed", &g, 550, "(recipient <eve@nowhere.test>, rule ");
 	CHECK_INT("no key used", fake_calls[FAKE_SIGN], 2);
 	done(&g);
+}
+
+/* Copy K as it would be sent, dropped again. */
+static enum rc
+copy_of(struct go *g, size_t k, struct buf *out)
+{
+	struct sink sink = sink_to_buf(out);
+	struct err err = ERR_INIT;
+	enum rc rc = pipeline_make_copy(g->tx, g->result, k, &err);
+
+	buf_clear(out);
+	if (rc == RC_OK)
+		assert_int_equal(copy_write(g->tx, &g->result->copies[k], &sink, &err), RC_OK);
+	copy_drop(&g->result->copies[k]);
+	return rc;
+}
+
+/* Each group a copy; the key is used once for all; made again it is used no more. */
+static void
+test_copies(void **state)
+{
+	static const char to_one[] = "From: alice@ours.test\r\nTo: carol@partner.test\r\n\r\nx\r\n";
+	struct buf a = BUF_INIT(0), b = BUF_INIT(0);
+	struct go g;
+
+	(void)state;
+	with_copies = true;
+	fake_calls[FAKE_SIGN] = 0;
+	SEND(&g, to_one, CAROL, DAVE, EVE, BOB);
+	check_reply("copies", &g, 250, "");
+	assert_false(g.result->in_place);
+	CHECK_INT("copies", g.result->n_copies, 3);
+	CHECK_INT("nothing is made yet", fake_calls[FAKE_SIGN], 0);
+	CHECK_INT("eve and bob are signed alike", g.result->rcpts[2].copy, g.result->rcpts[3].copy);
+	assert_true(g.result->rcpts[0].copy != g.result->rcpts[1].copy);
+	for (size_t k = 0; k < 3; k++)
+		assert_int_equal(copy_of(&g, k, &a), RC_OK);
+	assert_true(did(&g, 0, PLAN_ENCRYPT) && did(&g, 1, PLAN_ENCRYPT) && did(&g, 2, PLAN_SIGN));
+	assert_false(did(&g, 2, PLAN_ENCRYPT));
+	assert_int_equal(copy_of(&g, 2, &b), RC_OK);
+	CHECK_STR("made again", buf_text(&b), buf_text(&a));
+	CHECK_INT("uses of the key", fake_calls[FAKE_SIGN], 1);
+	done(&g);
+	SEND(&g, to_one, CAROL, DAVE);
+	assert_true(g.result->n_copies == 2 && !g.result->in_place);
+	done(&g);
+	SEND(&g, to_one, CAROL);
+	assert_true(g.result->n_copies == 1 && g.result->in_place);
+	done(&g);
+	buf_fini(&a);
+	buf_fini(&b);
+	with_copies = false;
+}
+
+/* A copy that is too large for the port is its recipients' trouble; in place the port does not
+ * matter. */
+static void
+test_copy_refused(void **state)
+{
+	static const char to_one[] = "From: alice@ours.test\r\nTo: carol@partner.test\r\n\r\nx\r\n";
+	struct buf a = BUF_INIT(0);
+	struct err why = ERR_INIT;
+	struct go g;
+
+	(void)state;
+	with_copies = true;
+	port_size = 3000;
+	fake_calls[FAKE_SIGN] = 0;
+	SEND(&g, to_one, CAROL, BOB);
+	CHECK_INT("too large", copy_of(&g, 0, &a), RC_PERM);
+	CHECK_INT("no key used", fake_calls[FAKE_SIGN], 0);
+	err_set(&why, ERR_MSG_TOO_BIG, "too large");
+	pipeline_refuse_copy(g.tx, g.result, 0, &why);
+	CHECK_INT("the other", g.result->outcome, PLAN_DELIVER);
+	CHECK_INT("carol", g.result->rcpts[0].smtp, 552);
+	pipeline_refuse_copy(g.tx, g.result, 1, &why);
+	check_reply("nobody is left", &g, 552, "too big");
+	done(&g);
+	SEND(&g, to_one, CAROL);
+	check_reply("in place", &g, 250, "");
+	done(&g);
+	port_size = 0;
+	with_copies = false;
+	buf_fini(&a);
+}
+
+/* Who may have it opened, and who not. */
+static void
+test_copies_opened(void **state)
+{
+	struct buf text = BUF_INIT(0);
+	struct go a, b;
+
+	(void)state;
+	SEND(&a, plain, CAROL);
+	with_copies = true;
+	fake_calls[FAKE_OPEN] = 0;
+	RECEIVE(&b, theirs, &a, DAVE, CAROL, "frank@partner.test");
+	CHECK_INT("copies", b.result->n_copies, 2);
+	CHECK_INT("together", b.result->rcpts[0].copy, b.result->rcpts[2].copy);
+	CHECK_INT("no key used yet", fake_calls[FAKE_OPEN], 0);
+	assert_int_equal(copy_of(&b, b.result->rcpts[1].copy, &text), RC_OK);
+	assert_true(did(&b, 1, PLAN_OPEN));
+	assert_int_equal(copy_of(&b, b.result->rcpts[0].copy, &text), RC_OK);
+	CHECK_STR("as it came", buf_text(&text), buf_text(&a.out));
+	assert_false(did(&b, 0, PLAN_OPEN) || did(&b, 2, PLAN_OPEN));
+	CHECK_INT("uses of keys", fake_calls[FAKE_OPEN], 1);
+	done(&b);
+	RECEIVE(&b, theirs, &a, DAVE, "frank@partner.test");
+	assert_true(b.result->n_copies == 1 && b.result->in_place);
+	done(&b);
+	done(&a);
+	with_copies = false;
+	buf_fini(&text);
 }
 
 /* The ciphertext again, to somebody else; to two; with a forged RecipientInfo; damaged. */
@@ -852,7 +973,8 @@ main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, each)
 	const struct CMUnitTest tests[] = {T(test_sealed), T(test_signed), T(test_untouched),
-		T(test_faults), T(test_required), T(test_split), T(test_not_opened),
+		T(test_faults), T(test_required), T(test_split), T(test_copies),
+		T(test_copy_refused), T(test_copies_opened), T(test_not_opened),
 		T(test_forged_results), T(test_loop), T(test_signing_time), T(test_size),
 		T(test_explain), T(test_forms), T(test_unsafe), T(test_large), T(test_mutated),
 		T(test_corpora)};
