@@ -88,7 +88,6 @@ held_stop(struct held *held)
 	pthread_mutex_lock(&held->lock);
 	started = held->started;
 	held->started = false;
-	held->send = NULL;
 	held->stop = true;
 	pthread_cond_broadcast(&held->cond);
 	pthread_mutex_unlock(&held->lock);

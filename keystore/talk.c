@@ -243,7 +243,12 @@ links_init(struct links *links, const struct conf *conf, const char *service, st
 void
 links_fini(struct links *links)
 {
+	struct buf lost = BUF_INIT(0);
+
 	links_flush(links);
+	if (held_take(&links->held, &lost) > 0)
+		log_event(LOGL_ERROR, NULL, "vault-records-lost", "bytes", LOG_NUM(lost.len), NULL);
+	buf_fini(&lost);
 	held_fini(&links->held);
 	for (size_t i = 0; i < links->n_pool; i++)
 		link_close(&links->pool[i]);
