@@ -72,6 +72,26 @@ widen(uint32_t c)
 	return c >= 0xff61 && c <= 0xff9f ? katakana[c - 0xff61] : c;
 }
 
+/* Letters of Latin Extended-A stand in pairs, upper case first. */
+static uint32_t
+fold_extended(uint32_t c)
+{
+	bool odd = (c >= 0x139 && c <= 0x148) || (c >= 0x179 && c <= 0x17e);
+
+	if (c == 0x178)
+		return 0xff;
+	if (c == 0x130 || c == 0x131 || c == 0x138 || c == 0x149 || c == 0x17f)
+		return c;
+	return c % 2 == (odd ? 1u : 0u) ? c + 1 : c;
+}
+
+static bool
+is_blank(uint32_t c)
+{
+	return c == '\t' || c == '\n' || c == '\r' || c == 0xa0 || c == 0x3000 ||
+	       (c >= 0x2000 && c <= 0x200a) || c == 0x202f || c == 0x205f;
+}
+
 /* One character without its width and case. Letters of Latin-1, Greek and Cyrillic have their lower
  * case at a fixed distance; others are compared as they are. */
 static uint32_t
@@ -79,7 +99,7 @@ fold_char(uint32_t c)
 {
 	if (c >= 0xff01 && c <= 0xff5e)
 		c -= 0xfee0;
-	else if (c == 0x3000 || c == 0xa0 || c == '\t' || c == '\n' || c == '\r')
+	else if (is_blank(c))
 		return ' ';
 	if (c >= 'A' && c <= 'Z')
 		return c + 32;
@@ -88,7 +108,52 @@ fold_char(uint32_t c)
 		return c + 32;
 	if (c >= 0x400 && c <= 0x40f)
 		return c + 80;
+	if (c >= 0x2460 && c <= 0x2468) /* digits in circles */
+		return c - 0x2460 + '1';
+	if (c >= 0x100 && c <= 0x17f)
+		return fold_extended(c);
 	return widen(c);
+}
+
+/* C, folded, with the accent NEXT joined, or 0: what some programs write in two characters. */
+static uint32_t
+accented(uint32_t c, uint32_t next)
+{
+	static const struct {
+		uint16_t accent;
+		const char *letters; /* and what they become, from Latin-1 */
+		unsigned char joined[8];
+	} accents[] = {
+		{0x300, "aeiou", {0xe0, 0xe8, 0xec, 0xf2, 0xf9}},
+		{0x301, "aeiouy", {0xe1, 0xe9, 0xed, 0xf3, 0xfa, 0xfd}},
+		{0x302, "aeiou", {0xe2, 0xea, 0xee, 0xf4, 0xfb}},
+		{0x303, "aon", {0xe3, 0xf5, 0xf1}},
+		{0x308, "aeiouy", {0xe4, 0xeb, 0xef, 0xf6, 0xfc, 0xff}},
+		{0x30a, "a", {0xe5}},
+		{0x327, "c", {0xe7}},
+	};
+
+	for (size_t i = 0; i < sizeof(accents) / sizeof(*accents); i++) {
+		const char *p = c && c < 0x80 && next == accents[i].accent
+					? strchr(accents[i].letters, (int)c)
+					: NULL;
+
+		if (p)
+			return accents[i].joined[p - accents[i].letters];
+	}
+	return 0;
+}
+
+/* Two characters that are one: a voicing mark or an accent behind a letter; 0: they are two. */
+static uint32_t
+join(uint32_t c, uint32_t next)
+{
+	bool hiragana = c >= 0x3046 && c <= 0x307b;
+	uint32_t joined = voiced(hiragana ? c + 0x60 : widen(c), widen(next));
+
+	if (joined)
+		return hiragana ? joined - 0x60 : joined;
+	return accented(fold_char(c), next);
 }
 
 /* Notes that the bytes of OUT from BEGUN on come from offset AT. */
@@ -131,7 +196,7 @@ fold_text_mapped(
 			s += n;
 			joined = 0;
 			if (s < end && (m = decode(s, (size_t)(end - s), &next)) != 0 &&
-				(joined = voiced(widen(c), widen(next))) != 0)
+				(joined = join(c, next)) != 0)
 				s += m;
 			c = joined ? joined : fold_char(c);
 			if (c != ' ' || !blank)

@@ -4,7 +4,8 @@
  *
  * What NFKC does to the characters that people type in subject marks: full-width ASCII and
  * brackets become ASCII, the ideographic space a blank, half-width katakana full-width ones (with
- * their voicing marks joined); letters become lower case. Runs of blanks become one.
+ * their voicing marks joined); accents written as characters of their own join Latin letters;
+ * letters become lower case. Runs of blanks become one.
  */
 #ifndef POLICY_FOLD_H
 #define POLICY_FOLD_H
