@@ -18,7 +18,12 @@
  * PSS-restricted key unless it is told the padding.
  */
 #define SIGN_MAX_BYTES   (4u << 20)
-#define SIGN_FIRST_BYTES 4096 /* what most need */
+#define SIGN_FIRST_BYTES 2048 /* what most need beside the certificates */
+
+struct cms_signer {
+	struct buf certs;      /* CertificateSet, as its element */
+	struct buf attributes; /* the signed ones that are always the same, one behind the other */
+};
 
 /*
  * What we can open, best first, as SMIMECapabilities (RFC 8551 section 2.5.2): AES-256-GCM,
@@ -154,10 +159,29 @@ same_cert(const struct cert *a, const struct cert *b)
 	return memcmp(cert_sha256(a), cert_sha256(b), SHA256_SIZE) == 0;
 }
 
+/* The attributes that say nothing about one message. */
+static void
+put_fixed_attributes(struct der_out *w, const struct cert *cert, const struct cert *encrypt_cert)
+{
+	struct attribute a = begin_attribute(w, OID_SMIME_CAPABILITIES);
+
+	put_capabilities(w);
+	end_attribute(w, a);
+	a = begin_attribute(w, OID_SIGNING_CERT_V2);
+	put_signing_cert(w, cert);
+	end_attribute(w, a);
+	if (encrypt_cert && !same_cert(encrypt_cert, cert)) {
+		a = begin_attribute(w, OID_KEY_PREFERENCE);
+		put_issuer_serial(w, encrypt_cert, DER_CONTEXT_CONSTRUCTED);
+		end_attribute(w, a);
+	}
+}
+
 /* The SignedAttributes as the SET OF that is signed; in the SignerInfo its first byte becomes [0].
  * They are put in the order that DER nearly always wants, short ones first. */
 static void
-put_attributes(struct der_out *w, const struct cert *cert, const struct cms_sign_request *request)
+put_attributes(
+	struct der_out *w, const struct cms_signer *signer, const struct cms_sign_request *request)
 {
 	size_t set = der_begin(w);
 	struct attribute a = begin_attribute(w, OID_CONTENT_TYPE);
@@ -172,17 +196,7 @@ put_attributes(struct der_out *w, const struct cert *cert, const struct cms_sign
 	a = begin_attribute(w, OID_MESSAGE_DIGEST);
 	der_put(w, DER_OCTETS, request->value, digest_size(request->digest));
 	end_attribute(w, a);
-	a = begin_attribute(w, OID_SMIME_CAPABILITIES);
-	put_capabilities(w);
-	end_attribute(w, a);
-	a = begin_attribute(w, OID_SIGNING_CERT_V2);
-	put_signing_cert(w, cert);
-	end_attribute(w, a);
-	if (request->encrypt_cert && !same_cert(request->encrypt_cert, cert)) {
-		a = begin_attribute(w, OID_KEY_PREFERENCE);
-		put_issuer_serial(w, request->encrypt_cert, DER_CONTEXT_CONSTRUCTED);
-		end_attribute(w, a);
-	}
+	der_put_raw(w, signer->attributes.data, signer->attributes.len);
 	der_end_set_of(w, set, DER_SET);
 }
 
@@ -317,9 +331,10 @@ put_signature(struct der_out *w, const struct pkey *key, const struct scheme *sc
 
 /* --- SignedData --- */
 
+/* The bag of certificates. */
 static void
 put_certs(struct der_out *w, struct cert *cert, const struct certset *chain,
-	const struct cms_sign_request *request)
+	struct cert *encrypt_cert)
 {
 	struct certset set = {NULL, 0};
 	size_t start = der_begin(w), len;
@@ -328,8 +343,8 @@ put_certs(struct der_out *w, struct cert *cert, const struct certset *chain,
 	w->rc = certset_add(&set, cert, w->err);
 	for (size_t i = 0; chain && i < chain->n && w->rc == RC_OK; i++)
 		w->rc = certset_add(&set, chain->v[i], w->err);
-	if (request->encrypt_cert && w->rc == RC_OK)
-		w->rc = certset_add(&set, request->encrypt_cert, w->err);
+	if (encrypt_cert && w->rc == RC_OK)
+		w->rc = certset_add(&set, encrypt_cert, w->err);
 	for (size_t i = 0; i < set.n; i++) {
 		p = cert_der(set.v[i], &len);
 		der_put_raw(w, p, len);
@@ -338,9 +353,45 @@ put_certs(struct der_out *w, struct cert *cert, const struct certset *chain,
 	certset_fini(&set);
 }
 
+enum rc
+cms_signer_new(struct cert *cert, const struct certset *chain, struct cert *encrypt_cert,
+	struct cms_signer **out, struct err *err)
+{
+	struct cms_signer *signer = calloc(1, sizeof *signer);
+	struct der_out certs, attributes;
+
+	*out = NULL;
+	if (!signer)
+		return err_set(err, ERR_MEMORY, "a signer");
+	der_out_init(&certs, SIGN_MAX_BYTES, err);
+	der_out_init(&attributes, SIGN_MAX_BYTES, err);
+	put_certs(&certs, cert, chain, encrypt_cert);
+	put_fixed_attributes(&attributes, cert, encrypt_cert);
+	signer->certs = certs.buf;
+	signer->attributes = attributes.buf;
+	if (certs.rc || attributes.rc) {
+		cms_signer_free(&signer);
+		return certs.rc ? certs.rc : attributes.rc;
+	}
+	*out = signer;
+	return RC_OK;
+}
+
+void
+cms_signer_free(struct cms_signer **signer)
+{
+	if (!*signer)
+		return;
+	buf_fini(&(*signer)->certs);
+	buf_fini(&(*signer)->attributes);
+	free(*signer);
+	*signer = NULL;
+}
+
 static void
-put_signer_info(struct der_out *w, const struct cert *cert, const struct scheme *scheme,
-	const struct cms_sign_request *request, const struct pkey *key, struct err *err)
+put_signer_info(struct der_out *w, const struct cms_signer *signer, const struct cert *cert,
+	const struct scheme *scheme, const struct cms_sign_request *request, const struct pkey *key,
+	struct err *err)
 {
 	size_t infos = der_begin(w), info = der_begin(w), attributes, algorithm;
 
@@ -348,7 +399,7 @@ put_signer_info(struct der_out *w, const struct cert *cert, const struct scheme 
 	put_issuer_serial(w, cert, DER_SEQUENCE);
 	put_digest_algorithm(w, request->digest);
 	attributes = der_begin(w);
-	put_attributes(w, cert, request);
+	put_attributes(w, signer, request);
 	algorithm = der_begin(w);
 	der_put_oid(w, scheme->oid);
 	if (scheme->null_params)
@@ -367,24 +418,18 @@ put_signer_info(struct der_out *w, const struct cert *cert, const struct scheme 
 	der_end(w, infos, DER_SET);
 }
 
-enum rc
-cms_sign_digest(const struct pkey *key, struct cert *cert, const struct certset *chain,
-	const struct cms_sign_request *request, struct buf *der, struct err *err)
+/* All of it, with SIGNER. */
+static enum rc
+sign(const struct cms_signer *signer, const struct pkey *key, struct cert *cert,
+	const struct scheme *scheme, const struct cms_sign_request *request, struct buf *der,
+	struct err *err)
 {
-	struct scheme scheme;
 	struct der_out w;
 	size_t info, wrap, body, algorithms, encap;
 	enum rc rc;
 
-	if (request->digest < DIGEST_SHA256 || request->digest >= DIGEST_COUNT || !request->value)
-		return err_set(err, ERR_USAGE, "a signature needs SHA-256, SHA-384 or SHA-512");
-	if (pkey_type(key) != cert_key_type(cert))
-		return err_set(
-			err, ERR_CERT_UNUSABLE, "the certificate is for another kind of key");
-	if ((rc = choose_scheme(key, request, &scheme, err)) != RC_OK)
-		return rc;
 	der_out_init(&w, SIGN_MAX_BYTES, err);
-	w.rc = buf_reserve(&w.buf, SIGN_FIRST_BYTES, err);
+	w.rc = buf_reserve(&w.buf, signer->certs.len + SIGN_FIRST_BYTES, err);
 	info = der_begin(&w);
 	der_put_oid(&w, OID_SIGNED_DATA);
 	wrap = der_begin(&w);
@@ -396,13 +441,34 @@ cms_sign_digest(const struct pkey *key, struct cert *cert, const struct certset 
 	encap = der_begin(&w);
 	der_put_oid(&w, OID_DATA);
 	der_end(&w, encap, DER_SEQUENCE);
-	if (w.rc == RC_OK)
-		put_certs(&w, cert, chain, request);
-	put_signer_info(&w, cert, &scheme, request, key, err);
+	der_put_raw(&w, signer->certs.data, signer->certs.len);
+	put_signer_info(&w, signer, cert, scheme, request, key, err);
 	der_end(&w, body, DER_SEQUENCE);
 	der_end(&w, wrap, DER_CONTEXT_CONSTRUCTED);
 	der_end(&w, info, DER_SEQUENCE);
 	rc = w.rc == RC_OK ? buf_append(der, w.buf.data, w.buf.len, err) : w.rc;
 	der_out_fini(&w);
+	return rc;
+}
+
+enum rc
+cms_sign_digest(const struct pkey *key, struct cert *cert, const struct certset *chain,
+	const struct cms_sign_request *request, struct buf *der, struct err *err)
+{
+	struct cms_signer *own = NULL;
+	struct scheme scheme;
+	enum rc rc;
+
+	if (request->digest < DIGEST_SHA256 || request->digest >= DIGEST_COUNT || !request->value)
+		return err_set(err, ERR_USAGE, "a signature needs SHA-256, SHA-384 or SHA-512");
+	if (pkey_type(key) != cert_key_type(cert))
+		return err_set(
+			err, ERR_CERT_UNUSABLE, "the certificate is for another kind of key");
+	rc = choose_scheme(key, request, &scheme, err);
+	if (rc == RC_OK && !request->signer)
+		rc = cms_signer_new(cert, chain, request->encrypt_cert, &own, err);
+	if (rc == RC_OK)
+		rc = sign(own ? own : request->signer, key, cert, &scheme, request, der, err);
+	cms_signer_free(&own);
 	return rc;
 }

@@ -11,6 +11,13 @@
 
 #include "crypto/cert.h"
 
+/* What is the same in every signature with one certificate, made once. Immutable: threads share it.
+ */
+struct cms_signer;
+enum rc cms_signer_new(struct cert *cert, const struct certset *chain, struct cert *encrypt_cert,
+	struct cms_signer **out, struct err *err);
+void cms_signer_free(struct cms_signer **signer);
+
 struct cms_sign_request {
 	enum digest digest;
 	const unsigned char *value; /* of the content, digest_size bytes */
@@ -18,6 +25,7 @@ struct cms_sign_request {
 	bool pss; /* RSA: PSS with a salt as long as the digest; a PSS-restricted key always */
 	struct cert *encrypt_cert; /* for smimeEncryptionKeyPreference and the certificate bag; may
 				      be NULL */
+	const struct cms_signer *signer; /* of the same certificates; NULL: made for this one */
 };
 
 /* Keys: RSA, RSA-PSS, P-256, P-384, P-521, and Ed25519 (with SHA-512, as RFC 8419 wants). */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "crypto/cms_sign.h"
 
 #define BUCKETS    4096u
 #define MAX_AGE_MS 60000
@@ -55,6 +56,7 @@ keyent_unref(struct keyent **ent)
 	cert_unref(&e->encrypt_cert);
 	pkey_unref(&e->pkey);
 	secret_free(&e->fallback);
+	cms_signer_free(&e->signer);
 	free(e);
 }
 
@@ -169,6 +171,9 @@ load(struct keycache *cache, const char *id, bool with_pkey, struct keyent **out
 		rc = store_list_keys(
 			cache->store, e->key.person, "", STORE_MAX_ROWS, each_encrypt, &find, err);
 		e->encrypt_cert = find.cert;
+		if (!rc && e->cert.cert)
+			rc = cms_signer_new(
+				e->cert.cert, &e->cert.chain, e->encrypt_cert, &e->signer, err);
 	}
 	if (!rc && with_pkey)
 		rc = store_unwrap_key(cache->store, id, &e->pkey, &e->fallback, err);

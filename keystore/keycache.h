@@ -21,8 +21,9 @@ struct keyent {
 	struct cert
 		*encrypt_cert; /* keys that sign: the owner's certificate to encrypt to, or NULL */
 	struct pkey *pkey;     /* only when it was asked for */
-	struct secret *fallback; /* with pkey */
-	int64_t loaded;          /* clock_monotonic_ms */
+	struct secret *fallback;   /* with pkey */
+	struct cms_signer *signer; /* keys that sign and have a certificate */
+	int64_t loaded;            /* clock_monotonic_ms */
 	/* private to keycache.c */
 	struct keyent *next, *older, *newer;
 };

@@ -268,6 +268,7 @@ use_sign_end(
 		.signing_time = request->signing_time,
 		.pss = request->pss,
 		.encrypt_cert = ent->encrypt_cert,
+		.signer = ent->signer,
 	};
 	enum rc rc;
 

@@ -3,6 +3,8 @@
 
 #include "tests/unit/unit.h"
 
+#include <stdio.h>
+
 /* Parses an exact-size copy. */
 static enum rc
 parse(const char *text, struct json_value **out)
@@ -88,6 +90,40 @@ mutation(void **state)
 		}
 }
 
+/* One byte of every value, at every place in texts of every length up to four words. */
+static void
+every_byte(void **state)
+{
+	char text[33], want[80];
+
+	(void)state;
+	for (size_t len = 1; len <= 32; len++)
+		for (size_t at = 0; at < len; at++)
+			for (int c = 1; c < 128; c++) {
+				struct buf out = BUF_INIT(4096);
+				struct json json;
+				char *copy;
+				int n;
+
+				memset(text, '!', len);
+				text[at] = (char)c;
+				n = c == '"' || c == '\\' ? snprintf(want, sizeof want, "\\%c", c)
+				    : c < ' ' || c == 127
+					    ? snprintf(want, sizeof want, "\\u%04x", c)
+					    : snprintf(want, sizeof want, "%c", c);
+				copy = exact(text, len);
+				json_init(&json, &out);
+				json_strn(&json, NULL, copy, len);
+				if (json_end(&json, NULL) || out.len != len + 1 + (size_t)n ||
+					out.data[0] != '"' || out.data[out.len - 1] != '"' ||
+					memcmp(out.data + 1 + at, want, (size_t)n) != 0)
+					fail_msg("byte %d at %zu of %zu: %s", c, at, len,
+						buf_text(&out));
+				free(copy);
+				buf_fini(&out);
+			}
+}
+
 int
 main(void)
 {
@@ -95,6 +131,7 @@ main(void)
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(round_trip),
 		cmocka_unit_test(mutation),
+		cmocka_unit_test(every_byte),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

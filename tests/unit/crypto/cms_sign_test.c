@@ -294,6 +294,41 @@ test_sign_refusals(void **state)
 	buf_fini(&der);
 }
 
+/* What was made beforehand changes no byte: RSA v1.5 signs the same thing the same way. */
+static void
+test_signer(void **state)
+{
+	unsigned char value[DIGEST_MAX_SIZE] = {7};
+	struct cert *const encrypts[] = {NULL, rsa.cert, other.cert};
+	struct certset chain = {NULL, 0};
+	struct cms_sign_request request = {
+		.digest = DIGEST_SHA256, .value = value, .signing_time = NOW};
+
+	(void)state;
+	MUST(certset_add(&chain, ca.cert, &must));
+	for (size_t i = 0; i < sizeof encrypts / sizeof *encrypts; i++) {
+		struct buf plain = BUF_INIT(0), prepared = BUF_INIT(0);
+		struct cms_signer *signer;
+
+		request.encrypt_cert = encrypts[i];
+		request.signer = NULL;
+		MUST(cms_sign_digest(rsa.key, rsa.cert, &chain, &request, &plain, &must));
+		MUST(cms_signer_new(rsa.cert, &chain, encrypts[i], &signer, &must));
+		request.signer = signer;
+		for (int k = 0; k < 3; k++) { /* the key's context is another one at first */
+			buf_clear(&prepared);
+			MUST(cms_sign_digest(
+				rsa.key, rsa.cert, &chain, &request, &prepared, &must));
+			CHECK_INT("length", prepared.len, plain.len);
+			assert_memory_equal(prepared.data, plain.data, plain.len);
+		}
+		cms_signer_free(&signer);
+		buf_fini(&plain);
+		buf_fini(&prepared);
+	}
+	certset_fini(&chain);
+}
+
 /* A key that may do nothing but PSS, with or without a digest of its own. */
 static void
 test_restricted_pss(void **state)
@@ -672,6 +707,7 @@ main(void)
 		cmocka_unit_test(test_sign),
 		cmocka_unit_test(test_attributes),
 		cmocka_unit_test(test_sign_refusals),
+		cmocka_unit_test(test_signer),
 		cmocka_unit_test(test_restricted_pss),
 		cmocka_unit_test(test_opaque),
 		cmocka_unit_test(test_openssl_signs),
