@@ -118,8 +118,21 @@ remember(struct transaction *tx, const struct rcpt *rcpt, const struct decision 
 	snprintf(tx->last_refused->addr, sizeof(tx->last_refused->addr), "%s", rcpt->addr);
 }
 
-/* With a rule that refuses all, the whole message is refused if the client goes on. */
-static void
+/* With a rule that refuses all, the whole message is refused if the client goes on. False: that
+ * can't be kept in mind. */
+static bool
+refuse_all_later(
+	struct transaction *tx, const struct decision *decision, const struct rcpt_result *reply)
+{
+	if (decision->verdicts.if_missing != MISSING_REFUSE_ALL || tx->refused_early)
+		return true;
+	tx->refused_early = malloc(sizeof(*tx->refused_early));
+	if (tx->refused_early)
+		*tx->refused_early = *reply;
+	return tx->refused_early;
+}
+
+static bool
 refuse(struct transaction *tx, const struct decision *decision, struct rcpt_result *out,
 	struct err *err)
 {
@@ -132,32 +145,36 @@ refuse(struct transaction *tx, const struct decision *decision, struct rcpt_resu
 	err_set(err, ERR_POLICY_NO_CERT, "rule %s: there is no usable certificate",
 		rule_name(decision->rule));
 	reply_set_rcpt(out, err, &about);
+	if (!refuse_all_later(tx, decision, out))
+		return false;
+	remember(tx, rcpt, decision);
 	log_error(LOGL_INFO, tx->qid, "rcpt-refused", err, "rcpt", rcpt->addr, "rule",
 		rule_name(decision->rule), NULL);
-	if (decision->verdicts.if_missing == MISSING_REFUSE_ALL && !tx->refused_early)
-		tx->refused_early = malloc(sizeof(*tx->refused_early));
-	if (tx->refused_early)
-		*tx->refused_early = *out;
-	remember(tx, rcpt, decision);
 	take_back(tx);
+	return true;
 }
 
-/* Too many that may need a copy each? */
+/* Too many that may need a copy each? Nothing is counted before there could be. */
 static enum rc
 count_copies(struct transaction *tx, struct err *err)
 {
 	const struct conf_group *group = conf_section(engine_conf(tx->engine), "milter");
 	size_t max = (size_t)conf_int(group, "max_copies");
-	struct rcpt_facts facts = facts_of(tx, &tx->rcpts[tx->n - 1]);
-	bool may = false;
-	enum rc rc = policy_may_encrypt(tx->early, &facts, &may, err);
+	enum rc rc = tx->n > max ? view_envelope(tx, err) : RC_OK;
 
-	if (rc != RC_OK || !may)
-		return rc;
-	if (tx->n_may_encrypt >= max)
-		return err_set(err, ERR_RCPT_LIMIT, "more than %zu that may need copies", max);
-	tx->n_may_encrypt++;
-	return RC_OK;
+	for (; rc == RC_OK && tx->n > max && tx->n_counted < tx->n; tx->n_counted++) {
+		struct rcpt_facts facts = facts_of(tx, &tx->rcpts[tx->n_counted]);
+		bool may = false;
+
+		rc = policy_may_encrypt(tx->early, &facts, &may, err);
+		if (rc != RC_OK || !may)
+			continue;
+		if (tx->n_may_encrypt == max)
+			return err_set(
+				err, ERR_RCPT_LIMIT, "more than %zu that may need copies", max);
+		tx->n_may_encrypt++;
+	}
+	return rc;
 }
 
 enum rc
@@ -166,20 +183,17 @@ transaction_rcpt_early(struct transaction *tx, struct rcpt_result *reply, struct
 	const struct conf_group *group = conf_section(engine_conf(tx->engine), "milter");
 	enum role role = engine_role(tx->engine);
 	struct decision decision;
-	bool refused = false;
+	bool refuses = conf_bool(group, "refuse_at_rcpt"), refused = false;
 	enum rc rc;
 
 	memset(reply, 0, sizeof(*reply));
-	if (role == ROLE_GATE || role == ROLE_OPEN ||
-		(!tx->may_split && !conf_bool(group, "refuse_at_rcpt")))
+	if (role == ROLE_GATE || role == ROLE_OPEN || (!tx->may_split && !refuses))
 		return RC_OK;
-	rc = view_envelope(tx, err);
-	if (rc == RC_OK && conf_bool(group, "refuse_at_rcpt"))
+	rc = refuses ? view_envelope(tx, err) : RC_OK;
+	if (rc == RC_OK && refuses)
 		rc = decide(tx, &tx->rcpts[tx->n - 1], &decision, &refused, err);
-	if (rc == RC_OK && refused) {
-		refuse(tx, &decision, reply, err);
+	if (rc == RC_OK && refused && refuse(tx, &decision, reply, err))
 		return RC_PERM;
-	}
 	if (rc == RC_OK && tx->may_split)
 		rc = count_copies(tx, err);
 	if (rc == RC_OK || err->code != ERR_RCPT_LIMIT)

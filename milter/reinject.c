@@ -128,7 +128,7 @@ init_rcpts(struct work *w, struct err *err)
 	const struct result *result = w->result;
 
 	w->rcpts = calloc(w->tx->n, sizeof(*w->rcpts));
-	w->causes = calloc(result->n_copies, sizeof(*w->causes));
+	w->causes = calloc(result->n_copies + 1, sizeof(*w->causes));
 	if (!w->rcpts || !w->causes)
 		return err_set(err, ERR_MEMORY, "copies");
 	for (size_t i = 0; i < w->tx->n; i++) {
@@ -332,7 +332,8 @@ reply_as(struct work *w, size_t i, enum outcome outcome)
 	struct result *result = w->result;
 
 	result->outcome = outcome;
-	result->smtp = w->rcpts[i].code;
+	/* 421 would end the client's connection with our MTA. */
+	result->smtp = w->rcpts[i].code == 421 ? 451 : w->rcpts[i].code;
 	memcpy(result->enhanced, rcpt->enhanced, sizeof(result->enhanced));
 	memcpy(result->text, rcpt->text, sizeof(result->text));
 }
