@@ -154,6 +154,8 @@ text_verdicts(struct text *t, const struct verdicts *v)
 		put(t, ", also for %s", v->escrow.v[i]);
 	if (v->copy_sender)
 		put(t, ", also for the author");
+	if (v->invite)
+		put(t, ", invite whoever has no certificate");
 	put(t, "; open %s; verify %s; opened %s\n", v->open ? "if-possible" : "never",
 		v->verify ? "if-signed" : "never", opened_words[v->opened]);
 	if (v->sign != SIGN_NEVER || v->encrypt != ENCRYPT_NEVER)
@@ -393,6 +395,7 @@ json_verdicts(struct json *json, const struct verdicts *v)
 		json_str(json, NULL, v->escrow.v[i]);
 	json_array_end(json);
 	json_bool(json, "copy_sender", v->copy_sender);
+	json_bool(json, "invite", v->invite);
 	json_str(json, "form", v->form == FORM_OPAQUE ? "opaque" : "clear");
 	json_str(json, "encrypt", encrypt_words[v->encrypt]);
 	json_str(json, "if_missing", missing_words[v->if_missing]);

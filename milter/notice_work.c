@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "milter/notice_work.h"
 
+#include "base/counter.h"
 #include "base/log.h"
 #include "milter/notice_private.h"
 
@@ -79,6 +80,8 @@ send_item(const struct notices *notices, const struct notice_item *item, struct 
 		rc = sign(notices, &made, facts, err);
 	if (rc == RC_OK)
 		rc = notices->ops.send(notices->ctx, made.msg, made.to, made.smtputf8, err);
+	if (rc == RC_OK)
+		counter_add(COUNTER_NOTICES, 1);
 	if (rc == RC_OK)
 		log_event(LOGL_INFO, json_get_text(facts, "qid"), "notice", "what", "sent", "kind",
 			notice_kind_name(kind), "to", made.to, "language", language, "returned",

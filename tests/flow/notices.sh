@@ -128,6 +128,10 @@ wait_for 5 logged 'notice what=suppressed kind=refused .*why=limit' || fail "no 
 logged 'notice what=suppressed kind=invite .*why=invited-already' || fail "invited twice"
 take "dave@$partner" 1 && fail "invited twice"
 
+# explain tells of the invitation and sends none.
+gate explain --sender "alice@$org" --user "alice@$org" --rcpt "dave@$partner" <"$work/all.eml" >"$work/explain"
+grep -q 'invite whoever has no certificate' "$work/explain" || fail "explain: no word of the invitation"
+
 # Who is not logged in is not told, nor who sends for a list, nor the null sender.
 json=$(drive -S "$sock" -f "<alice@$org>" -r "<dave@$partner>" "$work/all.eml")
 sed 's/^Subject:/List-Id: <x.example>\n&/' "$work/all.eml" >"$work/list.eml"
