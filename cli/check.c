@@ -10,6 +10,7 @@
 #include "directory/anchors.h"
 #include "directory/lookup.h"
 #include "message/alias.h"
+#include "milter/forwarding.h"
 #include "milter/service.h"
 #include "milter/smtp.h"
 #include "policy/policy.h"
@@ -33,6 +34,7 @@ compile(struct conf *conf, struct err *err)
 	struct lookups *lookups = NULL;
 	struct alias_map *aliases = NULL;
 	struct smtp_port *port = NULL;
+	struct forwarding *forwarding = NULL;
 	/* A machine with the vault alone has no service. */
 	enum rc rc = conf_count(conf, "services") ? service_check_all(conf, err) : RC_OK;
 
@@ -49,8 +51,11 @@ compile(struct conf *conf, struct err *err)
 		rc = lookups_new(conf, NULL, trust, &lookups, err);
 	if (rc == RC_OK)
 		rc = smtp_port_new(conf, &port, err);
-	if (rc == RC_NONE) /* no port is configured */
+	if (rc == RC_OK || rc == RC_NONE) /* none: no port is configured, no directory */
+		rc = forwarding_new(conf, policy, &forwarding, err);
+	if (rc == RC_NONE)
 		rc = RC_OK;
+	forwarding_free(&forwarding);
 	smtp_port_free(&port);
 	lookups_free(&lookups);
 	trust_unref(&trust);

@@ -42,7 +42,7 @@ struct engine {
 	struct vault_client *vault;
 	struct stamp_keys *stamp_keys;
 	struct forwarding *forwarding; /* or NULL */
-	bool checks_stamps;
+	bool checks_stamps, refuses;
 	struct alias_map *aliases;
 	pthread_mutex_t lock;
 	struct sources *sources;      /* under LOCK, as are those below */
@@ -201,6 +201,7 @@ find_service(struct engine *engine, const char *name, struct err *err)
 		if (name && strcmp(conf_str(group, "name"), name) != 0)
 			continue;
 		engine->service = conf_str(group, "name");
+		engine->refuses = strcmp(conf_str(group, "unauthorised"), "refuse") == 0;
 		engine->checks_stamps = strcmp(conf_str(group, "stamps"), "check") == 0;
 		for (size_t k = 0; k < sizeof(roles) / sizeof(*roles); k++)
 			if (strcmp(conf_str(group, "role"), roles[k]) == 0)
@@ -418,6 +419,12 @@ struct forwarding *
 engine_forwarding(const struct engine *engine)
 {
 	return engine->forwarding;
+}
+
+bool
+engine_refuses(const struct engine *engine)
+{
+	return engine->refuses;
 }
 
 bool

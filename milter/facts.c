@@ -76,6 +76,9 @@ ask_addresses(struct transaction *tx)
 
 	if (tx->addresses_known != TRI_NO || !logins || !tx->identity)
 		return;
+	/* A gate leaves that to the service behind the queue, unless it has to know now. */
+	if (engine_role(tx->engine) == ROLE_GATE && !engine_refuses(tx->engine))
+		return;
 	if (logins_find(logins, tx->identity, &tx->addresses, &why) == RC_OK) {
 		tx->addresses_known = TRI_YES;
 		return;

@@ -143,6 +143,25 @@ write_stamp(struct transaction *tx, struct copy *copy, struct err *err)
 }
 
 enum rc
+gate_enforce(const struct transaction *tx, struct err *err)
+{
+	const struct policy *policy = engine_policy(tx->engine);
+
+	if (!engine_refuses(tx->engine) || tx->facts.authorised == TRI_YES)
+		return RC_OK;
+	if (tx->facts.from_unread) /* it may be read as one of ours by others */
+		return err_set(err, ERR_POLICY_SENDER, "%s", tx->why_authorised);
+	for (size_t i = 0; i < tx->from.n; i++) {
+		if (!policy_is_ours(policy, tx->from.v[i]))
+			continue;
+		if (tx->facts.authorised == TRI_UNKNOWN)
+			return err_set(err, ERR_POLICY_UNKNOWN, "%s", tx->why_authorised);
+		return err_set(err, ERR_POLICY_SENDER, "%s", tx->why_authorised);
+	}
+	return RC_OK;
+}
+
+enum rc
 gate_run(struct transaction *tx, struct result *result, struct err *err)
 {
 	enum rc rc;

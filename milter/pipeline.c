@@ -214,6 +214,8 @@ run_stages(struct transaction *tx, enum pipeline_mode mode, struct result *resul
 {
 	enum rc rc = facts_gather(tx, err);
 
+	if (rc == RC_OK)
+		rc = gate_enforce(tx, err);
 	if (rc == RC_OK && engine_role(tx->engine) == ROLE_GATE)
 		return gate_run(tx, result, err);
 	if (rc == RC_OK && tx->refused_early) {

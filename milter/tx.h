@@ -27,6 +27,7 @@ const struct rights *engine_rights(const struct engine *engine);
 /* NULL: stamp.key_file is not configured */
 const struct stamp_keys *engine_stamp_keys(const struct engine *engine);
 struct forwarding *engine_forwarding(const struct engine *engine); /* NULL: not configured */
+bool engine_refuses(const struct engine *engine);       /* who has no right to a From: of ours */
 bool engine_checks_stamps(const struct engine *engine); /* it stands behind a gate's queue */
 struct replies;
 struct replies *engine_replies(const struct engine *engine); /* NULL: no rule asks */
@@ -168,6 +169,8 @@ enum rc opened_strip(const struct transaction *tx, struct copy *copy, struct err
 enum rc gate_take_stamp(struct transaction *tx, struct err *err);
 /* The edits for that. */
 enum rc gate_strip_stamps(struct transaction *tx, struct copy *copy, struct err *err);
+/* Where the service wants it: nobody uses a From: of ours without a right to it. */
+enum rc gate_enforce(const struct transaction *tx, struct err *err);
 /* All that a service of role gate does. */
 enum rc gate_run(struct transaction *tx, struct result *result, struct err *err);
 /* Stands RCPT in To: or Cc:? INSIDE: also under another address of the same person. */

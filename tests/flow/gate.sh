@@ -114,6 +114,23 @@ cp "$work/out.eml" "$work/again.eml"
 hop "carol@$partner" <"$work/again.eml"
 match "bob may not sign as alice" "$json" '"signed":false,"encrypted":false'
 
+# Where the service wants it, nobody uses an address of ours without a right to it.
+sed 's/name = "gate"; role = "gate";/& unauthorised = "refuse";/' "$conf" >"$dir/strict.conf"
+# strict STATUS ARGUMENTS… < mail
+strict() {
+	local expected=$1
+	shift
+	"$builddir/sealgate" -c "$dir/strict.conf" process --service gate --rcpt "carol@$partner" "$@" >"$work/out.eml" 2>"$work/out.json"
+	want "strict $*" $? "$expected"
+	json=$(tail -n 1 "$work/out.json")
+}
+strict 0 --sender "alice@$org" --user "alice@$org" <"$work/plain.eml"
+strict 65 --sender "alice@$org" --user "bob@$org" <"$work/plain.eml"
+match "strict" "$json" '"reply":"550 5.7.1 .*no right'
+strict 65 --sender "alice@$org" --client 198.51.100.7 <"$work/plain.eml"
+strict 65 --sender "alice@$org" --user "alice@$org" < <(sed 's/^From:/From: <bob@example.org>\nFrom:/' "$work/plain.eml")
+strict 0 --sender "x@elsewhere.example" --user "bob@$org" < <(sed 's/^From:.*/From: x@elsewhere.example/' "$work/plain.eml")
+
 # A right by network, which holds for the gate alone, is carried across; the queue has none.
 printf 'From: <bob@%s>\nTo: carol@%s\nSubject: report\n\nfrom the machine\n' "$org" "$partner" >"$work/machine.eml"
 stamped --sender "bob@$org" --client 192.0.2.17 <"$work/machine.eml"

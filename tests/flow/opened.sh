@@ -100,4 +100,8 @@ ruled 'open = "if-possible"; opened = "original";'
 "$builddir/sealgate" -c "$conf" check >/dev/null 2>"$work/bad.txt"
 want "original without a directory" $? 78
 match "original without a directory" "$(cat "$work/bad.txt")" 'forwarding.directory'
+echo 'forwarding = { directory = "nowhere"; };' >>"$conf"
+"$builddir/sealgate" -c "$conf" check >/dev/null 2>"$work/bad.txt"
+want "a directory that is not there" $? 78
+match "a directory that is not there" "$(cat "$work/bad.txt")" 'no directory called nowhere'
 finish
