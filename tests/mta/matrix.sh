@@ -48,7 +48,7 @@ service_up() {
 	ready_before=${ready_before:-0}
 	process_up "$W/run" "milter-$1" sh -c 'exec "$0" -c "$1" -s "$2" -f >>"$3" 2>&1' \
 		"$SEALGATE_BUILD/sealgate-milter" "$conf" "$1" "$W/run/milter.log"
-	wait_for 30 is_ready milter "ready service=$1" || { servers_fail "service $1 does not start"; finish; }
+	wait_for 10 is_ready milter "ready service=$1" || { servers_fail "service $1 does not start"; bad=1; tail -n 20 "$W/run/milter.log"; ls -l "$run"; ps -eo pid,ppid,stat,wchan:20,args | grep "[s]ealgate-milter -c $W"; gdb -p "$(cat "$W/run/milter-$1.pid")" -batch -ex "thread apply all bt" 2>/dev/null | tail -40; finish; }
 }
 
 proxy_up() {
@@ -165,6 +165,13 @@ is_idle() {
 	postfix_is_idle "$P" && ! ls "$mta/queue" | grep -q '^[dq]f'
 }
 
+# sinks_are_complete: smtp-sink ends each file with an empty line, a moment after Postfix is told
+sinks_are_complete() {
+	for sink_file in "$sink"/*; do
+		[ ! -f "$sink_file" ] || is_complete "$sink_file" || return 1
+	done
+}
+
 # gather: where reports go to the sink as well, they are put where reports are looked for
 gather() {
 	[ "$layout" = sendmail ] || return 0
@@ -250,6 +257,7 @@ cell() {
 	esac >"$W/said"
 	grep -v '^ok:' "$W/said"
 	wait_for 60 is_idle || trouble "the queue is not empty"
+	wait_for 10 sinks_are_complete
 	gather
 	# shellcheck disable=SC2046
 	"$SEALGATE_BUILD/tally" "$W/many" "the $token text" $(ls "$sink"/* 2>/dev/null) | sort >"$W/got"
