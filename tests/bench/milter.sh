@@ -24,6 +24,12 @@ text() {
 	head -c "$(($1 * 3 / 4))" /dev/urandom | base64
 }
 
+# give_up WHY: figures of what did not work say nothing
+give_up() {
+	fail "bench: $*"
+	finish
+}
+
 meter() {
 	"$builddir/tests/bench/meter" "$@"
 }
@@ -38,7 +44,7 @@ run() {
 	local socket=$1 pids_of=$2 before after per=$((messages / connections))
 	shift 2
 	before=$(meter cpu $pids_of)
-	drive -S "$socket" -n $connections -m $per "$@" >"$work/json" || fail "bench: not all were accepted: $(cat "$work/json")"
+	drive -S "$socket" -n $connections -m $per "$@" >"$work/json" || give_up "not all were accepted: $(cat "$work/json")"
 	after=$(meter cpu $pids_of)
 	us=$(((after - before) / 1000 / (per * connections)))
 	rate=$(field per_second <"$work/json")
@@ -71,7 +77,7 @@ measure_both() {
 measure() {
 	local what=$1 key=$2 operation=$3 goal=$4 nulls= keys= owns= rates= overs= null_us key_us=0 over verdict=
 	shift 4
-	drive -S "$sock" -n $connections -m $((100 / connections)) "$@" >/dev/null
+	drive -S "$sock" -n $connections -m $((100 / connections)) "$@" >/dev/null || give_up "$what: not accepted"
 	for _ in $(seq $rounds); do
 		run "unix:$work/run/null.sock" "$null" "$@"
 		null_us=$us
@@ -101,6 +107,7 @@ fresh() {
 }
 
 world
+[ "$failures" = 0 ] || finish
 new_key "r3@$org" rsa3072
 new_key "ec@$org" p256
 text 4096 >"$work/4k.eml"
