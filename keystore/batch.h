@@ -15,7 +15,7 @@
 #include "keystore/conn.h"
 
 #define BATCH_TASKS LEDGER_GROUP_MAX
-#define BATCH_COST  128u
+#define BATCH_COST  256u
 
 struct batch;
 

@@ -10,8 +10,9 @@
 #include "base/clock.h"
 
 #define READ_STEP 32768u
+#define OUT_MAX   (64u << 20)
 #define LOAD      49152u
-#define ANSWER    2048u /* a signature with its certificates */
+#define ANSWER    2048u           /* a signature with its certificates */
 #define KEEP_CAP  (2 * READ_STEP) /* an idle connection has no larger buffer */
 
 struct conn *
@@ -25,7 +26,7 @@ conn_new(int fd, bool admin, struct vault *vault, const struct ucred *cred)
 	conn->session = (struct session){
 		.vault = vault, .admin = admin, .uid = cred->uid, .pid = cred->pid};
 	buf_init(&conn->in, PROTO_MAX_ADMIN + READ_STEP);
-	buf_init(&conn->out, LEDGER_GROUP_MAX * PROTO_MAX_FRAME);
+	buf_init(&conn->out, OUT_MAX);
 	conn->in.wipe = conn->out.wipe = true;
 	conn->busy_since = clock_monotonic_ms();
 	return conn;

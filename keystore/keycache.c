@@ -63,7 +63,18 @@ keyent_unref(struct keyent **ent)
 unsigned
 keyent_cost(const struct keyent *ent)
 {
-	return ent->key.type == KEY_RSA || ent->key.type == KEY_RSA_PSS ? 8 : 1;
+	unsigned bits = ent->cert.cert ? (unsigned)cert_key_bits(ent->cert.cert) : 3072;
+
+	switch (ent->key.type) {
+	case KEY_RSA:
+	case KEY_RSA_PSS:
+		return 1 + 2 * (bits / 1024) * (bits / 1024) * (bits / 1024);
+	case KEY_EC_P384:
+	case KEY_EC_P521:
+		return 32;
+	default:
+		return 1;
+	}
 }
 
 static struct keyent **

@@ -145,7 +145,7 @@ enum rc ledger_append(
  * Several records with one wait for the disk: all are added, then written; none is lazy. SEQ of the
  * Ith is that of the first and I. A group belongs to one thread, and can be used again.
  */
-#define LEDGER_GROUP_MAX 128u
+#define LEDGER_GROUP_MAX 256u
 struct ledger_group;
 enum rc ledger_group_new(struct ledger *ledger, struct ledger_group **out, struct err *err);
 void ledger_group_free(struct ledger_group **group);

@@ -422,9 +422,9 @@ task_cost(const struct task *task)
 	case PROTO_OPEN:
 		return keyent_cost(task->use.ent);
 	case PROTO_FIND_SIGNER:
-		return 8;
+		return 16;
 	case PROTO_MATCH:
-		return 1 + (unsigned)(task->msg.n / 8);
+		return 1 + (unsigned)(task->msg.n / 4);
 	case PROTO_ADMIN:
 		return 1000;
 	default:

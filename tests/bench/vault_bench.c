@@ -44,7 +44,7 @@
 #define ROUNDS      5
 #define CLIENTS     48
 #define CONNECTIONS 16
-#define IN_FLIGHT   32
+#define IN_FLIGHT   64
 #define MAX_CORES   64
 #define GOAL        0.70
 
