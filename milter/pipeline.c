@@ -29,6 +29,7 @@ stop(struct transaction *tx, struct result *result, const struct err *why)
 	struct reply_about what = about(tx, tx->plan && tx->plan->n_groups == 1 ? 0 : tx->n, false);
 
 	copies_free(result);
+	tx->stopped_by = why->code;
 	reply_set(result, why, &what);
 	log_error(result->outcome == PLAN_REFUSE ? LOGL_INFO : LOGL_ERROR, tx->qid,
 		result->outcome == PLAN_REFUSE ? "message-refused" : "message-deferred", why, NULL);
@@ -42,6 +43,7 @@ stop_planned(struct transaction *tx, struct result *result)
 	struct reply_about what = about(tx, tx->plan->blamed, true);
 
 	copies_free(result);
+	tx->stopped_by = tx->plan->err.code;
 	reply_set(result, &tx->plan->err, &what);
 	log_error(LOGL_INFO, tx->qid,
 		result->outcome == PLAN_REFUSE ? "message-refused" : "message-deferred",

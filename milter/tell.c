@@ -22,24 +22,33 @@ tell_is_own_sender(const struct transaction *tx)
 	       rights_may_sign(engine_rights(tx->engine), &ask, tx->sender, &key) == TRI_YES;
 }
 
-/* Those who are the reason: refused each by themselves, or else everybody. */
+static bool
+is_blamed(const struct transaction *tx, size_t i)
+{
+	return tx->plan_rcpts && tx->plan_rcpts[i].outcome == PLAN_REFUSE;
+}
+
+/* Those who are the reason: refused each by themselves, or else everybody. Nobody when it was not
+ * we who refused. */
 static size_t
 list_refused(const struct transaction *tx, const struct result *result,
 	const struct envelope *envelope, struct notice_rcpt *list)
 {
 	size_t n = 0;
+	bool any = false;
 
+	for (size_t i = 0; i < tx->n; i++)
+		any |= is_blamed(tx, i);
 	for (size_t i = 0; i < result->n_rcpts && i < envelope->n; i++) {
 		const struct rcpt_result *rcpt = &result->rcpts[i];
-		const struct plan_rcpt *plan = tx->plan_rcpts ? &tx->plan_rcpts[i] : NULL;
+		enum errcode own = any ? tx->plan_rcpts[i].err.code : ERR_NONE;
 
-		if (plan && plan->outcome != PLAN_REFUSE)
+		if ((any && !is_blamed(tx, i)) || tx->stopped_by == ERR_NONE)
 			continue;
 		list[n++] = (struct notice_rcpt){.addr = rcpt->addr,
 			.orcpt = envelope->rcpts[i].orcpt,
 			.notify = envelope->rcpts[i].notify,
-			.cause = plan && plan->err.code != ERR_NONE ? plan->err.code
-								    : ERR_POLICY_REFUSED,
+			.cause = own != ERR_NONE ? own : tx->stopped_by,
 			.code = result->smtp,
 			.enhanced = result->enhanced,
 			.text = result->text,

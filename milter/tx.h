@@ -101,6 +101,7 @@ struct transaction {
 	struct msg_facts early_facts;
 	struct policy_view *early;
 	size_t n_may_encrypt, n_counted;   /* of the recipients that were counted */
+	enum errcode stopped_by;           /* why the message as a whole is refused or deferred */
 	struct tx_refused *last_refused;   /* who was refused when named, last */
 	struct rcpt_result *refused_early; /* one whose rule refuses all; addr is not set */
 

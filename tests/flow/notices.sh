@@ -77,6 +77,7 @@ port = { address = "inet:$port@127.0.0.1"; };
 notices = { store = "state/notices.db"; from = "office@$org"; sign = true; language = "de+en"; check_interval = 1; per_day = 2; };
 rules = (
 	{ name = "early"; recipients = "@early.example"; direction = "outbound"; encrypt = "required"; invite = true; },
+	{ name = "unsafe"; subject_mark = "[unsafe]"; direction = "outbound"; sign = "required"; unsafe = "refuse"; },
 	{ name = "all-or-none"; subject_mark = "[all]"; direction = "outbound"; encrypt = "required"; invite = true; invite_language = "ja"; },
 	{ name = "each"; subject_mark = "[each]"; direction = "outbound"; encrypt = "required"; if_missing = "refuse-recipient";
 	  message = "Ask Bob."; }
@@ -137,6 +138,14 @@ json=$(drive -S "$sock" -f "<alice@$org>" -r "<dave@$partner>" "$work/all.eml")
 sed 's/^Subject:/List-Id: <x.example>\n&/' "$work/all.eml" >"$work/list.eml"
 submit "$work/list.eml" -r "<dave@$partner>"
 take "alice@$org" 1 && fail "somebody was told who should not be"
+
+# Refused for what is in it: the reason is nobody in particular, so all are named; the word is the one for that.
+printf 'From: alice@%s\nTo: carol@%s\nSubject: [unsafe] x\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\nContent-Transfer-Encoding: 8bit\n\nSubject: inner\n\n\303\244\n--b--\n' \
+	"$org" "$partner" >"$work/unsafe.eml"
+submit "$work/unsafe.eml" -r "<carol@$partner>"
+want "refused for what is in it" "$(field code <<<"$json")" 550
+take "alice@$org" && signed || fail "refused for what is in it: no notice"
+text <"$work/got.text" | grep -q "cannot be signed safely" || fail "refused for what is in it: says something else"
 
 # Refused when named: told as well, and invited.
 submit "$work/none.eml" -r "<eve@early.example>"
