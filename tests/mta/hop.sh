@@ -19,14 +19,20 @@ sockets() {
 sockets
 
 P=$W/postfix B=$W/boxes
-hop=$(free_port)
+ports=$(free_port 2)
+hop=${ports% *} reinject=${ports#* }
 # What contrib has, for this world's sockets and port.
 localise() {
 	sed "s|/run/sealgate/|$run/|g; s|127\.0\.0\.1:10026|127.0.0.1:$hop|g; s|\[127\.0\.0\.1\]:10026|[127.0.0.1]:$hop|g" \
 		"$SEALGATE_SRC/contrib/postfix/hop/$1"
 }
 mkdir -p "$P" "$B/forward"
-localise master.cf >"$P/master.more"
+{
+	localise master.cf
+	# The port for copies that goes with it; here the address is enough to be let in.
+	sed -n '/^127\.0\.0\.1:10027/,/^#/p' "$SEALGATE_SRC/contrib/postfix/master.cf" | grep -v '^#' |
+		sed "s/:10027/:$reinject/; s/smtpd_sasl_auth_enable=yes/smtpd_sasl_auth_enable=no/; s/permit_sasl_authenticated/permit_mynetworks/"
+} >"$P/master.more"
 cat >"$P/aliases" <<-E
 	team@local.test carol@partner.test
 	all@local.test bob@local.test, carol@partner.test, dave@elsewhere.test
@@ -267,6 +273,30 @@ handed_on bounce carol@partner.test
 check "bounce: it is one" grep -q 'multipart/report' "$W/got/carol@partner.test"
 check "bounce: it was opened before" grep -q 'X-Sealgate-Opened' "$W/got/carol@partner.test"
 check "bounce: with the header" grep -q 'for nobody' "$W/got/carol@partner.test"
+
+# --- with a port for copies sealgate sees all recipients at once, and each still gets their own
+echo "port = { address = \"inet:$reinject@127.0.0.1\"; };" >>"$conf"
+process_down "$W/run" milter
+milter_up
+sockets
+mv "$P/transport" "$P/transport.boxes"
+: >"$P/transport"
+postfix_set "$P" sealgate_destination_recipient_limit=50
+check "by copies: sent" as_alice all@local.test "$W/lunch"
+gather "by copies" "bob@local.test carol@partner.test dave@elsewhere.test"
+check "by copies: bob's is signed" signed_by "$W/got/bob@local.test" "in room 7" alice@local.test
+check "by copies: carol's is encrypted" opens_for_carol "$W/got/carol@partner.test" "in room 7" alice@local.test
+same "by copies: for carol alone" 1 "$(recipients_of "$W/got/carol@partner.test")"
+check "by copies: dave's is signed" signed_by "$W/got/dave@elsewhere.test" "in room 7" alice@local.test
+check "by copies, forbidden: sent" as_alice all@local.test "$W/plan"
+gather "by copies, forbidden" "alice@local.test alice@local.test.2" # the MTA's report, and what sealgate says of it
+check "by copies, forbidden: a report says why" grep -q 'certificate' "$W/got/alice@local.test"
+echo "alice eve@elsewhere.test, carol@partner.test" >"$B/aliases"
+postfix_set "$B"
+mv "$P/transport.boxes" "$P/transport"
+postfix_set "$P"
+check "by copies, aliases(5): sent" send "$mx" carol@partner.test alice@local.test "$W/sealed"
+handed_on "by copies, aliases(5)" "carol@partner.test carol@partner.test.2"
 
 check "the ledger verifies" gate audit verify
 finish
