@@ -25,7 +25,7 @@ none='{ name = "unused"; recipients = "@unused.example"; }'
 
 # script LINE…: what the port does from now on, with an empty folder
 script() {
-	printf '%s\n' "$@" >"$work/script"
+	printf '%s\n' "$@" >"$work/script.new" && mv "$work/script.new" "$work/script"
 	rm -f "$work"/port/*.env "$work"/port/*.eml
 	: >"$work/port/dialogue"
 }
