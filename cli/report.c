@@ -92,6 +92,9 @@ rule_of(struct report *report, const char *name, bool observed)
 	if (!rule)
 		return NULL;
 	snprintf(rule->name, sizeof(rule->name), "%s", name);
+	for (char *p = rule->name; *p; p++) /* a log can be forged; a terminal obeys */
+		if ((unsigned char)*p < ' ' || *p == 127)
+			*p = '?';
 	rule->observed = observed;
 	found = tfind(rule, &report->tree, by_name);
 	if (!found && append_rule(report, rule) == RC_OK)
