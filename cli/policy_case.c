@@ -16,6 +16,8 @@ static const struct {
 	{"from", NULL},
 	{"login", NULL},
 	{"client", NULL},
+	{"connector", NULL},
+	{"address", NULL},
 	{"rcpt", NULL},
 	{"header", NULL},
 	{"subject", NULL},

@@ -79,7 +79,7 @@ policy_world_fini(struct policy_world *world)
 /* A message as the case tells of it. */
 struct subject {
 	struct hdrs hdrs;
-	struct addrlist from;
+	struct addrlist from, addresses;
 	struct spool *body;
 	struct entity *root;
 	struct msg_facts facts;
@@ -93,6 +93,7 @@ subject_fini(struct subject *s)
 	entity_free(&s->root);
 	spool_free(&s->body);
 	addrlist_fini(&s->from);
+	addrlist_fini(&s->addresses);
 	hdrs_fini(&s->hdrs);
 }
 
@@ -179,7 +180,9 @@ may_sign(const struct policy_world *world, const struct policy_case *one, const 
 {
 	const struct right_ask ask = {.service = s->facts.service,
 		.identity = s->facts.identity,
-		.client = case_fact(one, "client", 0)};
+		.client = case_fact(one, "client", 0),
+		.connector = case_fact(one, "connector", 0),
+		.addresses = &s->addresses};
 	const char *key;
 
 	return rights_may_sign(world->rights, &ask, addr, &key);
@@ -224,6 +227,30 @@ find_service(const struct policy_world *world, const struct policy_case *one, st
 	return err_set(err, ERR_USAGE, "service=%s: there is none", name ? name : "");
 }
 
+/* What a directory would say of the login. */
+static enum rc
+list_addresses(const struct policy_case *one, struct addrlist *out, struct err *err)
+{
+	char addr[ADDR_MAX + 1];
+	const char *text;
+	size_t n = 0;
+
+	while (case_fact(one, "address", n))
+		n++;
+	out->v = calloc(n ? n : 1, sizeof(*out->v));
+	if (!out->v)
+		return err_set(err, ERR_MEMORY, "addresses");
+	for (size_t k = 0; (text = case_fact(one, "address", k)); k++) {
+		if (addr_canonical(text, strlen(text), addr, err) != RC_OK)
+			return RC_PERM;
+		out->v[k] = strdup(addr);
+		if (!out->v[k])
+			return err_set(err, ERR_MEMORY, "addresses");
+		out->n++;
+	}
+	return RC_OK;
+}
+
 static enum rc
 make_subject(const struct policy_world *world, const struct policy_case *one, const char *rcpt,
 	struct subject *s, struct err *err)
@@ -237,6 +264,8 @@ make_subject(const struct policy_world *world, const struct policy_case *one, co
 		rc = addr_canonical(rcpt, strlen(rcpt), s->rcpt, err);
 	if (rc == RC_OK)
 		rc = make_header(one, s, err);
+	if (rc == RC_OK)
+		rc = list_addresses(one, &s->addresses, err);
 	if (rc != RC_OK)
 		return rc;
 	s->facts.from_unread = hdrs_from(&s->hdrs, &s->from, err) == RC_PERM;

@@ -7,7 +7,9 @@ conf=$work/test.conf
 cat >"$conf" <<'END'
 organisation = { domains = "example.org"; alias_map = "aliases"; };
 services = ( { name = "all"; socket = "unix:a"; }, { name = "mx"; role = "open"; socket = "unix:b"; } );
-rights = ( { identity = "*"; from = "%l"; key = "own"; },
+directories = ( { name = "people"; uri = "ldap://127.0.0.1:1"; base = "o=x"; } );
+senders = { directory = "people"; };
+rights = ( { identity = "*"; from = "%l"; key = "own"; }, { identity = "*"; from = "%a"; },
            { networks = "192.0.2.0/24"; from = "robot@example.org"; key = "robot@example.org"; } );
 rules = (
 	{ name = "watch"; mode = "observe"; recipients = "@partner.example"; encrypt = "required"; },
@@ -34,6 +36,8 @@ sender=alice@example.org login=alice@example.org rcpt=x@careful.example cert=kno
 sender=alice@example.org login=alice@example.org rcpt=x@careful.example cert=unknown => does=defer
 sender=alice@example.org login=mallory@example.org rcpt=x@else.example => authorised=no does=leave
 sender=alice@example.org rcpt=x@else.example => authorised=no
+sender=sales@example.org login=alice rcpt=x@else.example => authorised=no
+sender=sales@example.org login=alice address=info@example.org address=sales@example.org rcpt=x@else.example => authorised=yes
 sender=al@example.org login=alice@example.org rcpt=x@else.example => authorised=yes	does=sign	# the alias map
 sender=robot@example.org client=192.0.2.7 rcpt=x@else.example => authorised=yes
 sender=robot@example.org client=192.0.2.7 rcpt=x@else.example key=no => does=leave
@@ -52,7 +56,7 @@ policy() {
 policy "$work/good"
 want "all met" "$status" 0
 [ "$status" = 0 ] || echo "$out"
-want "count" "$(printf '%s\n' "$out" | tail -n 1)" "22 cases, 0 not met"
+want "count" "$(printf '%s\n' "$out" | tail -n 1)" "24 cases, 0 not met"
 
 # One that is not met, for each thing that can be expected.
 case="sender=alice@example.org login=alice@example.org rcpt=c@sub.partner.example cert=known"
@@ -66,7 +70,7 @@ done
 policy --json "$work/good" "$work/bad"
 want "JSON: status" "$status" 65
 match "JSON" "$out" '^\{"v":1,"results":\[\{"file":.*"line":2,"recipient":"bob@example.org","met":true,"got":\{"rule":"shipped-'
-match "JSON: counts" "$out" '"cases":23,"failed":1\}$'
+match "JSON: counts" "$out" '"cases":25,"failed":1\}$'
 policy --show "$work/bad"
 match "show" "$out" 'bad:1: c@sub.partner.example => rule=partner authorised=yes direction=outbound sign=required .* # signed; encrypted'
 
