@@ -115,7 +115,7 @@ signer_copy(struct vault_signer *to, const struct vault_signer *from, struct err
 {
 	enum rc rc = RC_OK;
 
-	*to = (struct vault_signer){.digest = from->digest};
+	*to = (struct vault_signer){.digest = from->digest, .personal = from->personal};
 	memcpy(to->key_id, from->key_id, sizeof(to->key_id));
 	to->cert = from->cert ? cert_ref(from->cert) : NULL;
 	to->encrypt_cert = from->encrypt_cert ? cert_ref(from->encrypt_cert) : NULL;
@@ -195,6 +195,7 @@ read_signer(const struct proto_msg *msg, struct vault_signer *out, struct err *e
 	enum rc rc;
 
 	strcpy(out->key_id, proto_text(msg, TAG_KEY));
+	out->personal = proto_number(msg, TAG_FLAG, 1) != 0;
 	for (int d = DIGEST_NONE + 1; d < DIGEST_COUNT; d++)
 		if (strcmp(digest_name(d), digest) == 0)
 			out->digest = d;

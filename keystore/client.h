@@ -48,6 +48,7 @@ struct vault_signer {
 	struct certset chain;
 	struct cert *encrypt_cert; /* the owner's certificate to encrypt to, may be the same; may be
 				      NULL */
+	bool personal;             /* a person's key, not a role's */
 	enum digest digest;        /* to hash the content with */
 };
 enum rc vault_find_signer(

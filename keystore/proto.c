@@ -60,7 +60,7 @@ static const struct {
 	[PROTO_FIND_SIGNER] = {"find-signer", {{TAG_ADDR, true, 1}}},
 	[PROTO_SIGNER] = {"signer",
 		{{TAG_KEY, true, 1}, {TAG_CERT, true, 1}, {TAG_CHAIN, false, 16},
-			{TAG_ENCRYPT_CERT, false, 1}, {TAG_DIGEST, true, 1}}},
+			{TAG_ENCRYPT_CERT, false, 1}, {TAG_DIGEST, true, 1}, {TAG_FLAG, true, 1}}},
 	[PROTO_NONE] = {"none", {{0, false, 0}}},
 	[PROTO_HOLDS] = {"holds", {{TAG_ADDR, true, 1}}},
 	[PROTO_HELD] = {"held", {{TAG_FLAG, true, 1}}},

@@ -105,6 +105,7 @@ static enum rc
 serve_find_signer(struct task *task, struct buf *out, struct err *err)
 {
 	struct keyent *ent;
+	struct store_person owner;
 	struct proto_writer w;
 	const unsigned char *der;
 	size_t len;
@@ -115,8 +116,13 @@ serve_find_signer(struct task *task, struct buf *out, struct err *err)
 			err, ERR_VAULT_DENIED, "service %s uses no keys", task->peer.service);
 	rc = use_find_signer(
 		task->session->vault, task->settings, proto_text(&task->msg, TAG_ADDR), &ent, err);
-	if (rc)
+	if (!rc)
+		rc = store_get_person(
+			vault_store(task->session->vault), ent->key.person, &owner, err);
+	if (rc) {
+		keyent_unref(&ent);
 		return rc;
+	}
 	proto_begin(&w, out, PROTO_SIGNER, task->msg.id);
 	proto_put_text(&w, TAG_KEY, ent->key.id);
 	der = cert_der(ent->cert.cert, &len);
@@ -130,6 +136,7 @@ serve_find_signer(struct task *task, struct buf *out, struct err *err)
 		proto_put(&w, TAG_ENCRYPT_CERT, der, len);
 	}
 	proto_put_text(&w, TAG_DIGEST, digest_name(cms_sign_digest_for(ent->cert.cert)));
+	proto_put_number(&w, TAG_FLAG, owner.kind == PERSON_HUMAN);
 	rc = proto_end(&w, err);
 	keyent_unref(&ent);
 	return rc;

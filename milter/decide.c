@@ -235,6 +235,8 @@ plan_signer(struct transaction *tx, struct plan_rcpt *plan, struct err *err)
 		return RC_OK;
 	rc = need_signer(tx, &decision->verdicts, &signer, err);
 	plan->signer = rc == RC_OK && signer ? signer->there : TRI_NO;
+	if (plan->signer == TRI_YES && signer->signer.personal && !tx->identity && !tx->connector)
+		plan->signer = TRI_NO; /* a machine: its network has no right to a person's key */
 	if (signer && signer->there == TRI_UNKNOWN && plan->lookup_err.code == ERR_NONE)
 		plan->lookup_err = signer->err;
 	return rc;

@@ -17,12 +17,13 @@ services = (\\
 sed -i "/^rights = (/,/^);/c\\
 rights = (\\
 	{ identity = \"*\"; from = \"%l\"; key = \"own\"; },\\
-	{ services = \"gate\"; networks = \"192.0.2.0/24\"; from = \"bob@$org\"; key = \"bob@$org\"; }\\
+	{ services = \"gate\"; networks = \"192.0.2.0/24\"; from = \"bob@$org\"; key = \"robot@$org\"; }\\
 );" "$conf"
 gate check >/dev/null || fail "check"
 vault_up
 gate key new "alice@$org" >/dev/null || fail "key new alice"
 gate key new "bob@$org" >/dev/null || fail "key new bob"
+gate key new "robot@$org" --kind role >/dev/null || fail "key new robot"
 partner_cert carol "carol@$partner" rsa:2048
 gate cert add --anchor "$work/ca.pem" >/dev/null || fail "cert add --anchor"
 gate cert add "$work/carol.pem" >/dev/null || fail "cert add"

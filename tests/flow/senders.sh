@@ -21,9 +21,11 @@ rights = (\\
 	{ identity = [ \"deputy\", \"assistant\" ]; from = \"bob@$org\"; },\\
 	{ identity_pattern = \"EXAMPLE.([a-z]+)\"; from = \"%1@$org\"; },\\
 	{ connector = \"hosted\"; from = \"@$org\"; },\\
-	{ networks = \"192.0.2.0/24\"; from = \"scanner@$org\"; key = \"bob@$org\"; }\\
+	{ networks = \"192.0.2.0/24\"; from = \"scanner@$org\"; key = \"robot@$org\"; },\
+	{ networks = \"203.0.113.0/24\"; from = \"scanner@$org\"; key = \"bob@$org\"; }\\
 );" "$conf"
 gate check >/dev/null || fail "check"
+gate key new "robot@$org" --kind role >/dev/null || fail "key new robot"
 milter_up
 
 # mail FIELDS: in.eml; FIELDS as printf has them
@@ -107,7 +109,9 @@ login='EXAMPLE\alice' author "a pattern, another's" "" "From: bob@$org\r\n"
 login='OTHER\alice' author "another pattern" "" "From: alice@$org\r\n"
 
 # --- a network has its role key for its address, and nothing else
-send "From: scanner@$org\r\n" --client-addr 192.0.2.7 -f "<scanner@$org>" && signed "network" bob
+send "From: scanner@$org\r\n" --client-addr 192.0.2.7 -f "<scanner@$org>" && signed "network" robot
+send "From: scanner@$org\r\n" --client-addr 203.0.113.7 -f "<scanner@$org>"
+want "network, a person's key" $? 65
 send "From: alice@$org\r\n" --client-addr 192.0.2.7 -f "<alice@$org>" && alone "network, as alice"
 send "From: scanner@$org\r\n" --client-addr 192.0.3.7 -f "<scanner@$org>" && alone "another network"
 

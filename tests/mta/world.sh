@@ -110,8 +110,9 @@ world() {
 	E
 	[ -z "${1:-}" ] || printf '%s\n' "$1" >>"$conf"
 	vault_up || exit 1
-	for world_name in alice bob office; do
-		gate key new "$world_name@local.test" >>"$W/init.log" 2>&1 || { cat "$W/init.log"; exit 1; }
+	for world_name in "alice@local.test" "bob@local.test" "office@local.test --kind role"; do
+		# shellcheck disable=SC2086
+		gate key new $world_name >>"$W/init.log" 2>&1 || { cat "$W/init.log"; exit 1; }
 	done
 	gate cert add --anchor "$W/partner/ca.pem" --domain partner.test >>"$W/init.log" 2>&1 || { cat "$W/init.log"; exit 1; }
 	gate key export --cert alice@local.test >"$W/alice.pem" || exit 1
