@@ -229,7 +229,9 @@ minder_run(void *arg)
 		int64_t now = clock_monotonic_ms();
 
 		minder->kicked = false;
-		if ((minder->tasks || minder->sessions > 0) && look_after_tasks(minder, now)) {
+		if (!minder->tasks && minder->sessions <= 0) {
+			minder->kick_now = false; /* who asked for it has left: nobody waits */
+		} else if (look_after_tasks(minder, now)) {
 			bool done;
 
 			pthread_mutex_unlock(&minder->mutex);

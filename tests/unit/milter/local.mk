@@ -37,3 +37,5 @@ tests_unit_milter_delivery_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/milter/envelope_test tests/unit/milter/trace_test
 tests_unit_milter_envelope_test_LDADD = libmilterd.a $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
 tests_unit_milter_trace_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/milter/minder_test
+tests_unit_milter_minder_test_LDADD = libmilterd.a $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
