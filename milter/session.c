@@ -58,11 +58,13 @@ session_free(struct session **session)
 	*session = NULL;
 }
 
-/* A name that is an address in brackets is none. */
+/* An address in brackets is no name, nor is what Postfix says without one. */
 static void
 take_name(const char *text, char *out, size_t size)
 {
-	snprintf(out, size, "%s", text && *text != '[' ? text : "");
+	bool is_name = text && *text != '[' && strcmp(text, "unknown") != 0;
+
+	snprintf(out, size, "%s", is_name ? text : "");
 }
 
 void

@@ -13,7 +13,7 @@
 
 /* What stands for service and sender in the mark. */
 static enum rc
-bind(const struct trace *trace, char out[BINDING_SIZE], struct err *err)
+binding_of(const struct trace *trace, char out[BINDING_SIZE], struct err *err)
 {
 	unsigned char hash[DIGEST_MAX_SIZE];
 	struct buf text = BUF_INIT(0);
@@ -46,7 +46,7 @@ trace_format(const struct trace *trace, struct buf *out, struct err *err)
 {
 	const struct envelope_client *client = trace->client;
 	char date[40], binding[BINDING_SIZE];
-	enum rc rc = bind(trace, binding, err);
+	enum rc rc = binding_of(trace, binding, err);
 
 	clock_format_mail(trace->now, date);
 	if (rc == RC_OK)
@@ -94,7 +94,7 @@ trace_is_loop(const struct trace *trace, const struct hdrs *hdrs, bool *loop, st
 	*loop = false;
 	if (!hdrs_find(hdrs, LOOP_MARK, 0))
 		return RC_OK;
-	rc = bind(trace, binding, err);
+	rc = binding_of(trace, binding, err);
 	for (size_t i = 0; rc == RC_OK && (hdr = hdrs_find(hdrs, LOOP_MARK, i)); i++) {
 		buf_clear(&text);
 		rc = hdr_unfold(hdr, &text, err);

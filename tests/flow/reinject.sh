@@ -26,6 +26,7 @@ port = { address = "inet:$port@127.0.0.1"; };
 rules = (
 	{ name = "must"; header = "X-Rule: must"; sign = "required"; encrypt = "required"; if_missing = "refuse-recipient";
 	  direction = "outbound"; },
+	{ name = "sealed"; header = "X-Rule: sealed"; encrypt = "required"; if_missing = "refuse-recipient"; direction = "outbound"; },
 	{ name = "safe"; header = "X-Rule: safe"; sign = "required"; unsafe = "refuse"; direction = "internal"; }
 );
 END
@@ -289,10 +290,10 @@ want "stopped: only the second one" "$(taken) $(copy_for $b)" "1 1"
 
 # Time is over after the first copy: what was begun is finished, the rest goes with the next try.
 port_down
-script "end nth=1 slow 1500"
+script "end nth=1 slow 2500"
 port_up
-sed -i '/^milter = {/s/^milter = {/milter = { end_timeout = "1s";/' "$conf"
-grep -q end_timeout "$conf" || printf 'milter = { end_timeout = "1s"; };\n' >>"$conf"
+sed -i '/^milter = {/s/^milter = {/milter = { end_timeout = "2s";/' "$conf"
+grep -q end_timeout "$conf" || printf 'milter = { end_timeout = "2s"; };\n' >>"$conf"
 kill -USR1 "$milter"
 wait_for 5 grep -q event=reloaded "$work/milter.log" || fail "no reload"
 mail "To: $c" "Cc: $b"
@@ -303,9 +304,14 @@ want "time is over: the other one" "$(taken) $(copy_for $b)" "2 2"
 script ""
 
 # The null sender: copies, but nobody to tell, so refuse-recipient refuses all.
-mail "To: $b, alice@$org"
-line=$(drive -S "$sock" -f "<>" --qid QN -r "<$b>" -r "<alice@$org>" "$work/mail.eml")
-want "null sender" $? 0
+mail "To: $c, $eve" "X-Rule: sealed"
+before=$(taken)
+line=$(drive -S "$sock" -f "<>" --qid QN -r "<$c>" -r "<$eve>" "$work/mail.eml")
+want "null sender" $? 65
+match "null sender" "$line" '"text":"550 5.7.1 .*eve@nowhere.example'
+want "null sender: nobody has it" "$(taken)" "$before"
+send 0 "$c" "$eve"
+want "a sender who can be told" "$(taken)" "$((before + 1))"
 
 # In: opened for its owner, as it came for the other, who has no right.
 printf 'Content-Type: text/plain\n\nfrom outside\n' >"$work/in.txt"
