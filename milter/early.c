@@ -41,6 +41,7 @@ facts_of(const struct transaction *tx, const struct rcpt *rcpt)
 	return (struct rcpt_facts){.addr = rcpt->addr,
 		.direction = ours ? DIR_INBOUND | DIR_INTERNAL : DIR_OUTBOUND,
 		.sealed = TRI_UNKNOWN,
+		.leaves = ours ? TRI_UNKNOWN : TRI_YES,
 		.cert_known = TRI_UNKNOWN,
 		.cert_proven = TRI_UNKNOWN};
 }
