@@ -104,7 +104,7 @@ failed(struct notice_store *store, struct err *err)
 	int code = store->db ? sqlite3_errcode(store->db) & 0xff : SQLITE_NOMEM;
 	char *aside = NULL;
 
-	err_set(err, ERR_STORE, "%s: %s", store->path,
+	err_set(err, ERR_NOTICES, "%s: %s", store->path,
 		store->db ? sqlite3_errmsg(store->db) : "no memory");
 	if (store->db && !sqlite3_get_autocommit(store->db))
 		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
@@ -194,7 +194,7 @@ query(struct notice_store *store, const char *sql, int64_t *value, struct err *e
 	if (rc == RC_OK)
 		*value = sqlite3_column_int64(stmt, 0);
 	sqlite3_finalize(stmt);
-	return rc == RC_NONE ? err_set(err, ERR_STORE, "%s: no answer", store->path) : rc;
+	return rc == RC_NONE ? err_set(err, ERR_NOTICES, "%s: no answer", store->path) : rc;
 }
 
 static enum rc
@@ -212,16 +212,18 @@ check_schema(struct notice_store *store, struct err *err)
 	if (application != 0 || version != 0 || tables != 0) {
 		close_file(store);
 		return err_set(
-			err, ERR_STORE, "%s: not a file of notices of this version", store->path);
+			err, ERR_NOTICES, "%s: not a file of notices of this version", store->path);
 	}
 	rc = exec_sql(store, schema, err);
+	if (rc == RC_OK && chmod(store->path, 0600) != 0)
+		rc = err_set(err, ERR_NOTICES, "%s: its mode cannot be set", store->path);
 	if (rc == RC_OK)
 		return rc;
 	/* Another process may have been quicker. */
 	err_clear(err);
 	if (!store->db || query(store, "PRAGMA application_id", &application, err) != RC_OK ||
 		application != APPLICATION_ID)
-		return err_set(err, ERR_STORE, "%s: cannot be made", store->path);
+		return err_set(err, ERR_NOTICES, "%s: cannot be made", store->path);
 	return RC_OK;
 }
 
@@ -241,7 +243,7 @@ open_file(struct notice_store *store, struct err *err)
 	if (rc == RC_OK)
 		rc = check_schema(store, err);
 	if (rc == RC_OK && stat(store->path, &store->seen) != 0)
-		rc = err_set(err, ERR_STORE, "%s: %s", store->path, strerror(errno));
+		rc = err_set(err, ERR_NOTICES, "%s: %s", store->path, strerror(errno));
 	if (rc != RC_OK)
 		close_file(store);
 	return rc;
@@ -332,7 +334,7 @@ notice_store_keep(struct notice_store *store, const struct notice_item *item,
 	if (rc == RC_OK)
 		rc = query(store, "SELECT count(*) FROM outbox", &kept, err);
 	if (rc == RC_OK && kept >= max)
-		rc = err_set(err, ERR_STORE, "%s: %lld messages wait to be sent", store->path,
+		rc = err_set(err, ERR_NOTICES, "%s: %lld messages wait to be sent", store->path,
 			(long long)kept);
 	if (rc == RC_OK)
 		rc = insert(store, item, now, err);

@@ -8,7 +8,7 @@
  * sender who wrote to them. Everything is durable when a call returns.
  *
  * A file that was deleted is made anew, a damaged one is moved aside (PATH.damaged), with a line in
- * the log; whoever called then gets ERR_STORE once.
+ * the log; whoever called then gets ERR_NOTICES once.
  *
  * Threads: any; and any number of processes of one machine.
  * Limits:  those given with each call; STORE_MAX_ITEM bytes in an item.

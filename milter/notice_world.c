@@ -177,8 +177,9 @@ judge(const struct smtp_rcpt *rcpt, struct err *err)
 {
 	if (rcpt->code / 100 == 2)
 		return RC_OK;
-	return err_set(err, rcpt->code / 100 == 5 ? ERR_POLICY_REFUSED : ERR_TIMEOUT,
-		"the port said %d %s %s", rcpt->code, rcpt->enhanced, rcpt->text);
+	err_set(err, ERR_PORT_REFUSED, "the port said %d %s %s", rcpt->code, rcpt->enhanced,
+		rcpt->text);
+	return rcpt->code / 100 == 5 ? RC_PERM : RC_TEMP;
 }
 
 /* NOTIFY=NEVER, for nobody reads a report about a report (RFC 3461 section 6.2). */

@@ -195,7 +195,8 @@ take "alice@$org" 2 && fail "news: twice"
 stop "$peer_pid"
 stop "$vault"
 sed -i 's/per_day = 2/per_day = 100/' "$conf"
-milter_again
+kill -USR1 "$milter"
+wait_for 10 logged event=reloaded || fail "no reload"
 sed 's/^Subject:.*/Subject: [all] later/' "$work/all.eml" >"$work/later.eml"
 vault_up
 submit "$work/later.eml" -r "<eve@$partner>"

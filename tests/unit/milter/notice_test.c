@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "directory/certstore.h"
 #include "message/charset.h"
 #include "message/classify.h"
 #include "message/mime.h"
@@ -16,6 +17,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define T0  1795300443 /* Sat, 21 Nov 2026 22:34:03 UTC */
@@ -953,6 +955,8 @@ broken_store(void **state)
 {
 	struct notices *notices = notices_of("");
 	char *path = file_join(dir, "notices.db");
+	struct certstore *certs = NULL;
+	struct stat st;
 	struct err err = ERR_INIT;
 	struct sample s;
 
@@ -962,16 +966,24 @@ broken_store(void **state)
 		file_write(path, "this is no database, it is 16 bytes and more", 44, 0600, &err),
 		RC_OK);
 	assert_int_equal(notice_failed(notices, &s.msg, &err), RC_TEMP);
-	assert_int_equal(err.code, ERR_STORE);
+	assert_int_equal(err.code, ERR_NOTICES);
 	assert_int_equal(notice_failed(notices, &s.msg, &err), RC_OK);
 	work(notices);
 	assert_int_equal(world.sent, 1);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(notice_failed(notices, &s.msg, &err), RC_OK);
-	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
 	work(notices);
 	assert_int_equal(world.sent, 2);
 	/* Somebody else's database is left alone. */
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(certstore_open(path, true, &certs, &err), RC_OK);
+	certstore_close(&certs);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(notice_failed(notices, &s.msg, &err), RC_TEMP);
+	assert_int_equal(certstore_open(path, false, &certs, &err), RC_OK);
+	certstore_close(&certs);
 	notices_free(&notices);
 	sample_fini(&s);
 	free(path);
