@@ -13,14 +13,17 @@
 #include <openssl/evp.h>
 #include <stdatomic.h>
 
-#define PKEY_IDLE          4 /* contexts kept for signing */
+#define PKEY_IDLE          4 /* contexts kept for each kind of use */
 #define PKEY_MAX_SIGNATURE 2048
+
+typedef _Atomic(EVP_PKEY_CTX *) pkey_slot; /* NULL: none, or it is in use */
 
 struct pkey {
 	atomic_uint refs;
 	EVP_PKEY *evp;
 	enum key_type type;
-	_Atomic(EVP_PKEY_CTX *) idle[PKEY_IDLE]; /* ready to sign; NULL: no such one, or in use */
+	pkey_slot sign[PKEY_IDLE]; /* ready to sign */
+	pkey_slot raw[PKEY_IDLE];  /* RSA: ready for the bare operation */
 };
 
 /* NULL reads as KEY_OTHER. */
@@ -33,6 +36,10 @@ enum digest pkey_usual_digest(enum key_type type);
 /* Signs HASH, made with DIGEST: RSA v1.5 or ECDSA. SIG has room for *len bytes. */
 enum rc pkey_sign_hash(const struct pkey *pkey, enum digest digest, const unsigned char *hash,
 	unsigned char *sig, size_t *len, struct err *err);
+/* The bare private RSA operation on LEN bytes; OUT has room for *out_len. False: they are too long,
+ * or not below the modulus; anybody can see that. */
+bool pkey_raw_rsa(
+	const struct pkey *pkey, const void *data, size_t len, unsigned char *out, size_t *out_len);
 void pkey_free_idle(struct pkey *pkey); /* at its end */
 
 #endif

@@ -9,8 +9,9 @@
 
 /*
  * Making a context for a signature costs a fifth of the signature itself with P-256, so a key keeps
- * a few that are ready. They hold a reference to the key and nothing secret of their own. Each is
- * used by one thread at a time: whoever finds one in its place takes it out.
+ * a few that are ready, and others for the bare RSA operation. They hold a reference to the key and
+ * nothing secret of their own. Each is used by one thread at a time: whoever finds one in its place
+ * takes it out.
  */
 
 enum digest
@@ -43,27 +44,24 @@ new_context(const struct pkey *pkey, enum digest digest)
 }
 
 static EVP_PKEY_CTX *
-take_context(const struct pkey *pkey)
+take(pkey_slot *slots)
 {
-	struct pkey *owner = (struct pkey *)pkey; /* what it keeps is no part of what it is */
 	EVP_PKEY_CTX *ctx = NULL;
 
 	for (int i = 0; i < PKEY_IDLE && !ctx; i++)
-		if (atomic_load_explicit(&owner->idle[i], memory_order_relaxed))
-			ctx = atomic_exchange_explicit(&owner->idle[i], NULL, memory_order_acq_rel);
-	return ctx ? ctx : new_context(pkey, pkey_usual_digest(pkey->type));
+		if (atomic_load_explicit(&slots[i], memory_order_relaxed))
+			ctx = atomic_exchange_explicit(&slots[i], NULL, memory_order_acq_rel);
+	return ctx;
 }
 
 static void
-give_back(const struct pkey *pkey, EVP_PKEY_CTX *ctx)
+give_back(pkey_slot *slots, EVP_PKEY_CTX *ctx)
 {
-	struct pkey *owner = (struct pkey *)pkey;
-
 	for (int i = 0; i < PKEY_IDLE && ctx; i++) {
 		EVP_PKEY_CTX *none = NULL;
 
-		if (atomic_compare_exchange_strong_explicit(&owner->idle[i], &none, ctx,
-			    memory_order_acq_rel, memory_order_relaxed))
+		if (atomic_compare_exchange_strong_explicit(
+			    &slots[i], &none, ctx, memory_order_acq_rel, memory_order_relaxed))
 			ctx = NULL; /* the key's now */
 	}
 	EVP_PKEY_CTX_free(ctx);
@@ -72,8 +70,37 @@ give_back(const struct pkey *pkey, EVP_PKEY_CTX *ctx)
 void
 pkey_free_idle(struct pkey *pkey)
 {
-	for (int i = 0; i < PKEY_IDLE; i++)
-		EVP_PKEY_CTX_free(pkey->idle[i]);
+	for (int i = 0; i < PKEY_IDLE; i++) {
+		EVP_PKEY_CTX_free(pkey->sign[i]);
+		EVP_PKEY_CTX_free(pkey->raw[i]);
+	}
+}
+
+/* What a key keeps is no part of what it is. */
+static struct pkey *
+keeper(const struct pkey *pkey)
+{
+	return (struct pkey *)pkey;
+}
+
+bool
+pkey_raw_rsa(
+	const struct pkey *pkey, const void *data, size_t len, unsigned char *out, size_t *out_len)
+{
+	EVP_PKEY_CTX *ctx = take(keeper(pkey)->raw);
+	bool ready = ctx != NULL;
+
+	if (!ready) {
+		ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey->evp, NULL);
+		ready = ctx && EVP_PKEY_decrypt_init(ctx) == 1 &&
+			EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING) == 1;
+	}
+	if (!ready || EVP_PKEY_decrypt(ctx, out, out_len, data, len) != 1) {
+		EVP_PKEY_CTX_free(ctx);
+		return false;
+	}
+	give_back(keeper(pkey)->raw, ctx);
+	return true;
 }
 
 enum rc
@@ -81,15 +108,17 @@ pkey_sign_hash(const struct pkey *pkey, enum digest digest, const unsigned char 
 	unsigned char *sig, size_t *len, struct err *err)
 {
 	bool usual = digest == pkey_usual_digest(pkey->type);
-	EVP_PKEY_CTX *ctx = usual ? take_context(pkey) : new_context(pkey, digest);
+	EVP_PKEY_CTX *ctx = usual ? take(keeper(pkey)->sign) : NULL;
 
+	if (!ctx)
+		ctx = new_context(pkey, digest);
 	if (!ctx || EVP_PKEY_sign(ctx, sig, len, hash, digest_size(digest)) != 1) {
 		EVP_PKEY_CTX_free(ctx);
 		return ossl_err(err, ERR_CRYPTO, "signing with a key of type %s",
 			key_type_name(pkey->type));
 	}
 	if (usual)
-		give_back(pkey, ctx);
+		give_back(keeper(pkey)->sign, ctx);
 	else
 		EVP_PKEY_CTX_free(ctx);
 	return RC_OK;

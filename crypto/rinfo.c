@@ -2,10 +2,12 @@
 #include "crypto/rinfo.h"
 
 #include "crypto/ecdh.h"
+#include "crypto/mac.h"
+#include "crypto/pkey_private.h"
 
-#include <openssl/hmac.h>
 #include <openssl/rsa.h>
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -266,15 +268,13 @@ is_zero(unsigned x)
  * in 3.0 also by its time.)
  */
 static void
-open_v15(EVP_PKEY *key, const struct der *in, unsigned char *cek, size_t cek_len)
+open_v15(const struct pkey *key, const struct der *in, unsigned char *cek, size_t cek_len)
 {
 	unsigned char em[MAX_RSA_BYTES] = {0}, bad = 0;
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
-	size_t size = (size_t)EVP_PKEY_get_size(key), n = sizeof em, zero_at;
+	size_t size = (size_t)EVP_PKEY_get_size(pkey_evp(key)), n = sizeof em, zero_at;
 
-	if (!ctx || size > sizeof em || size < cek_len + 11 || EVP_PKEY_decrypt_init(ctx) != 1 ||
-		EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING) != 1 ||
-		EVP_PKEY_decrypt(ctx, em, &n, in->p, in->len) != 1 || n != size)
+	if (size > sizeof em || size < cek_len + 11 || !pkey_raw_rsa(key, in->p, in->len, em, &n) ||
+		n != size)
 		goto out; /* too long, or not below the modulus: anybody can see that */
 	zero_at = size - cek_len - 1;
 	bad = (unsigned char)(em[0] | (em[1] ^ 2) | em[zero_at]);
@@ -282,7 +282,6 @@ open_v15(EVP_PKEY *key, const struct der *in, unsigned char *cek, size_t cek_len
 		bad |= is_zero(em[i]);
 	take_if(is_zero(bad), cek, em + zero_at + 1, cek_len);
 out:
-	EVP_PKEY_CTX_free(ctx);
 	secret_wipe(em, sizeof em);
 }
 
@@ -350,8 +349,7 @@ rinfo_open(const void *der, size_t len, unsigned index, enum content_cipher ciph
 	const struct pkey *key, const struct secret *fallback, struct secret **cek, struct err *err)
 {
 	struct parsed p;
-	unsigned char mac[EVP_MAX_MD_SIZE];
-	unsigned mac_len = 0;
+	unsigned char mac[MAC_SIZE];
 	size_t n, cek_len = content_cipher_key_size(cipher);
 	struct secret *fb = (struct secret *)(uintptr_t)fallback; /* only read */
 	enum rc rc;
@@ -365,15 +363,16 @@ rinfo_open(const void *der, size_t len, unsigned index, enum content_cipher ciph
 	if (index >= n)
 		return err_set(
 			err, ERR_CMS_MALFORMED, "no key of this number in the RecipientInfo");
-	if (!HMAC(digest_evp(DIGEST_SHA256), secret_data(fb), (int)secret_len(fb),
-		    p.encrypted_key.p, p.encrypted_key.len, mac, &mac_len) ||
-		mac_len < cek_len)
-		return ossl_err(err, ERR_CRYPTO, "HMAC");
+	assert(cek_len <= sizeof(mac));
+	rc = mac_bytes(
+		secret_data(fb), secret_len(fb), p.encrypted_key.p, p.encrypted_key.len, mac, err);
+	if (rc != RC_OK)
+		return rc;
 	if ((rc = secret_copy(mac, cek_len, cek, err)) == RC_OK) {
 		enum key_type type = pkey_type(key);
 
 		if (p.type == RINFO_KTRI && type == KEY_RSA && p.algorithm == OID_RSA)
-			open_v15(pkey_evp(key), &p.encrypted_key, secret_data(*cek), cek_len);
+			open_v15(key, &p.encrypted_key, secret_data(*cek), cek_len);
 		else if (p.type == RINFO_KTRI && type == KEY_RSA)
 			open_oaep(pkey_evp(key), &p, secret_data(*cek), cek_len);
 		else if (p.type == RINFO_KARI &&
