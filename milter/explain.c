@@ -90,6 +90,8 @@ text_message(struct text *t, const struct transaction *tx)
 		put(t, "%s%s", i ? ", " : "", tx->from.v[i]);
 	put(t, "%s\n", tx->from.n ? "" : "(nobody)");
 	put(t, "  may sign   %s: %s\n", yes_no[tx->facts.authorised], tx->why_authorised);
+	if (tx->gate)
+		put(t, "  stamped by service %s\n", tx->gate);
 	put(t, "  size       %llu bytes\n", (unsigned long long)tx->facts.size);
 	text_classes(t, tx->facts.classes);
 	put(t, "  service    %s (role %s)\n", engine_service(tx->engine),
@@ -323,6 +325,7 @@ json_message(struct json *json, const struct transaction *tx)
 	json_array_end(json);
 	json_str(json, "identity", tx->identity);
 	json_str(json, "client", tx->client);
+	json_str(json, "stamped_by", tx->gate);
 	json_str(json, "authorised", yes_no[tx->facts.authorised]);
 	json_str(json, "why", tx->why_authorised);
 	json_int(json, "size", (int64_t)tx->facts.size);

@@ -68,6 +68,8 @@ openssl cms -decrypt -in "$work/out.eml" -recip "$work/carol.pem" -inkey "$work/
 openssl cms -verify -in "$work/inner" -CAfile "$dir/ca.pem" -purpose any -out "$work/text" 2>>"$work/openssl.log" ||
 	fail "the signature inside is not good"
 grep -qi 'stamp' "$work/inner" && fail "the stamp was signed"
+match "explain says where the login was seen" "$(gate explain --service hop --sender "alice@$org" --rcpt "carol@$partner" <"$work/stamped.eml")" \
+	'stamped by service gate'
 hop "bob@$org" <"$work/stamped.eml"
 match "to a colleague" "$json" '"signed":true,"encrypted":false'
 # What the MTA adds on the way does no harm.
