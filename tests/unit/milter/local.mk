@@ -16,7 +16,10 @@ check_PROGRAMS += tests/unit/milter/delivery_prop
 tests_unit_milter_delivery_prop_SOURCES = tests/unit/milter/delivery_prop.c \
 	tests/unit/milter/delivery_sim.c tests/unit/milter/delivery_sim.h
 tests_unit_milter_delivery_prop_LDADD = $(SG_LIBS_PIPELINE)
-check_PROGRAMS += tests/unit/milter/notice_test tests/unit/milter/notice_text_test
+check_PROGRAMS += tests/unit/milter/notice_limits_test tests/unit/milter/notice_test \
+	tests/unit/milter/notice_text_test
+tests_unit_milter_notice_limits_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
+noinst_HEADERS += tests/unit/milter/notice_world.h
 tests_unit_milter_notice_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
 tests_unit_milter_notice_text_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
 check_SCRIPTS += tests/unit/milter/notice_parser.sh
