@@ -119,9 +119,13 @@ take_pair(char *p, struct logline *out)
 bool
 logline_parse(char *line, int64_t now, struct logline *out)
 {
-	char *p = strstr(line, IDENT);
+	char *p = strstr(line, IDENT), *next;
+	const char *equals = strchr(line, '=');
 
 	out->n = 0;
+	/* The journal puts its own before ours, when the daemon logs on standard error. */
+	while (p && equals && (next = strstr(p + 1, IDENT)) && next < equals)
+		p = next;
 	p = p ? strstr(p, "]: ") : NULL;
 	if (!p)
 		return false;

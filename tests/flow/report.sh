@@ -60,10 +60,11 @@ match "explain: JSON" "$json" '"criterion":"recipients","wanted":\["@unused.exam
 sed -n 's/^[^ ]* sealgate-milter\[\([0-9]*\)\]: [a-z]* /sealgate-milter[\1]: /p' "$work/milter.log" >"$work/bare"
 awk -v t="$(date '+%b %e %H:%M:%S')" '{ print t " host " $0 }' "$work/bare" >"$work/syslog"
 awk -v t="$(date '+%Y-%m-%dT%H:%M:%S%z')" '{ print t " host " $0 }' "$work/bare" >"$work/iso"
+awk -v t="$(date '+%Y-%m-%dT%H:%M:%S%z')" '{ print t " host sealgate-milter[7]: " $0 }' "$work/milter.log" >"$work/journal"
 awk -v t="$(date '+%s.%N')" '{ print t " host " $0 }' "$work/bare" >"$work/unix"
 awk '{ print "2020-01-01T00:00:00+00:00 host " $0 }' "$work/bare" >"$work/old"
 sed 's/sealgate-milter/somebody/' "$work/iso" >"$work/other"
-for kind in syslog iso unix; do
+for kind in syslog iso unix journal; do
 	json=$(report report --since 1h --json <"$work/$kind")
 	match "$kind" "$json" '"recipients":8'
 done
