@@ -499,6 +499,8 @@ sendmail_mc() {
 	define(\`confDONT_BLAME_SENDMAIL', \`GroupWritableDirPathSafe,TrustStickyBit')
 	define(\`confDOMAIN_NAME', \`sendmail.local.test')
 	define(\`confTO_IDENT', \`0')
+	define(\`confQUEUE_LA', \`1000')
+	define(\`confREFUSE_LA', \`1000')
 	define(\`SMART_HOST', \`esmtp:[127.0.0.1]')
 	define(\`ESMTP_MAILER_ARGS', \`TCP \$h $3')
 	DAEMON_OPTIONS(\`Name=MTA, Addr=127.0.0.1, Port=$(cat "$1/port")')
