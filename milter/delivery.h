@@ -29,7 +29,8 @@ struct delivery_key {
 	const char *sender, *identity;
 	const char *message_id; /* as the client gave it, not one that was added */
 	const char *envid;
-	unsigned char digest[32]; /* SHA-256 of the body as it came */
+	unsigned char digest[32]; /* SHA-256 of the body as it came, and without a Message-ID of
+				   * some fields */
 };
 
 #define DELIVERY_NO_COPY ((size_t)-1) /* refused by the rules: CODE is 5xx already */

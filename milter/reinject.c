@@ -52,8 +52,30 @@ client_message_id(const struct reinject *r, struct buf *out, const char **id, st
 	return rc;
 }
 
+/* What tells messages with the same text apart when no Message-ID does: an alert about one machine
+ * is no retry of that about another. Not Date:, which an MTA adds to each try. */
 static enum rc
-hash_body(const struct reinject *r, unsigned char out[SHA256_SIZE], struct err *err)
+feed_subject(const struct reinject *r, const struct sink *sink, struct err *err)
+{
+	static const char *const names[] = {"From", "To", "Cc", "Subject"};
+	const struct hdr *hdr;
+	enum rc rc = RC_OK;
+
+	for (size_t k = 0; rc == RC_OK && k < sizeof(names) / sizeof(*names); k++) {
+		rc = sink_feed(sink, names[k], strlen(names[k]) + 1, err);
+		for (size_t i = 0; rc == RC_OK && (hdr = hdrs_find(&r->tx->msg->hdrs, names[k], i));
+			i++) {
+			rc = sink_feed(sink, hdr->value, hdr->value_len, err);
+			if (rc == RC_OK)
+				rc = sink_feed(sink, "", 1, err);
+		}
+	}
+	return rc;
+}
+
+/* The body, and without a Message-ID what else there is. */
+static enum rc
+hash_content(const struct reinject *r, bool has_id, unsigned char out[SHA256_SIZE], struct err *err)
 {
 	struct spool *body = r->tx->msg->body;
 	struct hasher *hasher = NULL;
@@ -63,7 +85,10 @@ hash_body(const struct reinject *r, unsigned char out[SHA256_SIZE], struct err *
 	if (rc != RC_OK)
 		return rc;
 	sink = hasher_sink(hasher);
-	rc = spool_send(body, 0, spool_size(body), &sink, err);
+	if (!has_id)
+		rc = feed_subject(r, &sink, err);
+	if (rc == RC_OK)
+		rc = spool_send(body, 0, spool_size(body), &sink, err);
 	if (rc == RC_OK)
 		rc = sink_finish(&sink, err);
 	if (rc == RC_OK)
@@ -83,28 +108,32 @@ make_key(const struct reinject *r, struct delivery_key *key, struct buf *id, str
 		.identity = r->tx->identity,
 		.envid = r->envelope->envid};
 	rc = client_message_id(r, id, &key->message_id, err);
-	return rc == RC_OK ? hash_body(r, key->digest, err) : rc;
+	return rc == RC_OK ? hash_content(r, key->message_id, key->digest, err) : rc;
 }
 
-bool
-reinject_was_begun(const struct reinject *r)
+enum rc
+reinject_was_begun(const struct reinject *r, bool *begun, struct err *err)
 {
 	struct journal *journal = outlet_journal(r->outlet);
 	struct buf id = BUF_INIT(HDRS_MAX_BYTES);
 	struct delivery_key key;
 	const char **addrs;
-	bool begun = false;
+	enum rc rc;
 
+	*begun = false;
 	if (journal_is_empty(journal))
-		return false;
+		return RC_OK;
+	rc = gate_take_stamp(r->tx, err); /* the login that it tells is a part of the key */
+	if (rc != RC_OK)
+		return rc;
 	addrs = calloc(r->tx->n ? r->tx->n : 1, sizeof(*addrs));
 	for (size_t i = 0; addrs && i < r->tx->n; i++)
 		addrs[i] = r->tx->rcpts[i].addr;
 	if (addrs && make_key(r, &key, &id, NULL) == RC_OK)
-		begun = delivery_was_begun(journal, &key, addrs, r->tx->n);
+		*begun = delivery_was_begun(journal, &key, addrs, r->tx->n);
 	buf_fini(&id);
 	free(addrs);
-	return begun;
+	return RC_OK;
 }
 
 static enum rc
@@ -338,12 +367,16 @@ reply_as(struct work *w, size_t i, enum outcome outcome)
 	memcpy(result->text, rcpt->text, sizeof(result->text));
 }
 
-/* Must its body not go back to the sender as it came? */
+/* Must its body not go back to the sender as it came? Copies that an earlier try sent were not made
+ * in this one. */
 static bool
 is_secret(const struct work *w)
 {
+	if (w->tx->facts.classes & CLASS_OPENED)
+		return true;
 	for (size_t k = 0; k < w->result->n_copies; k++)
-		if (w->result->copies[k].done & (PLAN_ENCRYPT | PLAN_OPEN))
+		if (w->result->copies[k].transform & PLAN_ENCRYPT ||
+			w->result->copies[k].done & PLAN_OPEN)
 			return true;
 	for (size_t i = 0; i < w->tx->n; i++)
 		if (w->tx->rcpts[i].decision.verdicts.encrypt == ENCRYPT_REQUIRED)

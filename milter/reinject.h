@@ -26,8 +26,8 @@ struct reinject { /* all borrowed */
 	void *ctx;
 };
 /* Did an earlier try of this message hand copies on? RESULT is not looked at. Asked before the
- * pipeline, which then makes copies too. */
-bool reinject_was_begun(const struct reinject *reinject);
+ * pipeline, which then makes copies too; a stamp is taken out of the message already. */
+enum rc reinject_was_begun(const struct reinject *reinject, bool *begun, struct err *err);
 /* Also for a result that refuses a message that was begun: who has it already has it. */
 void reinject_run(const struct reinject *reinject);
 

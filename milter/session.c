@@ -410,8 +410,10 @@ run(struct session *session, struct minded *task, struct result **out, struct er
 		.stopping = is_stopping,
 		.ctx = session->daemon};
 	enum rc rc = wait_until_ready(session, task, err);
-	bool begun = rc == RC_OK && session->outlet && reinject_was_begun(&reinject);
+	bool begun = false;
 
+	if (rc == RC_OK && session->outlet)
+		rc = reinject_was_begun(&reinject, &begun, err);
 	if (begun)
 		transaction_was_begun(session->tx);
 	if (rc == RC_OK)

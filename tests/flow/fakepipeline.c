@@ -303,11 +303,12 @@ transaction_was_begun(struct transaction *tx)
 	(void)tx;
 }
 
-bool
-reinject_was_begun(const struct reinject *reinject)
+enum rc
+reinject_was_begun(const struct reinject *reinject, bool *begun, struct err *err)
 {
-	(void)reinject;
-	return false;
+	(void)reinject, (void)err;
+	*begun = false;
+	return RC_OK;
 }
 
 void

@@ -104,6 +104,22 @@ send 0 "$eve" "$eve"
 want "the one who was left out" "$(got)" ""
 match "the one who was left out is alone: no copies" "$line" '"discarded":false'
 
+# Two alerts of a program that gives no Message-ID, with the same text: the second one is no retry of the first.
+mail
+sed -i '/^Message-ID/d; s/^Subject: .*/Subject: disk one/' "$work/mail.eml"
+script "rcpt match=eve@ reply 450 4.2.0 not now"
+send 75 "$carol" "$eve"
+sed -i 's/^Subject: .*/Subject: disk two/' "$work/mail.eml"
+send 75 "$carol" "$eve"
+want "another alert" "$(got)" "carol carol"
+script ""
+send 0 "$carol" "$eve"
+want "another alert: retry" "$(got)" eve
+sed -i 's/^Subject: .*/Subject: disk one/' "$work/mail.eml"
+script ""
+send 0 "$carol" "$eve"
+want "the first alert: retry" "$(got)" eve
+
 # The rules changed, so that one copy would do for all: it is still a retry.
 mail
 script "rcpt match=eve@ reply 450 4.2.0 not now"
@@ -126,6 +142,19 @@ match "refused by now" "$line" '"discarded":true'
 match "refused by now: a report" "$(tail -n 20 "$work/milter.log")" 'event=notice .*what='
 send 65 "$carol" "$eve"
 rules "$none"
+
+# Refused by the port when the encrypted copy is long there: the report does not carry the text out.
+sed -i 's/^notices = {/& return_full = true;/' "$work/plain.conf"
+grep -q return_full "$work/plain.conf" || fail "no return_full"
+rules "$none"
+mail
+script "rcpt match=eve@ reply 450 4.2.0 not now"
+send 75 "$carol" "$eve"
+script "rcpt match=eve@ reply 550 5.1.1 no such person"
+drive -S "$sock" -f "<alice@$org>" --sender-args RET=FULL -u "alice@$org" --qid R -r "<$carol>" -r "<$eve>" "$work/mail.eml" >/dev/null
+want "refused later" $? 0
+wait_for 10 sh -c "grep -q '^RCPT TO:<alice@' '$work'/port/*.env" || fail "refused later: no report"
+grep -q 'the secret text' "$work"/port/*.eml && fail "refused later: what was encrypted goes back in the clear"
 
 # Killed while the second copy is under way: the first is known, the second in doubt.
 mail
@@ -175,4 +204,27 @@ send 0 "$carol"
 mv "$dir/state.away" "$dir/state"
 send 0 "$carol" "$eve"
 want "the folder is back" "$(got)" "carol eve"
+
+# Behind a gate the login is the stamp's: a retry is one whatever the rules say by then.
+cp "$work/plain.conf" "$conf"
+sed -i "s|^services = (|&\\n\\t{ name = \"gate\"; role = \"gate\"; socket = \"unix:$dir/run/gate.sock\"; },|; s/role = \"all\";/& stamps = \"check\";/" "$conf"
+gate check >/dev/null || fail "check"
+cp "$conf" "$work/plain.conf"
+stop "$milter"
+milter_up
+rules "$none"
+mail
+gate process --service gate --sender "alice@$org" --user "alice@$org" --rcpt "$carol" <"$work/mail.eml" >"$work/stamped.eml" ||
+	fail "no stamp"
+stamped() {
+	line=$(drive -S "$sock" -f "<alice@$org>" --qid "S$RANDOM" -r "<$carol>" -r "<$eve>" "$work/stamped.eml")
+	want "stamped" $? "$1"
+}
+script "rcpt match=eve@ reply 450 4.2.0 not now"
+stamped 75
+want "stamped: first try" "$(got)" carol
+rules '{ name = "all-clear"; direction = "outbound"; }'
+script ""
+stamped 0
+want "stamped: other groups" "$(got)" eve
 finish
