@@ -288,9 +288,10 @@ milter_up
 send 0 "$c" "$b"
 want "stopped: only the second one" "$(taken) $(copy_for $b)" "1 1"
 
-# Time is over after the first copy: what was begun is finished, the rest goes with the next try.
+# Time is over after the first copy: what was begun is finished, the rest goes with the next try. While a copy takes long
+# the MTA hears that we are still at it.
 port_down
-script "end nth=1 slow 2500"
+script "end nth=1 slow 5600"
 port_up
 sed -i '/^milter = {/s/^milter = {/milter = { end_timeout = "2s";/' "$conf"
 grep -q end_timeout "$conf" || printf 'milter = { end_timeout = "2s"; };\n' >>"$conf"
@@ -299,6 +300,7 @@ wait_for 5 grep -q event=reloaded "$work/milter.log" || fail "no reload"
 mail "To: $c" "Cc: $b"
 send 75 "$c" "$b"
 want "time is over: one is there" "$(taken)" 1
+match "time is over: the MTA was told to wait" "$line" '"progress":1'
 send 0 "$c" "$b"
 want "time is over: the other one" "$(taken) $(copy_for $b)" "2 2"
 script ""
