@@ -12,8 +12,11 @@ rules = (
 	{ name = "clear"; recipients = "@clear.example"; encrypt = "required"; if_missing = "clear"; },
 	{ name = "seen"; mode = "observe"; recipients = "@observed.example"; encrypt = "required"; },
 	{ name = "marked"; recipients = "@late.example"; subject_mark = "[plain]"; },
-	{ name = "late"; recipients = "@late.example"; encrypt = "required"; }
+	{ name = "late"; recipients = "@late.example"; encrypt = "required"; },
+	{ name = "wanted"; recipients = "@wanted.example"; subject_mark = "[encrypt]"; encrypt = "required"; },
+	{ name = "down"; recipients = "@down.example"; encrypt = "required"; }
 );
+directories = ( { name = "down"; uri = "ldap://127.0.0.1:1"; base = "dc=example"; timeout = "1s"; domains = [ "down.example" ]; } );
 END
 reload() {
 	kill -USR1 "$milter"
@@ -55,6 +58,9 @@ send 0 eve@clear.example
 send 0 eve@observed.example
 send 65 eve@late.example
 match "a rule about the subject comes first" "$line" '"stage":"E","code":550'
+send 0 eve@wanted.example
+send 75 eve@down.example
+match "the directory is down" "$line" '"stage":"E","code":451'
 sender="alice@$org" send 65 eve@strict.example
 match "from sendmail(1)" "$line" '"stage":"E","code":550'
 stop "$vault"
