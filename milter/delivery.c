@@ -325,8 +325,8 @@ take_failure(struct run *run, const size_t *who, size_t n, bool in_doubt, const 
 			not_accepted(d, who[i]);
 	}
 	run->over = true;
-	if (in_doubt)
-		log_error(LOGL_WARN, d->qid, "copy-in-doubt", why, "recipients", LOG_NUM(n), NULL);
+	log_error(LOGL_WARN, d->qid, in_doubt ? "copy-in-doubt" : "copy-not-sent", why, "recipients",
+		LOG_NUM(n), NULL);
 }
 
 /* Sends a copy that was made to WHO, in as many turns as the port wants. */
