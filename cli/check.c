@@ -51,6 +51,9 @@ compile(struct conf *conf, struct err *err)
 		rc = lookups_new(conf, NULL, trust, &lookups, err);
 	if (rc == RC_OK)
 		rc = smtp_port_new(conf, &port, err);
+	smtp_port_free(&port);
+	if (rc == RC_OK)
+		rc = smtp_port_new_own(conf, &port, err);
 	if (rc == RC_OK || rc == RC_NONE) /* none: no port is configured, no directory */
 		rc = forwarding_new(conf, policy, &forwarding, err);
 	if (rc == RC_NONE)

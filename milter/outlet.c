@@ -13,6 +13,7 @@
 struct outlet {
 	atomic_int refs;
 	struct smtp_port *port;
+	struct smtp_port *own; /* for our own mail, or NULL: port */
 	struct journal *journal;
 	struct notices *notices;
 	struct notice_world *world;
@@ -31,12 +32,17 @@ outlet_new(struct conf *conf, struct engine *engine, struct outlet **out, struct
 		return err_set(err, ERR_MEMORY, "outlet");
 	atomic_init(&outlet->refs, 1);
 	rc = smtp_port_new(conf, &outlet->port, err);
+	if (rc == RC_OK) {
+		rc = smtp_port_new_own(conf, &outlet->own, err);
+		rc = rc == RC_NONE ? RC_OK : rc;
+	}
 	if (rc == RC_OK)
 		rc = journal_new(&journal, &outlet->journal, err);
 	if (rc == RC_OK)
 		rc = notices_new(conf, &outlet->notices, err);
 	if (rc == RC_OK)
-		rc = notice_world_new(engine, outlet->port, &outlet->world, err);
+		rc = notice_world_new(
+			engine, outlet->own ? outlet->own : outlet->port, &outlet->world, err);
 	if (rc == RC_OK) {
 		notice_world_attach(outlet->world, outlet->notices);
 		*out = outlet;
@@ -66,8 +72,20 @@ outlet_unref(struct outlet **outlet)
 	notices_free(&o->notices);
 	notice_world_free(&o->world);
 	journal_free(&o->journal);
+	smtp_port_free(&o->own);
 	smtp_port_free(&o->port);
 	free(o);
+}
+
+static void
+probe_port(struct smtp_port *port)
+{
+	struct smtp_caps caps;
+	struct err err = ERR_INIT;
+
+	if (smtp_port_probe(port, &caps, &err) != RC_OK)
+		log_error(LOGL_WARN, NULL, "port-not-ready", &err, "port", smtp_port_name(port),
+			NULL);
 }
 
 /* A port that is down, or a journal that can't be opened, is a warning: mail that needs it is
@@ -76,13 +94,11 @@ static void *
 probe(void *arg)
 {
 	struct outlet *outlet = arg;
-	struct smtp_caps caps;
 	struct err err = ERR_INIT;
 
-	if (smtp_port_probe(outlet->port, &caps, &err) != RC_OK)
-		log_error(LOGL_WARN, NULL, "port-not-ready", &err, "port",
-			smtp_port_name(outlet->port), NULL);
-	err_clear(&err);
+	probe_port(outlet->port);
+	if (outlet->own)
+		probe_port(outlet->own);
 	if (journal_probe(outlet->journal, &err) != RC_OK)
 		log_error(LOGL_WARN, NULL, "journal-not-ready", &err, NULL);
 	outlet_unref(&outlet);
@@ -150,6 +166,8 @@ outlet_stop(struct outlet *outlet)
 		return;
 	outlet_retire(outlet);
 	smtp_port_stop(outlet->port);
+	if (outlet->own)
+		smtp_port_stop(outlet->own);
 }
 
 struct smtp_port *

@@ -73,6 +73,8 @@ typedef enum rc smtp_write_fn(void *ctx, const struct sink *to, struct err *err)
 
 /* RC_NONE: no port is configured. ERR_CONFIG with file and line. Nothing is connected yet. */
 enum rc smtp_port_new(struct conf *conf, struct smtp_port **out, struct err *err);
+/* The same for port.own_address, where our own mail goes. RC_NONE: where copies go. */
+enum rc smtp_port_new_own(struct conf *conf, struct smtp_port **out, struct err *err);
 void smtp_port_free(struct smtp_port **port);
 /* Connects, authenticates, and says what the port offers; logs it, and what will be missed. */
 enum rc smtp_port_probe(struct smtp_port *port, struct smtp_caps *out, struct err *err);

@@ -196,9 +196,9 @@ init_helo(struct smtp_port *port, const struct conf *conf, const struct conf_gro
 
 static enum rc
 init_port(struct smtp_port *port, const struct conf *conf, const struct conf_group *group,
-	struct err *err)
+	const char *option, struct err *err)
 {
-	const char *spec = conf_str(group, "address"), *ip = NULL;
+	const char *spec = conf_str(group, option), *ip = NULL;
 	enum rc rc;
 
 	port->connect_ms = conf_int(group, "connect_timeout");
@@ -217,7 +217,7 @@ init_port(struct smtp_port *port, const struct conf *conf, const struct conf_gro
 	else if (strncmp(spec, "inet:", 5) == 0)
 		rc = parse_inet(port, spec + 5, conf, group, &ip, err);
 	else
-		rc = conf_err(err, conf, group, "address", "unix:PATH or inet:PORT@ADDRESS wanted");
+		rc = conf_err(err, conf, group, option, "unix:PATH or inet:PORT@ADDRESS wanted");
 	if (!rc)
 		rc = init_tls(port, conf, group, ip, err);
 	if (!rc)
@@ -225,26 +225,44 @@ init_port(struct smtp_port *port, const struct conf *conf, const struct conf_gro
 	return rc ? rc : init_helo(port, conf, group, err);
 }
 
-enum rc
-smtp_port_new(struct conf *conf, struct smtp_port **out, struct err *err)
+/* OPTION is where the address stands. */
+static enum rc
+new_port(struct conf *conf, const char *option, struct smtp_port **out, struct err *err)
 {
 	const struct conf_group *group = conf_section(conf, "port");
 	struct smtp_port *port;
 	enum rc rc;
 
 	*out = NULL;
-	if (!conf_str(group, "address"))
+	if (!conf_str(group, option))
 		return RC_NONE;
 	port = calloc(1, sizeof(*port));
 	if (!port)
 		return err_set(err, ERR_MEMORY, "port");
 	pthread_mutex_init(&port->lock, NULL);
 	port->stop_fd = -1;
-	rc = init_port(port, conf, group, err);
+	rc = init_port(port, conf, group, option, err);
 	if (rc)
 		smtp_port_free(&port);
 	*out = port;
 	return rc;
+}
+
+enum rc
+smtp_port_new(struct conf *conf, struct smtp_port **out, struct err *err)
+{
+	const struct conf_group *group = conf_section(conf, "port");
+
+	*out = NULL;
+	if (conf_str(group, "own_address") && !conf_str(group, "address"))
+		return conf_err(err, conf, group, "own_address", "goes with address");
+	return new_port(conf, "address", out, err);
+}
+
+enum rc
+smtp_port_new_own(struct conf *conf, struct smtp_port **out, struct err *err)
+{
+	return new_port(conf, "own_address", out, err);
 }
 
 void

@@ -19,19 +19,24 @@ sockets() {
 sockets
 
 P=$W/postfix B=$W/boxes
-ports=$(free_port 2)
-hop=${ports% *} reinject=${ports#* }
+read -r hop reinject own <<-E
+	$(free_port 3)
+	E
+# Here the address is enough to be let in at the ports for copies and for sealgate's own mail.
+by_address() {
+	sed "s/smtpd_sasl_auth_enable=yes/smtpd_sasl_auth_enable=no/; s/permit_sasl_authenticated/permit_mynetworks/"
+}
 # What contrib has, for this world's sockets and port.
 localise() {
-	sed "s|/run/sealgate/|$run/|g; s|127\.0\.0\.1:10026|127.0.0.1:$hop|g; s|\[127\.0\.0\.1\]:10026|[127.0.0.1]:$hop|g" \
-		"$SEALGATE_SRC/contrib/postfix/hop/$1"
+	sed "s|/run/sealgate/|$run/|g; s|127\.0\.0\.1:10026|127.0.0.1:$hop|g; s|\[127\.0\.0\.1\]:10026|[127.0.0.1]:$hop|g
+		s|^127\.0\.0\.1:10028|127.0.0.1:$own|" "$SEALGATE_SRC/contrib/postfix/hop/$1" | by_address
 }
 mkdir -p "$P" "$B/forward"
 {
 	localise master.cf
-	# The port for copies that goes with it; here the address is enough to be let in.
+	# The port for copies that goes with it.
 	sed -n '/^127\.0\.0\.1:10027/,/^#/p' "$SEALGATE_SRC/contrib/postfix/master.cf" | grep -v '^#' |
-		sed "s/:10027/:$reinject/; s/smtpd_sasl_auth_enable=yes/smtpd_sasl_auth_enable=no/; s/permit_sasl_authenticated/permit_mynetworks/"
+		sed "s/:10027/:$reinject/" | by_address
 } >"$P/master.more"
 cat >"$P/aliases" <<-E
 	team@local.test carol@partner.test
@@ -275,7 +280,7 @@ check "bounce: it was opened before" grep -q 'X-Sealgate-Opened' "$W/got/carol@p
 check "bounce: with the header" grep -q 'for nobody' "$W/got/carol@partner.test"
 
 # --- with a port for copies sealgate sees all recipients at once, and each still gets their own
-echo "port = { address = \"inet:$reinject@127.0.0.1\"; };" >>"$conf"
+echo "port = { address = \"inet:$reinject@127.0.0.1\"; own_address = \"inet:$own@127.0.0.1\"; };" >>"$conf"
 process_down "$W/run" milter
 milter_up
 sockets
@@ -291,6 +296,14 @@ check "by copies: dave's is signed" signed_by "$W/got/dave@elsewhere.test" "in r
 check "by copies, forbidden: sent" as_alice all@local.test "$W/plan"
 gather "by copies, forbidden" "alice@local.test alice@local.test.2" # the MTA's report, and what sealgate says of it
 check "by copies, forbidden: a report says why" grep -q 'certificate' "$W/got/alice@local.test"
+# The sender's address is an alias, which the port for copies does not expand: the report comes all the same.
+sed -i 's/message = "No certificate is known.";/& if_missing = "refuse-recipient";/; s/domains = ( "local.test" )/domains = ( "local.test", "catchall.test" )/' "$conf"
+process_down "$W/run" milter
+milter_up
+sockets
+check "by copies, from an alias: sent" send "$submission" office@catchall.test all@local.test "$W/plan" --auth alice@local.test:pw
+gather "by copies, from an alias" "alice@local.test bob@local.test carol@partner.test"
+check "by copies, from an alias: a report names dave" grep -q '^Final-Recipient: rfc822; dave@elsewhere.test' "$W/got/alice@local.test"
 echo "alice eve@elsewhere.test, carol@partner.test" >"$B/aliases"
 postfix_set "$B"
 mv "$P/transport.boxes" "$P/transport"
