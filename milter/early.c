@@ -36,7 +36,8 @@ view_envelope(struct transaction *tx, struct err *err)
 static struct rcpt_facts
 facts_of(const struct transaction *tx, const struct rcpt *rcpt)
 {
-	bool ours = policy_is_ours(engine_policy(tx->engine), rcpt->addr);
+	const struct policy *policy = engine_policy(tx->engine);
+	bool ours = policy_direction(policy, true, rcpt->addr) != DIR_OUTBOUND;
 
 	return (struct rcpt_facts){.addr = rcpt->addr,
 		.direction = ours ? DIR_INBOUND | DIR_INTERNAL : DIR_OUTBOUND,

@@ -261,10 +261,20 @@ policy_is_ours(const struct policy *policy, const char *addr)
 	return domain && addr_domain_in(domain, policy->domains, policy->n_domains);
 }
 
+/* user%host@ours, host!user@ours, "user@host"@ours: an MTA that finds our domain its own may take
+ * it off and send to what is left, as Postfix and Sendmail do where nobody told them not to. */
+static bool
+is_route(const char *addr)
+{
+	const char *domain = addr_domain(addr);
+
+	return domain && strcspn(addr, "%!@") < (size_t)(domain - 1 - addr);
+}
+
 enum direction
 policy_direction(const struct policy *policy, bool sender_inside, const char *rcpt)
 {
-	if (!policy_is_ours(policy, rcpt))
+	if (!policy_is_ours(policy, rcpt) || is_route(rcpt))
 		return DIR_OUTBOUND;
 	return sender_inside ? DIR_INTERNAL : DIR_INBOUND;
 }

@@ -127,7 +127,7 @@ enum rc policy_decide(struct policy_view *view, const struct rcpt_facts *rcpt, s
 enum rc policy_may_encrypt(
 	struct policy_view *view, const struct rcpt_facts *rcpt, bool *may, struct err *err);
 /* Direction of mail to RCPT: from inside to us internal, from outside to us inbound, all else
- * outbound. */
+ * outbound; also what has a route to somewhere else in its local part. */
 enum direction policy_direction(const struct policy *policy, bool sender_inside, const char *rcpt);
 bool policy_is_ours(const struct policy *policy, const char *addr);
 

@@ -141,6 +141,14 @@ test_shipped(void **state)
 	assert_int_equal(policy_direction(policy, true, "x@sub.example.org"), DIR_INTERNAL);
 	assert_int_equal(policy_direction(policy, false, "x@example.org"), DIR_INBOUND);
 	assert_int_equal(policy_direction(policy, false, "x@partner.test"), DIR_OUTBOUND);
+	/* Postfix and Sendmail take our domain off and send to what is left. */
+	assert_int_equal(
+		policy_direction(policy, true, "x%partner.test@example.org"), DIR_OUTBOUND);
+	assert_int_equal(
+		policy_direction(policy, true, "partner.test!x@example.org"), DIR_OUTBOUND);
+	assert_int_equal(
+		policy_direction(policy, true, "\"x@partner.test\"@example.org"), DIR_OUTBOUND);
+	assert_int_equal(policy_direction(policy, true, "o'x+y=z@example.org"), DIR_INTERNAL);
 	policy_free(&policy);
 }
 
