@@ -8,9 +8,12 @@
 #include "cli/check.h"
 #include "cli/cmd.h"
 #include "directory/anchors.h"
+#include "directory/attribute.h"
+#include "directory/logins.h"
 #include "directory/lookup.h"
 #include "message/alias.h"
 #include "milter/forwarding.h"
+#include "milter/notice.h"
 #include "milter/service.h"
 #include "milter/smtp.h"
 #include "policy/policy.h"
@@ -23,6 +26,26 @@ const struct command cmd_check = {
 	.help = "check the configuration and print what is in effect",
 	.run = run,
 };
+
+/* Who is told what by mail, in which language, and the directory of logins. */
+static enum rc
+compile_people(struct conf *conf, struct err *err)
+{
+	const char *directory = conf_str(conf_section(conf, "notices"), "directory");
+	struct attributes *people = NULL;
+	struct notices *notices = NULL;
+	struct logins *logins = NULL;
+	enum rc rc = logins_new(conf, &logins, err);
+
+	if (rc == RC_OK || rc == RC_NONE)
+		rc = notices_new(conf, &notices, err);
+	if (rc == RC_OK && directory)
+		rc = attributes_new(conf, directory, &people, err);
+	attributes_free(&people);
+	notices_free(&notices);
+	logins_free(&logins);
+	return rc;
+}
 
 /* What the milter compiles. Nothing is opened or asked: no store, no directory, no socket. */
 static enum rc
@@ -58,6 +81,8 @@ compile(struct conf *conf, struct err *err)
 		rc = forwarding_new(conf, policy, &forwarding, err);
 	if (rc == RC_NONE)
 		rc = RC_OK;
+	if (rc == RC_OK)
+		rc = compile_people(conf, err);
 	forwarding_free(&forwarding);
 	smtp_port_free(&port);
 	lookups_free(&lookups);

@@ -97,6 +97,14 @@ check_settings(struct notices *notices, struct err *err)
 	if (!texts_has(notices->texts, language))
 		return conf_err(err, notices->conf, notices->group, "language",
 			"there is no text in %s", language);
+	for (size_t i = 0; i < conf_count(notices->conf, "rules"); i++) {
+		const struct conf_group *rule = conf_item(notices->conf, "rules", i);
+
+		language = conf_str(rule, "invite_language");
+		if (language && !texts_has(notices->texts, language))
+			return conf_err(err, notices->conf, rule, "invite_language",
+				"there is no text in %s", language);
+	}
 	return RC_OK;
 }
 

@@ -201,6 +201,17 @@ refused "wildcard socket" 'services = ( { name = "a"; socket = "inet:10025@0.0.0
 refused "world-writable socket" 'services = ( { name = "a"; socket = "unix:m.sock"; socket_mode = "0666"; } );'
 refused "rule twice" 'rules = ( { name = "a"; sign = "never"; }, { name = "a"; sign = "never"; } );'
 refused "bad pattern" 'rules = ( { name = "a"; header = ["Subject: ["]; } );'
+refused "invitation in no language" 'rules = ( { name = "a"; invite = true; invite_language = "en+jp"; } );'
+refused "texts in no language" 'notices = { language = "jp"; };'
+nowhere() { # NAME SECTION
+	printf 'organisation = { domains = ["example.com"]; };\n%s\n' "$2" >refused.conf
+	"$tool" -c refused.conf check >out 2>err
+	is "$1" $? 78
+	is "$1: says which" "$(grep -c 'there is no directory called nowhere' err)" 1
+}
+nowhere "logins in no directory" 'senders = { directory = "nowhere"; };'
+nowhere "languages in no directory" 'notices = { directory = "nowhere"; };'
+refused "port for our own mail alone" 'port = { own_address = "inet:10028@127.0.0.1"; };'
 refused "bad directory" 'directories = ( { name = "d"; uri = "http://x"; base = ""; } );'
 for args in check "no-such" "verify --no-such" "verify --at nonsense" "verify --policy x.y" "verify a b" \
 	"verify --anchor" "cert" "cert nonsense" "cert check" "cert find" "cert check --purpose x alice.pem"; do
