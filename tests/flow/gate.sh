@@ -80,6 +80,20 @@ match "to a colleague" "$json" '"signed":true,"encrypted":false'
 hop "carol@$partner" <"$work/queued.eml"
 match "queued" "$json" '"signed":true,"encrypted":true'
 
+# The MTA has the stamp in its hands, and is told to take out each one, of whomever.
+milter_up
+{
+	printf 'X-Sealgate-Stamp: v=1; nobody wrote this\r\n'
+	cat "$work/stamped.eml"
+} >"$work/two.eml"
+for rcpt in "bob@$org" "carol@$partner"; do
+	drive -q -S "unix:$dir/run/hop.sock" -f "<alice@$org>" -r "<$rcpt>" -o "$work/handed.eml" "$work/two.eml"
+	want "handed on to $rcpt" $? 0
+	grep -q '^Content-Type: .*pkcs7' "$work/handed.eml" || fail "handed on to $rcpt: not sealed"
+	grep -qi '^X-Sealgate-Stamp' "$work/handed.eml" && fail "handed on to $rcpt: with a stamp"
+done
+stop "$milter"
+
 # A stamp on another message: refused, where a rule wants to know who the sender is.
 for change in 's/secret/stolen/' 's/^From: Alice/From: Boss/' 's/^From:.*/From: <bob@example.org>\r/' 's/^Subject:.*/Subject: pay\r/' \
 	's/^Subject:/Sender: <bob@example.org>\r\nSubject:/' 's/^Subject:/Content-Type: text\/html\r\nSubject:/'; do
