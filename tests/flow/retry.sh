@@ -120,6 +120,44 @@ script ""
 send 0 "$carol" "$eve"
 want "the first alert: retry" "$(got)" eve
 
+# try STATUS QUEUE-ID OPTIONS…: the message to carol and eve
+try() {
+	local expected=$1 qid=$2
+	shift 2
+	line=$(drive -S "$sock" -f "<alice@$org>" "$@" --qid "$qid" -r "<$carol>" -r "<$eve>" "$work/mail.eml")
+	want "$qid" $? "$expected"
+}
+
+# The same Message-ID, but another text, another ENVID or another login: no retry.
+mail
+script "rcpt match=eve@ reply 450 4.2.0 not now"
+try 75 T1 --sender-args ENVID=one -u "alice@$org"
+cp "$work/mail.eml" "$work/first.eml"
+script ""
+sed -i 's/^the secret text/another text/' "$work/mail.eml"
+try 0 T2 --sender-args ENVID=one -u "alice@$org"
+want "another text" "$(got)" "carol eve"
+cp "$work/first.eml" "$work/mail.eml"
+script ""
+try 0 T3 --sender-args ENVID=two -u "alice@$org"
+want "another ENVID" "$(got)" "carol eve"
+script ""
+try 0 T4 --sender-args ENVID=one -u "bob@$org"
+want "another login" "$(got)" ""
+match "another login: no copies" "$line" '"discarded":false'
+try 0 T5 --sender-args ENVID=one -u "alice@$org"
+want "the first one's retry" "$(got)" eve
+
+# The MTA gives the message a Message-ID of its queue id, another one each time: a retry all the same.
+mail
+sed -i "s/^Message-ID: .*/Message-ID: <20261122.T6@mta.$org>/" "$work/mail.eml"
+script "rcpt match=eve@ reply 450 4.2.0 not now"
+try 75 T6 -u "alice@$org"
+sed -i 's/T6@/T7@/' "$work/mail.eml"
+script ""
+try 0 T7 -u "alice@$org"
+want "a Message-ID of the MTA's" "$(got)" eve
+
 # The rules changed, so that one copy would do for all: it is still a retry.
 mail
 script "rcpt match=eve@ reply 450 4.2.0 not now"
