@@ -285,9 +285,10 @@ not_accepted(struct delivery *d, size_t i)
 		d->rows[d->row_of[i]].flags &= ~(unsigned)JOURNAL_BEGUN;
 }
 
-/* After a send that had an answer for each. Gives in WHO and N whoever the port will take next. */
+/* After a send that had an answer for each; IN_DOUBT: a later one of its transactions had none, and
+ * whoever was in it is put off. Gives in WHO and N whoever the port will take next. */
 static size_t
-take_answers(struct delivery *d, size_t *who, size_t n, size_t *accepted)
+take_answers(struct delivery *d, size_t *who, size_t n, bool in_doubt, size_t *accepted)
 {
 	size_t again = 0;
 
@@ -303,7 +304,8 @@ take_answers(struct delivery *d, size_t *who, size_t n, size_t *accepted)
 			(*accepted)++;
 			continue;
 		}
-		not_accepted(d, who[i]);
+		if (!in_doubt || rcpt->code / 100 == 5)
+			not_accepted(d, who[i]);
 		again += rcpt->code == 452;
 	}
 	return *accepted ? again : 0;
@@ -325,8 +327,8 @@ take_failure(struct run *run, const size_t *who, size_t n, bool in_doubt, const 
 			not_accepted(d, who[i]);
 	}
 	run->over = true;
-	log_error(LOGL_WARN, d->qid, in_doubt ? "copy-in-doubt" : "copy-not-sent", why, "recipients",
-		LOG_NUM(n), NULL);
+	log_error(LOGL_WARN, d->qid, in_doubt ? "copy-in-doubt" : "copy-not-sent", why,
+		"recipients", LOG_NUM(n), NULL);
 }
 
 /* Sends a copy that was made to WHO, in as many turns as the port wants. */
@@ -348,7 +350,7 @@ send_copy(struct run *run, size_t copy, size_t *who, size_t n, struct err *err)
 		if (run->ops->send(run->ctx, copy, d->rcpts, who, n, &in_doubt, &why) != RC_OK)
 			take_failure(run, who, n, in_doubt, &why);
 		else
-			again = take_answers(d, who, n, &accepted);
+			again = take_answers(d, who, n, in_doubt, &accepted);
 		rc = put(run, who, n, err);
 		if (rc != RC_OK || !again)
 			return rc;

@@ -92,6 +92,20 @@ want "in doubt" "$first" carol
 want "in doubt: sent again" "$(got)" "carol eve"
 want "in doubt: told" "$(($(events maybe-duplicate) - before))" 1
 
+# The same when the port takes the recipients of a copy one by one: the first has it, the other may have it.
+sed -i 's/connections = 0;/& recipients = 1;/' "$conf"
+stop "$milter"
+milter_up
+mail
+script "" "" "end times=1 reply 250 2.0.0 ok" "end times=1 take-close"
+send 75 "$eve" "dave@nowhere.example" "$carol"
+script ""
+before=$(events maybe-duplicate)
+send 0 "$eve" "dave@nowhere.example" "$carol"
+want "in doubt, one by one: sent again" "$(got)" dave
+want "in doubt, one by one: told" "$(($(events maybe-duplicate) - before))" 1
+rules "$none"
+
 # The recipients of the retry are others.
 mail
 script "rcpt match=eve@ reply 450 4.2.0 not now"
