@@ -97,7 +97,8 @@ take_word(char **p, struct case_word *word, struct err *err)
 	}
 	at += strcspn(at, "= \t\r\n");
 	if (*at != '=')
-		return err_set(err, ERR_USAGE, "%.40s: not name=value", word->name);
+		return err_set(err, ERR_USAGE, "%.*s: not name=value",
+			(int)(at - word->name > 40 ? 40 : at - word->name), word->name);
 	*at++ = '\0';
 	word->value = at;
 	if (*at == '"') {
