@@ -94,6 +94,10 @@ for rcpt in "bob@$org" "carol@$partner"; do
 done
 stop "$milter"
 
+# Somebody's mark of opened mail gets no further than the gate.
+run 0 --service gate --rcpt "bob@$org" --sender "alice@$org" --user "alice@$org" < <(sed '1s/^/X-Sealgate-Opened: example.org\n/' "$work/plain.eml")
+grep -qi '^X-Sealgate-Opened' "$work/out.eml" && fail "the gate hands on a mark of opened mail"
+
 # A stamp on another message: refused, where a rule wants to know who the sender is.
 for change in 's/secret/stolen/' 's/^From: Alice/From: Boss/' 's/^From:.*/From: <bob@example.org>\r/' 's/^Subject:.*/Subject: pay\r/' \
 	's/^Subject:/Sender: <bob@example.org>\r\nSubject:/' 's/^Subject:/Content-Type: text\/html\r\nSubject:/'; do

@@ -88,6 +88,17 @@ head -c 100 "$work/carol.der" | raw >"$work/in.eml"
 try "cut" shipped-outbound "carol@$partner"
 { cat "$work/carol.der"; printf 'the secret text'; } | raw >"$work/in.eml"
 try "bytes behind the object" shipped-outbound "carol@$partner"
+# In pieces, so that no other length depends on that of the content: one block of it, then a byte less, then none.
+printf 'short\n' | openssl cms -encrypt -aes256 -stream -indef -outform DER -out "$work/pieces.der" "$work/carol.pem" 2>/dev/null
+size=$(stat -c %s "$work/pieces.der")
+want "one block in one piece" "$(tail -c 28 "$work/pieces.der" | head -c 2 | od -An -tx1)" " 04 10"
+raw <"$work/pieces.der" >"$work/in.eml"
+try "in pieces" shipped-signed "carol@$partner"
+{ head -c $((size - 28)) "$work/pieces.der"; printf '\004\017'; tail -c 26 "$work/pieces.der" | head -c 15; tail -c 10 "$work/pieces.der"; } |
+	raw >"$work/in.eml"
+try "a byte less than a block" shipped-outbound "carol@$partner"
+{ head -c $((size - 28)) "$work/pieces.der"; tail -c 10 "$work/pieces.der"; } | raw >"$work/in.eml"
+try "no content" shipped-outbound "carol@$partner"
 openssl cms -data_create -in "$work/text" -outform DER 2>/dev/null | raw >"$work/in.eml"
 try "data, not enveloped" shipped-outbound "carol@$partner"
 openssl crl2pkcs7 -nocrl -certfile "$work/carol.pem" -outform DER | raw >"$work/in.eml"

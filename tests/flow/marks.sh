@@ -9,7 +9,7 @@ cat >>"$conf" <<'C'
 rules = (
 	{ name = "keep"; direction = "outbound"; subject_mark = [ "[keep]" ]; encrypt = "required"; },
 	{ name = "mark"; direction = "outbound"; subject_mark = [ "[encrypt]", "【暗号化】" ]; encrypt = "required"; remove_mark = true; },
-	{ name = "field"; direction = "outbound"; header = [ "X-Encrypt: ^yes$", "Sensitivity: ^(company-confidential|private)$" ];
+	{ name = "field"; direction = "outbound"; header = [ "X-Encrypt: ^yes$", "X-Sealgate-Note: ^yes$", "Sensitivity: ^(company-confidential|private)$" ];
 	  encrypt = "required"; remove_mark = true; },
 	{ name = "inside"; direction = "internal"; subject_mark = "[intern]"; remove_mark = true; } );
 C
@@ -56,6 +56,8 @@ want "kept" "$(header subject)" "Subject: a [keep] b"
 send "carol@$partner" 'Subject: x' 'X-Encrypt: YES' 'X-Encrypt: no' 'x-encrypt: yes'
 want "field" "$(header x-encrypt)" "X-Encrypt: no"
 grep -q 'the secret text' "$work/out.eml" && fail "field: in the clear"
+send "carol@$partner" 'Subject: x' 'X-Encrypt: yes' 'X-Sealgate-Note: yes'
+want "field: ours stay" "$(header x-sealgate-note)" "X-Sealgate-Note: yes"
 for value in Company-Confidential private PRIVATE; do
 	send "carol@$partner" 'Subject: x' "Sensitivity: $value"
 	want "sensitivity" "$(header sensitivity)" "Sensitivity: $value"

@@ -63,6 +63,18 @@ vault_up
 run 0 --sender "carol@$partner" --rcpt "bob@$org" <"$work/opened.eml"
 cmp -s "$work/out.eml" "$work/opened.eml" || fail "inside: the message was changed"
 
+# A bounce of it would carry the text out: the MTA is asked for the header alone, unless what leaves is sealed again.
+milter_up
+# returned RCPT FILE RET: what becomes of the sender's RET=FULL
+returned() {
+	want "RET= to $1" "$(drive -S "$sock" -f "<carol@$partner>" --sender-args RET=FULL -r "<$1>" "$2" |
+		sed -n 's/.*"sender_args":"\([^"]*\)".*/\1/p')" "$3"
+}
+returned "bob@$org" "$work/opened.eml" RET=HDRS
+returned "dave@$partner" "$work/opened.eml" RET=FULL
+returned "bob@$org" "$work/in.txt" RET=FULL
+stop "$milter"
+
 # A mark that is not ours goes at once and means nothing.
 sed 's/^\tm=..../\tm=0000/' "$work/opened.eml" >"$work/forged.eml"
 cmp -s "$work/forged.eml" "$work/opened.eml" && fail "the mark has no MAC"
