@@ -305,6 +305,13 @@ send 0 "$c" "$b"
 want "time is over: the other one" "$(taken) $(copy_for $b)" "2 2"
 script ""
 
+# SMTPUTF8, which the header may need when no address does.
+mail "To: $c" "Cc: $b"
+line=$(drive -S "$sock" -f "<alice@$org>" --sender-args SMTPUTF8 -u "alice@$org" --qid QU -r "<$c>" -r "<$b>" "$work/mail.eml")
+want "SMTPUTF8" $? 0
+n=$(copy_for $c)
+envelope "${n##* }" '^MAIL FROM:.* SMTPUTF8'
+
 # The null sender: copies, but nobody to tell, so refuse-recipient refuses all.
 mail "To: $c, $eve" "X-Rule: sealed"
 before=$(taken)
