@@ -11,7 +11,9 @@ struct daemon {
 	pthread_mutex_t mutex; /* for all below */
 	pthread_cond_t quiet;  /* no content in flight */
 	struct engine *engine;
-	struct outlet *outlet; /* or NULL */
+	struct outlet *outlet;   /* or NULL */
+	struct outlet **retired; /* of earlier configurations; sessions may still wait for them */
+	size_t n_retired;
 	unsigned long contents;
 	bool stopping;
 };
@@ -49,6 +51,9 @@ daemon_free(struct daemon **daemon)
 	engine_flush_decisions((*daemon)->engine);
 	engine_unref(&(*daemon)->engine);
 	outlet_unref(&(*daemon)->outlet);
+	for (size_t i = 0; i < (*daemon)->n_retired; i++)
+		outlet_unref(&(*daemon)->retired[i]);
+	free((*daemon)->retired);
 	pthread_cond_destroy(&(*daemon)->quiet);
 	pthread_mutex_destroy(&(*daemon)->mutex);
 	free(*daemon);
@@ -85,11 +90,35 @@ daemon_engine(struct daemon *daemon, struct outlet **outlet)
 	return engine;
 }
 
+/* Keeps OUTLET (taken) so that a stop reaches the sessions that use it, and lets go of those that
+ * nobody uses; under the lock. */
+static void
+keep_retired(struct daemon *daemon, struct outlet *outlet)
+{
+	struct outlet **v;
+	size_t n = 0;
+
+	for (size_t i = 0; i < daemon->n_retired; i++) {
+		if (outlet_is_used(daemon->retired[i]))
+			daemon->retired[n++] = daemon->retired[i];
+		else
+			outlet_unref(&daemon->retired[i]);
+	}
+	daemon->n_retired = n;
+	v = outlet ? realloc(daemon->retired, (n + 1) * sizeof(struct outlet *)) : NULL;
+	if (!v) {
+		outlet_unref(&outlet);
+		return;
+	}
+	daemon->retired = v;
+	daemon->retired[daemon->n_retired++] = outlet;
+}
+
 void
 daemon_set_engine(struct daemon *daemon, struct engine *engine, struct outlet *outlet)
 {
-	struct engine *old;
 	struct outlet *old_outlet;
+	struct engine *old;
 
 	engine_hold_decisions(engine);
 	pthread_mutex_lock(&daemon->mutex);
@@ -97,10 +126,10 @@ daemon_set_engine(struct daemon *daemon, struct engine *engine, struct outlet *o
 	daemon->engine = engine_ref(engine);
 	old_outlet = daemon->outlet;
 	daemon->outlet = outlet_ref(outlet);
+	outlet_retire(old_outlet);
+	keep_retired(daemon, old_outlet);
 	pthread_mutex_unlock(&daemon->mutex);
 	engine_unref(&old);
-	outlet_retire(old_outlet);
-	outlet_unref(&old_outlet);
 }
 
 bool
@@ -179,6 +208,8 @@ daemon_drain(struct daemon *daemon, long ms)
 	busy = daemon->contents > 0;
 	quiet = wait_quiet(daemon, ms * 2 / 3);
 	outlet_stop(daemon->outlet);
+	for (size_t i = 0; i < daemon->n_retired; i++)
+		outlet_stop(daemon->retired[i]);
 	if (!quiet)
 		quiet = wait_quiet(daemon, ms / 3);
 	pthread_mutex_unlock(&daemon->mutex);

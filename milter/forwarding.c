@@ -81,7 +81,7 @@ follow(const struct forwarding *f, const char *value, struct trail *trail)
 		domain = addr_domain(addr);
 	if (!domain && *value && !strpbrk(value, "@|/:\"\\"))
 		return; /* a mailbox's name on this site */
-	if (!domain || (!policy_is_ours(f->policy, addr) &&
+	if (!domain || (policy_direction(f->policy, true, addr) == DIR_OUTBOUND &&
 			       !addr_domain_in(domain, f->inside, f->n_inside))) {
 		trail->leaves = true;
 		return;

@@ -77,6 +77,12 @@ outlet_unref(struct outlet **outlet)
 	free(o);
 }
 
+bool
+outlet_is_used(const struct outlet *outlet)
+{
+	return atomic_load(&outlet->refs) > 1;
+}
+
 static void
 probe_port(struct smtp_port *port)
 {

@@ -21,6 +21,7 @@ struct outlet;
 enum rc outlet_new(struct conf *conf, struct engine *engine, struct outlet **out, struct err *err);
 struct outlet *outlet_ref(struct outlet *outlet); /* NULL stays NULL */
 void outlet_unref(struct outlet **outlet);
+bool outlet_is_used(const struct outlet *outlet); /* by others than the caller */
 /* Asks the port what it can do, and looks at the journal, in a thread of its own; for the log. */
 void outlet_probe(struct outlet *outlet);
 /* Begins to submit notices, in a thread that keeps the outlet alive until it is retired or stopped;

@@ -127,13 +127,16 @@ reinject_was_begun(const struct reinject *r, bool *begun, struct err *err)
 	if (rc != RC_OK)
 		return rc;
 	addrs = calloc(r->tx->n ? r->tx->n : 1, sizeof(*addrs));
-	for (size_t i = 0; addrs && i < r->tx->n; i++)
+	if (!addrs)
+		return err_set(err, ERR_MEMORY, "copies");
+	for (size_t i = 0; i < r->tx->n; i++)
 		addrs[i] = r->tx->rcpts[i].addr;
-	if (addrs && make_key(r, &key, &id, NULL) == RC_OK)
+	rc = make_key(r, &key, &id, err);
+	if (rc == RC_OK)
 		*begun = delivery_was_begun(journal, &key, addrs, r->tx->n);
 	buf_fini(&id);
 	free(addrs);
-	return RC_OK;
+	return rc;
 }
 
 static enum rc

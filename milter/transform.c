@@ -58,7 +58,8 @@ is_same_inner(const struct tx_inner *inner, const struct verdicts *verdicts, boo
 	if (inner->is_signed != is_signed)
 		return false;
 	return is_signed ? plan_same_signature(inner->verdicts, verdicts)
-			 : inner->verdicts->encoding == verdicts->encoding;
+			 : inner->verdicts->encoding == verdicts->encoding &&
+				   inner->verdicts->preset == verdicts->preset;
 }
 
 static struct tx_inner *

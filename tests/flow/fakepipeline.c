@@ -356,6 +356,13 @@ outlet_serve(struct outlet *outlet, struct err *err)
 	return RC_OK;
 }
 
+bool
+outlet_is_used(const struct outlet *outlet)
+{
+	(void)outlet;
+	return false;
+}
+
 void
 outlet_retire(struct outlet *outlet)
 {
