@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "keystore/store_row.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define LOOK_MS        100 /* between looks for changes by others */
 
 static const char SCHEMA[] =
@@ -45,7 +45,7 @@ static const char SCHEMA[] =
 	"CREATE INDEX certs_ident ON certs(ident);"
 	"CREATE INDEX certs_ski ON certs(ski);"
 	"CREATE TABLE chain(sha256 BLOB PRIMARY KEY, der BLOB NOT NULL);"
-	"PRAGMA user_version=1;";
+	"PRAGMA user_version=2;";
 
 /* Settings of every connection: durable commits, no other reader of half-written pages, deleted
  * rows overwritten. */
