@@ -132,7 +132,7 @@ import_file(struct cli *cli, const struct import_options *options, const char *p
 		return cmd_fail_input(&err);
 	}
 	rc = send_file(cli, options, &file, password, &answer, &err);
-	if (rc == RC_PERM && err.code == ERR_KEY_MALFORMED && !password && isatty(STDIN_FILENO)) {
+	if (rc == RC_PERM && err.code == ERR_KEY_PASSWORD && !password && isatty(STDIN_FILENO)) {
 		err_clear(&err);
 		rc = ask_password(path, &asked, &err);
 		if (rc == RC_OK)

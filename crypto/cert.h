@@ -67,6 +67,14 @@ bool cert_allows(const struct cert *cert, enum cert_use use);
 /* The same with the reason: RC_OK, or RC_PERM with ERR_CERT_UNUSABLE/UNSUPPORTED and a sentence. */
 enum rc cert_check_use(const struct cert *cert, enum cert_use use, struct err *err);
 
+/* Why it is too weak to sign with or to encrypt for today, or NULL: an RSA key of less than MIN_RSA
+ * bits, a signature with MD5 or SHA-1. */
+const char *cert_weakness(const struct cert *cert, int min_rsa);
+/* For client authentication and not for mail? */
+bool cert_is_for_login(const struct cert *cert);
+/* Did ISSUER, a CA, make it: do names and key identifiers agree, and does the signature verify? */
+bool cert_is_issued_by(const struct cert *cert, const struct cert *issuer);
+
 enum rc certset_add(struct certset *set, struct cert *cert,
 	struct err *err); /* takes a new reference; doubles are left out */
 void certset_fini(struct certset *set);

@@ -8,7 +8,7 @@ libcrypto_sg_a_SOURCES = \
 ## The certificate half
 libcrypto_sg_a_SOURCES += \
 	crypto/anchorset.c crypto/anchorset.h crypto/cert_private.h crypto/pkey_private.h crypto/cert.c crypto/cert_cache.c \
-	crypto/cert_decode.c crypto/cert_use.c crypto/certset.c crypto/issue.c crypto/crl.h crypto/crl.c crypto/p12.c crypto/path.h crypto/path.c crypto/pkey.c crypto/pkey_sign.c crypto/trust.c \
+	crypto/cert_decode.c crypto/cert_kind.c crypto/cert_use.c crypto/certset.c crypto/issue.c crypto/crl.h crypto/crl.c crypto/p12.c crypto/p12_file.c crypto/p12_key.c crypto/p12_mac.c crypto/p12_private.h crypto/password.c crypto/password.h crypto/pbe.c crypto/path.h crypto/path.c crypto/pkey.c crypto/pkey_sign.c crypto/trust.c \
 	crypto/verdict.c
 
 ## The CMS half

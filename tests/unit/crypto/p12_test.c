@@ -130,7 +130,7 @@ every_kind_of_pkcs12(void **state)
 			CHECK_STR(cases[i].name, cert_subject(p12.others.v[0]), "CN=CA");
 		} else {
 			CHECK_INT(cases[i].name, rc, RC_PERM);
-			CHECK_INT(cases[i].name, err.code, ERR_KEY_MALFORMED);
+			CHECK_INT(cases[i].name, err.code, ERR_KEY_PASSWORD);
 			assert_non_null(strstr(err.detail, "password"));
 			CHECK_INT(cases[i].name, p12.n, 0);
 		}
