@@ -2,8 +2,8 @@
 /*
  * audit.c - sealgate audit …: proving and reading the ledger
  *
- * Needs no vault and no secret but for anchor, which asks for a fresh checkpoint when it can, and
- * for a search by address, whose pseudonyms only the vault knows.
+ * Needs no vault and no secret but for anchor, which asks for a fresh checkpoint when it can, for a
+ * search by address, whose pseudonyms only the vault knows, and for what changes the ledger.
  */
 #include "cli/audit.h"
 
@@ -16,7 +16,6 @@
 
 static int run(struct cli *cli, int argc, char **argv);
 static int run_verify(struct cli *cli, int argc, char **argv);
-static int run_anchor(struct cli *cli, int argc, char **argv);
 
 const struct command cmd_audit = {
 	.name = "audit",
@@ -34,20 +33,12 @@ static const struct command audit_verify = {
 		"  --root KEYID       SHA-256 of the first epoch key, as init and audit verify print it\n",
 	.run = run_verify,
 };
-static const struct command audit_anchor = {
-	.name = "audit anchor",
-	.usage = "[--dir DIR]",
-	.help = "print one line to keep elsewhere: it proves everything up to now",
-	.details =
-		"  --dir DIR          the ledger's folder; its last checkpoint is taken as it is\n",
-	.run = run_anchor,
-};
 
 static int
 run(struct cli *cli, int argc, char **argv)
 {
 	static const struct command *const table[] = {&audit_verify, &audit_anchor, &audit_show,
-		&audit_search, &audit_report, &audit_export};
+		&audit_search, &audit_report, &audit_export, &audit_erase};
 
 	return cmd_dispatch(&cmd_audit, table, sizeof(table) / sizeof(*table), cli, argc, argv);
 }
@@ -185,50 +176,5 @@ run_verify(struct cli *cli, int argc, char **argv)
 		print_report(dir, &report);
 out:
 	free(anchors);
-	return status;
-}
-
-/* A checkpoint over everything up to now. When the vault cannot be asked, the last one must do. */
-static void
-ask_checkpoint(struct cli *cli)
-{
-	struct json_value *answer = NULL;
-	struct err err = ERR_INIT;
-	struct asking asking;
-
-	asking_begin(&asking, "ledger.checkpoint");
-	if (asking_send(&asking, cli->conf, NULL, &answer, &err) != RC_OK)
-		fprintf(stderr, "sealgate: no new checkpoint (%s): this is the last one\n",
-			err.detail);
-	json_free(&answer);
-}
-
-static int
-run_anchor(struct cli *cli, int argc, char **argv)
-{
-	const char *opt = NULL, *dir;
-	const struct cmd_opt opts[] = {{"dir", OPT_VALUE, &opt}};
-	struct buf anchor = BUF_INIT(4096);
-	struct err err = ERR_INIT;
-	int status;
-	enum rc rc;
-
-	if (!cmd_parse(&audit_anchor, cli, opts, 1, &argc, argv, &status))
-		return status;
-	if (argc > 1)
-		return cmd_usage(&audit_anchor, "too many arguments");
-	if (!audit_dir(&audit_anchor, cli, opt, &dir, &status))
-		return status;
-	if (!opt)
-		ask_checkpoint(cli);
-	rc = ledger_anchor(dir, &anchor, &err);
-	if (rc == RC_OK)
-		status = cmd_print(&anchor);
-	else if (rc == RC_NONE)
-		status = (fprintf(stderr, "sealgate: %s: there is no checkpoint\n", dir),
-			EX_DATAERR);
-	else
-		status = cmd_fail_input(&err);
-	buf_fini(&anchor);
 	return status;
 }

@@ -324,7 +324,12 @@ find_pseudonyms(struct cli *cli, const char *dir, const char *addr, struct audit
 	list = rc == RC_OK ? json_find(answer, "pseudonyms") : NULL;
 	for (size_t i = 0; list && i < json_count(list) && i < AUDIT_MAX_PERIODS; i++) {
 		const char *text = json_get_text(json_at(list, i), "pseudonym");
+		const char *period = json_get_text(json_at(list, i), "period");
 
+		if (!text && period)
+			fprintf(stderr,
+				"sealgate: the key of %s is destroyed: its records speak of nobody\n",
+				period);
 		if (text && strlen(text) < LEDGER_PSEUDONYM_SIZE)
 			strcpy(filter->pseudonyms[filter->n_pseudonyms++], text);
 	}

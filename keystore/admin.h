@@ -29,7 +29,10 @@
  * [days]                                                        → pem ledger.head,
  * ledger.checkpoint (audit)                                      → seq hash epoch keyid checkpoint
  *     audit.pseudonyms (audit)  addr, periods: ["2026-11", …]                     → pseudonyms:
- * [{period, pseudonym}] vault.status (either) → version pid
+ * [{period, pseudonym, or erased: true}]
+ *     audit.periods (audit)                                 → periods: those that have a key
+ *     audit.erase (audit)  period: "2026-05", destroys its pseudonym key          → period record
+ *     vault.status (either) → version pid
  */
 #ifndef KEYSTORE_ADMIN_H
 #define KEYSTORE_ADMIN_H

@@ -163,69 +163,6 @@ admin_find_key(struct admin *a, unsigned purpose, struct store_key *out, struct 
 /* --- commands of a few lines --- */
 
 static enum rc
-put_head(struct admin *a)
-{
-	struct ledger_head head;
-
-	ledger_head(vault_ledger(a->vault), &head);
-	json_int(a->out, "seq", (int64_t)head.seq);
-	json_str(a->out, "hash", head.hash);
-	json_int(a->out, "epoch", (int64_t)head.epoch);
-	json_str(a->out, "keyid", head.keyid);
-	json_int(a->out, "checkpoint", (int64_t)head.last_checkpoint);
-	return RC_OK;
-}
-
-static enum rc
-ledger_head_cmd(struct admin *a, struct err *err)
-{
-	(void)err;
-	return put_head(a);
-}
-
-static enum rc
-ledger_checkpoint_cmd(struct admin *a, struct err *err)
-{
-	enum rc rc = ledger_checkpoint(vault_ledger(a->vault), err);
-
-	return rc ? rc : put_head(a);
-}
-
-/* Under which names the ledger speaks of an address. That somebody asked is in the ledger. */
-static enum rc
-audit_pseudonyms(struct admin *a, struct err *err)
-{
-	const struct json_value *periods = json_find(a->request, "periods");
-	char addr[ADDR_MAX + 1], pseudonym[LEDGER_PSEUDONYM_SIZE], name[64];
-	enum rc rc = admin_addr(a, "addr", addr, err);
-
-	if (!rc && (!periods || json_type(periods) != JSON_ARRAY || json_count(periods) > 1200))
-		rc = err_set(err, ERR_USAGE, "\"periods\" is no list");
-	if (!rc)
-		rc = admin_record(a, "audit.pseudonyms", NULL, addr, NULL, NULL, err);
-	json_array(a->out, "pseudonyms");
-	for (size_t i = 0; !rc && i < json_count(periods); i++) {
-		const char *period = json_text(json_at(periods, i));
-		struct secret *key = NULL;
-
-		snprintf(name, sizeof(name), "ledger-period-%.32s", period ? period : "");
-		rc = store_get_secret(vault_store(a->vault), name, &key, err);
-		if (!rc)
-			rc = ledger_pseudonym(key, addr, pseudonym, err);
-		if (!rc) {
-			json_object(a->out, NULL);
-			json_str(a->out, "period", period);
-			json_str(a->out, "pseudonym", pseudonym);
-			json_object_end(a->out);
-		}
-		rc = rc == RC_NONE ? RC_OK : rc;
-		secret_free(&key);
-	}
-	json_array_end(a->out);
-	return rc;
-}
-
-static enum rc
 vault_status(struct admin *a, struct err *err)
 {
 	(void)err;
@@ -256,9 +193,11 @@ static const struct {
 	{"address.end", RIGHT_KEYS, admin_address_end},
 	{"ca.show", RIGHT_KEYS | RIGHT_AUDIT | RIGHT_PROCESS, admin_ca_show},
 	{"ca.crl", RIGHT_KEYS, admin_ca_crl},
-	{"ledger.head", RIGHT_AUDIT | RIGHT_KEYS, ledger_head_cmd},
-	{"ledger.checkpoint", RIGHT_AUDIT | RIGHT_KEYS, ledger_checkpoint_cmd},
-	{"audit.pseudonyms", RIGHT_AUDIT, audit_pseudonyms},
+	{"ledger.head", RIGHT_AUDIT | RIGHT_KEYS, admin_ledger_head},
+	{"ledger.checkpoint", RIGHT_AUDIT | RIGHT_KEYS, admin_ledger_checkpoint},
+	{"audit.pseudonyms", RIGHT_AUDIT, admin_audit_pseudonyms},
+	{"audit.periods", RIGHT_AUDIT, admin_audit_periods},
+	{"audit.erase", RIGHT_AUDIT, admin_audit_erase},
 	{"vault.status", RIGHT_KEYS | RIGHT_AUDIT | RIGHT_PROCESS, vault_status},
 };
 

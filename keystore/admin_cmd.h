@@ -70,5 +70,12 @@ enum rc admin_key_show(struct admin *a, struct err *err);
 enum rc admin_key_cert(struct admin *a, struct err *err);
 enum rc admin_key_retire(struct admin *a, struct err *err);
 enum rc admin_key_revoke(struct admin *a, struct err *err);
+/* admin_audit.c */
+enum rc admin_ledger_head(struct admin *a, struct err *err);
+enum rc admin_ledger_checkpoint(struct admin *a, struct err *err);
+enum rc admin_audit_pseudonyms(struct admin *a, struct err *err);
+enum rc admin_audit_periods(struct admin *a, struct err *err);
+/* Destroys the pseudonym key of member "period". Nothing brings it back. */
+enum rc admin_audit_erase(struct admin *a, struct err *err);
 
 #endif

@@ -40,7 +40,7 @@ chain_line(struct ledger *ledger, struct ledger_position *at, struct buf *out,
 	enum rc rc;
 
 	if (type == LEDGER_CHECKPOINT)
-		rc = ledger_signer_checkpoint(&ledger->epoch, out, &prefix, err);
+		rc = ledger_signer_checkpoint(&ledger->epoch, out, &prefix, &at->anchor, err);
 	else
 		rc = ledger_line_format(out, &prefix, body, len, err);
 	if (rc == RC_OK)
@@ -322,4 +322,15 @@ ledger_head(struct ledger *ledger, struct ledger_head *head)
 	memcpy(head->hash, ledger->at.hash, sizeof head->hash);
 	memcpy(head->keyid, ledger->epoch.keyid, sizeof head->keyid);
 	pthread_mutex_unlock(&ledger->lock);
+}
+
+enum rc
+ledger_last_anchor(struct ledger *ledger, struct buf *out, struct err *err)
+{
+	struct ledger_anchor anchor;
+
+	pthread_mutex_lock(&ledger->lock);
+	anchor = ledger->at.anchor;
+	pthread_mutex_unlock(&ledger->lock);
+	return anchor.seq ? ledger_anchor_format(out, &anchor, err) : RC_NONE;
 }

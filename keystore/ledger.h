@@ -161,6 +161,10 @@ uint64_t ledger_group_seq(const struct ledger_group *group, size_t index); /* on
 /* Writes what is queued and a checkpoint over it, when there is anything new. */
 enum rc ledger_checkpoint(struct ledger *ledger, struct err *err);
 
+/* The last durable checkpoint as an anchor: one line, without line end. RC_NONE: none was written
+ * since the present segment began. */
+enum rc ledger_last_anchor(struct ledger *ledger, struct buf *out, struct err *err);
+
 struct ledger_head {
 	uint64_t seq;  /* of the last durable record */
 	char hash[65]; /* of its line */

@@ -171,6 +171,7 @@ take_checkpoint(struct ledger_chain *chain, const struct ledger_line *line,
 	if (rc)
 		return err_prefix(err, "checkpoint");
 	chain->last_checkpoint = anchor.seq;
+	chain->anchor = anchor;
 	if (chain->next.number)
 		chain->epoch = chain->next;
 	return RC_OK;

@@ -34,6 +34,7 @@ struct ledger_chain {
 		next; /* announced by the last line; a checkpoint right behind makes it valid */
 	char root[LEDGER_HASH_SIZE]; /* key id of the first epoch */
 	uint64_t last_checkpoint;    /* last record that a checkpoint covers */
+	struct ledger_anchor anchor; /* that checkpoint; seq 0: none was seen */
 	uint64_t count[LEDGER_TYPES];
 	uint64_t recovered_bytes;
 };

@@ -78,17 +78,18 @@ ledger_signer_fini(struct ledger_signer *signer)
 
 enum rc
 ledger_signer_checkpoint(const struct ledger_signer *signer, struct buf *out,
-	const struct ledger_prefix *prefix, struct err *err)
+	const struct ledger_prefix *prefix, struct ledger_anchor *anchor, struct err *err)
 {
-	struct ledger_anchor anchor = {.seq = prefix->seq - 1};
-	struct buf text = BUF_INIT(1024), signature = BUF_INIT(1024), body = BUF_INIT(4096);
+	struct buf text = BUF_INIT(1024), signature = BUF_INIT(sizeof anchor->signature);
+	struct buf body = BUF_INIT(4096);
 	enum rc rc;
 
-	memcpy(anchor.node, prefix->node, strlen(prefix->node) + 1);
-	memcpy(anchor.hash, prefix->prev, sizeof anchor.hash);
-	memcpy(anchor.keyid, signer->keyid, sizeof anchor.keyid);
-	(void)clock_format_us(prefix->time_us, anchor.time);
-	rc = ledger_anchor_text(&text, &anchor, err);
+	*anchor = (struct ledger_anchor){.seq = prefix->seq - 1};
+	memcpy(anchor->node, prefix->node, strlen(prefix->node) + 1);
+	memcpy(anchor->hash, prefix->prev, sizeof anchor->hash);
+	memcpy(anchor->keyid, signer->keyid, sizeof anchor->keyid);
+	(void)clock_format_us(prefix->time_us, anchor->time);
+	rc = ledger_anchor_text(&text, anchor, err);
 	if (rc == RC_OK)
 		rc = pkey_sign(signer->pkey, text.data, text.len, &signature, err);
 	if (rc == RC_OK)
@@ -96,6 +97,10 @@ ledger_signer_checkpoint(const struct ledger_signer *signer, struct buf *out,
 			&body, signer->number, signer->keyid, signature.data, signature.len, err);
 	if (rc == RC_OK)
 		rc = ledger_line_format(out, prefix, body.data, body.len, err);
+	if (rc == RC_OK) {
+		memcpy(anchor->signature, signature.data, signature.len);
+		anchor->signature_len = signature.len;
+	}
 	buf_fini(&text);
 	buf_fini(&signature);
 	buf_fini(&body);

@@ -24,9 +24,9 @@ enum rc ledger_signer_load(struct ledger_signer *signer, const struct ledger_key
 	const struct ledger_epoch *epoch, struct err *err);
 void ledger_signer_fini(struct ledger_signer *signer);
 
-/* Signs the anchor text for PREFIX's place in the chain and appends the checkpoint's line to OUT.
- */
+/* Signs the anchor text for PREFIX's place in the chain and appends the checkpoint's line to OUT;
+ * *anchor: the same as an anchor. */
 enum rc ledger_signer_checkpoint(const struct ledger_signer *signer, struct buf *out,
-	const struct ledger_prefix *prefix, struct err *err);
+	const struct ledger_prefix *prefix, struct ledger_anchor *anchor, struct err *err);
 
 #endif

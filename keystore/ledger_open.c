@@ -67,6 +67,7 @@ continue_ledger(struct ledger *ledger, const struct ledger_chain *chain,
 	memcpy(ledger->at.hash, chain->hash, sizeof ledger->at.hash);
 	ledger->at.last_checkpoint = chain->last_checkpoint;
 	ledger->at.since = chain->seq - chain->last_checkpoint - (chain->last_checkpoint ? 1 : 0);
+	ledger->at.anchor = chain->anchor;
 	ledger->destroy = chain->epoch.number - 1;
 	if (torn->found || chain->next.number)
 		rc = record_recovery(ledger, torn, err);

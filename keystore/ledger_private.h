@@ -39,7 +39,8 @@ struct ledger_position { /* the end of the chain */
 	uint64_t seq;
 	char hash[LEDGER_HASH_SIZE];
 	uint64_t last_checkpoint;
-	uint64_t since; /* records behind the last checkpoint */
+	uint64_t since;              /* records behind the last checkpoint */
+	struct ledger_anchor anchor; /* that checkpoint; seq 0: none was seen yet */
 };
 
 struct ledger {

@@ -339,3 +339,28 @@ ledger_anchor(const char *dir, struct buf *out, struct err *err)
 		return ledger_anchor_format(out, &anchor, err);
 	return rc;
 }
+
+enum rc
+ledger_all_anchors(const char *dir, struct buf *out, struct err *err)
+{
+	struct ledger_reader *reader = NULL;
+	const char *line;
+	size_t len;
+	enum rc rc = ledger_reader_open(dir, 0, &reader, err);
+
+	while (rc == RC_OK && (rc = ledger_reader_next(reader, &line, &len, err)) == RC_OK) {
+		struct ledger_anchor anchor;
+		struct ledger_line prefix;
+
+		if (!ledger_line_parse(line, len, &prefix) || prefix.type != LEDGER_CHECKPOINT ||
+			prefix.seq < 2)
+			continue;
+		rc = anchor_of(line, len, &prefix, &anchor, err);
+		if (rc == RC_OK)
+			rc = ledger_anchor_format(out, &anchor, err);
+		if (rc == RC_OK)
+			rc = buf_append_char(out, '\n', err);
+	}
+	ledger_reader_close(&reader);
+	return rc == RC_NONE && out->len ? RC_OK : rc;
+}

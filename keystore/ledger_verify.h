@@ -50,5 +50,7 @@ enum rc ledger_verify(const char *dir, const char *const *anchors, size_t n,
 /* The last checkpoint of DIR as an anchor: one line, without line end. RC_NONE when there is none.
  * Does not verify the ledger. */
 enum rc ledger_anchor(const char *dir, struct buf *out, struct err *err);
+/* Every checkpoint of DIR as an anchor, a line each with its LF. RC_NONE when there is none. */
+enum rc ledger_all_anchors(const char *dir, struct buf *out, struct err *err);
 
 #endif

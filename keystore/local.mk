@@ -3,7 +3,7 @@ noinst_LIBRARIES += libkeystore.a
 libkeystore_a_SOURCES = keystore/admin.h keystore/client.h \
 	keystore/ledger.c keystore/ledger.h keystore/ledger_private.h keystore/ledger_keeper.c \
 	keystore/ledger_open.c keystore/ledger_chain.c keystore/ledger_chain.h \
-	keystore/ledger_epoch.c keystore/ledger_epoch.h keystore/ledger_file.c \
+	keystore/ledger_epoch.c keystore/ledger_epoch.h keystore/ledger_erase.c keystore/ledger_erase.h keystore/ledger_file.c \
 	keystore/ledger_file.h keystore/ledger_format.c keystore/ledger_format.h \
 	keystore/ledger_group.c keystore/ledger_pseudonym.c keystore/ledger_pseudonym.h keystore/ledger_queue.c \
 	keystore/ledger_read.c keystore/ledger_read.h keystore/ledger_verify.c \
@@ -15,7 +15,7 @@ libkeystore_a_SOURCES += \
 	keystore/store_row.c keystore/store_row.h keystore/store_sum.c \
 	keystore/wrap.c keystore/wrap.h
 libkeystore_a_SOURCES += \
-	keystore/admin.c keystore/admin_cmd.c keystore/admin_cmd.h keystore/admin_import.c \
+	keystore/admin.c keystore/admin_audit.c keystore/admin_cmd.c keystore/admin_cmd.h keystore/admin_import.c \
 	keystore/admin_issue.c keystore/admin_key.c keystore/admin_person.c \
 	keystore/budget.c keystore/budget.h \
 	keystore/keycache.c keystore/keycache.h \

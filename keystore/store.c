@@ -269,12 +269,23 @@ store_unlock(struct store *store, struct secret *master, struct err *err)
 enum rc
 store_checkpoint(struct store *store, struct err *err)
 {
+	sqlite3_stmt *st;
+	bool busy = false;
 	enum rc rc;
 
 	pthread_mutex_lock(&store->lock);
-	rc = store_exec(store, "PRAGMA wal_checkpoint(TRUNCATE)", err);
+	rc = store_prepare(store, "PRAGMA wal_checkpoint(TRUNCATE)", &st, err);
+	if (!rc)
+		rc = store_step(store, st, err);
+	if (!rc) {
+		busy = sqlite3_column_int(st, 0) != 0;
+		sqlite3_reset(st);
+	}
 	pthread_mutex_unlock(&store->lock);
-	return rc;
+	return busy            ? err_set(err, ERR_KEYSTORE,
+					 "another reader of the key store keeps its log from being emptied")
+	       : rc == RC_NONE ? RC_OK
+			       : rc;
 }
 
 enum rc
@@ -493,6 +504,33 @@ store_del_secrets(struct store *store, const char *first, const char *last, stru
 	/* The bytes are in the write-ahead log too, until that is cut. */
 	if (any && !store->in_tx)
 		rc = store_checkpoint(store, err);
+	pthread_mutex_unlock(&store->lock);
+	return rc;
+}
+
+enum rc
+store_list_secrets(
+	struct store *store, const char *prefix, store_each_name *each, void *ctx, struct err *err)
+{
+	sqlite3_stmt *st;
+	enum rc rc;
+
+	pthread_mutex_lock(&store->lock);
+	rc = store_prepare(store,
+		"SELECT name FROM secrets WHERE name >= ?1 AND substr(name, 1, length(?1)) = ?1"
+		" ORDER BY name",
+		&st, err);
+	if (!rc) {
+		sqlite3_bind_text(st, 1, prefix, -1, SQLITE_STATIC);
+		while ((rc = store_step(store, st, err)) == RC_OK) {
+			rc = each(ctx, (const char *)sqlite3_column_text(st, 0), err);
+			if (rc)
+				break;
+		}
+		rc = rc == RC_NONE ? RC_OK : rc;
+		sqlite3_reset(st);
+		sqlite3_clear_bindings(st);
+	}
 	pthread_mutex_unlock(&store->lock);
 	return rc;
 }

@@ -97,7 +97,8 @@ const char *store_kdf(const struct store *store); /* parameters for a passphrase
 /* ERR_KEYSTORE when MASTER is not this store's. */
 enum rc store_unlock(struct store *store, struct secret *master, struct err *err);
 void store_close(struct store **store);
-/* Writes everything into the main file, so that a copy of it is whole. */
+/* Writes everything into the main file and empties the write-ahead log. ERR_KEYSTORE when another
+ * reader of the file keeps it from doing so. */
 enum rc store_checkpoint(struct store *store, struct err *err);
 /* Do the rows add up (store_sum.c)? ERR_KEYSTORE_TAMPERED: some were removed, or put back as they
  * once were; from then on the store is broken and takes no changes. Done by store_unlock; call it
@@ -210,5 +211,10 @@ store_get_secret(struct store *store, const char *name, struct secret **out, str
 /* Names from NAME up to LAST in the order of strcmp; overwritten on the disk. */
 enum rc
 store_del_secrets(struct store *store, const char *first, const char *last, struct err *err);
+/* Calls EACH with the names that begin with PREFIX, in order; EACH must not call the store. What
+ * EACH returns other than RC_OK ends the list and is the result. */
+typedef enum rc store_each_name(void *ctx, const char *name, struct err *err);
+enum rc store_list_secrets(
+	struct store *store, const char *prefix, store_each_name *each, void *ctx, struct err *err);
 
 #endif

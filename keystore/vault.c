@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "keystore/ledger_erase.h"
 #include "keystore/master.h"
 
 #define LOCK_WAIT_MS 3000
@@ -140,19 +141,7 @@ epoch_destroy(void *ctx, uint64_t epoch, struct err *err)
 static enum rc
 period_key(void *ctx, const char *period, bool create, struct secret **key, struct err *err)
 {
-	char name[64];
-	enum rc rc;
-
-	snprintf(name, sizeof(name), "ledger-period-%.32s", period);
-	rc = store_get_secret(ctx, name, key, err);
-	if (rc != RC_NONE || !create)
-		return rc;
-	rc = secret_random(LEDGER_PERIOD_KEY_SIZE, key, err);
-	if (!rc)
-		rc = store_put_secret(ctx, name, *key, err);
-	if (rc)
-		secret_free(key);
-	return rc;
+	return ledger_period_key(ctx, period, create, key, err);
 }
 
 static enum rc
@@ -201,6 +190,8 @@ finish(struct vault *vault, bool create, struct err *err)
 	struct err ignored;
 	enum rc rc = open_ledger(vault, create, err);
 
+	if (!rc)
+		rc = ledger_erase_resume(vault->ledger, vault->store, err);
 	if (!rc)
 		rc = keycache_new(vault->store, &vault->cache, err);
 	if (!rc)

@@ -46,3 +46,9 @@ check_PROGRAMS += tests/unit/keystore/batch_test
 tests_unit_keystore_batch_test_SOURCES = tests/unit/keystore/batch_test.c \
 	tests/unit/keystore/vault_world.h
 tests_unit_keystore_batch_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
+
+## The ledger's erasure, retention, power cuts and tampering.
+check_PROGRAMS += tests/unit/keystore/ledger_erase_test
+tests_unit_keystore_ledger_erase_test_SOURCES = tests/unit/keystore/ledger_erase_test.c \
+	tests/unit/keystore/vault_world.h
+tests_unit_keystore_ledger_erase_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The operator's commands about the ledger. */
+#include "keystore/admin_cmd.h"
+
+#include <string.h>
+
+#include "keystore/ledger_erase.h"
+
+static void
+put_head(struct admin *a)
+{
+	struct ledger_head head;
+
+	ledger_head(vault_ledger(a->vault), &head);
+	json_int(a->out, "seq", (int64_t)head.seq);
+	json_str(a->out, "hash", head.hash);
+	json_int(a->out, "epoch", (int64_t)head.epoch);
+	json_str(a->out, "keyid", head.keyid);
+	json_int(a->out, "checkpoint", (int64_t)head.last_checkpoint);
+}
+
+enum rc
+admin_ledger_head(struct admin *a, struct err *err)
+{
+	(void)err;
+	put_head(a);
+	return RC_OK;
+}
+
+/* The anchor is that of a checkpoint which is on the disk, so no power cut can make it untrue. */
+enum rc
+admin_ledger_checkpoint(struct admin *a, struct err *err)
+{
+	struct buf anchor = BUF_INIT(4096);
+	enum rc rc = ledger_checkpoint(vault_ledger(a->vault), err);
+
+	if (!rc) {
+		put_head(a);
+		rc = ledger_last_anchor(vault_ledger(a->vault), &anchor, err);
+	}
+	if (!rc)
+		json_str(a->out, "anchor", buf_text(&anchor));
+	buf_fini(&anchor);
+	return rc == RC_NONE ? RC_OK : rc;
+}
+
+/* One month's pseudonym of ADDR; that there is none any more is said. */
+static enum rc
+put_pseudonym(struct admin *a, const char *period, const char *addr, struct err *err)
+{
+	char pseudonym[LEDGER_PSEUDONYM_SIZE];
+	struct secret *key = NULL;
+	enum rc rc;
+
+	if (!ledger_is_period(period))
+		return err_set(err, ERR_USAGE, "a period is a month like 2026-05");
+	rc = ledger_period_key(vault_store(a->vault), period, false, &key, err);
+	if (!rc)
+		rc = ledger_pseudonym(key, addr, pseudonym, err);
+	secret_free(&key);
+	if (rc < 0)
+		return rc;
+	json_object(a->out, NULL);
+	json_str(a->out, "period", period);
+	if (rc == RC_OK)
+		json_str(a->out, "pseudonym", pseudonym);
+	else
+		json_bool(a->out, "erased", true);
+	json_object_end(a->out);
+	return RC_OK;
+}
+
+/* Under which names the ledger speaks of an address. That somebody asked is in the ledger. */
+enum rc
+admin_audit_pseudonyms(struct admin *a, struct err *err)
+{
+	const struct json_value *periods = json_find(a->request, "periods");
+	char addr[ADDR_MAX + 1];
+	enum rc rc = admin_addr(a, "addr", addr, err);
+
+	if (!rc && (!periods || json_type(periods) != JSON_ARRAY || json_count(periods) > 1200))
+		rc = err_set(err, ERR_USAGE, "\"periods\" is no list");
+	if (!rc)
+		rc = admin_record(a, "audit.pseudonyms", NULL, addr, NULL, NULL, err);
+	json_array(a->out, "pseudonyms");
+	for (size_t i = 0; !rc && i < json_count(periods); i++)
+		rc = put_pseudonym(a, json_text(json_at(periods, i)), addr, err);
+	json_array_end(a->out);
+	return rc;
+}
+
+static enum rc
+put_period(void *ctx, const char *period, struct err *err)
+{
+	(void)err;
+	json_str(ctx, NULL, period);
+	return RC_OK;
+}
+
+enum rc
+admin_audit_periods(struct admin *a, struct err *err)
+{
+	enum rc rc;
+
+	json_array(a->out, "periods");
+	rc = ledger_periods(vault_store(a->vault), put_period, a->out, err);
+	json_array_end(a->out);
+	return rc;
+}
+
+enum rc
+admin_audit_erase(struct admin *a, struct err *err)
+{
+	const char *period = json_get_text(a->request, "period");
+	uint64_t seq;
+	enum rc rc = ledger_erase(vault_ledger(a->vault), vault_store(a->vault),
+		period ? period : "", a->uid, a->pid, &seq, err);
+
+	if (rc == RC_NONE)
+		return err_set(
+			err, ERR_USAGE, "%s has no key: it was erased, or never used", period);
+	if (rc)
+		return rc;
+	json_str(a->out, "period", period);
+	json_int(a->out, "record", (int64_t)seq);
+	return RC_OK;
+}
