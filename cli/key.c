@@ -89,8 +89,9 @@ static const struct command key_export = {
 static int
 run(struct cli *cli, int argc, char **argv)
 {
-	static const struct command *const table[] = {&key_new, &key_import, &key_list, &key_show,
-		&key_renew, &key_retire, &key_revoke, &key_grant, &key_export};
+	static const struct command *const table[] = {&key_new, &key_request, &key_import,
+		&key_import_certs, &key_list, &key_show, &key_renew, &key_retire, &key_revoke,
+		&key_grant, &key_export};
 
 	return cmd_dispatch(&cmd_key, table, sizeof(table) / sizeof(*table), cli, argc, argv);
 }
@@ -119,6 +120,8 @@ print_key(const struct json_value *key)
 	printf("%s  %-7s  %-8s  %-8s  %.10s  ", text_of(key, "key"), text_of(key, "status"),
 		text_of(key, "purpose"), text_of(key, "type"), text_of(key, "not_after"));
 	print_strings(json_find(key, "addresses"));
+	if (strcmp(text_of(key, "status"), "waiting") == 0)
+		printf("  (waiting for certificate)");
 	printf("%s\n", json_is_true(json_find(key, "known")) ? "  (known already)" : "");
 }
 
@@ -298,8 +301,8 @@ static void
 print_full(const struct json_value *key)
 {
 	static const char *const names[] = {"key", "person", "name", "status", "purpose", "type",
-		"created", "changed", "fingerprint", "sha256", "subject", "issuer", "serial",
-		"not_before", "not_after"};
+		"created", "changed", "requested", "fingerprint", "sha256", "subject", "issuer",
+		"serial", "not_before", "not_after"};
 	const struct json_value *list;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)

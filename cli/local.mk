@@ -8,6 +8,6 @@ sealgate_SOURCES = \
 	cli/audit_anchor.c cli/audit_erase.c \
 	cli/policy.c cli/policy.h cli/policy_case.c cli/policy_run.c \
 	cli/logline.c cli/logline.h cli/report.c \
-	cli/audit_report.c cli/init.c cli/journal.c cli/key.c cli/key.h cli/key_import.c \
+	cli/audit_report.c cli/init.c cli/journal.c cli/key.c cli/key.h cli/key_cert.c cli/key_import.c cli/key_request.c \
 	cli/check.c cli/check.h cli/check_vault.c cli/explain.c cli/judge.c cli/judge.h cli/mail.c cli/mail.h cli/process.c cli/verify.c
 sealgate_LDADD = $(SG_LIBS_PIPELINE)

@@ -5,6 +5,7 @@
  */
 #include "crypto/issue.h"
 
+#include "crypto/issue_private.h"
 #include "crypto/openssl_glue.h"
 #include "crypto/pkey_private.h"
 #include "message/addr.h"
@@ -14,8 +15,8 @@
 #include <string.h>
 
 /* SHA-256, or what goes with a larger curve; an Edwards key has its own. */
-static const EVP_MD *
-signing_digest(const struct pkey *key)
+const EVP_MD *
+issue_digest(const struct pkey *key)
 {
 	switch (pkey_type(key)) {
 	case KEY_EC_P384:
@@ -172,8 +173,8 @@ is_ascii(const char *text)
 }
 
 /* rfc822Name; SmtpUTF8Mailbox when the local part is not ASCII, its domain as A-labels. */
-static GENERAL_NAME *
-make_mailbox(const char *addr)
+GENERAL_NAME *
+issue_mailbox(const char *addr)
 {
 	bool ascii = is_ascii(addr);
 	GENERAL_NAME *name = GENERAL_NAME_new();
@@ -204,7 +205,7 @@ static bool
 add_san(X509 *x509, const char *addr)
 {
 	GENERAL_NAMES *names = sk_GENERAL_NAME_new_null();
-	GENERAL_NAME *name = make_mailbox(addr);
+	GENERAL_NAME *name = issue_mailbox(addr);
 	bool ok = names && name && sk_GENERAL_NAME_push(names, name);
 
 	if (ok)
@@ -244,7 +245,7 @@ finish_cert(X509 **x509, bool made, const struct pkey *ca_key, struct cert **out
 	int len = -1;
 	enum rc rc;
 
-	if (made && X509_sign(*x509, pkey_evp(ca_key), signing_digest(ca_key)) > 0)
+	if (made && X509_sign(*x509, pkey_evp(ca_key), issue_digest(ca_key)) > 0)
 		len = i2d_X509(*x509, &der);
 	rc = len > 0 ? cert_parse(der, (size_t)len, out, err)
 		     : ossl_err(err, ERR_CRYPTO, "making a certificate");
@@ -272,8 +273,8 @@ issue_root(const struct pkey *key, const struct issue_request *request, struct c
 }
 
 /* keyUsage bits for the kind of key and what it is for. */
-static enum rc
-leaf_usage(EVP_PKEY *key, unsigned use, unsigned *bits, struct err *err)
+enum rc
+issue_key_usage(EVP_PKEY *key, unsigned use, unsigned *bits, struct err *err)
 {
 	*bits = use & CERT_SIGN ? 1u << 0 : 0;
 	switch (evp_key_type(key)) {
@@ -317,7 +318,7 @@ issue_leaf(const struct pkey *ca_key, struct cert *ca, const void *spki, size_t 
 	else
 		rc = addr_canonical(request->addr, strlen(request->addr), addr, err);
 	if (rc == RC_OK)
-		rc = leaf_usage(key, request->use, &bits, err);
+		rc = issue_key_usage(key, request->use, &bits, err);
 	if (rc == RC_OK) {
 		x509 = make_cert(request, key);
 		made = x509 && X509_set_issuer_name(x509, X509_get_subject_name(issuer)) &&
@@ -400,7 +401,7 @@ issue_crl(const struct pkey *ca_key, struct cert *ca, const struct revoked *v, s
 		for (i = 0; i < n && add_revoked(crl, &v[i]); i++)
 			;
 		if (i == n && X509_CRL_sort(crl) &&
-			X509_CRL_sign(crl, pkey_evp(ca_key), signing_digest(ca_key)) > 0)
+			X509_CRL_sign(crl, pkey_evp(ca_key), issue_digest(ca_key)) > 0)
 			len = i2d_X509_CRL(crl, &bytes);
 	}
 	rc = len > 0 ? buf_append(der, bytes, (size_t)len, err)

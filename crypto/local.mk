@@ -11,6 +11,10 @@ libcrypto_sg_a_SOURCES += \
 	crypto/cert_decode.c crypto/cert_kind.c crypto/cert_use.c crypto/certset.c crypto/issue.c crypto/crl.h crypto/crl.c crypto/p12.c crypto/p12_file.c crypto/p12_key.c crypto/p12_mac.c crypto/p12_private.h crypto/password.c crypto/password.h crypto/pbe.c crypto/path.h crypto/path.c crypto/pkey.c crypto/pkey_sign.c crypto/trust.c \
 	crypto/verdict.c
 
+## Names, requests for certificates, chains
+libcrypto_sg_a_SOURCES += crypto/certchain.c crypto/certchain.h crypto/csr.c crypto/csr.h crypto/dn.c crypto/dn.h \
+	crypto/issue_private.h
+
 ## The CMS half
 libcrypto_sg_a_SOURCES += crypto/openssl_glue.h crypto/openssl_glue.c
 libcrypto_sg_a_SOURCES += crypto/digest.c crypto/mac.h crypto/mac.c crypto/der.h crypto/der.c

@@ -33,6 +33,16 @@
  *     audit.periods (audit)                                 → periods: those that have a key
  *     audit.erase (audit)  period: "2026-05", destroys its pseudonym key          → period record
  *     vault.status (either) → version pid
+ *
+ * Outside CAs:
+ *
+ * key.request: addr [name] [kind] [client_key] [purpose both|sign|open] [type] [subject] [renew:
+ * true, in place of the active key] [also: true]; or key: K [addr] [subject] for a key that is
+ * there. → keys (one; "known": true when it was asked for before), address, subject, csr (PEM)
+ *
+ * key.cert.add: blob: certificates (PEM, DER, PKCS#7) → certificates: [{sha256, subject, issuer,
+ * serial, not_after, outcome: added|known|unmatched|refused|ca|not-for-mail, [key, status, address,
+ * reason]}]
  */
 #ifndef KEYSTORE_ADMIN_H
 #define KEYSTORE_ADMIN_H

@@ -178,6 +178,8 @@ static const struct {
 } commands[] = {
 	{"key.new", RIGHT_KEYS, admin_key_new},
 	{"key.import", RIGHT_KEYS, admin_key_import},
+	{"key.request", RIGHT_KEYS, admin_key_request},
+	{"key.cert.add", RIGHT_KEYS, admin_key_cert_add},
 	{"key.list", RIGHT_KEYS | RIGHT_AUDIT, admin_key_list},
 	{"key.show", RIGHT_KEYS | RIGHT_AUDIT, admin_key_show},
 	{"key.cert", RIGHT_KEYS | RIGHT_AUDIT, admin_key_cert},

@@ -56,6 +56,10 @@ enum rc admin_make_ca(struct admin *a, const char *organisation, const char *typ
 	struct err *err);
 /* admin_import.c */
 enum rc admin_key_import(struct admin *a, struct err *err);
+/* admin_request.c */
+enum rc admin_key_request(struct admin *a, struct err *err);
+/* admin_cert.c */
+enum rc admin_key_cert_add(struct admin *a, struct err *err);
 /* admin_person.c */
 enum rc admin_person_add(struct admin *a, struct err *err);
 enum rc admin_person_set(struct admin *a, struct err *err);

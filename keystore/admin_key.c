@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "keystore/store_request.h"
 
 #define LIMIT_MAX 1000
 
@@ -105,6 +106,7 @@ admin_put_key(struct admin *a, const struct store_key *key, bool full, bool know
 {
 	struct store *store = vault_store(a->vault);
 	struct newest_cert pick = {0};
+	struct store_request request;
 	struct store_person person;
 	enum rc rc = store_list_certs(store, key->id, pick_cert, &pick, err);
 
@@ -131,6 +133,12 @@ admin_put_key(struct admin *a, const struct store_key *key, bool full, bool know
 	if (known)
 		json_bool(a->out, "known", true);
 	json_str(a->out, "fingerprint", key->fingerprint);
+	if (!rc) {
+		rc = store_get_request(store, key->id, &request, NULL, err);
+		if (rc == RC_OK) /* a certificate is awaited from an outside CA since then */
+			json_time(a->out, "requested", request.created);
+		rc = rc == RC_NONE ? RC_OK : rc;
+	}
 	if (pick.sha256[0]) {
 		json_str(a->out, "sha256", pick.sha256);
 		json_time(a->out, "not_before", pick.not_before);

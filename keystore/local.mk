@@ -36,6 +36,9 @@ libkeystore_a_SOURCES += \
 	keystore/share.c keystore/share.h \
 	keystore/server.c keystore/server.h
 
+## Outside CAs
+libkeystore_a_SOURCES += keystore/admin_cert.c keystore/admin_request.c keystore/store_request.c keystore/store_request.h
+
 sbin_PROGRAMS += sealgate-vault
 sealgate_vault_SOURCES = keystore/vault_main.c
 sealgate_vault_LDADD = $(SG_LIBS_KEYSTORE)

@@ -45,6 +45,9 @@ static const char SCHEMA[] =
 	"CREATE INDEX certs_ident ON certs(ident);"
 	"CREATE INDEX certs_ski ON certs(ski);"
 	"CREATE TABLE chain(sha256 BLOB PRIMARY KEY, der BLOB NOT NULL);"
+	"CREATE TABLE requests(key TEXT PRIMARY KEY, addr TEXT NOT NULL, subject TEXT NOT NULL,"
+	" replaces TEXT NOT NULL, created INTEGER NOT NULL, seq INTEGER NOT NULL, der BLOB NOT NULL,"
+	" mac BLOB NOT NULL) WITHOUT ROWID;"
 	"PRAGMA user_version=2;";
 
 /* Settings of every connection: durable commits, no other reader of half-written pages, deleted

@@ -29,11 +29,13 @@
 
 enum person_kind { PERSON_HUMAN, PERSON_ROLE, PERSON_ORGANISATION, PERSON_KINDS };
 enum key_purpose { PURPOSE_SIGN = 1, PURPOSE_OPEN = 2, PURPOSE_BOTH = 3, PURPOSE_CA = 4 };
-enum key_status { KEY_ACTIVE, KEY_RETIRED, KEY_REVOKED, KEY_STATUSES };
+/* WAITING: made here, its certificate is to come from an outside CA; it does nothing till then. */
+enum key_status { KEY_ACTIVE, KEY_RETIRED, KEY_REVOKED, KEY_WAITING, KEY_STATUSES };
 
 const char *person_kind_name(enum person_kind kind);    /* "person", "role", "organisation" */
 const char *key_purpose_name(enum key_purpose purpose); /* "sign", "open", "both", "ca" */
-const char *key_status_name(enum key_status status);    /* "active", "retired", "revoked" */
+const char *key_status_name(enum key_status status);    /* "active", "retired", "revoked",
+							   "waiting" */
 /* The other way round; false when TEXT is none of the words. */
 bool person_kind_find(const char *text, enum person_kind *kind);
 bool key_purpose_find(const char *text, enum key_purpose *purpose);
@@ -189,6 +191,8 @@ enum rc store_current_cert(
 	struct store *store, const char *key, int64_t at, struct store_cert *out, struct err *err);
 enum rc
 store_get_cert(struct store *store, const char *sha256, struct store_cert *out, struct err *err);
+/* Every certificate that stands above one of ours: candidates for a chain, to be verified. */
+enum rc store_known_cas(struct store *store, struct certset *out, struct err *err);
 /* Certificates of KEY without parsing them (cert NULL, chain empty), newest first. */
 typedef enum rc store_each_cert(void *ctx, const struct store_cert *cert, struct err *err);
 enum rc store_list_certs(

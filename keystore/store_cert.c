@@ -309,3 +309,32 @@ store_match(struct store *store, bool is_ski, const void *value, size_t len,
 	pthread_mutex_unlock(&store->lock);
 	return rc;
 }
+
+enum rc
+store_known_cas(struct store *store, struct certset *out, struct err *err)
+{
+	sqlite3_stmt *st;
+	enum rc rc;
+
+	pthread_mutex_lock(&store->lock);
+	rc = store_prepare(store, "SELECT der FROM chain LIMIT ?", &st, err);
+	if (!rc) {
+		sqlite3_bind_int64(st, 1, CERTSET_MAX / 2);
+		while ((rc = store_step(store, st, err)) == RC_OK) {
+			struct cert *cert;
+
+			rc = cert_parse(sqlite3_column_blob(st, 0),
+				(size_t)sqlite3_column_bytes(st, 0), &cert, err);
+			if (!rc)
+				rc = certset_add(out, cert, err);
+			cert_unref(&cert);
+			if (rc)
+				break;
+		}
+		sqlite3_reset(st);
+		sqlite3_clear_bindings(st);
+		rc = rc == RC_NONE ? RC_OK : rc;
+	}
+	pthread_mutex_unlock(&store->lock);
+	return rc;
+}

@@ -12,7 +12,7 @@
 #define WRAPPED_MAX   (1 << 20)
 #define FALLBACK_MAX  1024
 
-static const char *const statuses[KEY_STATUSES] = {"active", "retired", "revoked"};
+static const char *const statuses[KEY_STATUSES] = {"active", "retired", "revoked", "waiting"};
 static const char *const purposes[] = {NULL, "sign", "open", "both", "ca"};
 
 const char *

@@ -24,6 +24,7 @@ static const struct {
 	{"grants", "SELECT mac FROM grants WHERE id = ?", "SELECT mac FROM grants"},
 	{"keys", "SELECT mac FROM keys WHERE id = ?", "SELECT mac FROM keys"},
 	{"certs", "SELECT mac FROM certs WHERE sha256 = ?", "SELECT mac FROM certs"},
+	{"requests", "SELECT mac FROM requests WHERE key = ?", "SELECT mac FROM requests"},
 };
 
 #define TABLES (sizeof(tables) / sizeof(*tables))

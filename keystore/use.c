@@ -28,7 +28,8 @@ collect_key(void *ctx, const struct store_key *key, struct err *err)
 	struct key_ids *found = ctx;
 
 	(void)err;
-	if (key->purpose != PURPOSE_CA && (key->purpose & found->purpose) &&
+	if (key->purpose != PURPOSE_CA && key->status != KEY_WAITING &&
+		(key->purpose & found->purpose) &&
 		(key->status == KEY_ACTIVE || !found->only_active) && found->n < KEYS_OF_PERSON)
 		memcpy(found->ids[found->n++], key->id, STORE_ID_SIZE);
 	return RC_OK;

@@ -27,6 +27,8 @@ check_SCRIPTS += tests/flow/gate.sh tests/flow/opened.sh
 ## Rules and rights.
 check_SCRIPTS += tests/flow/leave.sh tests/flow/marks.sh tests/flow/rules.sh \
 	tests/flow/senders.sh tests/flow/addresses.sh
+## Keys of outside CAs.
+check_SCRIPTS += tests/flow/csr.sh
 ## What people are told.
 check_SCRIPTS += tests/flow/notices.sh
 ## Observe rules, and tables of expectations.

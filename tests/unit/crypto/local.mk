@@ -38,3 +38,10 @@ tests_unit_crypto_p12_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/crypto/mac_test
 tests_unit_crypto_mac_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
+
+## Names and requests for certificates
+check_PROGRAMS += tests/unit/crypto/csr_test tests/unit/crypto/dn_test
+tests_unit_crypto_csr_test_SOURCES = tests/unit/crypto/csr_test.c tests/unit/crypto/pki.h
+tests_unit_crypto_csr_test_CPPFLAGS = $(AM_CPPFLAGS) -DSRCDIR='"$(abs_top_srcdir)"'
+tests_unit_crypto_csr_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
+tests_unit_crypto_dn_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)

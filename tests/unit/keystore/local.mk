@@ -52,3 +52,8 @@ check_PROGRAMS += tests/unit/keystore/ledger_erase_test
 tests_unit_keystore_ledger_erase_test_SOURCES = tests/unit/keystore/ledger_erase_test.c \
 	tests/unit/keystore/vault_world.h
 tests_unit_keystore_ledger_erase_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/keystore/request_test
+tests_unit_keystore_request_test_SOURCES = tests/unit/keystore/request_test.c \
+	tests/unit/keystore/vault_world.h
+tests_unit_keystore_request_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)

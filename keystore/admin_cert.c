@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * admin_cert.c - key.cert.add: certificates that come back from an outside CA
+ *
+ * Each is matched with a key by its public key, and belongs to a key only when it names an address
+ * of the key's owner. What does not fit is said for each certificate and left out; the others are
+ * kept. Certificates of CAs stand above the others, and nothing else.
+ */
+#include "keystore/admin_cmd.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "crypto/certchain.h"
+#include "crypto/csr.h"
+#include "keystore/store_request.h"
+
+#define ANSWERS_BEFORE (2 * 86400) /* a CA may date its certificate back */
+
+/* One certificate of the file and what becomes of it. */
+struct arrival {
+	struct cert *cert;    /* borrowed */
+	struct store_key key; /* id "": none */
+	char addr[ADDR_MAX + 1];
+	const char *outcome; /* "added", "known", "unmatched", "refused", "ca", "not-for-mail" */
+	char reason[512];
+};
+
+static void
+settle(struct arrival *arrival, const char *outcome, const char *reason)
+{
+	arrival->outcome = outcome;
+	snprintf(arrival->reason, sizeof(arrival->reason), "%s", reason ? reason : "");
+}
+
+/* Is it for mail at all, and for what its key does? */
+static bool
+check_use(struct arrival *arrival)
+{
+	bool sign = cert_allows(arrival->cert, CERT_SIGN),
+	     open = cert_allows(arrival->cert, CERT_ENCRYPT);
+	unsigned purpose = arrival->key.purpose;
+
+	if (!sign && !open) {
+		settle(arrival, "not-for-mail",
+			cert_is_for_login(arrival->cert)
+				? "it is for client authentication, not for mail"
+				: "it is for neither signing nor encrypting mail");
+		return false;
+	}
+	if (!*arrival->key.id)
+		return true;
+	if (!((purpose & PURPOSE_SIGN && sign) || (purpose & PURPOSE_OPEN && open))) {
+		settle(arrival, "refused",
+			sign ? "it is for signing only, and the key only opens"
+			     : "it is for encrypting only, and the key only signs");
+		return false;
+	}
+	if (purpose == PURPOSE_BOTH && !(sign && open))
+		snprintf(arrival->reason, sizeof(arrival->reason), "it is for %s only",
+			sign ? "signing" : "encrypting");
+	return true;
+}
+
+/* Addresses of the key's owner: for the comparison, and for the sentence that says no. */
+struct owner {
+	struct admin *a;
+	struct arrival *arrival;
+	char first[ADDR_MAX + 1];
+	bool match;
+};
+
+static enum rc
+each_addr(void *ctx, const struct store_addr *row, struct err *err)
+{
+	struct owner *owner = ctx;
+	const char *const *addrs;
+	size_t n = cert_addrs(owner->arrival->cert, true, &addrs);
+	int64_t now = clock_now();
+	char resolved[ADDR_MAX + 1];
+
+	(void)err;
+	if (row->since > now || (row->until && row->until <= now))
+		return RC_OK;
+	if (!*owner->first)
+		strcpy(owner->first, row->addr);
+	for (size_t i = 0; i < n && !owner->match; i++) {
+		if (settings_resolve(owner->a->settings, addrs[i], resolved, NULL) != RC_OK ||
+			strcasecmp(resolved, row->addr) != 0)
+			continue;
+		strcpy(owner->arrival->addr, row->addr);
+		owner->match = true;
+	}
+	return RC_OK;
+}
+
+static enum rc
+check_owner(struct admin *a, struct arrival *arrival, struct err *err)
+{
+	struct owner owner = {.a = a, .arrival = arrival};
+	const char *const *addrs;
+	enum rc rc = store_list_addrs(
+		vault_store(a->vault), arrival->key.person, each_addr, &owner, err);
+
+	if (rc || owner.match)
+		return rc;
+	arrival->outcome = "refused";
+	snprintf(arrival->reason, sizeof(arrival->reason),
+		"it names %.300s, and key %s belongs to %.300s",
+		cert_addrs(arrival->cert, true, &addrs) ? addrs[0] : "no mail address",
+		arrival->key.id, *owner.first ? owner.first : "nobody who has an address now");
+	return RC_OK;
+}
+
+/* Which key, and may it have this certificate? An outcome is set when not, or when it has it. */
+static enum rc
+judge(struct admin *a, struct arrival *arrival, struct err *err)
+{
+	char fingerprint[2 * SHA256_SIZE + 1];
+	struct store_cert there;
+	const unsigned char *spki;
+	size_t len;
+	enum rc rc;
+
+	if (cert_is_ca(arrival->cert)) {
+		settle(arrival, "ca", NULL);
+		return RC_OK;
+	}
+	spki = cert_spki(arrival->cert, &len);
+	rc = spki_fingerprint(spki, len, fingerprint, err);
+	if (!rc)
+		rc = store_find_key(vault_store(a->vault), fingerprint, &arrival->key, err);
+	if (rc < 0)
+		return rc;
+	if (rc == RC_NONE)
+		arrival->key = (struct store_key){.id = ""};
+	if (!check_use(arrival))
+		return RC_OK;
+	if (rc == RC_NONE) {
+		settle(arrival, "unmatched", "no key here belongs to it");
+		return RC_OK;
+	}
+	if (arrival->key.purpose == PURPOSE_CA) {
+		settle(arrival, "refused", "its key is the organisation's CA's");
+		return RC_OK;
+	}
+	rc = store_get_cert(vault_store(a->vault), cert_fingerprint(arrival->cert), &there, err);
+	if (rc == RC_OK) {
+		settle(arrival, "known", NULL);
+		store_cert_fini(&there);
+	}
+	return rc == RC_NONE ? check_owner(a, arrival, err) : rc;
+}
+
+/* The key that was asked for begins its work; what it replaces ends. */
+static enum rc
+activate(struct admin *a, struct arrival *arrival, int64_t seq, struct err *err)
+{
+	struct store *store = vault_store(a->vault);
+	int64_t now = clock_now(), begins = cert_not_before(arrival->cert);
+	bool expired = cert_not_after(arrival->cert) < now;
+	struct store_request request;
+	struct store_key old;
+	enum rc rc = RC_OK;
+
+	if (arrival->key.status == KEY_WAITING) {
+		arrival->key.status = expired ? KEY_RETIRED : KEY_ACTIVE;
+		rc = store_set_status(store, arrival->key.id, arrival->key.status, now, seq, err);
+	}
+	if (expired && !*arrival->reason)
+		snprintf(arrival->reason, sizeof(arrival->reason), "it has expired");
+	if (!rc)
+		rc = store_get_request(store, arrival->key.id, &request, NULL, err);
+	if (rc)
+		return rc == RC_NONE ? RC_OK : rc;
+	if (begins + ANSWERS_BEFORE < request.created)
+		return RC_OK; /* an older certificate of the key */
+	if (*request.replaces && !expired && begins <= now) {
+		rc = store_get_key(store, request.replaces, &old, err);
+		if (!rc && old.status == KEY_ACTIVE)
+			rc = store_set_status(store, old.id, KEY_RETIRED, now, seq, err);
+		rc = rc == RC_NONE ? RC_OK : rc;
+	}
+	return rc ? rc : store_del_request(store, arrival->key.id, err);
+}
+
+static enum rc
+keep(struct admin *a, struct arrival *arrival, const struct certset *pool, struct err *err)
+{
+	struct store *store = vault_store(a->vault);
+	struct certset chain = {0};
+	char detail[2 * SHA256_SIZE + 32];
+	uint64_t seq;
+	enum rc rc = certchain_find(arrival->cert, pool, &chain, err);
+
+	snprintf(detail, sizeof(detail), "{\"certificate\":\"%s\"}",
+		cert_fingerprint(arrival->cert));
+	if (!rc)
+		rc = admin_record(
+			a, "key.cert.add", arrival->key.id, arrival->addr, detail, &seq, err);
+	if (!rc)
+		rc = store_begin(store, err);
+	if (!rc)
+		rc = store_add_cert(store, arrival->key.id, arrival->cert, &chain, clock_now(),
+			(int64_t)seq, err);
+	if (!rc)
+		rc = activate(a, arrival, (int64_t)seq, err);
+	if (!rc)
+		rc = store_commit(store, err);
+	else
+		store_rollback(store);
+	if (!rc)
+		arrival->outcome = "added";
+	certset_fini(&chain);
+	return rc;
+}
+
+static void
+put_arrival(struct json *json, const struct arrival *arrival)
+{
+	json_object(json, NULL);
+	json_str(json, "sha256", cert_fingerprint(arrival->cert));
+	json_str(json, "subject", cert_subject(arrival->cert));
+	json_str(json, "issuer", cert_issuer(arrival->cert));
+	json_str(json, "serial", cert_serial(arrival->cert));
+	json_time(json, "not_after", cert_not_after(arrival->cert));
+	json_str(json, "outcome", arrival->outcome);
+	json_str(json, "key", *arrival->key.id ? arrival->key.id : NULL);
+	if (*arrival->key.id)
+		json_str(json, "status", key_status_name(arrival->key.status));
+	json_str(json, "address", *arrival->addr ? arrival->addr : NULL);
+	json_str(json, "reason", *arrival->reason ? arrival->reason : NULL);
+	json_object_end(json);
+}
+
+enum rc
+admin_key_cert_add(struct admin *a, struct err *err)
+{
+	struct certset set = {0}, pool = {0};
+	enum rc rc = RC_OK;
+
+	if (!a->blob || secret_len(a->blob) == 0)
+		return err_set(err, ERR_USAGE, "key.cert.add needs certificates");
+	rc = certset_parse(secret_data(a->blob), secret_len(a->blob), &set, err);
+	for (size_t i = 0; !rc && i < set.n; i++)
+		if (cert_is_ca(set.v[i]))
+			rc = certset_add(&pool, set.v[i], err);
+	if (!rc)
+		rc = store_known_cas(vault_store(a->vault), &pool, err);
+	json_array(a->out, "certificates");
+	for (size_t i = 0; !rc && i < set.n; i++) {
+		struct arrival arrival = {.cert = set.v[i]};
+
+		rc = judge(a, &arrival, err);
+		if (!rc && !arrival.outcome)
+			rc = keep(a, &arrival, &pool, err);
+		if (!rc)
+			put_arrival(a->out, &arrival);
+	}
+	json_array_end(a->out);
+	certset_fini(&set);
+	certset_fini(&pool);
+	return rc;
+}
