@@ -13,4 +13,5 @@ libbase_a_SOURCES = \
 	base/network.c base/network.h \
 	base/sandbox.c base/sandbox.h \
 	base/secret.c base/secret.h \
-	base/sink.c base/sink.h
+	base/sink.c base/sink.h \
+	base/strmap.c base/strmap.h

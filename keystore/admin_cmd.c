@@ -111,6 +111,14 @@ admin_get_person(
 	return rc;
 }
 
+enum rc
+admin_check_present(const struct store_person *person, struct err *err)
+{
+	return store_person_is_present(person, clock_now())
+		       ? RC_OK
+		       : err_set(err, ERR_VAULT_DENIED, "%s has left", person->id);
+}
+
 struct newest {
 	unsigned purpose;
 	struct store_key key;
@@ -189,10 +197,17 @@ static const struct {
 	{"key.grant", RIGHT_KEYS, admin_key_grant},
 	{"key.ungrant", RIGHT_KEYS, admin_key_ungrant},
 	{"person.add", RIGHT_KEYS, admin_person_add},
+	{"person.show", RIGHT_KEYS | RIGHT_AUDIT, admin_person_show},
 	{"person.set", RIGHT_KEYS, admin_person_set},
 	{"person.list", RIGHT_KEYS | RIGHT_AUDIT, admin_person_list},
+	{"person.rename", RIGHT_KEYS, admin_person_rename},
+	{"person.leave", RIGHT_KEYS, admin_person_leave},
+	{"person.return", RIGHT_KEYS, admin_person_return},
+	{"person.sync", RIGHT_KEYS, admin_person_sync},
 	{"address.add", RIGHT_KEYS, admin_address_add},
 	{"address.end", RIGHT_KEYS, admin_address_end},
+	{"address.move", RIGHT_KEYS, admin_address_move},
+	{"grant.list", RIGHT_KEYS | RIGHT_AUDIT, admin_grant_list},
 	{"ca.show", RIGHT_KEYS | RIGHT_AUDIT | RIGHT_PROCESS, admin_ca_show},
 	{"ca.crl", RIGHT_KEYS, admin_ca_crl},
 	{"ledger.head", RIGHT_AUDIT | RIGHT_KEYS, admin_ledger_head},

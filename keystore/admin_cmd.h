@@ -46,6 +46,20 @@ enum rc admin_find_key(struct admin *a, unsigned purpose, struct store_key *out,
 enum rc
 admin_put_key(struct admin *a, const struct store_key *key, bool full, bool known, struct err *err);
 
+/* Member as a person: a resolved address, or an id, which is given back as it is. */
+enum rc admin_who(struct admin *a, const char *member, char out[ADDR_MAX + 1], struct err *err);
+/* Member as a time; OTHERWISE when it is absent. */
+enum rc
+admin_time(struct admin *a, const char *member, int64_t otherwise, int64_t *out, struct err *err);
+/* ERR_VAULT_DENIED when PERSON has left: no new key for them. */
+enum rc admin_check_present(const struct store_person *person, struct err *err);
+struct edit;
+/* An edit of the person in MEMBER (admin_who); EDIT may be given to edit_fini in any case. */
+enum rc admin_begin_edit(struct admin *a, const char *member, struct edit *edit, struct err *err);
+enum rc admin_put_person(
+	struct admin *a, const char *member, const struct store_person *person, struct err *err);
+enum rc admin_put_grant(struct admin *a, const struct store_grant *grant, struct err *err);
+
 /* admin_issue.c */
 enum rc admin_key_new(struct admin *a, struct err *err);
 enum rc admin_key_renew(struct admin *a, struct err *err);
@@ -62,12 +76,21 @@ enum rc admin_key_request(struct admin *a, struct err *err);
 enum rc admin_key_cert_add(struct admin *a, struct err *err);
 /* admin_person.c */
 enum rc admin_person_add(struct admin *a, struct err *err);
+enum rc admin_person_show(struct admin *a, struct err *err);
 enum rc admin_person_set(struct admin *a, struct err *err);
 enum rc admin_person_list(struct admin *a, struct err *err);
+enum rc admin_person_rename(struct admin *a, struct err *err);
+enum rc admin_person_leave(struct admin *a, struct err *err);
+enum rc admin_person_return(struct admin *a, struct err *err);
 enum rc admin_address_add(struct admin *a, struct err *err);
 enum rc admin_address_end(struct admin *a, struct err *err);
+enum rc admin_address_move(struct admin *a, struct err *err);
+/* admin_grant.c */
 enum rc admin_key_grant(struct admin *a, struct err *err);
 enum rc admin_key_ungrant(struct admin *a, struct err *err);
+enum rc admin_grant_list(struct admin *a, struct err *err);
+/* admin_sync.c */
+enum rc admin_person_sync(struct admin *a, struct err *err);
 /* admin_key.c */
 enum rc admin_key_list(struct admin *a, struct err *err);
 enum rc admin_key_show(struct admin *a, struct err *err);

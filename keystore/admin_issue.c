@@ -144,6 +144,8 @@ look_before(struct admin *a, const char *addr, unsigned purpose, struct store_pe
 	if (rc)
 		return rc == RC_NONE ? RC_OK : rc;
 	rc = store_get_person(vault_store(a->vault), row.person, person, err);
+	if (!rc)
+		rc = admin_check_present(person, err);
 	if (rc || json_is_true(json_find(a->request, "also")))
 		return rc;
 	json_init(&json, &text);
@@ -277,6 +279,8 @@ admin_key_renew(struct admin *a, struct err *err)
 			err, ERR_USAGE, "name the key by its address: its certificate has expired");
 	if (!rc)
 		rc = store_get_person(vault_store(a->vault), old.person, &person, err);
+	if (!rc)
+		rc = admin_check_present(&person, err);
 	if (!rc)
 		rc = open_ca(a, &ca, err);
 	if (!rc)

@@ -60,15 +60,7 @@ pick_cert(void *ctx, const struct store_cert *cert, struct err *err)
 static enum rc
 put_grant(void *ctx, const struct store_grant *grant, struct err *err)
 {
-	(void)err;
-	json_object(ctx, NULL);
-	json_str(ctx, "grant", grant->id);
-	json_str(ctx, "to", grant->addr);
-	json_time(ctx, "since", grant->since);
-	if (grant->until)
-		json_time(ctx, "until", grant->until);
-	json_object_end(ctx);
-	return RC_OK;
+	return admin_put_grant(ctx, grant, err);
 }
 
 /* What key.show says more: the certificate's names, all certificates, grants. */
@@ -96,7 +88,7 @@ put_full(struct admin *a, const struct store_key *key, const struct newest_cert 
 	json_array_end(a->out);
 	json_array(a->out, "grants");
 	if (!rc)
-		rc = store_list_grants(store, key->person, put_grant, a->out, err);
+		rc = store_list_grants(store, key->person, NULL, clock_now(), put_grant, a, err);
 	json_array_end(a->out);
 	return rc;
 }
@@ -130,6 +122,8 @@ admin_put_key(struct admin *a, const struct store_key *key, bool full, bool know
 	json_time(a->out, "changed", key->changed);
 	if (person.client_key)
 		json_bool(a->out, "client_key", true);
+	if (person.left)
+		json_time(a->out, "left", person.left);
 	if (known)
 		json_bool(a->out, "known", true);
 	json_str(a->out, "fingerprint", key->fingerprint);

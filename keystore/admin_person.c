@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "keystore/person_edit.h"
 
 #define LIMIT_MAX 1000
 
@@ -16,13 +17,33 @@ put_addr(void *ctx, const struct store_addr *addr, struct err *err)
 	json_time(ctx, "since", addr->since);
 	if (addr->until)
 		json_time(ctx, "until", addr->until);
+	if (addr->synced)
+		json_bool(ctx, "synced", true);
 	json_object_end(ctx);
 	return RC_OK;
 }
 
+struct counting {
+	int64_t active, all;
+};
+
 static enum rc
-put_person(struct admin *a, const char *member, const struct store_person *person, struct err *err)
+count_key(void *ctx, const struct store_key *key, struct err *err)
 {
+	struct counting *n = ctx;
+
+	(void)err;
+	n->all++;
+	n->active += key->status == KEY_ACTIVE;
+	return RC_OK;
+}
+
+enum rc
+admin_put_person(
+	struct admin *a, const char *member, const struct store_person *person, struct err *err)
+{
+	struct store *store = vault_store(a->vault);
+	struct counting keys = {0};
 	enum rc rc;
 
 	json_object(a->out, member);
@@ -31,97 +52,127 @@ put_person(struct admin *a, const char *member, const struct store_person *perso
 	json_str(a->out, "kind", person_kind_name(person->kind));
 	json_bool(a->out, "client_key", person->client_key);
 	json_time(a->out, "created", person->created);
+	json_str(
+		a->out, "state", store_person_is_present(person, clock_now()) ? "present" : "left");
+	if (person->left) {
+		json_time(a->out, "left", person->left);
+		json_str(a->out, "left_by", person->left_by_sync ? "sync" : "operator");
+	}
+	if (person->uid[0])
+		json_str(a->out, "uid", person->uid);
+	if (person->missing)
+		json_time(a->out, "missing", person->missing);
+	rc = store_list_keys(store, person->id, "", STORE_MAX_ROWS, count_key, &keys, err);
+	json_int(a->out, "keys", keys.all);
+	json_int(a->out, "active_keys", keys.active);
 	json_array(a->out, "addresses");
-	rc = store_list_addrs(vault_store(a->vault), person->id, put_addr, a->out, err);
+	if (!rc)
+		rc = store_list_addrs(store, person->id, put_addr, a->out, err);
 	json_array_end(a->out);
 	json_object_end(a->out);
 	return rc;
 }
 
-/* Who has the address in MEMBER now. */
-static enum rc
-find_person(struct admin *a, const char *member, struct store_addr *row,
-	struct store_person *person, struct err *err)
-{
-	char addr[ADDR_MAX + 1];
-	enum rc rc = admin_addr(a, member, addr, err);
-
-	if (!rc)
-		rc = store_find_addr(vault_store(a->vault), addr, clock_now(), row, err);
-	if (!rc)
-		rc = store_get_person(vault_store(a->vault), row->person, person, err);
-	return rc == RC_NONE ? err_set(err, ERR_USAGE, "nobody has the address %s", addr) : rc;
-}
-
-/* Member as a time; OTHERWISE when it is absent. */
-static enum rc
-get_time(struct admin *a, const char *member, int64_t otherwise, int64_t *out, struct err *err)
+enum rc
+admin_time(struct admin *a, const char *member, int64_t otherwise, int64_t *out, struct err *err)
 {
 	const char *text = json_get_text(a->request, member);
 
 	*out = otherwise;
 	if (!text)
 		return RC_OK;
-	if (clock_parse(text, out, err))
+	if (clock_parse(text, out, err) || *out < 0)
 		return err_set(err, ERR_USAGE, "%s: not a time", member);
+	return RC_OK;
+}
+
+enum rc
+admin_who(struct admin *a, const char *member, char out[ADDR_MAX + 1], struct err *err)
+{
+	const char *text = json_get_text(a->request, member);
+
+	if (text && *text && !strchr(text, '@') && strlen(text) < STORE_ID_SIZE) {
+		strcpy(out, text);
+		return RC_OK;
+	}
+	return admin_addr(a, member, out, err);
+}
+
+enum rc
+admin_begin_edit(struct admin *a, const char *member, struct edit *edit, struct err *err)
+{
+	char who[ADDR_MAX + 1];
+	enum rc rc = admin_who(a, member, who, err);
+
+	*edit = (struct edit){0};
+	return rc ? rc : edit_begin(edit, a, who, err);
+}
+
+/* Carries the steps out and shows what became of the person; RC: how the steps went. */
+static enum rc
+finish(struct edit *edit, enum rc rc, struct err *err)
+{
+	if (!rc)
+		rc = edit_commit(edit, err);
+	if (!rc)
+		rc = admin_put_person(edit->a, "person", &edit->person, err);
+	edit_fini(edit);
+	return rc;
+}
+
+static enum rc
+get_kind(struct admin *a, enum person_kind *kind, struct err *err)
+{
+	const char *text = json_get_text(a->request, "kind");
+
+	if (text && (!person_kind_find(text, kind) || *kind == PERSON_ORGANISATION))
+		return err_set(err, ERR_USAGE, "kind: person or role");
 	return RC_OK;
 }
 
 enum rc
 admin_person_add(struct admin *a, struct err *err)
 {
-	struct store *store = vault_store(a->vault);
-	struct store_person person;
-	struct store_addr row;
+	const char *uid = json_get_text(a->request, "uid");
+	enum person_kind kind = PERSON_HUMAN;
+	struct edit edit = {0};
 	char addr[ADDR_MAX + 1];
-	uint64_t seq;
 	enum rc rc = admin_addr(a, "addr", addr, err);
 
-	if (!rc) {
-		rc = store_find_addr(store, addr, clock_now(), &row, err);
-		rc = rc == RC_OK     ? err_set(err, ERR_KEY_EXISTS, "%s is there already", addr)
-		     : rc == RC_NONE ? RC_OK
-				     : rc;
-	}
 	if (!rc)
-		rc = admin_record(a, "person.add", NULL, addr, NULL, &seq, err);
+		rc = get_kind(a, &kind, err);
 	if (!rc)
-		rc = store_begin(store, err);
+		rc = edit_begin_new(
+			&edit, a, "person.add", addr, json_get_text(a->request, "name"), kind, err);
+	edit.person.client_key = json_is_true(json_find(a->request, "client_key"));
 	if (!rc)
-		rc = admin_get_person(a, addr, seq, &person, err);
-	if (!rc)
-		rc = store_commit(store, err);
-	return rc ? rc : put_person(a, "person", &person, err);
+		rc = edit_add_addr(&edit, addr, edit.now, 0, false, err);
+	if (!rc && uid)
+		rc = edit_set_uid(&edit, uid, err);
+	return finish(&edit, rc, err);
 }
 
 enum rc
 admin_person_set(struct admin *a, struct err *err)
 {
-	const char *name = json_get_text(a->request, "name");
+	const char *name = json_get_text(a->request, "name"),
+		   *uid = json_get_text(a->request, "uid");
 	const struct json_value *client_key = json_find(a->request, "client_key");
-	struct store *store = vault_store(a->vault);
-	struct store_person person;
-	struct store_addr row;
-	uint64_t seq;
-	enum rc rc = find_person(a, "addr", &row, &person, err);
+	struct edit edit;
+	enum rc rc = admin_begin_edit(a, "addr", &edit, err);
 
-	if (!rc && name && (!*name || strlen(name) >= sizeof(person.name)))
-		rc = err_set(err, ERR_USAGE, "name: 1 to %d bytes", STORE_NAME_SIZE - 1);
 	if (!rc)
-		rc = admin_record(a, "person.set", NULL, row.addr, NULL, &seq, err);
-	if (rc)
-		return rc;
-	if (name)
-		strcpy(person.name, name);
+		rc = get_kind(a, &edit.person.kind, err);
+	if (!rc && name)
+		rc = edit_set_name(&edit, name, err);
+	if (!rc && uid)
+		rc = edit_set_uid(&edit, uid, err);
 	if (client_key)
-		person.client_key = json_is_true(client_key);
-	person.seq = (int64_t)seq;
-	rc = store_begin(store, err);
-	if (!rc)
-		rc = store_put_person(store, &person, err);
-	if (!rc)
-		rc = store_commit(store, err);
-	return rc ? rc : put_person(a, "person", &person, err);
+		edit.person.client_key = json_is_true(client_key);
+	if (!rc && !edit.changed)
+		rc = edit_record(&edit, "person.set", NULL, err);
+	edit.changed = true;
+	return finish(&edit, rc, err);
 }
 
 struct list {
@@ -137,7 +188,7 @@ each_person(void *ctx, const struct store_person *person, struct err *err)
 
 	list->n++;
 	strcpy(list->last, person->id);
-	return put_person(list->a, NULL, person, err);
+	return admin_put_person(list->a, NULL, person, err);
 }
 
 enum rc
@@ -159,122 +210,178 @@ admin_person_list(struct admin *a, struct err *err)
 	return rc;
 }
 
+/* Everybody who ever had an address, each once, the first first. */
+#define HOLDERS_MAX 64
+struct holders {
+	char ids[HOLDERS_MAX][STORE_ID_SIZE];
+	size_t n;
+};
+
+static enum rc
+each_holder(void *ctx, const struct store_addr *addr, struct err *err)
+{
+	struct holders *h = ctx;
+
+	(void)err;
+	for (size_t i = 0; i < h->n; i++)
+		if (strcmp(h->ids[i], addr->person) == 0)
+			return RC_OK;
+	if (h->n < HOLDERS_MAX)
+		memcpy(h->ids[h->n++], addr->person, STORE_ID_SIZE);
+	return RC_OK;
+}
+
+enum rc
+admin_person_show(struct admin *a, struct err *err)
+{
+	struct holders h = {.n = 0};
+	struct store_person person;
+	char who[ADDR_MAX + 1];
+	enum rc rc = admin_who(a, "addr", who, err);
+
+	if (!rc && strchr(who, '@')) {
+		rc = store_list_holders(vault_store(a->vault), who, each_holder, &h, err);
+	} else if (!rc) {
+		strcpy(h.ids[0], who);
+		h.n = 1;
+	}
+	json_array(a->out, "persons");
+	for (size_t i = 0; !rc && i < h.n; i++) {
+		rc = store_get_person(vault_store(a->vault), h.ids[i], &person, err);
+		if (!rc)
+			rc = admin_put_person(a, NULL, &person, err);
+	}
+	json_array_end(a->out);
+	if (rc == RC_NONE && !strchr(who, '@'))
+		rc = err_set(err, ERR_VAULT_NO_KEY, "no person %s", who);
+	else if (rc == RC_NONE)
+		rc = err_set(err, ERR_KEYSTORE_TAMPERED, "an address belongs to nobody");
+	else if (!rc && h.n == 0)
+		rc = err_set(err, ERR_VAULT_NO_KEY, "nobody ever had the address %s", who);
+	return rc;
+}
+
+enum rc
+admin_person_rename(struct admin *a, struct err *err)
+{
+	const char *name = json_get_text(a->request, "name");
+	char fresh[ADDR_MAX + 1], old[ADDR_MAX + 1];
+	struct edit edit = {0};
+	int64_t until;
+	enum rc rc = admin_addr(a, "addr", old, err);
+
+	if (!rc)
+		rc = admin_addr(a, "new", fresh, err);
+	if (!rc)
+		rc = admin_time(a, "until", 0, &until, err);
+	if (!rc)
+		rc = edit_begin(&edit, a, old, err);
+	if (!rc)
+		rc = edit_add_addr(&edit, fresh, edit.now, 0, false, err);
+	if (!rc && until)
+		rc = edit_end_addr(&edit, old, until, err);
+	if (!rc && name)
+		rc = edit_set_name(&edit, name, err);
+	return finish(&edit, rc, err);
+}
+
+enum rc
+admin_person_leave(struct admin *a, struct err *err)
+{
+	struct edit_leave leave = {
+		.keep = json_is_true(json_find(a->request, "keep")),
+		.end_addresses = json_is_true(json_find(a->request, "end_addresses")),
+		.revoke = json_is_true(json_find(a->request, "revoke")),
+	};
+	char who[ADDR_MAX + 1], addr[ADDR_MAX + 1];
+	struct store_person to;
+	struct edit edit;
+	enum rc rc = admin_begin_edit(a, "addr", &edit, err);
+
+	if (!rc)
+		rc = admin_time(a, "at", 0, &leave.at, err);
+	if (!rc && json_find(a->request, "to")) {
+		rc = admin_who(a, "to", who, err);
+		if (!rc)
+			rc = edit_find(a, who, &to, addr, err);
+		leave.to = to.id;
+	}
+	if (!rc)
+		rc = edit_leave(&edit, &leave, err);
+	return finish(&edit, rc, err);
+}
+
+enum rc
+admin_person_return(struct admin *a, struct err *err)
+{
+	struct edit edit;
+	enum rc rc = admin_begin_edit(a, "addr", &edit, err);
+
+	if (!rc)
+		rc = edit_return(&edit, err);
+	return finish(&edit, rc, err);
+}
+
 enum rc
 admin_address_add(struct admin *a, struct err *err)
 {
-	struct store *store = vault_store(a->vault);
-	struct store_addr row, other, fresh = {.since = clock_now()};
-	struct store_person person;
-	uint64_t seq;
-	enum rc rc = find_person(a, "addr", &row, &person, err);
+	char addr[ADDR_MAX + 1];
+	int64_t since, until;
+	struct edit edit;
+	enum rc rc = admin_begin_edit(a, "addr", &edit, err);
 
 	if (!rc)
-		rc = admin_addr(a, "new", fresh.addr, err);
+		rc = admin_addr(a, "new", addr, err);
 	if (!rc)
-		rc = get_time(a, "until", 0, &fresh.until, err);
-	if (!rc) {
-		rc = store_find_addr(store, fresh.addr, fresh.since, &other, err);
-		rc = rc == RC_OK
-			     ? err_set(err, ERR_KEY_EXISTS, "%s is somebody's already", fresh.addr)
-		     : rc == RC_NONE ? RC_OK
-				     : rc;
-	}
+		rc = admin_time(a, "since", edit.now, &since, err);
 	if (!rc)
-		rc = store_new_id('a', fresh.id, err);
+		rc = admin_time(a, "until", 0, &until, err);
+	if (!rc && !store_person_is_present(&edit.person, edit.now))
+		rc = err_set(err, ERR_VAULT_DENIED, "%s has left", edit.person.id);
 	if (!rc)
-		rc = admin_record(a, "address.add", NULL, fresh.addr, NULL, &seq, err);
-	if (!rc)
-		rc = store_begin(store, err);
-	if (!rc) {
-		strcpy(fresh.person, person.id);
-		fresh.seq = (int64_t)seq;
-		rc = store_put_addr(store, &fresh, err);
-	}
-	if (!rc)
-		rc = store_commit(store, err);
-	return rc ? rc : put_person(a, "person", &person, err);
+		rc = edit_add_addr(&edit, addr, since, until, false, err);
+	return finish(&edit, rc, err);
 }
 
 enum rc
 admin_address_end(struct admin *a, struct err *err)
 {
-	struct store *store = vault_store(a->vault);
-	struct store_person person;
-	struct store_addr row;
-	uint64_t seq;
+	char addr[ADDR_MAX + 1];
+	struct edit edit = {0};
 	int64_t at;
-	enum rc rc = find_person(a, "addr", &row, &person, err);
+	enum rc rc = admin_addr(a, "addr", addr, err);
 
 	if (!rc)
-		rc = get_time(a, "at", clock_now(), &at, err);
-	if (!rc && at < row.since)
-		rc = err_set(err, ERR_USAGE, "at: before the address was theirs");
+		rc = edit_begin(&edit, a, addr, err);
 	if (!rc)
-		rc = admin_record(a, "address.end", NULL, row.addr, NULL, &seq, err);
+		rc = admin_time(a, "at", edit.now, &at, err);
+	if (!rc && json_is_true(json_find(a->request, "never")))
+		at = 0;
 	if (!rc)
-		rc = store_begin(store, err);
-	if (!rc) {
-		/* An end of 0 would be none. */
-		row.until = at > 0 ? at : 1;
-		row.seq = (int64_t)seq;
-		rc = store_put_addr(store, &row, err);
-	}
-	if (!rc)
-		rc = store_commit(store, err);
-	return rc ? rc : put_person(a, "person", &person, err);
+		rc = edit_end_addr(&edit, addr, at, err);
+	return finish(&edit, rc, err);
 }
 
 enum rc
-admin_key_grant(struct admin *a, struct err *err)
+admin_address_move(struct admin *a, struct err *err)
 {
-	struct store *store = vault_store(a->vault);
-	struct store_grant grant = {.since = clock_now()};
-	struct store_person person;
-	struct store_addr row;
-	uint64_t seq;
-	enum rc rc = find_person(a, "owner", &row, &person, err);
+	char addr[ADDR_MAX + 1], ignored[ADDR_MAX + 1];
+	struct store_person from;
+	struct edit edit;
+	int64_t at;
+	enum rc rc = admin_begin_edit(a, "to", &edit, err);
 
 	if (!rc)
-		rc = admin_addr(a, "to", grant.addr, err);
+		rc = admin_addr(a, "addr", addr, err);
 	if (!rc)
-		rc = get_time(a, "until", 0, &grant.until, err);
+		rc = admin_time(a, "at", edit.now, &at, err);
 	if (!rc)
-		rc = store_new_id('g', grant.id, err);
+		rc = edit_find(a, addr, &from, ignored, err);
+	if (!rc && !store_person_is_present(&edit.person, at))
+		rc = err_set(err, ERR_VAULT_DENIED, "%s has left", edit.person.id);
+	if (!rc && from.kind == PERSON_ORGANISATION)
+		rc = err_set(err, ERR_VAULT_DENIED, "%s is the organisation's", addr);
 	if (!rc)
-		rc = admin_record(a, "key.grant", NULL, grant.addr, NULL, &seq, err);
-	if (!rc)
-		rc = store_begin(store, err);
-	if (!rc) {
-		strcpy(grant.owner, person.id);
-		grant.seq = (int64_t)seq;
-		rc = store_put_grant(store, &grant, err);
-	}
-	if (!rc)
-		rc = store_commit(store, err);
-	if (!rc)
-		json_str(a->out, "grant", grant.id);
-	return rc;
-}
-
-enum rc
-admin_key_ungrant(struct admin *a, struct err *err)
-{
-	struct store *store = vault_store(a->vault);
-	const char *id = json_get_text(a->request, "grant");
-	uint64_t seq;
-	enum rc rc = id && *id ? RC_OK : err_set(err, ERR_USAGE, "\"grant\" is missing");
-
-	if (!rc)
-		rc = admin_record(a, "key.ungrant", NULL, NULL, NULL, &seq, err);
-	if (!rc)
-		rc = store_begin(store, err);
-	if (!rc)
-		rc = store_del_grant(store, id, err);
-	if (rc == RC_NONE)
-		rc = err_set(err, ERR_USAGE, "no grant %.64s", id);
-	if (!rc)
-		rc = store_commit(store, err);
-	if (!rc)
-		json_str(a->out, "grant", id);
-	return rc;
+		rc = edit_take_addr(&edit, addr, from.id, at, false, err);
+	return finish(&edit, rc, err);
 }

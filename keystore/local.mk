@@ -11,7 +11,7 @@ libkeystore_a_SOURCES = keystore/admin.h keystore/client.h \
 libkeystore_a_SOURCES += \
 	keystore/master.c keystore/master.h \
 	keystore/proto.c keystore/proto.h \
-	keystore/store.c keystore/store.h keystore/store_cert.c keystore/store_key.c keystore/store_person.c \
+	keystore/store.c keystore/store.h keystore/store_cert.c keystore/store_grant.c keystore/store_key.c keystore/store_person.c \
 	keystore/store_row.c keystore/store_row.h keystore/store_sum.c \
 	keystore/wrap.c keystore/wrap.h
 libkeystore_a_SOURCES += \
@@ -24,6 +24,12 @@ libkeystore_a_SOURCES += \
 	keystore/settings.c keystore/settings.h \
 	keystore/use.c keystore/use.h \
 	keystore/vault.c keystore/vault.h
+## The lifecycle of persons.
+libkeystore_a_SOURCES += \
+	keystore/admin_grant.c keystore/admin_sync.c \
+	keystore/change.c keystore/change.h \
+	keystore/person_edit.c keystore/person_edit.h keystore/person_leave.c \
+	keystore/sync.c keystore/sync.h
 libkeystore_a_SOURCES += \
 	keystore/batch.c keystore/batch.h \
 	keystore/client.c \

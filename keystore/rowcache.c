@@ -149,8 +149,31 @@ rowcache_find_owner(struct rowcache *cache, const char *addr, int64_t at,
 }
 
 enum rc
+rowcache_find_present(struct rowcache *cache, const char *person, int64_t at, struct err *err)
+{
+	struct answer a = {.n = 0};
+	struct store_person row;
+	enum rc rc = store_look(cache->store, err);
+
+	if (rc)
+		return rc;
+	make_question(&a.question, 'p', person, strlen(person), "", 0);
+	if (!recall(cache, at, &a)) {
+		rc = store_get_person(cache->store, person, &row, err);
+		if (rc)
+			return rc == RC_NONE ? err_set(err, ERR_KEYSTORE_TAMPERED,
+						       "person %s is gone", person)
+					     : rc;
+		a.rc = store_person_is_present(&row, at) ? RC_OK : RC_NONE;
+		a.until = row.left > at ? row.left : INT64_MAX;
+		keep(cache, &a);
+	}
+	return a.rc;
+}
+
+enum rc
 rowcache_find_grant(
-	struct rowcache *cache, const char *owner, const char *addr, int64_t at, struct err *err)
+	struct rowcache *cache, const char *owner, const char *person, int64_t at, struct err *err)
 {
 	struct answer a = {.n = 0};
 	struct store_grant row;
@@ -158,9 +181,9 @@ rowcache_find_grant(
 
 	if (rc)
 		return rc;
-	make_question(&a.question, 'g', owner, strlen(owner), addr, strlen(addr));
+	make_question(&a.question, 'g', owner, strlen(owner), person, strlen(person));
 	if (!recall(cache, at, &a)) {
-		a.rc = store_find_grant_until(cache->store, owner, addr, at, &row, &a.until, err);
+		a.rc = store_find_grant_until(cache->store, owner, person, at, &row, &a.until, err);
 		if (a.rc == RC_OK || a.rc == RC_NONE)
 			keep(cache, &a);
 	}

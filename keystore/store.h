@@ -12,7 +12,8 @@
  * SubjectKeyIdentifier use an index. Nothing is unwrapped or parsed before somebody asks for it.
  *
  * Threads: any; one at a time is inside, and a transaction keeps the others out until it ends.
- * Limits:  STORE_MAX_ROWS rows in the lists about one person, key or identifier.
+ * Limits:  STORE_MAX_ROWS rows in the lists about one person, key or identifier; past it, and past
+ *          STORE_MAX_GRANTS grants, a list is ERR_LIMIT, never a part of it.
  */
 #ifndef KEYSTORE_STORE_H
 #define KEYSTORE_STORE_H
@@ -23,9 +24,12 @@
 
 #include <stdint.h>
 
-#define STORE_ID_SIZE   24 /* a letter and sixteen hex digits */
-#define STORE_NAME_SIZE 256
-#define STORE_MAX_ROWS  1000
+#define STORE_ID_SIZE     24 /* a letter and sixteen hex digits */
+#define STORE_NAME_SIZE   256
+#define STORE_ORIGIN_SIZE 80
+#define STORE_UID_SIZE    136 /* of a person in a directory */
+#define STORE_MAX_ROWS    1000
+#define STORE_MAX_GRANTS  20000 /* on one person's keys, or to one person */
 
 enum person_kind { PERSON_HUMAN, PERSON_ROLE, PERSON_ORGANISATION, PERSON_KINDS };
 enum key_purpose { PURPOSE_SIGN = 1, PURPOSE_OPEN = 2, PURPOSE_BOTH = 3, PURPOSE_CA = 4 };
@@ -46,8 +50,15 @@ struct store_person {
 	enum person_kind kind;
 	bool client_key; /* has the keys in a mail program as well */
 	int64_t created;
-	int64_t seq; /* ledger record that made the row what it is */
+	int64_t left; /* from then on they have left: nothing is signed with their keys, nothing
+			 opened for them; 0: they have not */
+	bool left_by_sync;        /* for the directory said so, not an administrator */
+	char uid[STORE_UID_SIZE]; /* unique id in the directory that is followed; "": none */
+	int64_t missing;          /* not found there since; 0: found when last looked for */
+	int64_t seq;              /* ledger record that made the row what it is */
 };
+/* Is PERSON one whose keys may be used at AT? */
+bool store_person_is_present(const struct store_person *person, int64_t at);
 
 struct store_addr {
 	char id[STORE_ID_SIZE];
@@ -55,8 +66,11 @@ struct store_addr {
 	char addr[ADDR_MAX + 1]; /* canonical */
 	int64_t since, until;    /* seconds; until 0: no end. The address is theirs from since to
 				    before until */
+	bool synced;             /* came from the directory, and goes with it */
 	int64_t seq;
 };
+/* Is the address theirs at AT? */
+bool store_addr_is_live(const struct store_addr *addr, int64_t at);
 
 struct store_key {
 	char id[STORE_ID_SIZE];
@@ -80,13 +94,18 @@ struct store_cert {
 };
 void store_cert_fini(struct store_cert *cert);
 
-struct store_grant { /* ADDR may have mail opened with the keys of OWNER */
+/* PERSON may have mail opened with the keys of OWNER, by whichever address they have at the time:
+ * who gets an address after them inherits nothing. */
+struct store_grant {
 	char id[STORE_ID_SIZE];
-	char owner[STORE_ID_SIZE]; /* person */
-	char addr[ADDR_MAX + 1];
-	int64_t since, until;
+	char owner[STORE_ID_SIZE], person[STORE_ID_SIZE];
+	char origin[STORE_ORIGIN_SIZE]; /* "": an administrator; "group:NAME": people_groups */
+	int64_t since, until;           /* as with addresses */
+	int64_t created;
+	bool keep; /* goes on when the owner leaves */
 	int64_t seq;
 };
+bool store_grant_is_live(const struct store_grant *grant, int64_t at);
 
 struct store;
 
@@ -127,27 +146,32 @@ void store_rollback(struct store *store); /* harmless when none is open */
 /* A new id that begins with LETTER. */
 enum rc store_new_id(char letter, char id[STORE_ID_SIZE], struct err *err);
 
-/* --- persons, addresses, grants: store_person.c --- */
+/* --- persons and addresses: store_person.c; grants: store_grant.c --- */
 /* Puts replace the row of the same id. */
 enum rc store_put_person(struct store *store, const struct store_person *person, struct err *err);
 enum rc
 store_get_person(struct store *store, const char *id, struct store_person *out, struct err *err);
+/* Who has the unique id UID? RC_NONE: nobody. */
+enum rc
+store_find_uid(struct store *store, const char *uid, struct store_person *out, struct err *err);
 enum rc store_put_addr(struct store *store, const struct store_addr *addr, struct err *err);
 /* Who has ADDR at the time AT? RC_NONE: nobody. */
 enum rc store_find_addr(
 	struct store *store, const char *addr, int64_t at, struct store_addr *out, struct err *err);
 enum rc store_put_grant(struct store *store, const struct store_grant *grant, struct err *err);
 enum rc store_del_grant(struct store *store, const char *id, struct err *err);
-/* Is there a grant on OWNER's keys for ADDR at AT? RC_OK or RC_NONE. */
-enum rc store_find_grant(struct store *store, const char *owner, const char *addr, int64_t at,
+enum rc
+store_get_grant(struct store *store, const char *id, struct store_grant *out, struct err *err);
+/* Is there a grant on OWNER's keys for PERSON at AT? RC_OK or RC_NONE. */
+enum rc store_find_grant(struct store *store, const char *owner, const char *person, int64_t at,
 	struct store_grant *out, struct err *err);
 
 /* store_find_addr, store_find_grant with *until: when the answer may be another one, if no row
  * changes; INT64_MAX: never. */
 enum rc store_find_addr_until(struct store *store, const char *addr, int64_t at,
 	struct store_addr *out, int64_t *until, struct err *err);
-enum rc store_find_grant_until(struct store *store, const char *owner, const char *addr, int64_t at,
-	struct store_grant *out, int64_t *until, struct err *err);
+enum rc store_find_grant_until(struct store *store, const char *owner, const char *person,
+	int64_t at, struct store_grant *out, int64_t *until, struct err *err);
 
 /* Lists: EACH is called for every row and may stop the list by returning something else than RC_OK,
  * which is then the result. It may call the store, but not the same list. AFTER: id that the list
@@ -158,9 +182,17 @@ enum rc store_list_persons(struct store *store, const char *after, size_t max,
 typedef enum rc store_each_addr(void *ctx, const struct store_addr *addr, struct err *err);
 enum rc store_list_addrs(
 	struct store *store, const char *person, store_each_addr *each, void *ctx, struct err *err);
+/* Everybody who ever had ADDR, or is to have it, by time. */
+enum rc store_list_holders(
+	struct store *store, const char *addr, store_each_addr *each, void *ctx, struct err *err);
+/* Grants that are not over at AT (0: all that there ever were): on the keys of OWNER, or to PERSON
+ * (the other one is NULL). */
 typedef enum rc store_each_grant(void *ctx, const struct store_grant *grant, struct err *err);
-enum rc store_list_grants(
-	struct store *store, const char *owner, store_each_grant *each, void *ctx, struct err *err);
+enum rc store_list_grants(struct store *store, const char *owner, const char *person, int64_t at,
+	store_each_grant *each, void *ctx, struct err *err);
+/* All grants by id, behind AFTER, MAX of them. */
+enum rc store_list_all_grants(struct store *store, const char *after, size_t max,
+	store_each_grant *each, void *ctx, struct err *err);
 
 /* --- keys: store_key.c; certificates: store_cert.c --- */
 /* Keeps a new key with a fallback secret of its own. ERR_KEY_EXISTS when its fingerprint is there.

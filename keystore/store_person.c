@@ -6,6 +6,10 @@
 
 #include "keystore/store_row.h"
 
+#define PERSON_COLUMNS \
+	"id, name, kind, client_key, created, left_at, left_by_sync, uid, missing, seq, mac"
+#define ADDR_COLUMNS "id, person, addr, lookup, since, until, synced, seq, mac"
+
 static const char *const kinds[PERSON_KINDS] = {"person", "role", "organisation"};
 
 const char *
@@ -23,6 +27,18 @@ person_kind_find(const char *text, enum person_kind *kind)
 			return true;
 		}
 	return false;
+}
+
+bool
+store_person_is_present(const struct store_person *person, int64_t at)
+{
+	return person->left == 0 || at < person->left;
+}
+
+bool
+store_addr_is_live(const struct store_addr *addr, int64_t at)
+{
+	return addr->since <= at && (addr->until == 0 || at < addr->until);
 }
 
 /* How addresses are compared: without the case of ASCII letters. */
@@ -44,8 +60,8 @@ store_put_person(struct store *store, const struct store_person *person, struct 
 
 	pthread_mutex_lock(&store->lock);
 	rc = row_begin(&row, store, "persons",
-		"INSERT OR REPLACE INTO persons(id, name, kind, client_key, created, seq, mac)"
-		" VALUES(?, ?, ?, ?, ?, ?, ?)",
+		"INSERT OR REPLACE INTO persons(" PERSON_COLUMNS ")"
+		" VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		err);
 	if (!rc) {
 		row_put_text(&row, person->id);
@@ -53,6 +69,10 @@ store_put_person(struct store *store, const struct store_person *person, struct 
 		row_put_int(&row, person->kind);
 		row_put_int(&row, person->client_key);
 		row_put_int(&row, person->created);
+		row_put_int(&row, person->left);
+		row_put_int(&row, person->left_by_sync);
+		row_put_text(&row, person->uid);
+		row_put_int(&row, person->missing);
 		row_put_int(&row, person->seq);
 		rc = row_seal(&row, err);
 	}
@@ -73,22 +93,26 @@ read_person(struct store *store, sqlite3_stmt *st, struct store_person *out, str
 	out->kind = (enum person_kind)row_get_int(&row, 0, PERSON_KINDS - 1);
 	out->client_key = row_get_int(&row, 0, 1) != 0;
 	out->created = row_get_int(&row, 0, INT64_MAX);
+	out->left = row_get_int(&row, 0, INT64_MAX);
+	out->left_by_sync = row_get_int(&row, 0, 1) != 0;
+	row_get_text(&row, out->uid, sizeof(out->uid));
+	out->missing = row_get_int(&row, 0, INT64_MAX);
 	out->seq = row_get_int(&row, 0, INT64_MAX);
 	return row_check(&row, err);
 }
 
-enum rc
-store_get_person(struct store *store, const char *id, struct store_person *out, struct err *err)
+/* The person that SQL finds by TEXT. */
+static enum rc
+find_person(struct store *store, const char *sql, const char *text, struct store_person *out,
+	struct err *err)
 {
 	sqlite3_stmt *st;
 	enum rc rc;
 
 	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store,
-		"SELECT id, name, kind, client_key, created, seq, mac FROM persons WHERE id = ?",
-		&st, err);
+	rc = store_prepare(store, sql, &st, err);
 	if (!rc) {
-		sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
+		sqlite3_bind_text(st, 1, text, -1, SQLITE_STATIC);
 		rc = store_step(store, st, err);
 		if (!rc)
 			rc = read_person(store, st, out, err);
@@ -96,6 +120,29 @@ store_get_person(struct store *store, const char *id, struct store_person *out, 
 		sqlite3_clear_bindings(st);
 	}
 	pthread_mutex_unlock(&store->lock);
+	return rc;
+}
+
+enum rc
+store_get_person(struct store *store, const char *id, struct store_person *out, struct err *err)
+{
+	return find_person(
+		store, "SELECT " PERSON_COLUMNS " FROM persons WHERE id = ?", id, out, err);
+}
+
+enum rc
+store_find_uid(struct store *store, const char *uid, struct store_person *out, struct err *err)
+{
+	enum rc rc;
+
+	if (!*uid)
+		return RC_NONE;
+	rc = find_person(store,
+		"SELECT " PERSON_COLUMNS " FROM persons WHERE uid = ? AND uid <> ''", uid, out,
+		err);
+	/* An index changed by hand may say something else than its rows. */
+	if (!rc && strcmp(out->uid, uid) != 0)
+		rc = err_set(err, ERR_KEYSTORE_TAMPERED, "index of table persons");
 	return rc;
 }
 
@@ -109,9 +156,8 @@ store_list_persons(struct store *store, const char *after, size_t max, store_eac
 
 	pthread_mutex_lock(&store->lock);
 	rc = store_prepare(store,
-		"SELECT id, name, kind, client_key, created, seq, mac FROM persons WHERE id > ?"
-		" ORDER BY id LIMIT ?",
-		&st, err);
+		"SELECT " PERSON_COLUMNS " FROM persons WHERE id > ? ORDER BY id LIMIT ?", &st,
+		err);
 	if (!rc) {
 		sqlite3_bind_text(st, 1, after, -1, SQLITE_STATIC);
 		sqlite3_bind_int64(st, 2, (int64_t)max);
@@ -127,30 +173,28 @@ store_list_persons(struct store *store, const char *after, size_t max, store_eac
 	return rc;
 }
 
-/* Addresses and grants have the same columns: whose, for which address, from when to when. */
-struct period {
-	const char *table, *id, *whose, *addr;
-	int64_t since, until, seq;
-};
-
-static enum rc
-put_period(struct store *store, const char *sql, const struct period *p, struct err *err)
+enum rc
+store_put_addr(struct store *store, const struct store_addr *addr, struct err *err)
 {
 	char lookup[ADDR_MAX + 1];
 	struct row row;
 	enum rc rc;
 
-	lookup_form(p->addr, lookup);
+	lookup_form(addr->addr, lookup);
 	pthread_mutex_lock(&store->lock);
-	rc = row_begin(&row, store, p->table, sql, err);
+	rc = row_begin(&row, store, "addresses",
+		"INSERT OR REPLACE INTO addresses(" ADDR_COLUMNS
+		") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		err);
 	if (!rc) {
-		row_put_text(&row, p->id);
-		row_put_text(&row, p->whose);
-		row_put_text(&row, p->addr);
+		row_put_text(&row, addr->id);
+		row_put_text(&row, addr->person);
+		row_put_text(&row, addr->addr);
 		row_put_text(&row, lookup);
-		row_put_int(&row, p->since);
-		row_put_int(&row, p->until);
-		row_put_int(&row, p->seq);
+		row_put_int(&row, addr->since);
+		row_put_int(&row, addr->until);
+		row_put_int(&row, addr->synced);
+		row_put_int(&row, addr->seq);
 		rc = row_seal(&row, err);
 	}
 	if (!rc)
@@ -159,79 +203,32 @@ put_period(struct store *store, const char *sql, const struct period *p, struct 
 	return rc;
 }
 
-/* The same struct serves for both: OWNER is PERSON. */
+/* LOOKUP: what the index was asked for, NULL: something else. That the row is about it is not taken
+ * from the index alone: a file changed by hand may have an index that says something else than its
+ * rows. */
 static enum rc
-read_period(struct store *store, const char *table, sqlite3_stmt *st, struct store_addr *out,
+read_addr(struct store *store, sqlite3_stmt *st, const char *lookup, struct store_addr *out,
 	struct err *err)
 {
-	char lookup[ADDR_MAX + 1];
+	char stored[ADDR_MAX + 1], form[ADDR_MAX + 1];
 	struct row row;
+	enum rc rc;
 
-	row_read(&row, store, table, st);
+	row_read(&row, store, "addresses", st);
 	row_get_text(&row, out->id, sizeof(out->id));
 	row_get_text(&row, out->person, sizeof(out->person));
 	row_get_text(&row, out->addr, sizeof(out->addr));
-	row_get_text(&row, lookup, sizeof(lookup));
+	row_get_text(&row, stored, sizeof(stored));
 	out->since = row_get_int(&row, 0, INT64_MAX);
 	out->until = row_get_int(&row, 0, INT64_MAX);
+	out->synced = row_get_int(&row, 0, 1) != 0;
 	out->seq = row_get_int(&row, 0, INT64_MAX);
-	return row_check(&row, err);
-}
-
-enum rc
-store_put_addr(struct store *store, const struct store_addr *addr, struct err *err)
-{
-	struct period p = {"addresses", addr->id, addr->person, addr->addr, addr->since,
-		addr->until, addr->seq};
-
-	return put_period(store,
-		"INSERT OR REPLACE INTO addresses(id, person, addr, lookup, since, until, seq, mac)"
-		" VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
-		&p, err);
-}
-
-enum rc
-store_put_grant(struct store *store, const struct store_grant *grant, struct err *err)
-{
-	struct period p = {"grants", grant->id, grant->owner, grant->addr, grant->since,
-		grant->until, grant->seq};
-
-	return put_period(store,
-		"INSERT OR REPLACE INTO grants(id, owner, addr, lookup, since, until, seq, mac)"
-		" VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
-		&p, err);
-}
-
-/* The first row of ST that is in force at AT, which come by SINCE, latest first; *until: when this
- * may be another one. That it is about LOOKUP is not taken from the index alone: a file changed by
- * hand may have an index that says something else than its rows. */
-static enum rc
-find_period(struct store *store, const char *table, sqlite3_stmt *st, const char *lookup,
-	int64_t at, struct store_addr *out, int64_t *until, struct err *err)
-{
-	char form[ADDR_MAX + 1];
-	enum rc rc;
-
-	*until = INT64_MAX;
-	while ((rc = store_step(store, st, err)) == RC_OK) {
-		rc = read_period(store, table, st, out, err);
-		if (!rc) {
-			lookup_form(out->addr, form);
-			if (strcmp(form, lookup) != 0)
-				rc = err_set(
-					err, ERR_KEYSTORE_TAMPERED, "index of table %s", table);
-		}
-		if (rc)
-			break;
-		if (out->since > at) {
-			*until = out->since < *until ? out->since : *until;
-		} else if (out->until == 0 || at < out->until) {
-			*until = out->until && out->until < *until ? out->until : *until;
-			break;
-		}
+	rc = row_check(&row, err);
+	if (!rc && lookup) {
+		lookup_form(out->addr, form);
+		if (strcmp(form, lookup) != 0)
+			rc = err_set(err, ERR_KEYSTORE_TAMPERED, "index of table addresses");
 	}
-	sqlite3_reset(st);
-	sqlite3_clear_bindings(st);
 	return rc;
 }
 
@@ -243,15 +240,21 @@ store_find_addr_until(struct store *store, const char *addr, int64_t at, struct 
 	sqlite3_stmt *st;
 	enum rc rc;
 
+	*until = INT64_MAX;
 	lookup_form(addr, lookup);
 	pthread_mutex_lock(&store->lock);
 	rc = store_prepare(store,
-		"SELECT id, person, addr, lookup, since, until, seq, mac FROM addresses WHERE lookup = ?"
-		" ORDER BY since DESC",
-		&st, err);
+		"SELECT " ADDR_COLUMNS " FROM addresses WHERE lookup = ? ORDER BY since DESC", &st,
+		err);
 	if (!rc) {
 		sqlite3_bind_text(st, 1, lookup, -1, SQLITE_TRANSIENT);
-		rc = find_period(store, "addresses", st, lookup, at, out, until, err);
+		while ((rc = store_step(store, st, err)) == RC_OK) {
+			rc = read_addr(store, st, lookup, out, err);
+			if (rc || store_period_decides(out->since, out->until, at, until))
+				break;
+		}
+		sqlite3_reset(st);
+		sqlite3_clear_bindings(st);
 	}
 	pthread_mutex_unlock(&store->lock);
 	return rc;
@@ -266,69 +269,31 @@ store_find_addr(
 	return store_find_addr_until(store, addr, at, out, &until, err);
 }
 
-static void
-grant_of(const struct store_addr *row, struct store_grant *out)
+/* The rows that SQL finds by TEXT; LOOKUP as for read_addr. */
+static enum rc
+list_addrs(struct store *store, const char *sql, const char *text, const char *lookup,
+	store_each_addr *each, void *ctx, struct err *err)
 {
-	memcpy(out->id, row->id, sizeof(out->id));
-	memcpy(out->owner, row->person, sizeof(out->owner));
-	memcpy(out->addr, row->addr, sizeof(out->addr));
-	out->since = row->since;
-	out->until = row->until;
-	out->seq = row->seq;
-}
-
-enum rc
-store_find_grant_until(struct store *store, const char *owner, const char *addr, int64_t at,
-	struct store_grant *out, int64_t *until, struct err *err)
-{
-	char lookup[ADDR_MAX + 1];
-	struct store_addr row;
+	struct store_addr addr;
 	sqlite3_stmt *st;
-	enum rc rc;
-
-	lookup_form(addr, lookup);
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store,
-		"SELECT id, owner, addr, lookup, since, until, seq, mac FROM grants"
-		" WHERE owner = ? AND lookup = ? ORDER BY since DESC",
-		&st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, owner, -1, SQLITE_TRANSIENT);
-		sqlite3_bind_text(st, 2, lookup, -1, SQLITE_TRANSIENT);
-		rc = find_period(store, "grants", st, lookup, at, &row, until, err);
-		if (!rc && strcmp(row.person, owner) != 0)
-			rc = err_set(err, ERR_KEYSTORE_TAMPERED, "index of table grants");
-		if (!rc)
-			grant_of(&row, out);
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
-}
-
-enum rc
-store_find_grant(struct store *store, const char *owner, const char *addr, int64_t at,
-	struct store_grant *out, struct err *err)
-{
-	int64_t until;
-
-	return store_find_grant_until(store, owner, addr, at, out, &until, err);
-}
-
-enum rc
-store_del_grant(struct store *store, const char *id, struct err *err)
-{
-	sqlite3_stmt *st;
+	size_t n = 0;
 	enum rc rc;
 
 	pthread_mutex_lock(&store->lock);
-	rc = store_sum_change(store, "grants", id, NULL, err);
-	if (!rc)
-		rc = store_prepare(store, "DELETE FROM grants WHERE id = ?", &st, err);
+	rc = store_prepare(store, sql, &st, err);
 	if (!rc) {
-		sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
-		rc = store_run(store, st, err);
-		if (!rc && sqlite3_changes(store->db) == 0)
-			rc = RC_NONE;
+		sqlite3_bind_text(st, 1, text, -1, SQLITE_TRANSIENT);
+		while ((rc = store_step(store, st, err)) == RC_OK) {
+			if (n++ == STORE_MAX_ROWS)
+				rc = err_set(
+					err, ERR_LIMIT, "more than %d addresses", STORE_MAX_ROWS);
+			if (rc || (rc = read_addr(store, st, lookup, &addr, err)) != RC_OK ||
+				(rc = each(ctx, &addr, err)) != RC_OK)
+				break;
+		}
+		sqlite3_reset(st);
+		sqlite3_clear_bindings(st);
+		rc = rc == RC_NONE ? RC_OK : rc;
 	}
 	pthread_mutex_unlock(&store->lock);
 	return rc;
@@ -338,58 +303,19 @@ enum rc
 store_list_addrs(
 	struct store *store, const char *person, store_each_addr *each, void *ctx, struct err *err)
 {
-	struct store_addr addr;
-	sqlite3_stmt *st;
-	enum rc rc;
-
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store,
-		"SELECT id, person, addr, lookup, since, until, seq, mac FROM addresses WHERE person = ?"
-		" ORDER BY since LIMIT 1000",
-		&st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, person, -1, SQLITE_TRANSIENT);
-		while ((rc = store_step(store, st, err)) == RC_OK)
-			if ((rc = read_period(store, "addresses", st, &addr, err)) != RC_OK ||
-				(rc = each(ctx, &addr, err)) != RC_OK)
-				break;
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
-		rc = rc == RC_NONE ? RC_OK : rc;
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+	return list_addrs(store,
+		"SELECT " ADDR_COLUMNS " FROM addresses WHERE person = ? ORDER BY since, id",
+		person, NULL, each, ctx, err);
 }
 
 enum rc
-store_list_grants(
-	struct store *store, const char *owner, store_each_grant *each, void *ctx, struct err *err)
+store_list_holders(
+	struct store *store, const char *addr, store_each_addr *each, void *ctx, struct err *err)
 {
-	struct store_grant grant;
-	struct store_addr row;
-	sqlite3_stmt *st;
-	enum rc rc;
+	char lookup[ADDR_MAX + 1];
 
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store,
-		"SELECT id, owner, addr, lookup, since, until, seq, mac FROM grants WHERE owner = ?"
-		" ORDER BY since LIMIT 1000",
-		&st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, owner, -1, SQLITE_TRANSIENT);
-		while ((rc = store_step(store, st, err)) == RC_OK) {
-			rc = read_period(store, "grants", st, &row, err);
-			if (!rc) {
-				grant_of(&row, &grant);
-				rc = each(ctx, &grant, err);
-			}
-			if (rc)
-				break;
-		}
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
-		rc = rc == RC_NONE ? RC_OK : rc;
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+	lookup_form(addr, lookup);
+	return list_addrs(store,
+		"SELECT " ADDR_COLUMNS " FROM addresses WHERE lookup = ? ORDER BY since, id",
+		lookup, lookup, each, ctx, err);
 }

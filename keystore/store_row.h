@@ -13,7 +13,7 @@
 #include <pthread.h>
 #include <sqlite3.h>
 
-#define STORE_STATEMENTS 64
+#define STORE_STATEMENTS 96
 
 struct store {
 	sqlite3 *db;
@@ -71,6 +71,11 @@ const void *row_get_blob(struct row *row, size_t *len);
 int64_t row_get_int(struct row *row, int64_t min, int64_t max);
 /* ERR_KEYSTORE_TAMPERED when the HMAC does not fit. */
 enum rc row_check(struct row *row, struct err *err);
+
+/* Is something that holds from SINCE to before UNTIL (0: no end) in force at AT? *changes comes
+ * down to when the answer may be another one. Rows come by SINCE, latest first, until one decides.
+ */
+bool store_period_decides(int64_t since, int64_t until, int64_t at, int64_t *changes);
 
 /* --- store_sum.c --- */
 /* The row PK of TABLE gets MAC (NULL: it goes away). Only within a transaction. */

@@ -66,6 +66,8 @@ use_find_signer(struct vault *vault, const struct settings *settings, const char
 
 	*ent = NULL;
 	if (!rc)
+		rc = rowcache_find_present(vault_rowcache(vault), person, clock_now(), err);
+	if (!rc)
 		rc = store_list_keys(
 			vault_store(vault), person, "", STORE_MAX_ROWS, collect_key, &keys, err);
 	/* The newest key whose certificate names the address; failing that the newest. */
@@ -193,6 +195,37 @@ use_fini(struct use *use)
 
 /* --- signing --- */
 
+/*
+ * Who has left signs nothing: neither is a key of theirs used, nor another's by their login. (Where
+ * logins are no addresses the vault knows nobody by them.) That somebody left between the question
+ * for a key and its use is no reason to refuse a message for good.
+ */
+static enum rc
+check_present(struct vault *vault, const struct settings *settings, const struct keyent *ent,
+	const char *identity, struct err *err)
+{
+	char resolved[ADDR_MAX + 1], person[STORE_ID_SIZE];
+	struct err ignored = ERR_INIT;
+	enum rc rc =
+		rowcache_find_present(vault_rowcache(vault), ent->key.person, clock_now(), err);
+
+	if (rc == RC_NONE)
+		return err_set(err, ERR_VAULT_KEY_CHANGED,
+			"key %s belongs to somebody who has left", ent->key.id);
+	if (rc || !identity || !strchr(identity, '@'))
+		return rc;
+	rc = find_owner(vault, settings, identity, resolved, person, &ignored);
+	if (!rc && strcmp(person, ent->key.person) != 0)
+		rc = rowcache_find_present(vault_rowcache(vault), person, clock_now(), &ignored);
+	else if (rc == RC_NONE)
+		rc = RC_OK; /* nobody that the tables know */
+	if (rc == RC_NONE)
+		return err_set(err, ERR_VAULT_DENIED, "the login is of somebody who has left");
+	if (rc)
+		*err = ignored;
+	return rc;
+}
+
 /* May this key sign now? A service asks for the key first and signs later: that the key was
  * replaced in between is no reason to refuse a message for good. */
 static enum rc
@@ -248,6 +281,8 @@ use_sign_begin(struct use *use, struct vault *vault, const struct settings *sett
 	if (!rc)
 		rc = check_signer(use->ent, request, value_len, err);
 	if (!rc)
+		rc = check_present(vault, settings, use->ent, request->claim.identity, err);
+	if (!rc)
 		rc = budget_charge(vault_budget(vault), settings, peer->service, use->ent->key.id,
 			ROLE_SIGN, clock_now(), err);
 	if (rc && (err->code == ERR_VAULT_DENIED || err->code == ERR_VAULT_NO_KEY ||
@@ -283,25 +318,30 @@ use_sign_end(
 
 /* --- opening --- */
 
-/* May RESOLVED (whose owner is PERSON, "" for nobody) have mail opened with this key? */
+/*
+ * May PERSON, who has the recipient's address now ("": nobody, or somebody who has left), have mail
+ * opened with this key? An address that was another's gives nothing: neither that one's keys nor
+ * grants to them. The keys of somebody who has left open for grants only, and leaving ends those
+ * that were not made to go on (person_leave.c); what officers open together is another way.
+ */
 static enum rc
-check_entitled(struct vault *vault, const struct store_key *key, const char *resolved,
-	const char *person, struct err *err)
+check_entitled(
+	struct vault *vault, const struct store_key *key, const char *person, struct err *err)
 {
-	if (key->purpose == PURPOSE_CA || !(key->purpose & PURPOSE_OPEN))
+	if (key->purpose == PURPOSE_CA || !(key->purpose & PURPOSE_OPEN) || !*person)
 		return RC_NONE;
 	if (strcmp(key->person, person) == 0)
 		return RC_OK;
-	return rowcache_find_grant(vault_rowcache(vault), key->person, resolved, clock_now(), err);
+	return rowcache_find_grant(vault_rowcache(vault), key->person, person, clock_now(), err);
 }
 
 /*
- * The key among those that C names which RECIPIENT may have used; a reference for the caller.
+ * The key among those that C names which PERSON may have used; a reference for the caller.
  * RC_NONE: none; *known tells whether there is one that is somebody else's.
  */
 static enum rc
-find_opener(struct vault *vault, const char *resolved, const char *person,
-	const struct candidate *c, struct keyent **ent, bool *known, struct err *err)
+find_opener(struct vault *vault, const char *person, const struct candidate *c, struct keyent **ent,
+	bool *known, struct err *err)
 {
 	char ids[ROWCACHE_KEYS][STORE_ID_SIZE];
 	size_t n;
@@ -314,7 +354,7 @@ find_opener(struct vault *vault, const char *resolved, const char *person,
 			return err_set(err, ERR_KEYSTORE_TAMPERED, "key %s is gone", ids[i]);
 		if (rc)
 			return rc;
-		rc = check_entitled(vault, &(*ent)->key, resolved, person, err);
+		rc = check_entitled(vault, &(*ent)->key, person, err);
 		if (rc == RC_OK)
 			return rc;
 		keyent_unref(ent);
@@ -326,16 +366,20 @@ find_opener(struct vault *vault, const char *resolved, const char *person,
 	return rc ? rc : RC_NONE;
 }
 
-/* The person that the tables know by the address RESOLVED; nobody ("") is fine: a grant may be for
- * the address. */
+/* The person that the tables know by the address RESOLVED, "" for nobody, and for somebody who has
+ * left (*left). */
 static enum rc
-find_recipient(
-	struct vault *vault, const char *resolved, char owner[STORE_ID_SIZE], struct err *err)
+find_recipient(struct vault *vault, const char *resolved, char owner[STORE_ID_SIZE], bool *left,
+	struct err *err)
 {
-	enum rc rc;
+	int64_t now = clock_now();
+	enum rc rc = rowcache_find_owner(vault_rowcache(vault), resolved, now, owner, err);
 
-	owner[0] = 0;
-	rc = rowcache_find_owner(vault_rowcache(vault), resolved, clock_now(), owner, err);
+	*left = false;
+	if (!rc) {
+		rc = rowcache_find_present(vault_rowcache(vault), owner, now, err);
+		*left = rc == RC_NONE;
+	}
 	if (rc)
 		owner[0] = 0;
 	return rc == RC_NONE ? RC_OK : rc;
@@ -347,16 +391,16 @@ use_match(struct vault *vault, const struct settings *settings, const struct pee
 {
 	char resolved[ADDR_MAX + 1], owner[STORE_ID_SIZE];
 	struct keyent *ent = NULL;
-	bool known = false;
+	bool known = false, left;
 	enum rc rc;
 
 	if (!(peer->role & ROLE_OPEN))
 		return err_set(err, ERR_VAULT_DENIED, "service %s may not open", peer->service);
 	rc = settings_resolve(settings, recipient, resolved, err);
 	if (!rc)
-		rc = find_recipient(vault, resolved, owner, err);
+		rc = find_recipient(vault, resolved, owner, &left, err);
 	for (size_t i = 0; !rc && i < n; i++) {
-		rc = find_opener(vault, resolved, owner, &v[i], &ent, &known, err);
+		rc = find_opener(vault, owner, &v[i], &ent, &known, err);
 		if (rc == RC_OK) {
 			keyent_unref(&ent);
 			*index = i;
@@ -408,7 +452,7 @@ decide_open(struct use *use, const struct settings *settings, const struct peer 
 	char owner[STORE_ID_SIZE];
 	struct candidate c;
 	struct keyent *found = NULL;
-	bool known = false;
+	bool known = false, left = false;
 	enum rc rc;
 
 	if (!(peer->role & ROLE_OPEN))
@@ -417,12 +461,13 @@ decide_open(struct use *use, const struct settings *settings, const struct peer 
 	if (!rc && !resolved)
 		rc = err_set(err, why->code, "%s", why->detail);
 	if (!rc)
-		rc = find_recipient(vault, resolved, owner, err);
+		rc = find_recipient(vault, resolved, owner, &left, err);
 	if (!rc)
-		rc = find_opener(vault, resolved, owner, &c, &found, &known, err);
+		rc = find_opener(vault, owner, &c, &found, &known, err);
 	if (rc == RC_NONE)
 		return known ? err_set(err, ERR_VAULT_DENIED,
-				       "the key belongs to another recipient")
+				       left ? "the recipient has left"
+					    : "the key belongs to another recipient")
 			     : err_set(err, ERR_VAULT_NO_KEY, "no key for this RecipientInfo");
 	if (rc)
 		return rc;

@@ -46,7 +46,7 @@ fill(void)
 		.changed = 100,
 		.seq = 1};
 	struct store_grant grant = {
-		.id = "g1", .owner = "p1", .addr = "bob@example.org", .since = 100, .until = 900};
+		.id = "g1", .owner = "p1", .person = "p2", .since = 100, .until = 900};
 	struct certset chain = {0};
 	struct store *store;
 
@@ -103,11 +103,9 @@ test_rows(void **state)
 	MUST(store_find_addr(store, "aLICE@EXAMPLE.ORG", 100, &addr, &err));
 	CHECK_STR("address", addr.addr, "Alice@example.org");
 	CHECK_INT("before", store_find_addr(store, "alice@example.org", 99, &addr, &err), RC_NONE);
-	MUST(store_find_grant(store, "p1", "Bob@example.org", 899, &grant, &err));
-	CHECK_INT("over", store_find_grant(store, "p1", "bob@example.org", 900, &grant, &err),
-		RC_NONE);
-	CHECK_INT("another's", store_find_grant(store, "p2", "bob@example.org", 500, &grant, &err),
-		RC_NONE);
+	MUST(store_find_grant(store, "p1", "p2", 899, &grant, &err));
+	CHECK_INT("over", store_find_grant(store, "p1", "p2", 900, &grant, &err), RC_NONE);
+	CHECK_INT("another's", store_find_grant(store, "p2", "p1", 500, &grant, &err), RC_NONE);
 	MUST(store_get_key(store, "k1", &key, &err));
 	CHECK_INT("status", key.status, KEY_ACTIVE);
 	MUST(store_unwrap_key(store, "k1", &got, &fallback, &err));
@@ -240,9 +238,10 @@ read_all(struct store *store)
 		(rc = store_list_persons(store, "", 100, each_person, NULL, &err)) < 0 ||
 		(rc = store_find_addr(store, "alice@example.org", 100, &addr, &err)) < 0 ||
 		(rc = store_find_addr(store, "mallory@example.org", 100, &addr, &err)) < 0 ||
-		(rc = store_find_grant(store, "p1", "bob@example.org", 100, &grant, &err)) < 0 ||
-		(rc = store_find_grant(store, "p1", "mallory@example.org", 100, &grant, &err)) <
-			0 ||
+		(rc = store_find_grant(store, "p1", "p2", 100, &grant, &err)) < 0 ||
+		(rc = store_find_grant(store, "p1", "p3", 100, &grant, &err)) < 0 ||
+		(rc = store_find_grant(store, "p3", "p2", 100, &grant, &err)) < 0 ||
+		(rc = store_find_uid(store, "u", &person, &err)) < 0 ||
 		(rc = store_get_key(store, "k1", &key, &err)) < 0 ||
 		(rc = store_list_certs(store, "k1", each_cert, NULL, &err)) < 0 ||
 		(rc = store_list_certs(store, "k2", each_cert, NULL, &err)) < 0)
@@ -386,7 +385,8 @@ test_rowcache(void **state)
 		CHECK_STR("owner", person, "p1");
 		CHECK_INT("nobody",
 			rowcache_find_owner(cache, "eve@example.org", 100, person, &err), RC_NONE);
-		MUST(rowcache_find_grant(cache, "p1", "bob@example.org", 100, &err));
+		MUST(rowcache_find_grant(cache, "p1", "p2", 100, &err));
+		MUST(rowcache_find_present(cache, "p1", 100, &err));
 		MUST(rowcache_match(cache, false, ident, sizeof(ident), ids, &n, &err));
 		CHECK_INT("keys", n, 1);
 		CHECK_STR("key", ids[0], "k1");
@@ -395,15 +395,14 @@ test_rowcache(void **state)
 	}
 	CHECK_INT("too early", rowcache_find_owner(cache, "alice@example.org", 99, person, &err),
 		RC_NONE);
-	CHECK_INT("over", rowcache_find_grant(cache, "p1", "bob@example.org", 900, &err), RC_NONE);
-	MUST(rowcache_find_grant(cache, "p1", "bob@example.org", 899, &err));
+	CHECK_INT("over", rowcache_find_grant(cache, "p1", "p2", 900, &err), RC_NONE);
+	MUST(rowcache_find_grant(cache, "p1", "p2", 899, &err));
 
 	MUST(store_begin(store, &err));
 	MUST(store_put_addr(store, &later, &err));
 	MUST(store_del_grant(store, "g1", &err));
 	MUST(store_commit(store, &err));
-	CHECK_INT("taken back", rowcache_find_grant(cache, "p1", "bob@example.org", 899, &err),
-		RC_NONE);
+	CHECK_INT("taken back", rowcache_find_grant(cache, "p1", "p2", 899, &err), RC_NONE);
 	for (int round = 0; round < 2; round++) {
 		MUST(rowcache_find_owner(cache, "alice@example.org", 499, person, &err));
 		CHECK_STR("until then", person, "p1");
@@ -444,12 +443,20 @@ test_tampering(void **state)
 		"UPDATE addresses SET addr = 'mallory@example.org', lookup = 'mallory@example.org'",
 		"UPDATE addresses SET since = 1",
 		"UPDATE addresses SET until = 5000",
-		"INSERT INTO addresses SELECT 'a2', person, 'mallory@example.org', 'mallory@example.org', since, until, seq, mac FROM addresses",
-		"UPDATE grants SET addr = 'mallory@example.org', lookup = 'mallory@example.org'",
+		"INSERT INTO addresses SELECT 'a2', person, 'mallory@example.org', 'mallory@example.org', since, until, synced, seq, mac FROM addresses",
+		"UPDATE grants SET person = 'p3'",
+		"UPDATE grants SET owner = 'p3'",
+		"UPDATE grants SET keep = 1",
+		"UPDATE grants SET created = 901",
+		"UPDATE grants SET origin = 'group:x'",
 		"UPDATE grants SET until = 0",
 		"UPDATE grants SET since = 1",
-		"INSERT INTO grants SELECT 'g2', owner, 'mallory@example.org', 'mallory@example.org', since, until, seq, mac FROM grants",
-		"INSERT INTO grants SELECT 'g2', 'p1', 'mallory@example.org', 'mallory@example.org', since, until, seq, mac FROM addresses",
+		"INSERT INTO grants SELECT 'g2', owner, 'p3', origin, since, until, created, keep, seq, mac FROM grants",
+		"INSERT INTO grants SELECT 'g2', 'p1', 'p3', '', since, until, 0, 0, seq, mac FROM addresses",
+		"UPDATE persons SET left_at = 5",
+		"UPDATE persons SET uid = 'u'",
+		"UPDATE persons SET missing = 5",
+		"UPDATE addresses SET synced = 1",
 		"UPDATE keys SET person = 'p2' WHERE id = 'k1'",
 		"UPDATE keys SET purpose = 1 WHERE id = 'k1'",
 		"UPDATE keys SET status = 1 WHERE id = 'k1'",
