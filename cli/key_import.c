@@ -99,7 +99,10 @@ send_file(struct cli *cli, const struct import_options *options, const struct bu
 {
 	struct secret *blob = NULL;
 	struct asking asking;
-	enum rc rc = admin_pack(password, file->data, file->len, &blob, err);
+	struct admin_bytes pass = {password ? secret_data(password) : NULL,
+		password ? secret_len(password) : 0};
+	enum rc rc = admin_pack(&pass, password != NULL, &(struct admin_bytes){file->data, file->len},
+		1, &blob, err);
 
 	*answer = NULL;
 	if (rc != RC_OK)

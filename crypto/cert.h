@@ -72,6 +72,8 @@ enum rc cert_check_use(const struct cert *cert, enum cert_use use, struct err *e
 const char *cert_weakness(const struct cert *cert, int min_rsa);
 /* For client authentication and not for mail? */
 bool cert_is_for_login(const struct cert *cert);
+/* May it sign certificates: is it a CA, and does its keyUsage not say otherwise? */
+bool cert_may_issue(const struct cert *cert);
 /* Did ISSUER, a CA, make it: do names and key identifiers agree, and does the signature verify? */
 bool cert_is_issued_by(const struct cert *cert, const struct cert *issuer);
 

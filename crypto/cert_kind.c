@@ -38,6 +38,12 @@ cert_is_for_login(const struct cert *cert)
 }
 
 bool
+cert_may_issue(const struct cert *cert)
+{
+	return cert->ca && (cert->ku == CERT_NO_KU || cert->ku & KU_KEY_CERT_SIGN);
+}
+
+bool
 cert_is_issued_by(const struct cert *cert, const struct cert *issuer)
 {
 	EVP_PKEY *key = cert_pubkey(issuer); /* get0 */

@@ -169,8 +169,8 @@ is_better(const struct cert *a, const struct cert *b)
 	bool mail_a = cert_allows(a, CERT_SIGN) || cert_allows(a, CERT_ENCRYPT),
 	     mail_b = cert_allows(b, CERT_SIGN) || cert_allows(b, CERT_ENCRYPT);
 
-	if (cert_is_ca(a) != cert_is_ca(b))
-		return cert_is_ca(b);
+	if (cert_may_issue(a) != cert_may_issue(b))
+		return cert_may_issue(b);
 	if (mail_a != mail_b)
 		return mail_a;
 	return cert_not_after(a) > cert_not_after(b);

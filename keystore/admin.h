@@ -55,9 +55,14 @@
  * with json_free. Errors of the vault come back as they were. */
 enum rc admin_call(struct conf *conf, const char *request, struct secret *blob,
 	struct json_value **answer, struct err *err);
-/* The blob of key.import: PASSWORD (NULL: none) and the bytes of the file. */
-enum rc admin_pack(struct secret *password, const void *file, size_t len, struct secret **blob,
-	struct err *err);
+/* The blob of key.import, key.hold and key.pin: passwords of which one may fit, the file with the
+ * keys, and files with certificates only. ERR_LIMIT. */
+struct admin_bytes {
+	const void *data;
+	size_t len;
+};
+enum rc admin_pack(const struct admin_bytes *passwords, size_t n_passwords,
+	const struct admin_bytes *files, size_t n_files, struct secret **blob, struct err *err);
 
 /* Makes an empty store, master key, organisation CA and ledger for CONF (`sealgate init`). */
 struct admin_init {

@@ -221,6 +221,20 @@ static const struct {
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 
 static enum rc
+run_one(struct admin *a, enum rc (*run)(struct admin *a, struct err *err), struct err *err)
+{
+	enum rc rc;
+
+	pthread_mutex_lock(&one_at_a_time);
+	rc = run(a, err);
+	store_rollback(vault_store(a->vault)); /* what a failed command left open */
+	if (a->changed)
+		keycache_flush(vault_keycache(a->vault));
+	pthread_mutex_unlock(&one_at_a_time);
+	return rc;
+}
+
+static enum rc
 dispatch(struct admin *a, unsigned rights, struct err *err)
 {
 	const char *cmd = json_get_text(a->request, "cmd");
@@ -235,12 +249,10 @@ dispatch(struct admin *a, unsigned rights, struct err *err)
 			return err_set(err, ERR_VAULT_DENIED, "uid %lld may not %s",
 				(long long)a->uid, cmd);
 		}
-		pthread_mutex_lock(&one_at_a_time);
-		rc = commands[i].run(a, err);
-		store_rollback(vault_store(a->vault)); /* what a failed command left open */
-		if (a->changed)
-			keycache_flush(vault_keycache(a->vault));
-		pthread_mutex_unlock(&one_at_a_time);
+		/* What takes seconds stands in nobody's way. */
+		rc = commands[i].run == admin_key_import ? admin_key_import_before(a, err) : RC_OK;
+		if (!rc)
+			rc = run_one(a, commands[i].run, err);
 		if (rc)
 			log_error(LOGL_WARN, NULL, "admin-failed", err, "cmd", cmd, "uid",
 				LOG_NUM(a->uid), NULL);
@@ -280,6 +292,7 @@ admin_run(struct vault *vault, unsigned rights, int64_t uid, int64_t pid, const 
 			rc = json_end(&json, err);
 		}
 	}
+	admin_import_free(&a);
 	json_free(&value);
 	settings_unref(&settings);
 	return rc == RC_NONE ? err_set(err, ERR_INTERNAL, "an answer is missing") : rc;

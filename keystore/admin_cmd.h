@@ -3,7 +3,7 @@
  * admin_cmd.h - the commands of admin.h, carried out on an open vault
  *
  * Each change is in the ledger before it is in the store, and the rows that it makes name the
- * record. One command at a time.
+ * record. One command at a time; what takes long and needs no store comes before.
  */
 #ifndef KEYSTORE_ADMIN_CMD_H
 #define KEYSTORE_ADMIN_CMD_H
@@ -19,7 +19,8 @@ struct admin {
 	struct secret *blob; /* or NULL */
 	struct json *out;    /* inside the answer's object */
 	int64_t uid, pid;
-	bool changed; /* the store, or about to */
+	bool changed;          /* the store, or about to */
+	struct import *import; /* a file that was taken apart before the lock was taken; or NULL */
 };
 
 /* Carries out REQUEST for somebody with RIGHTS; ANSWER gets one JSON object. */
@@ -69,7 +70,9 @@ enum rc admin_ca_crl(struct admin *a, struct err *err);
 enum rc admin_make_ca(struct admin *a, const char *organisation, const char *type, struct buf *pem,
 	struct err *err);
 /* admin_import.c */
+enum rc admin_key_import_before(struct admin *a, struct err *err);
 enum rc admin_key_import(struct admin *a, struct err *err);
+void admin_import_free(struct admin *a);
 /* admin_request.c */
 enum rc admin_key_request(struct admin *a, struct err *err);
 /* admin_cert.c */

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/log.h"
+
+#define INTERMEDIATES_MAX 1000 /* files */
 
 /* NAME or a number. */
 static bool
@@ -83,6 +86,10 @@ read_operators(struct settings *s, struct err *err)
 				operator->rights |= RIGHT_PROCESS;
 			else if (strcmp(rights[k], "keys") == 0)
 				operator->rights |= RIGHT_KEYS;
+			else if (strcmp(rights[k], "hold") == 0)
+				operator->rights |= RIGHT_HOLD;
+			else if (strcmp(rights[k], "pin") == 0)
+				operator->rights |= RIGHT_PIN;
 			else /* the table has no other word */
 				operator->rights |= RIGHT_AUDIT;
 	}
@@ -125,6 +132,45 @@ read_addresses(struct settings *s, struct err *err)
 	return alias_map_load(conf_str(group, "alias_map"), &s->aliases, err);
 }
 
+/* The certificates of one file; one that has none is named in the log and left out. */
+static enum rc
+read_intermediate(struct settings *s, const char *path, struct err *err)
+{
+	struct buf file = BUF_INIT(0);
+	enum rc rc = file_read(path, &file, err);
+
+	if (!rc)
+		rc = certset_parse(buf_text(&file), file.len, &s->intermediates, err);
+	if (rc == RC_PERM) {
+		err_prefix(err, "%s", path);
+		log_error(LOGL_WARN, NULL, "intermediate-unusable", err, NULL);
+		err_clear(err);
+		rc = RC_OK;
+	}
+	buf_fini(&file);
+	return rc == RC_NONE ? RC_OK : rc;
+}
+
+static enum rc
+read_intermediates(struct settings *s, struct err *err)
+{
+	const char *dir = conf_str(conf_section(s->conf, "vault"), "intermediates");
+	char **names = NULL;
+	size_t n = 0;
+	enum rc rc = dir ? file_list(dir, INTERMEDIATES_MAX, &names, &n, err) : RC_OK;
+
+	for (size_t i = 0; !rc && i < n; i++) {
+		char *path = file_join(dir, names[i]);
+
+		rc = path ? read_intermediate(s, path, err) : err_set(err, ERR_MEMORY, "settings");
+		free(path);
+	}
+	file_list_free(&names, n);
+	return rc == RC_NONE
+		       ? err_set(err, ERR_CONFIG, "vault.intermediates: %s: no such folder", dir)
+		       : rc;
+}
+
 enum rc
 settings_new(struct conf *conf, struct settings **out, struct err *err)
 {
@@ -143,6 +189,8 @@ settings_new(struct conf *conf, struct settings **out, struct err *err)
 		rc = read_budgets(s, err);
 	if (!rc)
 		rc = read_addresses(s, err);
+	if (!rc)
+		rc = read_intermediates(s, err);
 	if (rc)
 		settings_unref(&s);
 	*out = s;
@@ -165,6 +213,7 @@ settings_unref(struct settings **settings)
 	if (!s || __atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
 	alias_map_free(&s->aliases);
+	certset_fini(&s->intermediates);
 	free(s->services);
 	free(s->operators);
 	free(s->budgets);

@@ -10,13 +10,20 @@
 #define KEYSTORE_SETTINGS_H
 
 #include "base/conf.h"
+#include "crypto/cert.h"
 #include "message/addr.h"
 #include "message/alias.h"
 
 #include <sys/types.h>
 
 enum role { ROLE_NONE = 0, ROLE_SIGN = 1, ROLE_OPEN = 2 }; /* bits: what a service may ask for */
-enum right { RIGHT_PROCESS = 1, RIGHT_KEYS = 2, RIGHT_AUDIT = 4 };
+enum right {
+	RIGHT_PROCESS = 1,
+	RIGHT_KEYS = 2,
+	RIGHT_AUDIT = 4,
+	RIGHT_HOLD = 8, /* key files that wait for their PIN */
+	RIGHT_PIN = 16  /* the PINs */
+};
 
 struct service {
 	const char *name;      /* borrowed from the configuration */
@@ -50,7 +57,8 @@ struct settings {
 	struct alias_map *aliases;
 	const char *const *domains; /* ours */
 	size_t n_domains;
-	char delimiter; /* before an extension; 0: none */
+	char delimiter;               /* before an extension; 0: none */
+	struct certset intermediates; /* for chains of keys that are imported */
 };
 
 /* ERR_CONFIG names file and line. */

@@ -232,7 +232,7 @@ test_import(void **state)
 	world_init(&w, NULL);
 	world_start(&w);
 	make_pem("carol@example.org", CERT_SIGN | CERT_ENCRYPT, clock_now() + 86400, NULL, &pem);
-	MUST(admin_pack(NULL, pem.data, pem.len, &blob, &err));
+	MUST(admin_pack(NULL, 0, &(struct admin_bytes){pem.data, pem.len}, 1, &blob, &err));
 	MUST(admin_call(w.conf, "{\"cmd\":\"key.import\"}", blob, &a, &err));
 	CHECK_STR("both", json_get_text(first_key(a), "purpose"), "both");
 	CHECK_STR("address", json_text(json_at(json_find(first_key(a), "addresses"), 0)),
@@ -242,13 +242,17 @@ test_import(void **state)
 	MUST(admin_call(w.conf, "{\"cmd\":\"key.import\"}", blob, &a, &err));
 	assert_true(json_is_true(json_find(first_key(a), "known")));
 	json_free(&a);
-	refused(&w, "{\"cmd\":\"key.import\",\"addr\":\"dave@example.org\"}", blob, ERR_KEY_EXISTS);
+	refused(&w, "{\"cmd\":\"key.import\",\"addr\":\"dave@example.org\"}", blob,
+		ERR_CERT_UNUSABLE);
+	refused(&w,
+		"{\"cmd\":\"key.import\",\"addr\":\"dave@example.org\",\"foreign\":true}", blob,
+		ERR_KEY_EXISTS);
 	secret_free(&blob);
 
 	/* Expired: opens, does not sign. */
 	buf_clear(&pem);
 	make_pem("erin@example.org", CERT_SIGN | CERT_ENCRYPT, clock_now() - 86400, NULL, &pem);
-	MUST(admin_pack(NULL, pem.data, pem.len, &blob, &err));
+	MUST(admin_pack(NULL, 0, &(struct admin_bytes){pem.data, pem.len}, 1, &blob, &err));
 	MUST(admin_call(w.conf, "{\"cmd\":\"key.import\"}", blob, &a, &err));
 	CHECK_STR("expired", json_get_text(first_key(a), "status"), "retired");
 	json_free(&a);
@@ -257,7 +261,7 @@ test_import(void **state)
 	/* Only to encrypt to. */
 	buf_clear(&pem);
 	make_pem("frank@example.org", CERT_ENCRYPT, clock_now() + 86400, NULL, &pem);
-	MUST(admin_pack(NULL, pem.data, pem.len, &blob, &err));
+	MUST(admin_pack(NULL, 0, &(struct admin_bytes){pem.data, pem.len}, 1, &blob, &err));
 	MUST(admin_call(w.conf, "{\"cmd\":\"key.import\"}", blob, &a, &err));
 	CHECK_STR("purpose", json_get_text(first_key(a), "purpose"), "open");
 	json_free(&a);
@@ -267,8 +271,8 @@ test_import(void **state)
 	buf_clear(&pem);
 	MUST(pkey_generate("p256", &other, &err));
 	make_pem("gina@example.org", CERT_SIGN, clock_now() + 86400, other, &pem);
-	MUST(admin_pack(NULL, pem.data, pem.len, &blob, &err));
-	refused(&w, "{\"cmd\":\"key.import\"}", blob, ERR_CERT_UNUSABLE);
+	MUST(admin_pack(NULL, 0, &(struct admin_bytes){pem.data, pem.len}, 1, &blob, &err));
+	refused(&w, "{\"cmd\":\"key.import\"}", blob, ERR_KEY_MALFORMED);
 	secret_free(&blob);
 	pkey_unref(&other);
 	refused(&w, "{\"cmd\":\"key.import\"}", NULL, ERR_USAGE);
