@@ -43,6 +43,14 @@
  * key.cert.add: blob: certificates (PEM, DER, PKCS#7) → certificates: [{sha256, subject, issuer,
  * serial, not_after, outcome: added|known|unmatched|refused|ca|not-for-mail, [key, status, address,
  * reason]}]
+ *
+ * For root and the vault's own user; blob: a master key.
+ *     vault.masters                                       → masters: [{state, source, since, opened}]
+ *     vault.rekey        to: SPEC [kdf]; blob: the new one, which opens the store from then on too
+ *     vault.rekey.check  blob: is it the new one?
+ *     vault.rekey.finish blob: the new one, now in its place; the old one opens nothing any more
+ *     vault.rekey.cancel
+ *     vault.reencrypt    blob: the present one; everything under a new store key
  */
 #ifndef KEYSTORE_ADMIN_H
 #define KEYSTORE_ADMIN_H

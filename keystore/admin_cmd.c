@@ -216,6 +216,12 @@ static const struct {
 	{"audit.periods", RIGHT_AUDIT, admin_audit_periods},
 	{"audit.erase", RIGHT_AUDIT, admin_audit_erase},
 	{"vault.status", RIGHT_KEYS | RIGHT_AUDIT | RIGHT_PROCESS, vault_status},
+	{"vault.masters", RIGHT_KEYS | RIGHT_AUDIT, admin_vault_masters},
+	{"vault.rekey", RIGHT_KEYS, admin_vault_rekey},
+	{"vault.rekey.check", RIGHT_KEYS, admin_vault_rekey_check},
+	{"vault.rekey.finish", RIGHT_KEYS, admin_vault_rekey_finish},
+	{"vault.rekey.cancel", RIGHT_KEYS, admin_vault_rekey_cancel},
+	{"vault.reencrypt", RIGHT_KEYS, admin_vault_reencrypt},
 };
 
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;

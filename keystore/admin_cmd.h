@@ -61,6 +61,17 @@ enum rc admin_put_person(
 	struct admin *a, const char *member, const struct store_person *person, struct err *err);
 enum rc admin_put_grant(struct admin *a, const struct store_grant *grant, struct err *err);
 
+/* ERR_VAULT_DENIED for whoever is neither root nor the vault's own user: what is about the store as
+ * a whole is not for operators. */
+enum rc admin_owner(const struct admin *a, struct err *err);
+
+/* admin_master.c */
+enum rc admin_vault_masters(struct admin *a, struct err *err);
+enum rc admin_vault_rekey(struct admin *a, struct err *err);
+enum rc admin_vault_rekey_check(struct admin *a, struct err *err);
+enum rc admin_vault_rekey_finish(struct admin *a, struct err *err);
+enum rc admin_vault_rekey_cancel(struct admin *a, struct err *err);
+enum rc admin_vault_reencrypt(struct admin *a, struct err *err);
 /* admin_issue.c */
 enum rc admin_key_new(struct admin *a, struct err *err);
 enum rc admin_key_renew(struct admin *a, struct err *err);

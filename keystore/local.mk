@@ -47,6 +47,9 @@ libkeystore_a_SOURCES += \
 ## Outside CAs
 libkeystore_a_SOURCES += keystore/admin_cert.c keystore/admin_request.c keystore/store_request.c keystore/store_request.h
 
+## The store key and the master keys that open it.
+libkeystore_a_SOURCES += keystore/admin_master.c keystore/store_reencrypt.c keystore/store_root.c keystore/store_root.h
+
 sbin_PROGRAMS += sealgate-vault
 sealgate_vault_SOURCES = keystore/vault_main.c
 sealgate_vault_LDADD = $(SG_LIBS_KEYSTORE)

@@ -179,6 +179,12 @@ stretch(const char *kdf, struct secret *passphrase, struct secret **out, struct 
 	return rc;
 }
 
+bool
+master_needs_kdf(const char *spec)
+{
+	return strcmp(spec, "ask") == 0;
+}
+
 /* The file that SPEC names. */
 static enum rc
 spec_path(const char *spec, const char *dir, char **path, bool *credential, struct err *err)
@@ -255,22 +261,41 @@ make_passphrase(char kdf[MASTER_KDF_SIZE], struct secret **out, struct err *err)
 	return rc;
 }
 
-/* A new random key in a file of its own. */
-static enum rc
-make_file(const char *path, struct secret **out, struct err *err)
+enum rc
+master_path(const char *spec, const char *dir, char **path, struct err *err)
+{
+	bool credential;
+
+	*path = NULL;
+	return strncmp(spec, "file:", 5) == 0 || strncmp(spec, "credential:", 11) == 0
+		       ? spec_path(spec, dir, path, &credential, err)
+		       : RC_OK;
+}
+
+enum rc
+master_write(const char *path, struct secret *master, struct err *err)
 {
 	struct buf hex = {.max = 2 * MASTER_SIZE + 1, .wipe = true};
-	enum rc rc = secret_random(MASTER_SIZE, out, err);
+	enum rc rc = buf_append_hex(&hex, secret_data(master), MASTER_SIZE, err);
 
-	if (!rc)
-		rc = buf_append_hex(&hex, secret_data(*out), MASTER_SIZE, err);
 	if (!rc)
 		rc = buf_append_char(&hex, '\n', err);
 	if (!rc)
 		rc = file_write_new(path, hex.data, hex.len, 0400, err);
+	buf_fini(&hex);
+	return rc;
+}
+
+/* A new random key in a file of its own. */
+static enum rc
+make_file(const char *path, struct secret **out, struct err *err)
+{
+	enum rc rc = secret_random(MASTER_SIZE, out, err);
+
+	if (!rc)
+		rc = master_write(path, *out, err);
 	if (rc)
 		secret_free(out);
-	buf_fini(&hex);
 	return rc;
 }
 

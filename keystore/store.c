@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "keystore/store_root.h"
 #include "keystore/store_row.h"
 
 #define SCHEMA_VERSION 2
@@ -52,6 +53,8 @@ static const char SCHEMA[] =
 	"CREATE TABLE requests(key TEXT PRIMARY KEY, addr TEXT NOT NULL, subject TEXT NOT NULL,"
 	" replaces TEXT NOT NULL, created INTEGER NOT NULL, seq INTEGER NOT NULL, der BLOB NOT NULL,"
 	" mac BLOB NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE masters(state TEXT PRIMARY KEY, spec TEXT NOT NULL, kdf TEXT NOT NULL,"
+	" since INTEGER NOT NULL, wrapped BLOB NOT NULL, mac BLOB NOT NULL) WITHOUT ROWID;"
 	"PRAGMA user_version=2;";
 
 /* Settings of every connection: durable commits, no other reader of half-written pages, deleted
@@ -60,8 +63,32 @@ static const char PRAGMAS[] =
 	"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;"
 	"PRAGMA foreign_keys=OFF; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;";
 
-static enum rc
-open_db(const char *path, int flags, struct store **out, struct err *err)
+/* A connection with these settings. */
+enum rc
+store_connect(const char *path, sqlite3 **db, struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	*db = NULL;
+	if (sqlite3_open_v2(path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
+		SQLITE_OK)
+		rc = err_set(
+			err, ERR_KEYSTORE, "%s: %s", path, *db ? sqlite3_errmsg(*db) : "no memory");
+	if (!rc) {
+		sqlite3_busy_timeout(*db, 5000);
+		(void)sqlite3_db_config(*db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+		if (sqlite3_exec(*db, PRAGMAS, NULL, NULL, NULL) != SQLITE_OK)
+			rc = err_set(err, ERR_KEYSTORE, "%s: %s", path, sqlite3_errmsg(*db));
+	}
+	if (rc) {
+		sqlite3_close(*db);
+		*db = NULL;
+	}
+	return rc;
+}
+
+enum rc
+store_open_file(const char *path, struct store **out, struct err *err)
 {
 	pthread_mutexattr_t attr;
 	struct store *store = calloc(1, sizeof(*store));
@@ -74,17 +101,9 @@ open_db(const char *path, int flags, struct store **out, struct err *err)
 	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
 	pthread_mutex_init(&store->lock, &attr);
 	pthread_mutexattr_destroy(&attr);
-	if (sqlite3_open_v2(path, &store->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
-		rc = err_set(err, ERR_KEYSTORE, "%s: %s", path,
-			store->db ? sqlite3_errmsg(store->db) : "no memory");
-		store_close(&store);
-		return rc;
-	}
-	sqlite3_busy_timeout(store->db, 5000);
-	(void)sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	rc = store_exec(store, PRAGMAS, err);
+	store->path = strdup(path);
+	rc = store->path ? store_connect(path, &store->db, err) : err_set(err, ERR_MEMORY, "store");
 	if (rc) {
-		err_prefix(err, "%s", path);
 		store_close(&store);
 		return rc;
 	}
@@ -101,6 +120,8 @@ store_close(struct store **store)
 		sqlite3_finalize((*store)->cache[i].st);
 	sqlite3_close((*store)->db);
 	keyring_free(&(*store)->keyring);
+	secret_free(&(*store)->root);
+	free((*store)->path);
 	pthread_mutex_destroy(&(*store)->lock);
 	free(*store);
 	*store = NULL;
@@ -122,8 +143,7 @@ store_put_meta(struct store *store, const char *name, const char *value, struct 
 }
 
 enum rc
-store_get_meta(
-	struct store *store, const char *name, bool check, char *out, size_t size, struct err *err)
+store_get_meta(struct store *store, const char *name, char *out, size_t size, struct err *err)
 {
 	static const char sql[] = "SELECT name, value, mac FROM meta WHERE name = ?";
 	sqlite3_stmt *st;
@@ -140,34 +160,27 @@ store_get_meta(
 		row_read(&row, store, "meta", st);
 		row_get_text(&row, same, sizeof(same));
 		row_get_text(&row, out, size);
-		if (check) {
-			rc = row_check(&row, err);
-		} else {
-			buf_fini(&row.mac);
-			rc = row.rc;
-			if (rc && err)
-				*err = row.err;
-		}
+		rc = row_check(&row, err);
 	}
 	sqlite3_reset(st);
 	return rc;
 }
 
-/* The row "master" can only be read with the right master key: its HMAC is the check. */
 static enum rc
-fill_new(struct store *store, const char *kdf, struct secret *master, struct err *err)
+fill_new(struct store *store, const char *spec, const char *kdf, struct secret *master,
+	struct err *err)
 {
 	char now[CLOCK_TEXT_SIZE];
-	enum rc rc = keyring_new(master, &store->keyring, err);
+	enum rc rc = secret_random(MASTER_SIZE, &store->root, err);
 
+	if (!rc)
+		rc = keyring_new(store->root, &store->keyring, err);
 	if (!rc)
 		rc = store_begin(store, err);
 	if (!rc)
 		rc = store_exec(store, SCHEMA, err);
 	if (!rc)
-		rc = store_put_meta(store, "kdf", kdf, err);
-	if (!rc)
-		rc = store_put_meta(store, "master", "sealgate key store 1", err);
+		rc = store_root_create(store, spec, kdf, master, err);
 	if (!rc)
 		rc = store_put_meta(store, "created", clock_format(clock_now(), now), err);
 	if (!rc)
@@ -177,8 +190,8 @@ fill_new(struct store *store, const char *kdf, struct secret *master, struct err
 }
 
 enum rc
-store_create(const char *path, const char *kdf, struct secret *master, struct store **out,
-	struct err *err)
+store_create(const char *path, const char *spec, const char *kdf, struct secret *master,
+	struct store **out, struct err *err)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	enum rc rc;
@@ -189,11 +202,9 @@ store_create(const char *path, const char *kdf, struct secret *master, struct st
 	if (fd < 0)
 		return err_set(err, ERR_KEYSTORE, "%s: %s", path, strerror(errno));
 	close(fd);
-	rc = open_db(path, SQLITE_OPEN_READWRITE, out, err);
-	if (!rc) {
-		snprintf((*out)->kdf, sizeof((*out)->kdf), "%s", kdf);
-		rc = fill_new(*out, kdf, master, err);
-	}
+	rc = store_open_file(path, out, err);
+	if (!rc)
+		rc = fill_new(*out, spec, kdf, master, err);
 	if (rc) {
 		store_close(out);
 		unlink(path);
@@ -232,42 +243,19 @@ store_open(const char *path, struct store **out, struct err *err)
 	if (st.st_mode & 077)
 		return err_set(err, ERR_KEYSTORE, "%s: has mode %04o, must not be open to others",
 			path, (unsigned)st.st_mode & 07777);
-	rc = open_db(path, SQLITE_OPEN_READWRITE, out, err);
+	rc = store_open_file(path, out, err);
 	if (!rc)
 		rc = check_version(*out, err);
-	if (!rc)
-		rc = store_get_meta(*out, "kdf", false, (*out)->kdf, sizeof((*out)->kdf), err);
-	if (rc == RC_NONE)
-		rc = err_set(err, ERR_KEYSTORE_TAMPERED, "the store has no row \"kdf\"");
 	if (rc)
 		store_close(out);
 	return rc;
 }
 
-const char *
-store_kdf(const struct store *store)
-{
-	return store->kdf;
-}
-
 enum rc
 store_unlock(struct store *store, struct secret *master, struct err *err)
 {
-	char text[192];
-	struct err why = ERR_INIT;
-	enum rc rc = keyring_new(master, &store->keyring, err);
+	enum rc rc = store_root_open(store, master, err);
 
-	if (rc)
-		return rc;
-	rc = store_get_meta(store, "master", true, text, sizeof(text), &why);
-	if (rc == RC_NONE || (rc && why.code == ERR_KEYSTORE_TAMPERED))
-		return err_set(err, ERR_KEYSTORE, "the master key is not this store's");
-	if (rc) {
-		if (err)
-			*err = why;
-		return rc;
-	}
-	rc = store_get_meta(store, "kdf", true, text, sizeof(text), err);
 	if (!rc)
 		rc = store_version(store, &store->version, err);
 	return rc ? rc : store_check(store, err);
@@ -313,8 +301,8 @@ store_version(struct store *store, int64_t *version, struct err *err)
 	return rc;
 }
 
-static void
-next_generation(struct store *store)
+void
+store_next_generation(struct store *store)
 {
 	__atomic_add_fetch(&store->generation, 1, __ATOMIC_ACQ_REL);
 }
@@ -334,7 +322,7 @@ look_at_version(struct store *store, struct err *err)
 
 	if (rc || __atomic_exchange_n(&store->version, version, __ATOMIC_ACQ_REL) == version)
 		return rc;
-	next_generation(store);
+	store_next_generation(store);
 	rc = store_check(store, err);
 	if (rc)
 		log_error(LOGL_ERROR, NULL, "keystore-changed", err, NULL);
@@ -395,7 +383,7 @@ store_commit(struct store *store, struct err *err)
 
 	if (!rc)
 		rc = store_exec(store, "COMMIT", err);
-	next_generation(store); /* before anybody else can read */
+	store_next_generation(store); /* before anybody else can read */
 	if (rc) {
 		struct err ignored;
 
@@ -453,8 +441,8 @@ store_put_secret(struct store *store, const char *name, struct secret *secret, s
 	enum rc rc;
 
 	secret_aad(name, aad);
-	rc = keyring_wrap(store->keyring, aad, strlen(aad), secret, &wrapped, err);
 	pthread_mutex_lock(&store->lock);
+	rc = keyring_wrap(store->keyring, aad, strlen(aad), secret, &wrapped, err);
 	if (!rc)
 		rc = store_prepare(store,
 			"INSERT OR REPLACE INTO secrets(name, wrapped) VALUES(?, ?)", &st, err);

@@ -3,10 +3,10 @@
  * store.h - the key store: persons, addresses, keys, certificates, grants (SQLite)
  *
  * Person ← addresses (from, until) ← keys ← certificates. Each private key is wrapped under the
- * master key and bound to its id, person, purpose and fingerprint. Every row that matters carries
- * an HMAC over all that it says, under a key derived from the master key: a row changed by hand is
- * refused with ERR_KEYSTORE_TAMPERED wherever it is read. A sum over all HMACs shows rows
- * that were removed, or put back as they once were (store_sum.c).
+ * store key, which the master key opens (store_root.h), and bound to its id, person, purpose and
+ * fingerprint. Every row that matters carries an HMAC over all that it says: a row changed by hand
+ * is refused with ERR_KEYSTORE_TAMPERED wherever it is read. A sum over all HMACs shows rows that
+ * were removed, or put back as they once were (store_sum.c).
  *
  * Addresses are compared without case. Look-ups by address, by issuer and serial, and by
  * SubjectKeyIdentifier use an index. Nothing is unwrapped or parsed before somebody asks for it.
@@ -110,11 +110,10 @@ bool store_grant_is_live(const struct store_grant *grant, int64_t at);
 struct store;
 
 /* Makes an empty store; refuses an existing file. */
-enum rc store_create(const char *path, const char *kdf, struct secret *master, struct store **out,
-	struct err *err);
-/* Opens it; until store_unlock only store_kdf may be called. */
+enum rc store_create(const char *path, const char *spec, const char *kdf, struct secret *master,
+	struct store **out, struct err *err);
+/* Opens it; until store_unlock only store_find_kdf (store_root.h) may be called. */
 enum rc store_open(const char *path, struct store **out, struct err *err);
-const char *store_kdf(const struct store *store); /* parameters for a passphrase, or "" */
 /* ERR_KEYSTORE when MASTER is not this store's. */
 enum rc store_unlock(struct store *store, struct secret *master, struct err *err);
 void store_close(struct store **store);

@@ -217,6 +217,7 @@ store_unwrap_key(struct store *store, const char *id, struct pkey **pkey, struct
 	struct err *err)
 {
 	struct buf wrapped = BUF_INIT(WRAPPED_MAX), wrapped_fallback = BUF_INIT(FALLBACK_MAX);
+	struct keyring *keyring = NULL;
 	struct secret *der = NULL;
 	struct store_key key;
 	sqlite3_stmt *st;
@@ -243,6 +244,7 @@ store_unwrap_key(struct store *store, const char *id, struct pkey **pkey, struct
 		if (!rc)
 			rc = buf_append(&wrapped_fallback, sqlite3_column_blob(st, 11),
 				(size_t)sqlite3_column_bytes(st, 11), err);
+		keyring = keyring_ref(store->keyring); /* the one of these bytes */
 		sqlite3_reset(st);
 		sqlite3_clear_bindings(st);
 	}
@@ -250,10 +252,10 @@ store_unwrap_key(struct store *store, const char *id, struct pkey **pkey, struct
 
 	/* Unwrapping and parsing cost more than the look-up: not under the lock. */
 	if (!rc)
-		rc = keyring_unwrap(store->keyring, aad, (size_t)key_aad("key", &key, aad),
-			wrapped.data, wrapped.len, &der, err);
+		rc = keyring_unwrap(keyring, aad, (size_t)key_aad("key", &key, aad), wrapped.data,
+			wrapped.len, &der, err);
 	if (!rc && fallback)
-		rc = keyring_unwrap(store->keyring, aad, (size_t)key_aad("fallback", &key, aad),
+		rc = keyring_unwrap(keyring, aad, (size_t)key_aad("fallback", &key, aad),
 			wrapped_fallback.data, wrapped_fallback.len, fallback, err);
 	if (!rc)
 		rc = pkey_parse(secret_data(der), secret_len(der), key.type, pkey, err);
@@ -261,6 +263,7 @@ store_unwrap_key(struct store *store, const char *id, struct pkey **pkey, struct
 		err_prefix(err, "key %s", id);
 	if (rc && fallback)
 		secret_free(fallback);
+	keyring_free(&keyring);
 	secret_free(&der);
 	buf_fini(&wrapped);
 	buf_fini(&wrapped_fallback);

@@ -234,21 +234,66 @@ row_get_int(struct row *row, int64_t min, int64_t max)
 	return n;
 }
 
-enum rc
-row_check(struct row *row, struct err *err)
+void
+row_get_any(struct row *row)
+{
+	size_t len = (size_t)sqlite3_column_bytes(row->st, row->column);
+
+	switch (sqlite3_column_type(row->st, row->column)) {
+	case SQLITE_TEXT:
+		mac_column(row, 't', sqlite3_column_text(row->st, row->column), len);
+		break;
+	case SQLITE_BLOB:
+		mac_column(row, 'b', sqlite3_column_blob(row->st, row->column), len);
+		break;
+	case SQLITE_INTEGER:
+		mac_int(row, sqlite3_column_int64(row->st, row->column));
+		break;
+	default:
+		tampered(row, "no value that the vault writes");
+	}
+	row->column++;
+}
+
+/* Does the HMAC fit that stands in this column? */
+static void
+compare(struct row *row, const struct keyring *keyring)
 {
 	unsigned char mac[WRAP_MAC_SIZE];
 	const void *stored = sqlite3_column_blob(row->st, row->column);
 
 	if (!row->rc)
-		row->rc = keyring_mac(
-			row->store->keyring, row->mac.data, row->mac.len, mac, &row->err);
+		row->rc = keyring_mac(keyring, row->mac.data, row->mac.len, mac, &row->err);
 	if (!row->rc && (sqlite3_column_bytes(row->st, row->column) != WRAP_MAC_SIZE || !stored ||
 				secret_compare(stored, mac, WRAP_MAC_SIZE)))
 		row->rc = err_set(&row->err, ERR_KEYSTORE_TAMPERED,
 			"a row of table %s was not written by the vault", row->table);
+}
+
+/* The end of reading: the first failure. */
+static enum rc
+end(struct row *row, struct err *err)
+{
 	if (row->rc && err)
 		*err = row->err;
 	buf_fini(&row->mac);
 	return row->rc;
+}
+
+enum rc
+row_check(struct row *row, struct err *err)
+{
+	compare(row, row->store->keyring);
+	return end(row, err);
+}
+
+enum rc
+row_check_anew(struct row *row, const struct keyring *old, unsigned char mac[WRAP_MAC_SIZE],
+	struct err *err)
+{
+	compare(row, old);
+	if (!row->rc)
+		row->rc = keyring_mac(
+			row->store->keyring, row->mac.data, row->mac.len, mac, &row->err);
+	return end(row, err);
 }

@@ -2,8 +2,10 @@
 /*
  * store_row.h - inside the store: statements, and rows that carry an HMAC
  *
- * A row is written and read by naming its columns in one order; each column goes into the HMAC with
- * its length, after the table's name, and the last one is the HMAC itself.
+ * A row is written and read by naming its columns in one order, which is the one of the schema;
+ * each column goes into the HMAC with its length, after the table's name, and the last one is the
+ * HMAC itself, in the column "mac". Columns behind it are not covered. A table's first column is
+ * its key. Columns of type BLOB have a line in store_reencrypt.c.
  */
 #ifndef KEYSTORE_STORE_ROW_H
 #define KEYSTORE_STORE_ROW_H
@@ -18,8 +20,10 @@
 struct store {
 	sqlite3 *db;
 	pthread_mutex_t lock; /* recursive: held through a transaction */
-	struct keyring *keyring;
-	char kdf[192];
+	char *path;
+	struct secret *root;     /* the store key … */
+	struct keyring *keyring; /* … and what is derived from it */
+	bool opened_pending;     /* by the pending master key (store_root.h) */
 	bool in_tx;
 	unsigned char sum[WRAP_MAC_SIZE]; /* of the HMACs of all rows that count; see store_sum.c */
 	unsigned char saved[WRAP_MAC_SIZE]; /* as it was when the transaction began */
@@ -69,8 +73,12 @@ void row_read(struct row *row, struct store *store, const char *table, sqlite3_s
 void row_get_text(struct row *row, char *out, size_t size); /* too long: tampered */
 const void *row_get_blob(struct row *row, size_t *len);
 int64_t row_get_int(struct row *row, int64_t min, int64_t max);
+void row_get_any(struct row *row); /* of whatever type */
 /* ERR_KEYSTORE_TAMPERED when the HMAC does not fit. */
 enum rc row_check(struct row *row, struct err *err);
+/* The same with an HMAC made by OLD; MAC: what it is with the store's own keyring. */
+enum rc row_check_anew(struct row *row, const struct keyring *old, unsigned char mac[WRAP_MAC_SIZE],
+	struct err *err);
 
 /* Is something that holds from SINCE to before UNTIL (0: no end) in force at AT? *changes comes
  * down to when the answer may be another one. Rows come by SINCE, latest first, until one decides.
@@ -81,13 +89,21 @@ bool store_period_decides(int64_t since, int64_t until, int64_t at, int64_t *cha
 /* The row PK of TABLE gets MAC (NULL: it goes away). Only within a transaction. */
 enum rc store_sum_change(struct store *store, const char *table, const char *pk,
 	const unsigned char *mac, struct err *err);
+/* Takes the sum from the rows as they are. */
+enum rc store_sum_make(struct store *store, struct err *err);
 /* Writes the sum with the transaction that is about to end. */
 enum rc store_sum_put(struct store *store, struct err *err);
 
 /* A row of meta, in store.c; replaced when it is there. */
 enum rc store_put_meta(struct store *store, const char *name, const char *value, struct err *err);
-/* CHECK: with its HMAC, which needs the keyring. */
-enum rc store_get_meta(
-	struct store *store, const char *name, bool check, char *out, size_t size, struct err *err);
+enum rc
+store_get_meta(struct store *store, const char *name, char *out, size_t size, struct err *err);
+/* A connection with the settings of all; a store over one, without a key yet. */
+enum rc store_connect(const char *path, sqlite3 **db, struct err *err);
+enum rc store_open_file(const char *path, struct store **out, struct err *err);
+/* A copy of the file as it is at one moment, under a new name and without a key. What is left of it
+ * after a failure is the caller's to remove. */
+enum rc store_copy(struct store *store, const char *path, struct store **out, struct err *err);
+void store_next_generation(struct store *store);
 
 #endif

@@ -25,6 +25,7 @@ static const struct {
 	{"keys", "SELECT mac FROM keys WHERE id = ?", "SELECT mac FROM keys"},
 	{"certs", "SELECT mac FROM certs WHERE sha256 = ?", "SELECT mac FROM certs"},
 	{"requests", "SELECT mac FROM requests WHERE key = ?", "SELECT mac FROM requests"},
+	{"masters", "SELECT mac FROM masters WHERE state = ?", "SELECT mac FROM masters"},
 };
 
 #define TABLES (sizeof(tables) / sizeof(*tables))
@@ -112,6 +113,17 @@ store_sum_put(struct store *store, struct err *err)
 	return store_put_meta(store, "sum", text, err);
 }
 
+enum rc
+store_sum_make(struct store *store, struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	memset(store->sum, 0, sizeof(store->sum));
+	for (size_t t = 0; !rc && t < TABLES; t++)
+		rc = sum_table(store, tables[t].all, store->sum, err);
+	return rc;
+}
+
 /* Call with the lock held. */
 static enum rc
 check(struct store *store, struct err *err)
@@ -123,7 +135,7 @@ check(struct store *store, struct err *err)
 	for (size_t t = 0; !rc && t < TABLES; t++)
 		rc = sum_table(store, tables[t].all, sum, err);
 	if (!rc)
-		rc = store_get_meta(store, "sum", true, stored, sizeof(stored), err);
+		rc = store_get_meta(store, "sum", stored, sizeof(stored), err);
 	format(sum, text);
 	if (rc == RC_NONE || (!rc && strcmp(text, stored) != 0))
 		rc = err_set(err, ERR_KEYSTORE_TAMPERED,

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "keystore/ledger_erase.h"
 #include "keystore/master.h"
+#include "keystore/store_root.h"
 
 #define LOCK_WAIT_MS 3000
 
@@ -41,17 +42,22 @@ vault_conf_dir(const struct conf *conf)
 	return dir;
 }
 
-/* A passphrase is stretched with parameters that stand in the store. */
+/* Some sources need parameters that stand in the store. */
 static enum rc
-ask_master(const struct conf *conf, const char *dir, struct secret **master, struct err *err)
+find_kdf(const struct conf *conf, const char *spec, char kdf[STORE_KDF_SIZE], struct err *err)
 {
 	struct store *store;
 	enum rc rc = store_open(conf_str(conf_section(conf, "vault"), "store"), &store, err);
 
 	if (!rc)
-		rc = master_read("ask", dir, store_kdf(store), geteuid(), master, err);
+		rc = store_find_kdf(store, spec, kdf, err);
 	store_close(&store);
-	return rc;
+	return rc == RC_NONE
+		       ? err_set(err, ERR_KEYSTORE,
+				 "vault.master_key: the key store knows no master key that comes "
+				 "from %s",
+				 spec)
+		       : rc;
 }
 
 enum rc
@@ -59,14 +65,15 @@ vault_read_master(const struct conf *conf, struct secret **master, struct err *e
 {
 	const char *spec = conf_str(conf_section(conf, "vault"), "master_key");
 	const struct passwd *pw = getpwnam(conf_str(conf_section(conf, "vault"), "user"));
-	char *dir = vault_conf_dir(conf);
+	uid_t owner = pw ? pw->pw_uid : geteuid();
+	char *dir = vault_conf_dir(conf), kdf[STORE_KDF_SIZE] = "";
 	enum rc rc = dir ? RC_OK : err_set(err, ERR_MEMORY, "master key");
 
 	*master = NULL;
-	if (!rc && strcmp(spec, "ask") == 0)
-		rc = ask_master(conf, dir, master, err);
-	else if (!rc)
-		rc = master_read(spec, dir, "", pw ? pw->pw_uid : geteuid(), master, err);
+	if (!rc && master_needs_kdf(spec))
+		rc = find_kdf(conf, spec, kdf, err);
+	if (!rc)
+		rc = master_read(spec, dir, kdf, owner, master, err);
 	free(dir);
 	return rc;
 }
@@ -204,18 +211,73 @@ finish(struct vault *vault, bool create, struct err *err)
 	return rc;
 }
 
+/* What a replacement of the master key that was killed right before its end left beside the file.
+ */
+static void
+remove_old_master(struct vault *vault, const char *spec)
+{
+	char *dir = vault_conf_dir(vault->settings->conf), *path = NULL;
+	struct buf old = BUF_INIT(4096);
+
+	if (dir && strncmp(spec, "file:", 5) == 0 && master_path(spec, dir, &path, NULL) == RC_OK &&
+		buf_appendf(&old, NULL, "%s.rekey-old", path) == RC_OK && unlink(old.data) &&
+		errno != ENOENT)
+		log_event(LOGL_WARN, NULL, "old-master-key-left", "file", old.data, "reason",
+			strerror(errno), NULL);
+	buf_fini(&old);
+	free(path);
+	free(dir);
+}
+
+/* The master key is being replaced: with the new one in its place that is at its end. */
+static enum rc
+settle_master(struct vault *vault, struct err *err)
+{
+	struct ledger_record record = LEDGER_RECORD_INIT(LEDGER_ADMIN);
+	struct store_master masters[2];
+	size_t n;
+	enum rc rc = store_list_masters(vault->store, masters, &n, err);
+
+	if (!rc && n == 1)
+		remove_old_master(vault, masters[0].spec);
+	if (rc || n == 1)
+		return rc;
+	if (!masters[1].opened) {
+		log_event(LOGL_WARN, NULL, "master-key-pending", "source", masters[1].spec,
+			"reason", "it is not in its place yet: sealgate vault rekey --finish",
+			NULL);
+		return RC_OK;
+	}
+	record.event = "vault.rekeyed";
+	record.observed.service = "admin";
+	record.observed.uid = geteuid();
+	record.observed.pid = getpid();
+	rc = ledger_append(vault->ledger, &record, NULL, err);
+	if (!rc)
+		rc = store_settle_master(vault->store, NULL, err);
+	if (!rc) {
+		log_event(LOGL_INFO, NULL, "master-key-replaced", "source", masters[1].spec, NULL);
+		remove_old_master(vault, masters[1].spec);
+	}
+	return rc;
+}
+
 enum rc
 vault_start(struct conf *conf, struct secret *master, struct vault **out, struct err *err)
 {
+	const char *path = conf_str(conf_section(conf, "vault"), "store");
 	enum rc rc = begin(conf, out, err);
 
 	if (!rc)
-		rc = store_open(
-			conf_str(conf_section(conf, "vault"), "store"), &(*out)->store, err);
+		store_clean(path);
+	if (!rc)
+		rc = store_open(path, &(*out)->store, err);
 	if (!rc)
 		rc = store_unlock((*out)->store, master, err);
 	if (!rc)
 		rc = finish(*out, false, err);
+	if (!rc)
+		rc = settle_master(*out, err);
 	if (rc)
 		vault_stop(out);
 	return rc;
@@ -238,7 +300,8 @@ vault_create(struct conf *conf, struct vault **out, struct err *err)
 	if (!rc)
 		rc = master_make(conf_str(group, "master_key"), dir, kdf, &master, err);
 	if (!rc)
-		rc = store_create(path, kdf, master, &(*out)->store, err);
+		rc = store_create(
+			path, conf_str(group, "master_key"), kdf, master, &(*out)->store, err);
 	if (!rc)
 		rc = finish(*out, true, err);
 	if (rc)

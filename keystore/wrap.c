@@ -17,6 +17,7 @@
 #define TAG_SIZE     16
 
 struct keyring {
+	int refs;
 	struct secret *wrap;
 	struct secret *mac;
 };
@@ -60,6 +61,7 @@ keyring_new(struct secret *master, struct keyring **out, struct err *err)
 	keyring = calloc(1, sizeof(*keyring));
 	if (!keyring)
 		return err_set(err, ERR_MEMORY, "keyring");
+	keyring->refs = 1;
 	rc = derive(master, "sealgate wrap 1", &keyring->wrap, err);
 	if (!rc)
 		rc = derive(master, "sealgate rows 1", &keyring->mac, err);
@@ -69,15 +71,24 @@ keyring_new(struct secret *master, struct keyring **out, struct err *err)
 	return rc;
 }
 
+struct keyring *
+keyring_ref(struct keyring *keyring)
+{
+	__atomic_add_fetch(&keyring->refs, 1, __ATOMIC_RELAXED);
+	return keyring;
+}
+
 void
 keyring_free(struct keyring **keyring)
 {
-	if (!*keyring)
-		return;
-	secret_free(&(*keyring)->wrap);
-	secret_free(&(*keyring)->mac);
-	free(*keyring);
+	struct keyring *k = *keyring;
+
 	*keyring = NULL;
+	if (!k || __atomic_sub_fetch(&k->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	secret_free(&k->wrap);
+	secret_free(&k->mac);
+	free(k);
 }
 
 /* One AES-256-GCM pass; IN and OUT may be of length 0. */

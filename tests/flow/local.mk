@@ -33,6 +33,10 @@ check_SCRIPTS += tests/flow/csr.sh
 check_SCRIPTS += tests/flow/notices.sh
 ## Observe rules, and tables of expectations.
 check_SCRIPTS += tests/flow/report.sh tests/flow/policy.sh tests/flow/retry.sh
+## The key store as a whole.
+noinst_PROGRAMS += killat
+killat_SOURCES = tests/flow/killat.c
+check_SCRIPTS += tests/flow/rekey.sh
 EXTRA_DIST += tests/flow/lib.sh tests/flow/world.sh tests/long/nomem.c
 ## Too long for make check: tests/run runs them.
 dist_noinst_SCRIPTS += tests/long/delivery.sh tests/long/kill.sh tests/long/corpora.sh tests/long/crowd.sh tests/long/nomem.sh

@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "crypto/issue.h"
 #include "keystore/rowcache.h"
+#include "keystore/store_root.h"
 #include "keystore/store_row.h"
 #include "tests/unit/unit.h"
 
@@ -51,7 +53,7 @@ fill(void)
 	struct store *store;
 
 	unlink(path);
-	MUST(store_create(path, "", master, &store, &err));
+	MUST(store_create(path, "file:m", "", master, &store, &err));
 	MUST(store_begin(store, &err));
 	MUST(store_put_person(store, &person, &err));
 	MUST(store_put_addr(store, &addr, &err));
@@ -200,7 +202,163 @@ test_master(void **state)
 	assert_int_equal(chmod(path, 0640), 0);
 	CHECK_INT("mode", store_open(path, &store, &err), RC_TEMP);
 	assert_int_equal(chmod(path, 0600), 0);
-	CHECK_INT("exists", store_create(path, "", master, &store, &err), RC_TEMP);
+	CHECK_INT("exists", store_create(path, "file:m", "", master, &store, &err), RC_TEMP);
+}
+
+/* Somebody with another program. */
+static void
+by_hand(const char *sql)
+{
+	char *message = NULL;
+	sqlite3 *db;
+	int before;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	before = sqlite3_total_changes(db);
+	if (sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK ||
+		(sqlite3_total_changes(db) == before && strncmp(sql, "CREATE", 6) != 0))
+		fail_msg("%s: %s", sql, message ? message : "changed nothing");
+	sqlite3_close(db);
+}
+
+/* The master key is replaced: at each step it is certain which keys open the store. */
+static void
+test_masters(void **state)
+{
+	struct store *store = fill(), *again;
+	struct store_master masters[2];
+	struct secret *second, *third;
+	char kdf[STORE_KDF_SIZE];
+	size_t n;
+
+	(void)state;
+	MUST(secret_random(MASTER_SIZE, &second, &err));
+	MUST(secret_random(MASTER_SIZE, &third, &err));
+	MUST(store_check_master(store, master, false, &err));
+	CHECK_INT("not pending", store_check_master(store, master, true, &err), RC_TEMP);
+	CHECK_INT("nothing to settle", store_settle_master(store, NULL, &err), RC_TEMP);
+	MUST(store_add_master(store, "ask", "scrypt 1 2 3", second, &err));
+	CHECK_INT("one at a time", store_add_master(store, "file:x", "", third, &err), RC_TEMP);
+	MUST(store_list_masters(store, masters, &n, &err));
+	CHECK_INT("two", n, 2);
+	assert_true(masters[0].opened && !masters[0].pending && masters[1].pending);
+	CHECK_STR("spec", masters[1].spec, "ask");
+	/* Either opens it now. */
+	MUST(store_open(path, &again, &err));
+	MUST(store_find_kdf(again, "ask", kdf, &err));
+	CHECK_STR("parameters", kdf, "scrypt 1 2 3");
+	CHECK_INT("no such parameters", store_find_kdf(again, "pkcs11:x", kdf, &err), RC_NONE);
+	MUST(store_unlock(again, second, &err));
+	CHECK_INT("ours", store_drop_master(again, &err), RC_TEMP);
+	store_close(&again);
+	/* The pending one is taken back. */
+	MUST(store_drop_master(store, &err));
+	MUST(store_open(path, &again, &err));
+	CHECK_INT("dropped", store_unlock(again, second, &err), RC_TEMP);
+	store_close(&again);
+	/* Another one takes over. */
+	MUST(store_add_master(store, "file:x", "", third, &err));
+	CHECK_INT("not shown", store_settle_master(store, NULL, &err), RC_TEMP);
+	CHECK_INT("another", store_settle_master(store, second, &err), RC_TEMP);
+	MUST(store_settle_master(store, third, &err));
+	MUST(store_check_master(store, third, false, &err));
+	CHECK_INT("the old one", store_check_master(store, master, false, &err), RC_TEMP);
+	store_close(&store);
+	MUST(store_open(path, &store, &err));
+	CHECK_INT("the old one", store_unlock(store, master, &err), RC_TEMP);
+	CHECK_INT("the old one", err.code, ERR_KEYSTORE);
+	MUST(store_unlock(store, third, &err));
+	store_close(&store);
+	secret_free(&second);
+	secret_free(&third);
+}
+
+/* How often the bytes of a file have the LEN bytes at WHAT in them. */
+static size_t
+occurs(const char *file, const void *what, size_t len)
+{
+	struct buf data = BUF_INIT(64u << 20);
+	const char *p;
+	size_t n = 0;
+
+	if (file_read(file, &data, &err) != RC_OK)
+		return 0;
+	p = data.data;
+	while ((p = memmem(p, data.len - (size_t)(p - data.data), what, len)) != NULL) {
+		n++;
+		p++;
+	}
+	buf_fini(&data);
+	return n;
+}
+
+/* A column of the row ID by hand. */
+static size_t
+column_by_hand(const char *sql, unsigned char *out, size_t size)
+{
+	sqlite3_stmt *st;
+	sqlite3 *db;
+	size_t n;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	n = (size_t)sqlite3_column_bytes(st, 0);
+	assert_true(n > 0 && n <= size);
+	memcpy(out, sqlite3_column_blob(st, 0), n);
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+	return n;
+}
+
+static enum rc read_all(struct store *store);
+
+/* Everything under a new store key, in use all the time. */
+static void
+test_reencrypt(void **state)
+{
+	struct store *store = fill();
+	struct secret *other, *secret = NULL;
+	unsigned char wrapped[4096], mac[64];
+	size_t wrapped_len, mac_len;
+	uint64_t generation;
+
+	(void)state;
+	MUST(secret_random(MASTER_SIZE, &other, &err));
+	MUST(secret_copy("12345", 5, &secret, &err));
+	MUST(store_put_secret(store, "e-1", secret, &err));
+	secret_free(&secret);
+	wrapped_len = column_by_hand("SELECT wrapped FROM keys WHERE id = 'k1'", wrapped, 4096);
+	mac_len = column_by_hand("SELECT mac FROM persons WHERE id = 'p1'", mac, 64);
+	MUST(store_checkpoint(store, &err));
+	assert_true(occurs(path, wrapped, wrapped_len) == 1 && occurs(path, mac, mac_len) == 1);
+	CHECK_INT("another master key", store_reencrypt(store, other, &err), RC_TEMP);
+	generation = store_generation(store);
+	MUST(store_reencrypt(store, master, &err));
+	assert_true(store_generation(store) != generation);
+	CHECK_INT("old bytes", occurs(path, wrapped, wrapped_len) + occurs(path, mac, mac_len), 0);
+	/* The same store goes on, and another one opens. */
+	for (int i = 0; i < 2; i++) {
+		assert_true(read_all(store) >= 0);
+		MUST(store_get_secret(store, "e-1", &secret, &err));
+		assert_memory_equal(secret_data(secret), "12345", 5);
+		secret_free(&secret);
+		MUST(store_begin(store, &err));
+		MUST(store_set_status(store, "k1", KEY_RETIRED, 200 + i, 9, &err));
+		MUST(store_commit(store, &err));
+		MUST(store_check(store, &err));
+		store_close(&store);
+		store = reopen();
+	}
+	MUST(store_add_master(store, "ask", "scrypt", other, &err));
+	CHECK_INT("while one is pending", store_reencrypt(store, master, &err), RC_TEMP);
+	MUST(store_drop_master(store, &err));
+	/* A row that somebody changed stays what it is. */
+	by_hand("UPDATE persons SET name = 'Mallory'");
+	CHECK_INT("tampered", store_reencrypt(store, master, &err), RC_TEMP);
+	CHECK_INT("tampered", err.code, ERR_KEYSTORE_TAMPERED);
+	store_close(&store);
+	secret_free(&other);
 }
 
 static enum rc
@@ -259,22 +417,6 @@ read_all(struct store *store)
 	pkey_unref(&got);
 	secret_free(&fallback);
 	return rc;
-}
-
-/* Somebody with another program. */
-static void
-by_hand(const char *sql)
-{
-	char *message = NULL;
-	sqlite3 *db;
-	int before;
-
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	before = sqlite3_total_changes(db);
-	if (sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK ||
-		(sqlite3_total_changes(db) == before && strncmp(sql, "CREATE", 6) != 0))
-		fail_msg("%s: %s", sql, message ? message : "changed nothing");
-	sqlite3_close(db);
 }
 
 /* Opens the store and reads everything in it. */
@@ -557,6 +699,8 @@ main(void)
 		cmocka_unit_test(test_secrets),
 		cmocka_unit_test(test_transaction),
 		cmocka_unit_test(test_master),
+		cmocka_unit_test(test_masters),
+		cmocka_unit_test(test_reencrypt),
 		cmocka_unit_test(test_replay),
 		cmocka_unit_test(test_live),
 		cmocka_unit_test(test_rowcache),

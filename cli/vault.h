@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vault.h - what the files of sealgate vault … share
+ */
+#ifndef CLI_VAULT_H
+#define CLI_VAULT_H
+
+#include "cli/answer.h"
+
+extern const struct command vault_rekey;
+
+/* One request without members, for its effect. */
+enum rc vault_do(struct cli *cli, const char *cmd, struct secret *blob, struct err *err);
+
+#endif
