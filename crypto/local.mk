@@ -8,7 +8,7 @@ libcrypto_sg_a_SOURCES = \
 ## The certificate half
 libcrypto_sg_a_SOURCES += \
 	crypto/anchorset.c crypto/anchorset.h crypto/cert_private.h crypto/pkey_private.h crypto/cert.c crypto/cert_cache.c \
-	crypto/cert_decode.c crypto/cert_kind.c crypto/cert_use.c crypto/certset.c crypto/issue.c crypto/crl.h crypto/crl.c crypto/p12.c crypto/p12_file.c crypto/p12_key.c crypto/p12_mac.c crypto/p12_private.h crypto/password.c crypto/password.h crypto/pbe.c crypto/path.h crypto/path.c crypto/pkey.c crypto/pkey_sign.c crypto/trust.c \
+	crypto/cert_decode.c crypto/cert_kind.c crypto/cert_use.c crypto/certset.c crypto/issue.c crypto/crl.h crypto/crl.c crypto/p12.c crypto/p12_file.c crypto/p12_key.c crypto/p12_mac.c crypto/p12_private.h crypto/p12_write.c crypto/password.c crypto/password.h crypto/pbe.c crypto/path.h crypto/path.c crypto/pkey.c crypto/pkey_sign.c crypto/trust.c \
 	crypto/verdict.c
 
 ## Names, requests for certificates, chains
@@ -24,6 +24,7 @@ libcrypto_sg_a_SOURCES += crypto/content_cipher.h crypto/content_cipher.c crypto
 libcrypto_sg_a_SOURCES += crypto/ecdh.h crypto/ecdh.c crypto/rinfo.h crypto/rinfo.c crypto/rinfo_write.c
 libcrypto_sg_a_SOURCES += crypto/cms_envelope.c crypto/cms_enveloped.c crypto/cms_decrypt.c
 libcrypto_sg_a_SOURCES += crypto/signer.h crypto/signer.c crypto/cms_signed.h crypto/cms_signed.c crypto/cms_verify.c
+libcrypto_sg_a_SOURCES += crypto/signed_by.h crypto/signed_by.c
 
 ## TLS to other servers
 libcrypto_sg_a_SOURCES += crypto/tls.h crypto/tls.c

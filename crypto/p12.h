@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * p12.h - keys and certificates out of files: PKCS#12 (RFC 7292), PEM, DER
+ * p12.h - keys and certificates out of files, and into them: PKCS#12 (RFC 7292), PEM, DER
  *
  * PKCS#12 with a password in whatever encoding (password.h), empty or none; MAC by the derivation
  * of PKCS#12 or PBMAC1 (RFC 9579), or no MAC; RC2, RC4, DES and 3DES of old exports through
@@ -55,5 +55,16 @@ enum rc p12_look(const void *data, size_t len, struct certset *certs, struct err
 /* Does the private key belong to the certificate? By signing and verifying, so that a made-up
  * public part does not pass. ERR_KEY_MALFORMED names the certificate. */
 enum rc p12_check_pair(const struct pkey *pkey, const struct cert *cert, struct err *err);
+
+/* --- p12_write.c --- */
+#define P12_ITERATIONS 600000
+/* PKEY with CERT (NULL: none) and CHAIN as a PKCS#12 file: PBES2 with AES-256-CBC, MAC with
+ * SHA-256, P12_ITERATIONS rounds each. PASSWORD: UTF-8, not empty. NAME: friendly name, or NULL. */
+enum rc p12_write(const struct pkey *pkey, struct cert *cert, const struct certset *chain,
+	const char *name, struct secret *password, struct buf *out, struct err *err);
+/* The same unencrypted, as PEM: PRIVATE KEY, CERTIFICATE and those of the chain. OUT has to wipe.
+ */
+enum rc pem_write_key(const struct pkey *pkey, struct cert *cert, const struct certset *chain,
+	struct buf *out, struct err *err);
 
 #endif

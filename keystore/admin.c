@@ -21,10 +21,11 @@
 /* One request over admin.sock. RC_NONE: no vault runs. */
 static enum rc
 call_vault(struct conf *conf, const char *request, struct secret *blob, struct buf *answer,
-	struct err *err)
+	struct secret **result, struct err *err)
 {
 	const char *path = conf_str(conf_section(conf, "vault"), "admin_socket");
 	struct buf frame = {.max = PROTO_MAX_ADMIN, .wipe = true};
+	const struct proto_field *beside;
 	struct proto_msg msg = {0};
 	struct proto_writer w;
 	struct link *link;
@@ -47,6 +48,9 @@ call_vault(struct conf *conf, const char *request, struct secret *blob, struct b
 			err, ERR_VAULT_PROTOCOL, "no answer but \"%s\"", proto_type_name(msg.type));
 	else if (!rc)
 		rc = buf_append_str(answer, proto_text(&msg, TAG_JSON), err);
+	beside = rc == RC_OK ? proto_find(&msg, TAG_BLOB) : NULL;
+	if (beside)
+		rc = secret_copy(beside->data, beside->len, result, err);
 	proto_msg_fini(&msg);
 	link_close(&link);
 	buf_fini(&frame);
@@ -70,7 +74,7 @@ become_owner(const char *store, struct err *err)
 /* The same commands on the files themselves. */
 static enum rc
 call_directly(struct conf *conf, const char *request, struct secret *blob, struct buf *answer,
-	struct err *err)
+	struct secret **result, struct err *err)
 {
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
@@ -84,7 +88,7 @@ call_directly(struct conf *conf, const char *request, struct secret *blob, struc
 		rc = vault_start(conf, master, &vault, err);
 	if (!rc)
 		rc = admin_run(vault, RIGHT_KEYS | RIGHT_AUDIT | RIGHT_PROCESS, uid, getpid(),
-			request, strlen(request), blob, answer, err);
+			request, strlen(request), blob, answer, result, err);
 	vault_stop(&vault);
 	secret_free(&master);
 	if (geteuid() != uid && (seteuid(uid) || setegid(gid)))
@@ -94,21 +98,35 @@ call_directly(struct conf *conf, const char *request, struct secret *blob, struc
 }
 
 enum rc
-admin_call(struct conf *conf, const char *request, struct secret *blob, struct json_value **answer,
-	struct err *err)
+admin_call_result(struct conf *conf, const char *request, struct secret *blob,
+	struct json_value **answer, struct secret **result, struct err *err)
 {
 	struct buf text = BUF_INIT(PROTO_MAX_ADMIN);
 	enum rc rc;
 
 	*answer = NULL;
-	rc = call_vault(conf, request, blob, &text, err);
+	*result = NULL;
+	rc = call_vault(conf, request, blob, &text, result, err);
 	if (rc == RC_NONE) {
 		err_clear(err);
-		rc = call_directly(conf, request, blob, &text, err);
+		rc = call_directly(conf, request, blob, &text, result, err);
 	}
 	if (!rc)
 		rc = json_parse(text.data, text.len, answer, err);
+	if (rc)
+		secret_free(result);
 	buf_fini(&text);
+	return rc;
+}
+
+enum rc
+admin_call(struct conf *conf, const char *request, struct secret *blob, struct json_value **answer,
+	struct err *err)
+{
+	struct secret *result;
+	enum rc rc = admin_call_result(conf, request, blob, answer, &result, err);
+
+	secret_free(&result);
 	return rc;
 }
 

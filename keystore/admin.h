@@ -63,6 +63,9 @@
  * with json_free. Errors of the vault come back as they were. */
 enum rc admin_call(struct conf *conf, const char *request, struct secret *blob,
 	struct json_value **answer, struct err *err);
+/* The same; *result: bytes that came beside the answer, or NULL. */
+enum rc admin_call_result(struct conf *conf, const char *request, struct secret *blob,
+	struct json_value **answer, struct secret **result, struct err *err);
 /* The blob of key.import, key.hold and key.pin: passwords of which one may fit, the file with the
  * keys, and files with certificates only. ERR_LIMIT. */
 struct admin_bytes {
@@ -71,6 +74,11 @@ struct admin_bytes {
 };
 enum rc admin_pack(const struct admin_bytes *passwords, size_t n_passwords,
 	const struct admin_bytes *files, size_t n_files, struct secret **blob, struct err *err);
+
+/* The blob of audit.open: N RecipientInfos as they stand in the message. */
+struct rinfo;
+enum rc
+admin_pack_rinfos(const struct rinfo *rinfos, size_t n, struct secret **blob, struct err *err);
 
 /* Makes an empty store, master key, organisation CA and ledger for CONF (`sealgate init`). */
 struct admin_init {

@@ -9,7 +9,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "keystore/admin.h"
+#include "keystore/approval.h"
 #include "keystore/proto.h"
+
+#define RIGHTS_ANY (RIGHT_KEYS | RIGHT_AUDIT | RIGHT_OFFICER)
 
 enum rc
 admin_record(struct admin *a, const char *event, const char *key, const char *addr,
@@ -134,7 +137,8 @@ pick_newest(void *ctx, const struct store_key *key, struct err *err)
 	(void)err;
 	if (key->purpose == PURPOSE_CA || (pick->purpose && !(key->purpose & pick->purpose)))
 		return RC_OK;
-	if (!pick->found || (pick->key.status != KEY_ACTIVE && key->status == KEY_ACTIVE)) {
+	if (!pick->found || (pick->key.status != KEY_ACTIVE && key->status == KEY_ACTIVE) ||
+		(pick->key.status == KEY_DESTROYED && key->status != KEY_DESTROYED)) {
 		pick->key = *key;
 		pick->found = true;
 	}
@@ -215,6 +219,17 @@ static const struct {
 	{"audit.pseudonyms", RIGHT_AUDIT, admin_audit_pseudonyms},
 	{"audit.periods", RIGHT_AUDIT, admin_audit_periods},
 	{"audit.erase", RIGHT_AUDIT, admin_audit_erase},
+	{"officer.init", RIGHT_KEYS, admin_officer_init},
+	{"officer.change", RIGHT_KEYS, admin_officer_change},
+	{"officer.list", RIGHTS_ANY, admin_officer_list},
+	{"officer.requests", RIGHTS_ANY, admin_officer_requests},
+	{"officer.show", RIGHTS_ANY, admin_officer_show},
+	{"officer.approve", RIGHTS_ANY, admin_officer_approve},
+	{"officer.withdraw", RIGHT_KEYS | RIGHT_AUDIT, admin_officer_withdraw},
+	{"officer.run", RIGHT_KEYS | RIGHT_AUDIT, admin_officer_run},
+	{"key.export", RIGHT_KEYS, admin_key_export},
+	{"key.delete", RIGHT_KEYS, admin_key_delete},
+	{"audit.open", RIGHT_AUDIT, admin_audit_open},
 	{"vault.status", RIGHT_KEYS | RIGHT_AUDIT | RIGHT_PROCESS, vault_status},
 	{"vault.masters", RIGHT_KEYS | RIGHT_AUDIT, admin_vault_masters},
 	{"vault.rekey", RIGHT_KEYS, admin_vault_rekey},
@@ -225,6 +240,25 @@ static const struct {
 };
 
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+
+/* The command's place in the table; ERR_VAULT_DENIED when the right to it is missing. */
+static enum rc
+find_command(const struct admin *a, size_t *index, struct err *err)
+{
+	const char *cmd = json_get_text(a->request, "cmd");
+
+	for (*index = 0; cmd && *index < sizeof(commands) / sizeof(*commands); ++*index) {
+		if (strcmp(commands[*index].name, cmd) != 0)
+			continue;
+		if (commands[*index].rights & a->rights)
+			return RC_OK;
+		log_event(
+			LOGL_WARN, NULL, "admin-denied", "cmd", cmd, "uid", LOG_NUM(a->uid), NULL);
+		return err_set(
+			err, ERR_VAULT_DENIED, "uid %lld may not %s", (long long)a->uid, cmd);
+	}
+	return err_set(err, ERR_USAGE, "no command \"%.64s\"", cmd ? cmd : "");
+}
 
 static enum rc
 run_one(struct admin *a, enum rc (*run)(struct admin *a, struct err *err), struct err *err)
@@ -241,38 +275,50 @@ run_one(struct admin *a, enum rc (*run)(struct admin *a, struct err *err), struc
 }
 
 static enum rc
-dispatch(struct admin *a, unsigned rights, struct err *err)
+dispatch(struct admin *a, struct err *err)
 {
-	const char *cmd = json_get_text(a->request, "cmd");
-	enum rc rc;
+	const char *cmd;
+	size_t i;
+	enum rc rc = find_command(a, &i, err);
 
-	for (size_t i = 0; cmd && i < sizeof(commands) / sizeof(*commands); i++) {
-		if (strcmp(commands[i].name, cmd) != 0)
-			continue;
-		if (!(commands[i].rights & rights)) {
-			log_event(LOGL_WARN, NULL, "admin-denied", "cmd", cmd, "uid",
-				LOG_NUM(a->uid), NULL);
-			return err_set(err, ERR_VAULT_DENIED, "uid %lld may not %s",
-				(long long)a->uid, cmd);
-		}
-		/* What takes seconds stands in nobody's way. */
-		rc = commands[i].run == admin_key_import ? admin_key_import_before(a, err) : RC_OK;
-		if (!rc)
-			rc = run_one(a, commands[i].run, err);
-		if (rc)
-			log_error(LOGL_WARN, NULL, "admin-failed", err, "cmd", cmd, "uid",
-				LOG_NUM(a->uid), NULL);
-		else
-			log_event(
-				LOGL_INFO, NULL, "admin", "cmd", cmd, "uid", LOG_NUM(a->uid), NULL);
+	if (rc)
 		return rc;
-	}
-	return err_set(err, ERR_USAGE, "no command \"%.64s\"", cmd ? cmd : "");
+	cmd = commands[i].name;
+	/* What takes seconds stands in nobody's way. */
+	rc = commands[i].run == admin_key_import ? admin_key_import_before(a, err) : RC_OK;
+	if (!rc)
+		rc = run_one(a, commands[i].run, err);
+	if (rc)
+		log_error(LOGL_WARN, NULL, "admin-failed", err, "cmd", cmd, "uid", LOG_NUM(a->uid),
+			NULL);
+	else
+		log_event(LOGL_INFO, NULL, "admin", "cmd", cmd, "uid", LOG_NUM(a->uid), NULL);
+	return rc;
+}
+
+enum rc
+admin_rerun(struct admin *a, const char *text, struct err *err)
+{
+	const struct json_value *before = a->request;
+	struct json_value *value = NULL;
+	size_t i;
+	enum rc rc = json_parse(text, strlen(text), &value, err);
+
+	a->request = value;
+	if (!rc)
+		rc = find_command(a, &i, err);
+	if (!rc)
+		rc = commands[i].run(a, err);
+	store_rollback(vault_store(a->vault));
+	a->request = before;
+	json_free(&value);
+	return rc;
 }
 
 enum rc
 admin_run(struct vault *vault, unsigned rights, int64_t uid, int64_t pid, const char *request,
-	size_t len, struct secret *blob, struct buf *answer, struct err *err)
+	size_t len, struct secret *blob, struct buf *answer, struct secret **result,
+	struct err *err)
 {
 	struct settings *settings = vault_settings(vault);
 	struct json_value *value = NULL;
@@ -282,9 +328,13 @@ admin_run(struct vault *vault, unsigned rights, int64_t uid, int64_t pid, const 
 		.blob = blob,
 		.out = &json,
 		.uid = uid,
-		.pid = pid};
+		.pid = pid,
+		.rights = rights,
+		.request_text = request,
+		.request_len = len};
 	enum rc rc = json_parse(request, len, &value, err);
 
+	*result = NULL;
 	if (rc || json_type(value) != JSON_OBJECT) {
 		rc = err_set(err, ERR_USAGE, "the request is no JSON object");
 	} else {
@@ -292,13 +342,17 @@ admin_run(struct vault *vault, unsigned rights, int64_t uid, int64_t pid, const 
 		json_init(&json, answer);
 		json_object(&json, NULL);
 		json_int(&json, "v", 1);
-		rc = dispatch(&a, rights, err);
+		rc = dispatch(&a, err);
 		if (!rc) {
 			json_object_end(&json);
 			rc = json_end(&json, err);
 		}
 	}
 	admin_import_free(&a);
+	if (!rc)
+		*result = a.result;
+	else
+		secret_free(&a.result);
 	json_free(&value);
 	settings_unref(&settings);
 	return rc == RC_NONE ? err_set(err, ERR_INTERNAL, "an answer is missing") : rc;

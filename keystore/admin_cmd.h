@@ -21,11 +21,21 @@ struct admin {
 	int64_t uid, pid;
 	bool changed;          /* the store, or about to */
 	struct import *import; /* a file that was taken apart before the lock was taken; or NULL */
+	unsigned rights;
+	const char *request_text; /* REQUEST as it came */
+	size_t request_len;
+	const char *approved; /* this is the run of a request of that id (approval.h), or NULL … */
+	bool used;            /* … which has been used */
+	struct secret *result; /* bytes that go beside the answer; owned, or NULL */
 };
 
-/* Carries out REQUEST for somebody with RIGHTS; ANSWER gets one JSON object. */
+/* Carries out REQUEST for somebody with RIGHTS; ANSWER gets one JSON object. *result: bytes that
+ * belong to it, or NULL. */
 enum rc admin_run(struct vault *vault, unsigned rights, int64_t uid, int64_t pid,
-	const char *request, size_t len, struct secret *blob, struct buf *answer, struct err *err);
+	const char *request, size_t len, struct secret *blob, struct buf *answer,
+	struct secret **result, struct err *err);
+/* Within a command: the command TEXT in its place, with the same rights and answer. */
+enum rc admin_rerun(struct admin *a, const char *text, struct err *err);
 
 /* --- for the files of commands --- */
 #define ADMIN_DAYS     730
@@ -105,6 +115,11 @@ enum rc admin_key_ungrant(struct admin *a, struct err *err);
 enum rc admin_grant_list(struct admin *a, struct err *err);
 /* admin_sync.c */
 enum rc admin_person_sync(struct admin *a, struct err *err);
+/* admin_export.c */
+enum rc admin_key_export(struct admin *a, struct err *err);
+enum rc admin_key_delete(struct admin *a, struct err *err);
+/* admin_open.c */
+enum rc admin_audit_open(struct admin *a, struct err *err);
 /* admin_key.c */
 enum rc admin_key_list(struct admin *a, struct err *err);
 enum rc admin_key_show(struct admin *a, struct err *err);

@@ -333,7 +333,7 @@ collect_revoked(void *ctx, const struct store_key *key, struct err *err)
 {
 	struct revoked_list *list = ctx;
 
-	if (key->status != KEY_REVOKED)
+	if (key->status != KEY_REVOKED && key->status != KEY_DESTROYED)
 		return RC_OK;
 	if (list->n == MAX_REVOKED)
 		return err_set(err, ERR_LIMIT, "more than %d revoked keys", MAX_REVOKED);

@@ -262,7 +262,8 @@ set_status(struct admin *a, const char *event, enum key_status status, struct er
 
 	if (!rc && key.purpose == PURPOSE_CA)
 		rc = err_set(err, ERR_VAULT_DENIED, "key %s is the organisation's CA", key.id);
-	if (!rc && (key.status == status || key.status == KEY_REVOKED))
+	if (!rc &&
+		(key.status == status || key.status == KEY_REVOKED || key.status == KEY_DESTROYED))
 		rc = err_set(err, ERR_USAGE, "key %s is %s already", key.id,
 			key_status_name(key.status));
 	if (!rc)

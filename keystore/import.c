@@ -203,6 +203,10 @@ look_for_known(struct admin *a, struct import_key *key, struct err *err)
 
 	if (rc)
 		return rc == RC_NONE ? RC_OK : rc;
+	if (old.status == KEY_DESTROYED)
+		return err_set(err, ERR_KEY_EXISTS,
+			"key %s is the same, and officers had it destroyed: it does not come back",
+			old.id);
 	if (strcmp(key->person, old.person) != 0)
 		return err_set(err, ERR_KEY_EXISTS,
 			"key %s is the same and belongs to another person", old.id);

@@ -46,6 +46,12 @@ libkeystore_a_SOURCES += \
 
 ## Outside CAs
 libkeystore_a_SOURCES += keystore/admin_cert.c keystore/admin_request.c keystore/store_request.c keystore/store_request.h
+## Acts of two persons
+libkeystore_a_SOURCES += \
+	keystore/approval.c keystore/approval.h keystore/approval_text.c \
+	keystore/admin_export.c keystore/admin_officer.c keystore/admin_open.c keystore/admin_quorum.c \
+	keystore/ledger_find.c keystore/ledger_find.h \
+	keystore/store_officer.c keystore/store_officer.h
 
 ## The store key and the master keys that open it.
 libkeystore_a_SOURCES += keystore/admin_master.c keystore/store_reencrypt.c keystore/store_root.c keystore/store_root.h

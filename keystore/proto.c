@@ -85,7 +85,7 @@ static const struct {
 			{TAG_CLAIM_RULE, false, 1}, {TAG_CLAIM_RCPT, false, PROTO_MAX_CLAIMED}}},
 	[PROTO_DONE] = {"done", {{0, false, 0}}},
 	[PROTO_ADMIN] = {"admin", {{TAG_JSON, true, 1}, {TAG_BLOB, false, 1}}},
-	[PROTO_ANSWER] = {"answer", {{TAG_JSON, true, 1}}},
+	[PROTO_ANSWER] = {"answer", {{TAG_JSON, true, 1}, {TAG_BLOB, false, 1}}},
 };
 
 const char *

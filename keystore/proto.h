@@ -30,7 +30,7 @@
  *     MATCH       addr candidate*                     MATCHED index | NONE
  *     OPEN        addr index cipher rinfo claim*      OPENED data (content key)
  *     RECORD      event json claim*                   DONE
- *     ADMIN       json blob?                          ANSWER json
+ *     ADMIN       json blob?                          ANSWER json blob?
  *
  * A candidate is one byte 'i' and the SHA-256 over the issuer's Name (DER) and the serial's INTEGER
  * content, or 's' and a SubjectKeyIdentifier.

@@ -282,7 +282,7 @@ serve_admin(struct task *task, struct buf *out, struct err *err)
 				 *blob = proto_find(&task->msg, TAG_BLOB);
 	struct session *session = task->session;
 	struct buf answer = BUF_INIT(4u << 20);
-	struct secret *secret = NULL;
+	struct secret *secret = NULL, *result = NULL;
 	struct proto_writer w;
 	enum rc rc = blob ? secret_copy(blob->data, blob->len, &secret, err) : RC_OK;
 
@@ -290,12 +290,15 @@ serve_admin(struct task *task, struct buf *out, struct err *err)
 		rc = admin_run(session->vault,
 			settings_rights(task->settings, (uid_t)session->uid, geteuid()),
 			session->uid, session->pid, (const char *)json->data, json->len, secret,
-			&answer, err);
+			&answer, &result, err);
 	if (!rc) {
 		proto_begin(&w, out, PROTO_ANSWER, task->msg.id);
 		proto_put_text(&w, TAG_JSON, buf_text(&answer));
+		if (result)
+			proto_put(&w, TAG_BLOB, secret_data(result), secret_len(result));
 		rc = proto_end(&w, err);
 	}
+	secret_free(&result);
 	secret_free(&secret);
 	buf_fini(&answer);
 	return rc;

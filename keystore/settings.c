@@ -90,6 +90,8 @@ read_operators(struct settings *s, struct err *err)
 				operator->rights |= RIGHT_HOLD;
 			else if (strcmp(rights[k], "pin") == 0)
 				operator->rights |= RIGHT_PIN;
+			else if (strcmp(rights[k], "officer") == 0)
+				operator->rights |= RIGHT_OFFICER;
 			else /* the table has no other word */
 				operator->rights |= RIGHT_AUDIT;
 	}

@@ -21,8 +21,9 @@ enum right {
 	RIGHT_PROCESS = 1,
 	RIGHT_KEYS = 2,
 	RIGHT_AUDIT = 4,
-	RIGHT_HOLD = 8, /* key files that wait for their PIN */
-	RIGHT_PIN = 16  /* the PINs */
+	RIGHT_HOLD = 8,    /* key files that wait for their PIN */
+	RIGHT_PIN = 16,    /* the PINs */
+	RIGHT_OFFICER = 32 /* looking at requests, handing in approvals */
 };
 
 struct service {

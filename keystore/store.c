@@ -55,6 +55,20 @@ static const char SCHEMA[] =
 	" mac BLOB NOT NULL) WITHOUT ROWID;"
 	"CREATE TABLE masters(state TEXT PRIMARY KEY, spec TEXT NOT NULL, kdf TEXT NOT NULL,"
 	" since INTEGER NOT NULL, wrapped BLOB NOT NULL, mac BLOB NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE officers(id TEXT PRIMARY KEY, name TEXT NOT NULL, keyid TEXT NOT NULL,"
+	" since INTEGER NOT NULL, until INTEGER NOT NULL, seq INTEGER NOT NULL, cert BLOB NOT NULL,"
+	" mac BLOB NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE quorum(id TEXT PRIMARY KEY, threshold INTEGER NOT NULL,"
+	" changed INTEGER NOT NULL, seq INTEGER NOT NULL, mac BLOB NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE acts(id TEXT PRIMARY KEY, act TEXT NOT NULL, state INTEGER NOT NULL,"
+	" uses INTEGER NOT NULL, max_uses INTEGER NOT NULL, quorum INTEGER NOT NULL,"
+	" made INTEGER NOT NULL, expires INTEGER NOT NULL, changed INTEGER NOT NULL,"
+	" head INTEGER NOT NULL, hash TEXT NOT NULL, seq INTEGER NOT NULL, command TEXT NOT NULL,"
+	" text BLOB NOT NULL, mac BLOB NOT NULL);"
+	"CREATE TABLE approvals(id TEXT PRIMARY KEY, request TEXT NOT NULL, officer TEXT NOT NULL,"
+	" at INTEGER NOT NULL, sha256 TEXT NOT NULL, seq INTEGER NOT NULL, cms BLOB NOT NULL,"
+	" mac BLOB NOT NULL);"
+	"CREATE INDEX approvals_request ON approvals(request);"
 	"PRAGMA user_version=2;";
 
 /* Settings of every connection: durable commits, no other reader of half-written pages, deleted

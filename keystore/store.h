@@ -33,13 +33,13 @@
 
 enum person_kind { PERSON_HUMAN, PERSON_ROLE, PERSON_ORGANISATION, PERSON_KINDS };
 enum key_purpose { PURPOSE_SIGN = 1, PURPOSE_OPEN = 2, PURPOSE_BOTH = 3, PURPOSE_CA = 4 };
-/* WAITING: made here, its certificate is to come from an outside CA; it does nothing till then. */
-enum key_status { KEY_ACTIVE, KEY_RETIRED, KEY_REVOKED, KEY_WAITING, KEY_STATUSES };
+/* WAITING: made here, its certificate is to come from an outside CA; it does nothing till then.
+ * DESTROYED: the private key is gone for good. */
+enum key_status { KEY_ACTIVE, KEY_RETIRED, KEY_REVOKED, KEY_WAITING, KEY_DESTROYED, KEY_STATUSES };
 
 const char *person_kind_name(enum person_kind kind);    /* "person", "role", "organisation" */
 const char *key_purpose_name(enum key_purpose purpose); /* "sign", "open", "both", "ca" */
-const char *key_status_name(enum key_status status);    /* "active", "retired", "revoked",
-							   "waiting" */
+const char *key_status_name(enum key_status status);    /* "active", …, "destroyed" */
 /* The other way round; false when TEXT is none of the words. */
 bool person_kind_find(const char *text, enum person_kind *kind);
 bool key_purpose_find(const char *text, enum key_purpose *purpose);
@@ -205,7 +205,11 @@ enum rc store_find_key(
 enum rc store_find_ca(struct store *store, struct store_key *out, struct err *err);
 enum rc store_set_status(struct store *store, const char *id, enum key_status status, int64_t at,
 	int64_t seq, struct err *err);
-/* Unwraps and parses; FALLBACK may be NULL. */
+/* Overwrites the private key; the row stays, as KEY_DESTROYED for ever. Call store_checkpoint after
+ * the commit: the bytes are in the write-ahead log until then. */
+enum rc
+store_destroy_key(struct store *store, const char *id, int64_t at, int64_t seq, struct err *err);
+/* Unwraps and parses; FALLBACK may be NULL. ERR_VAULT_NO_KEY when it was destroyed. */
 enum rc store_unwrap_key(struct store *store, const char *id, struct pkey **pkey,
 	struct secret **fallback, struct err *err);
 /* The keys of PERSON, newest first; all keys when PERSON is NULL (by id, behind AFTER, MAX of

@@ -12,7 +12,8 @@
 #define WRAPPED_MAX   (1 << 20)
 #define FALLBACK_MAX  1024
 
-static const char *const statuses[KEY_STATUSES] = {"active", "retired", "revoked", "waiting"};
+static const char *const statuses[KEY_STATUSES] = {
+	"active", "retired", "revoked", "waiting", "destroyed"};
 static const char *const purposes[] = {NULL, "sign", "open", "both", "ca"};
 
 const char *
@@ -194,6 +195,8 @@ store_set_status(struct store *store, const char *id, enum key_status status, in
 
 	pthread_mutex_lock(&store->lock);
 	rc = store_get_key(store, id, &key, err);
+	if (!rc && key.status == KEY_DESTROYED)
+		rc = err_set(err, ERR_VAULT_DENIED, "key %s was destroyed", id);
 	if (!rc)
 		rc = row_begin(&row, store, "keys",
 			"UPDATE keys SET id = ?1, person = ?2, purpose = ?3, status = ?4, type = ?5,"
@@ -207,6 +210,26 @@ store_set_status(struct store *store, const char *id, enum key_status status, in
 		rc = row_seal(&row, err);
 		if (!rc)
 			rc = store_run(store, row.st, err);
+	}
+	pthread_mutex_unlock(&store->lock);
+	return rc;
+}
+
+enum rc
+store_destroy_key(struct store *store, const char *id, int64_t at, int64_t seq, struct err *err)
+{
+	sqlite3_stmt *st;
+	enum rc rc;
+
+	pthread_mutex_lock(&store->lock);
+	rc = store_set_status(store, id, KEY_DESTROYED, at, seq, err);
+	if (!rc)
+		rc = store_prepare(store,
+			"UPDATE keys SET wrapped = zeroblob(0), fallback = zeroblob(0) WHERE id = ?",
+			&st, err);
+	if (!rc) {
+		sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
+		rc = store_run(store, st, err);
 	}
 	pthread_mutex_unlock(&store->lock);
 	return rc;
@@ -235,6 +258,8 @@ store_unwrap_key(struct store *store, const char *id, struct pkey **pkey, struct
 		rc = store_step(store, st, err);
 		if (!rc)
 			rc = read_key(store, st, &key, err);
+		if (!rc && key.status == KEY_DESTROYED)
+			rc = err_set(err, ERR_VAULT_NO_KEY, "it was destroyed");
 		if (!rc && (sqlite3_column_bytes(st, 10) > WRAPPED_MAX ||
 				   sqlite3_column_bytes(st, 11) > FALLBACK_MAX))
 			rc = err_set(err, ERR_KEYSTORE_TAMPERED, "a wrapped secret is too long");

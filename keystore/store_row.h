@@ -15,7 +15,7 @@
 #include <pthread.h>
 #include <sqlite3.h>
 
-#define STORE_STATEMENTS 96
+#define STORE_STATEMENTS 160
 
 struct store {
 	sqlite3 *db;

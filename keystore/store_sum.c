@@ -26,6 +26,10 @@ static const struct {
 	{"certs", "SELECT mac FROM certs WHERE sha256 = ?", "SELECT mac FROM certs"},
 	{"requests", "SELECT mac FROM requests WHERE key = ?", "SELECT mac FROM requests"},
 	{"masters", "SELECT mac FROM masters WHERE state = ?", "SELECT mac FROM masters"},
+	{"officers", "SELECT mac FROM officers WHERE id = ?", "SELECT mac FROM officers"},
+	{"quorum", "SELECT mac FROM quorum WHERE id = ?", "SELECT mac FROM quorum"},
+	{"acts", "SELECT mac FROM acts WHERE id = ?", "SELECT mac FROM acts"},
+	{"approvals", "SELECT mac FROM approvals WHERE id = ?", "SELECT mac FROM approvals"},
 };
 
 #define TABLES (sizeof(tables) / sizeof(*tables))

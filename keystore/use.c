@@ -29,7 +29,7 @@ collect_key(void *ctx, const struct store_key *key, struct err *err)
 
 	(void)err;
 	if (key->purpose != PURPOSE_CA && key->status != KEY_WAITING &&
-		(key->purpose & found->purpose) &&
+		key->status != KEY_DESTROYED && (key->purpose & found->purpose) &&
 		(key->status == KEY_ACTIVE || !found->only_active) && found->n < KEYS_OF_PERSON)
 		memcpy(found->ids[found->n++], key->id, STORE_ID_SIZE);
 	return RC_OK;
@@ -354,6 +354,10 @@ find_opener(struct vault *vault, const char *person, const struct candidate *c, 
 			return err_set(err, ERR_KEYSTORE_TAMPERED, "key %s is gone", ids[i]);
 		if (rc)
 			return rc;
+		if ((*ent)->key.status == KEY_DESTROYED) { /* as if it had never been here */
+			keyent_unref(ent);
+			continue;
+		}
 		rc = check_entitled(vault, &(*ent)->key, person, err);
 		if (rc == RC_OK)
 			return rc;
@@ -483,7 +487,7 @@ decide_open(struct use *use, const struct settings *settings, const struct peer 
 
 static enum rc
 put_open_intent(struct use *use, const struct peer *peer, const struct open_request *request,
-	const struct vault_claim *claim, struct err *err)
+	const struct vault_claim *claim, const char *detail, struct err *err)
 {
 	unsigned char hash[DIGEST_MAX_SIZE];
 	char hex[2 * DIGEST_MAX_SIZE + 1];
@@ -495,7 +499,8 @@ put_open_intent(struct use *use, const struct peer *peer, const struct open_requ
 	hex_of(hash, SHA256_SIZE, hex);
 	fill_intent(&record, "open", peer, use->ent, claim);
 	record.observed.rinfo = hex;
-	if (use->ent->key.status == KEY_REVOKED)
+	record.detail = detail;
+	if (!detail && use->ent->key.status == KEY_REVOKED)
 		record.detail = "{\"key\":\"revoked\"}";
 	return ledger_group_add(use->group, &record, &use->index, err);
 }
@@ -525,7 +530,7 @@ use_open_begin(struct use *use, struct vault *vault, const struct settings *sett
 			  err->code == ERR_VAULT_BUDGET))
 		deny(vault, peer, "open", use->ent ? use->ent->key.id : NULL, &claim, claim.qid,
 			err);
-	return rc ? rc : put_open_intent(use, peer, request, &claim, err);
+	return rc ? rc : put_open_intent(use, peer, request, &claim, NULL, err);
 }
 
 enum rc
@@ -538,6 +543,36 @@ use_open_end(
 	outcome(use, rc, err);
 	counter_add(COUNTER_VAULT_OPENS, 1);
 	return rc;
+}
+
+/* --- opening that officers approved --- */
+
+enum rc
+use_named_keys(struct vault *vault, const struct open_request *request,
+	char ids[USE_NAMED_KEYS][STORE_ID_SIZE], size_t *n, struct err *err)
+{
+	unsigned char ident[SHA256_SIZE];
+	struct candidate c;
+	enum rc rc = candidate_of(request, &c, ident, err);
+
+	*n = 0;
+	return rc ? rc
+		  : store_match(vault_store(vault), c.is_ski, c.value, c.len, ids, USE_NAMED_KEYS,
+			    n, err);
+}
+
+enum rc
+use_open_approved(struct use *use, struct vault *vault, const struct peer *peer,
+	const struct open_request *request, const char *key, const char *detail,
+	struct ledger_group *group, struct err *err)
+{
+	enum rc rc;
+
+	*use = (struct use){.vault = vault, .group = group};
+	rc = keycache_get(vault_keycache(vault), key, true, &use->ent, err);
+	if (rc == RC_NONE)
+		rc = err_set(err, ERR_VAULT_NO_KEY, "no key %s", key);
+	return rc ? rc : put_open_intent(use, peer, request, &request->claim, detail, err);
 }
 
 /* --- decisions --- */

@@ -67,6 +67,19 @@ enum rc use_open_begin(struct use *use, struct vault *vault, const struct settin
 	struct err *err);
 enum rc use_open_end(
 	struct use *use, const struct open_request *request, struct secret **cek, struct err *err);
+
+/*
+ * The one way past the right of the recipient: what officers approved (approval.h), for a key that
+ * they named. Keys that the RecipientInfo names, whosever they are; the first half with this KEY
+ * and DETAIL in the record; the second half is use_open_end.
+ */
+#define USE_NAMED_KEYS 8
+enum rc use_named_keys(struct vault *vault, const struct open_request *request,
+	char ids[USE_NAMED_KEYS][STORE_ID_SIZE], size_t *n, struct err *err);
+enum rc use_open_approved(struct use *use, struct vault *vault, const struct peer *peer,
+	const struct open_request *request, const char *key, const char *detail,
+	struct ledger_group *group, struct err *err);
+
 enum rc use_record(struct vault *vault, const struct peer *peer, const char *event,
 	const struct vault_claim *claim, const char *json, struct err *err);
 
