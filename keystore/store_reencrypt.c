@@ -66,8 +66,8 @@ static const struct blob {
 	{"secrets", "wrapped", aad_secret}, {"keys", "wrapped", aad_key},
 	{"keys", "fallback", aad_fallback}, {"certs", "ident", NULL}, {"certs", "ski", NULL},
 	{"certs", "chain", NULL}, {"certs", "der", NULL}, {"chain", "sha256", NULL},
-	{"chain", "der", NULL},
-	{"requests", "der", NULL},
+	{"chain", "der", NULL}, {"requests", "der", NULL}, {"officers", "cert", NULL},
+	{"acts", "text", NULL}, {"approvals", "cms", NULL},
 	{"masters", "wrapped", NULL}, /* by the master key; its row is made anew */
 };
 
@@ -175,6 +175,10 @@ rewrap(const struct table *table, int i, const struct keyring *old, const struct
 
 	if (len < 0 || len >= (int)sizeof(aad))
 		return err_set(err, ERR_KEYSTORE_TAMPERED, "table %s: a long name", table->name);
+	if (sqlite3_column_bytes(select, i) == 0) /* of a key that was destroyed */
+		return sqlite3_bind_zeroblob(update, i + 1, 0) == SQLITE_OK
+			       ? RC_OK
+			       : err_set(err, ERR_MEMORY, "re-encrypting");
 	rc = keyring_unwrap(old, aad, (size_t)len, sqlite3_column_blob(select, i),
 		(size_t)sqlite3_column_bytes(select, i), &plain, err);
 	if (!rc)
