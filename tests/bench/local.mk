@@ -27,10 +27,18 @@ EXTRA_PROGRAMS += tests/bench/meter
 tests_bench_meter_SOURCES = tests/bench/meter.c
 tests_bench_meter_LDADD = $(SG_LIBS_CRYPTO)
 
+## Loaded into the vault for the bench.
+EXTRA_DIST += tests/bench/keyclock.c
+CLEANFILES += tests/bench/keyclock.so
+tests/bench/keyclock.so: tests/bench/keyclock.c
+	@$(MKDIR_P) tests/bench
+	$(CC) $(DEFS) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -o $@ $(srcdir)/tests/bench/keyclock.c -ldl
+
 ## Through the milter protocol: processor time, rate, peak memory.
 .PHONY: bench-milter
 bench: bench-milter
-bench-milter: sealgate sealgate-milter sealgate-vault mtadriver nullmilter tests/bench/meter
+bench-milter: sealgate sealgate-milter sealgate-vault mtadriver nullmilter tests/bench/meter \
+		tests/bench/keyclock.so
 	$(srcdir)/tests/bench/milter.sh
 EXTRA_DIST += tests/bench/milter.sh
 

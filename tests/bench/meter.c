@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * meter.c - the two clocks of tests/bench/milter.sh
+ * meter.c - the clocks of tests/bench/milter.sh
  *
  *     meter cpu PID…          processor time of these processes so far, all threads, in ns
+ *     meter key-ran FILE      ns of processor time that the operations with private keys took in
+ * the daemon that keyclock.c was loaded into, and how many they were
  *     meter key TYPE MS [THREADS]   ns of processor time of one signature with a fresh key of TYPE,
  * measured for MS with THREADS, by default as many as there are cores
  *
@@ -13,6 +15,7 @@
 #include "crypto/pkey.h"
 
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +66,19 @@ print_cpu(int argc, char **argv)
 	return 0;
 }
 
+static int
+print_ran(const char *path)
+{
+	uint64_t sums[2] = {0, 0}; /* calls, ns */
+	FILE *f = fopen(path, "rb");
+
+	if (!f || fread(sums, sizeof(sums), 1, f) != 1)
+		die(path);
+	fclose(f);
+	printf("%llu %llu\n", (unsigned long long)sums[1], (unsigned long long)sums[0]);
+	return 0;
+}
+
 static void *
 work(void *ctx)
 {
@@ -109,9 +125,12 @@ main(int argc, char **argv)
 {
 	if (argc > 2 && strcmp(argv[1], "cpu") == 0)
 		return print_cpu(argc - 2, argv + 2);
+	if (argc == 3 && strcmp(argv[1], "key-ran") == 0)
+		return print_ran(argv[2]);
 	if ((argc == 4 || argc == 5) && strcmp(argv[1], "key") == 0)
 		return print_key(argv[2], atol(argv[3]),
 			argc == 5 ? atol(argv[4]) : sysconf(_SC_NPROCESSORS_ONLN));
-	fprintf(stderr, "usage: meter cpu PID... | meter key TYPE MS [THREADS]\n");
+	fprintf(stderr,
+		"usage: meter cpu PID... | meter key-ran FILE | meter key TYPE MS [THREADS]\n");
 	return 64;
 }

@@ -1,21 +1,38 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Messages through the milter protocol: processor time and rate of sealgate-milter and sealgate-vault, less a milter that
-# does nothing and less the bare operation with the key; how much memory a large message costs; how long a stop takes.
+# does nothing and less the operation with the key; how much memory a large message costs; how long a stop takes.
 #
 #   tests/bench/milter.sh [MESSAGES]      in the build folder; 1000 messages for each figure and round by default
+#   ONLY=REGEX                            in the environment: only the lines whose name matches, without memory and stops
 #
-# A figure is the median of five rounds. In each round the do-nothing milter, the bare operation and sealgate take turns, so
-# that other work on the machine meets all three; "over" is the median of the rounds' differences, "least" the least of
-# them, which shows how much the rest of the machine disturbed. Times are in microseconds of processor time for each
-# message. Messages of 4 KB come over one connection, one after the other, and over eight at the same time; the bare
-# operation is measured by one thread, or with all cores at work. "goal" is what sealgate is meant to keep.
+# Times are in microseconds of processor time for each message. Messages of 4 KB come over one connection, one after the
+# other, and over eight at the same time.
+#
+# The same operation costs more processor time in a machine that sleeps between the messages, or does something else, than
+# in a loop of its own: caches are cold, wakeups dear. So all three parts are measured in the same run. Each message goes to
+# the milter that does nothing first, then to sealgate, so both meet the same conditions ("nothing" is the former's time).
+# "key" is what the operation took where it ran, by the clock of the vault's own thread around it (keyclock.c, loaded into
+# the vault for this). What is left is "over"; the goal is judged by it, since nothing in it is the key's or the
+# protocol's. "bare" is the same operation in a loop of its own, which takes turns with the runs, on one thread or on all
+# cores, and "o.bare" what is left when that is subtracted instead.
+#
+# A figure is the median of five rounds, "least" the least of the rounds' "over". "goal" is what sealgate is meant to keep.
 . "$(dirname "$0")/../flow/lib.sh"
 . "$(dirname "$0")/../flow/world.sh"
 messages=${1:-1000}
 rounds=5
 connections=8
 mkdir -p "$work/run"
+
+# The vault with a clock around its keys.
+vault_up() {
+	start vault env "LD_PRELOAD=$builddir/tests/bench/keyclock.so" "KEYCLOCK=$work/keyclock" \
+		"$builddir/sealgate-vault" -c "$conf" -f
+	vault=$pid
+	wait_for 10 test -S "$dir/run/admin.sock" || fail "the vault did not start"
+	wait_for 10 gate key list || fail "the vault does not answer"
+}
 
 # text BYTES: a message from alice of about that size
 text() {
@@ -39,15 +56,27 @@ memory() {
 	sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$1/status"
 }
 
-# run SOCKET "PIDS" DRIVER-OPTIONS… FILE: sets $us (for each message) and $rate
+# cpu PID…: of these processes so far, us
+cpu() {
+	echo $(($(meter cpu "$@") / 1000))
+}
+
+# drive_all SOCKET DRIVER-OPTIONS… FILE: one round's messages
+drive_all() {
+	drive -S "$@" -n $connections -m $((messages / connections)) >"$work/json" ||
+		give_up "not all were accepted: $(cat "$work/json")"
+}
+
+# run DRIVER-OPTIONS… FILE: sets $own_us, $null_us (for each message) and $ran_us (for each operation with a key)
 run() {
-	local socket=$1 pids_of=$2 before after per=$((messages / connections))
-	shift 2
-	before=$(meter cpu $pids_of)
-	drive -S "$socket" -n $connections -m $per "$@" >"$work/json" || give_up "not all were accepted: $(cat "$work/json")"
-	after=$(meter cpu $pids_of)
-	us=$(((after - before) / 1000 / (per * connections)))
-	rate=$(field per_second <"$work/json")
+	local own=$(cpu $milter $vault) nulls=$(cpu $null) ran=$(meter key-ran "$work/keyclock") now
+	local n=$((messages / connections * connections))
+	drive_all "$sock" --beside "unix:$work/run/null.sock" "$@"
+	own_us=$((($(cpu $milter $vault) - own) / n))
+	null_us=$((($(cpu $null) - nulls) / n))
+	now=$(meter key-ran "$work/keyclock")
+	ran_us=$((${now#* } - ${ran#* }))
+	[ $ran_us = 0 ] || ran_us=$(((${now% *} - ${ran% *}) / ran_us / 1000))
 }
 
 # median NUMBER…
@@ -64,6 +93,11 @@ bare_verify() {
 	openssl speed -seconds 1 "$1" 2>/dev/null | awk '/^ *(rsa)? *[0-9]+ bits/ { r = $NF } END { printf "%d", 1000000 / r }'
 }
 
+# is_wanted WHAT: is this line to be measured?
+is_wanted() {
+	[ -z "${ONLY:-}" ] || printf '%s\n' "$1" | grep -Eq -- "$ONLY"
+}
+
 # measure_both …: as measure, with one connection and with eight
 measure_both() {
 	local what=$1
@@ -75,22 +109,26 @@ measure_both() {
 
 # measure WHAT KEYTYPE|- sign|verify GOAL|- DRIVER-OPTIONS… FILE: one line
 measure() {
-	local what=$1 key=$2 operation=$3 goal=$4 nulls= keys= owns= rates= overs= null_us key_us=0 over verdict=
+	local what=$1 key=$2 operation=$3 goal=$4 nulls= keys= bares= owns= overs= o_bares= bare_us=0 over verdict=
 	shift 4
+	is_wanted "$what" || return 0
 	drive -S "$sock" -n $connections -m $((100 / connections)) "$@" >/dev/null || give_up "$what: not accepted"
+	drive_all "$sock" "$@"
+	rate=$(field per_second <"$work/json")
 	for _ in $(seq $rounds); do
-		run "unix:$work/run/null.sock" "$null" "$@"
-		null_us=$us
-		[ "$key" = - ] || key_us=$("bare_$operation" "$key")
-		run "$sock" "$milter $vault" "$@"
-		[ "$key" = - ] || key_us=$(((key_us + $("bare_$operation" "$key")) / 2))
-		nulls="$nulls $null_us" keys="$keys $key_us" owns="$owns $us" rates="$rates ${rate%%.*}"
-		overs="$overs $((us - null_us - key_us))"
+		[ "$key" = - ] || bare_us=$("bare_$operation" "$key")
+		run "$@"
+		[ "$key" = - ] || bare_us=$(((bare_us + $("bare_$operation" "$key")) / 2))
+		[ "$key" = - ] && ran_us=0
+		[ "$operation" = sign ] || ran_us=$bare_us # with a public key, in the milter
+		nulls="$nulls $null_us" keys="$keys $ran_us" bares="$bares $bare_us" owns="$owns $own_us"
+		overs="$overs $((own_us - null_us - ran_us))" o_bares="$o_bares $((own_us - null_us - bare_us))"
 	done
 	over=$(median $overs)
 	[ "$goal" = - ] || verdict="goal $goal: $([ "$over" -le "$goal" ] && echo kept || echo MISSED)"
-	printf '%-34s %9s %9s %9s %9s %9s %9s  %s\n' "$what" "$(median $rates)" "$(median $owns)" "$(median $nulls)" \
-		"$(median $keys)" "$over" "$(printf '%s\n' $overs | sort -n | head -1)" "$verdict"
+	printf '%-34s %7s %7s %7s %7s %7s %7s %7s %7s  %s\n' "$what" "${rate%%.*}" "$(median $owns)" "$(median $nulls)" \
+		"$(median $keys)" "$over" "$(printf '%s\n' $overs | sort -n | head -1)" "$(median $bares)" \
+		"$(median $o_bares)" "$verdict"
 }
 
 # new_key ADDRESS TYPE
@@ -115,7 +153,7 @@ text 102400 >"$work/100k.eml"
 start null "$builddir/nullmilter" "unix:$work/run/null.sock"
 null=$pid
 wait_for 5 drive --probe -S "unix:$work/run/null.sock"
-printf '%-34s %9s %9s %9s %9s %9s %9s\n' "us of CPU for each message" msg/s CPU nothing key over least
+printf '%-34s %7s %7s %7s %7s %7s %7s %7s %7s\n' "us of CPU for each message" msg/s CPU nothing key over least bare o.bare
 for key in alice:rsa2048 r3:rsa3072 ec:p256; do
 	who=${key%%:*}
 	sed "s/^From: .*/From: $who@$org/" "$work/4k.eml" >"$work/$who.eml"
@@ -146,6 +184,7 @@ measure "sign and encrypt 100 KB, rsa2048" rsa2048 sign - -u "alice@$org" -f "<a
 	"$work/100k.eml"
 measure "sign 100 KB, rsa2048" rsa2048 sign - -u "alice@$org" -f "<alice@$org>" -r "<bob@$org>" "$work/100k.eml"
 
+[ -z "${ONLY:-}" ] || finish
 # Stopping with messages in flight.
 drive -S "$sock" -n 4 -m 1000 -u "alice@$org" -f "<alice@$org>" -r "<bob@$org>" "$work/4k.eml" >/dev/null 2>&1 &
 busy=$!

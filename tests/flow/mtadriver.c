@@ -19,8 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
-static struct mta_options options;
-static const char *sender = "<alice@example.org>", *sender_args, *identity, *out_path, *qid;
+static struct mta_options options, options_beside;
+static const char *sender = "<alice@example.org>", *sender_args, *identity, *out_path, *qid,
+		  *beside;
 static struct mta_rcpt rcpts[MTA_MAX_RCPTS];
 static size_t n_rcpts;
 static bool lf = true, one_session, new_connection, quiet, probe;
@@ -34,7 +35,8 @@ static const char usage[] =
 	"  --version N --actions MASK --protocol MASK --timeout MS\n"
 	"  --cut-after BYTES  --inject STAGE:HEX\n"
 	"  --probe: only connect and negotiate\n"
-	"  load (%d in a recipient: number of the message): -n CONNECTIONS -m MESSAGES [--new-connection] [--abort-every N]\n";
+	"  load (%d in a recipient: number of the message): -n CONNECTIONS -m MESSAGES [--new-connection] [--abort-every N]\n"
+	"    [--beside SOCKET: each message goes to this milter first, which must accept it]\n";
 
 enum {
 	OPT_SENDER_ARGS = 256,
@@ -53,6 +55,7 @@ enum {
 	OPT_INJECT,
 	OPT_NEW_CONNECTION,
 	OPT_ABORT_EVERY,
+	OPT_BESIDE,
 	OPT_PROBE
 };
 
@@ -69,7 +72,7 @@ static const struct option longs[] = {{"sender-args", required_argument, NULL, O
 	{"cut-after", required_argument, NULL, OPT_CUT},
 	{"inject", required_argument, NULL, OPT_INJECT},
 	{"new-connection", no_argument, NULL, OPT_NEW_CONNECTION},
-	{"probe", no_argument, NULL, OPT_PROBE},
+	{"probe", no_argument, NULL, OPT_PROBE}, {"beside", required_argument, NULL, OPT_BESIDE},
 	{"abort-every", required_argument, NULL, OPT_ABORT_EVERY}, {NULL, 0, NULL, 0}};
 
 static void
@@ -176,6 +179,9 @@ take_long_option(int opt, char *arg)
 	case OPT_ABORT_EVERY:
 		abort_every = atol(arg);
 		break;
+	case OPT_BESIDE:
+		beside = arg;
+		break;
 	case OPT_PROBE:
 		probe = true;
 		break;
@@ -218,6 +224,10 @@ take_options(int argc, char **argv)
 		rcpts[n_rcpts++].addr = (char *)"<bob@example.net>";
 	if (options.version < 6)
 		options.protocol &= 0x7f | (options.version > 3 ? 0x300 : 0);
+	if (beside) {
+		options_beside = options;
+		options_beside.socket = beside;
+	}
 }
 
 static void
@@ -306,10 +316,10 @@ set_envelope(struct mta_message *message)
 
 /* Opens and greets; on failure REPLY is a deferral. */
 static struct mta *
-connect_milter(struct mta_reply *reply)
+connect_milter(const struct mta_options *to, struct mta_reply *reply)
 {
 	char why[200];
-	struct mta *mta = mta_open(&options, why);
+	struct mta *mta = mta_open(to, why);
 
 	if (!mta) {
 		reply->code = 451;
@@ -349,7 +359,7 @@ run_files(char **files)
 		}
 		set_envelope(&message);
 		if (!mta)
-			mta = connect_milter(&reply);
+			mta = connect_milter(&options, &reply);
 		if (mta)
 			mta_send(mta, &message, &reply);
 		status = worst(status, reply.code);
@@ -402,7 +412,7 @@ load_message(struct load *load, struct mta **mta, long number)
 	double begun = now();
 
 	number_rcpts(copy, load->connection * per_connection + number);
-	if (!*mta && !(*mta = connect_milter(&reply)))
+	if (!*mta && !(*mta = connect_milter(&options, &reply)))
 		usleep(10000); /* it may be on its way back */
 	if (*mta && abort_every && number % abort_every == abort_every - 1) {
 		if (mta_envelope(*mta, copy, &reply))
@@ -427,15 +437,37 @@ load_message(struct load *load, struct mta **mta, long number)
 	free(copy);
 }
 
+/* The same message for the milter beside, whose processor time is compared with the other's. */
+static void
+send_beside(struct load *load, struct mta **mta)
+{
+	struct mta_message *copy = mta_message_copy(load->message);
+	struct mta_reply reply = {0};
+
+	if (!*mta)
+		*mta = connect_milter(&options_beside, &reply);
+	if (!*mta || !mta_send(*mta, copy, &reply))
+		load->deferred++;
+	if (reply.lost)
+		mta_cut(mta);
+	mta_reply_fini(&reply);
+	mta_message_fini(copy);
+	free(copy);
+}
+
 static void *
 load_thread(void *arg)
 {
 	struct load *load = arg;
-	struct mta *mta = NULL;
+	struct mta *mta = NULL, *other = NULL;
 
-	for (long i = 0; i < per_connection; i++)
+	for (long i = 0; i < per_connection; i++) {
+		if (beside)
+			send_beside(load, &other);
 		load_message(load, &mta, i);
+	}
 	mta_quit(&mta);
+	mta_quit(&other);
 	return NULL;
 }
 
