@@ -18,44 +18,11 @@
 
 #define CALL_TIMEOUT_MS 120000 /* making an RSA-4096 key on a busy machine */
 
-/* One request over admin.sock. RC_NONE: no vault runs. */
-static enum rc
-call_vault(struct conf *conf, const char *request, struct secret *blob, struct buf *answer,
-	struct secret **result, struct err *err)
-{
-	const char *path = conf_str(conf_section(conf, "vault"), "admin_socket");
-	struct buf frame = {.max = PROTO_MAX_ADMIN, .wipe = true};
-	const struct proto_field *beside;
-	struct proto_msg msg = {0};
-	struct proto_writer w;
-	struct link *link;
-	bool answered;
-	enum rc rc = link_open(path, "admin", "admin", CALL_TIMEOUT_MS, &link, err);
-
-	if (rc)
-		return rc;
-	proto_begin(&w, &frame, PROTO_ADMIN, 0);
-	proto_put_text(&w, TAG_JSON, request);
-	if (blob)
-		proto_put(&w, TAG_BLOB, secret_data(blob), secret_len(blob));
-	rc = proto_end(&w, err);
-	if (!rc)
-		rc = link_ask(link, &frame, CALL_TIMEOUT_MS, &msg, &answered, err);
-	if (!rc && msg.type == PROTO_ERROR)
-		rc = proto_error(&msg, err);
-	else if (!rc && msg.type != PROTO_ANSWER)
-		rc = err_set(
-			err, ERR_VAULT_PROTOCOL, "no answer but \"%s\"", proto_type_name(msg.type));
-	else if (!rc)
-		rc = buf_append_str(answer, proto_text(&msg, TAG_JSON), err);
-	beside = rc == RC_OK ? proto_find(&msg, TAG_BLOB) : NULL;
-	if (beside)
-		rc = secret_copy(beside->data, beside->len, result, err);
-	proto_msg_fini(&msg);
-	link_close(&link);
-	buf_fini(&frame);
-	return rc == RC_NONE ? err_set(err, ERR_VAULT_PROTOCOL, "an answer without outcome") : rc;
-}
+struct admin_session {
+	struct conf *conf;
+	struct link *link;   /* to the vault that runs … */
+	struct vault *vault; /* … or the vault itself, when none runs */
+};
 
 /* Root works on the files as their owner, so that what is made belongs to the vault's user. */
 static enum rc
@@ -71,29 +38,167 @@ become_owner(const char *store, struct err *err)
 	return RC_OK;
 }
 
-/* The same commands on the files themselves. */
 static enum rc
-call_directly(struct conf *conf, const char *request, struct secret *blob, struct buf *answer,
-	struct secret **result, struct err *err)
+become_again(uid_t uid, gid_t gid, enum rc rc, struct err *err)
 {
-	uid_t uid = geteuid();
-	gid_t gid = getegid();
-	struct secret *master = NULL;
-	struct vault *vault = NULL;
-	enum rc rc = vault_read_master(conf, &master, err);
-
-	if (!rc)
-		rc = become_owner(conf_str(conf_section(conf, "vault"), "store"), err);
-	if (!rc)
-		rc = vault_start(conf, master, &vault, err);
-	if (!rc)
-		rc = admin_run(vault, RIGHT_KEYS | RIGHT_AUDIT | RIGHT_PROCESS, uid, getpid(),
-			request, strlen(request), blob, answer, result, err);
-	vault_stop(&vault);
-	secret_free(&master);
 	if (geteuid() != uid && (seteuid(uid) || setegid(gid)))
 		return err_set(err, ERR_SYSTEM, "becoming uid %u again: %s", (unsigned)uid,
 			strerror(errno));
+	return rc;
+}
+
+/* Connects; RC_NONE: no vault runs. */
+static enum rc
+open_link(struct admin_session *session, struct err *err)
+{
+	const char *path = conf_str(conf_section(session->conf, "vault"), "admin_socket");
+
+	return link_open(path, "admin", "admin", CALL_TIMEOUT_MS, &session->link, err);
+}
+
+/* The vault of the files themselves. */
+static enum rc
+open_files(struct admin_session *session, struct err *err)
+{
+	const char *store = conf_str(conf_section(session->conf, "vault"), "store");
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	struct secret *master = NULL;
+	enum rc rc = vault_read_master(session->conf, &master, err);
+
+	if (!rc)
+		rc = become_owner(store, err);
+	if (!rc)
+		rc = vault_start(session->conf, master, &session->vault, err);
+	secret_free(&master);
+	return become_again(uid, gid, rc, err);
+}
+
+static enum rc
+connect_any(struct admin_session *session, struct err *err)
+{
+	enum rc rc = open_link(session, err);
+
+	if (rc != RC_NONE)
+		return rc;
+	err_clear(err);
+	return open_files(session, err);
+}
+
+enum rc
+admin_open(struct conf *conf, struct admin_session **out, struct err *err)
+{
+	struct admin_session *session = calloc(1, sizeof(*session));
+	enum rc rc;
+
+	*out = NULL;
+	if (!session)
+		return err_set(err, ERR_MEMORY, "admin");
+	session->conf = conf_ref(conf);
+	rc = connect_any(session, err);
+	if (rc)
+		admin_close(&session);
+	*out = session;
+	return rc;
+}
+
+void
+admin_close(struct admin_session **session)
+{
+	struct admin_session *s = *session;
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	struct err ignored;
+
+	*session = NULL;
+	if (!s)
+		return;
+	link_close(&s->link);
+	if (s->vault && !become_owner(conf_str(conf_section(s->conf, "vault"), "store"), &ignored))
+		vault_stop(&s->vault);
+	(void)become_again(uid, gid, RC_OK, &ignored);
+	conf_unref(&s->conf);
+	free(s);
+}
+
+/* One request over admin.sock. */
+static enum rc
+ask_link(struct admin_session *session, const char *request, struct secret *blob,
+	struct buf *answer, struct secret **result, struct err *err)
+{
+	struct buf frame = {.max = PROTO_MAX_ADMIN, .wipe = true};
+	const struct proto_field *beside;
+	struct proto_msg msg = {0};
+	struct proto_writer w;
+	bool answered, broken = false;
+	enum rc rc;
+
+	proto_begin(&w, &frame, PROTO_ADMIN, 0);
+	proto_put_text(&w, TAG_JSON, request);
+	if (blob)
+		proto_put(&w, TAG_BLOB, secret_data(blob), secret_len(blob));
+	rc = proto_end(&w, err);
+	if (!rc) {
+		rc = link_ask(session->link, &frame, CALL_TIMEOUT_MS, &msg, &answered, err);
+		broken = rc != RC_OK;
+	}
+	if (!rc && msg.type == PROTO_ERROR)
+		rc = proto_error(&msg, err);
+	else if (!rc && msg.type != PROTO_ANSWER)
+		rc = err_set(
+			err, ERR_VAULT_PROTOCOL, "no answer but \"%s\"", proto_type_name(msg.type));
+	else if (!rc)
+		rc = buf_append_str(answer, proto_text(&msg, TAG_JSON), err);
+	beside = rc == RC_OK ? proto_find(&msg, TAG_BLOB) : NULL;
+	if (beside)
+		rc = secret_copy(beside->data, beside->len, result, err);
+	proto_msg_fini(&msg);
+	if (broken)
+		link_close(&session->link);
+	buf_fini(&frame);
+	return rc == RC_NONE ? err_set(err, ERR_VAULT_PROTOCOL, "an answer without outcome") : rc;
+}
+
+/* The same commands on the files themselves. */
+static enum rc
+ask_files(struct admin_session *session, const char *request, struct secret *blob,
+	struct buf *answer, struct secret **result, struct err *err)
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	enum rc rc = become_owner(conf_str(conf_section(session->conf, "vault"), "store"), err);
+
+	if (!rc)
+		rc = admin_run(session->vault, RIGHT_KEYS | RIGHT_AUDIT | RIGHT_PROCESS, uid,
+			getpid(), request, strlen(request), blob, answer, result, err);
+	return become_again(uid, gid, rc, err);
+}
+
+enum rc
+admin_ask(struct admin_session *session, const char *request, struct secret *blob,
+	struct json_value **answer, struct secret **result, struct err *err)
+{
+	struct buf text = BUF_INIT(PROTO_MAX_ADMIN);
+	struct secret *beside = NULL;
+	enum rc rc = RC_OK;
+
+	*answer = NULL;
+	/* A vault that was restarted is asked anew. */
+	if (session->link && link_is_dead(session->link))
+		link_close(&session->link);
+	if (!session->link && !session->vault)
+		rc = connect_any(session, err);
+	if (!rc)
+		rc = session->vault ? ask_files(session, request, blob, &text, &beside, err)
+				    : ask_link(session, request, blob, &text, &beside, err);
+	if (!rc)
+		rc = json_parse(text.data, text.len, answer, err);
+	if (result) {
+		*result = rc ? NULL : beside; /* the caller's from here */
+		beside = rc ? beside : NULL;
+	}
+	secret_free(&beside);
+	buf_fini(&text);
 	return rc;
 }
 
@@ -101,21 +206,14 @@ enum rc
 admin_call_result(struct conf *conf, const char *request, struct secret *blob,
 	struct json_value **answer, struct secret **result, struct err *err)
 {
-	struct buf text = BUF_INIT(PROTO_MAX_ADMIN);
-	enum rc rc;
+	struct admin_session *session;
+	enum rc rc = admin_open(conf, &session, err);
 
 	*answer = NULL;
 	*result = NULL;
-	rc = call_vault(conf, request, blob, &text, result, err);
-	if (rc == RC_NONE) {
-		err_clear(err);
-		rc = call_directly(conf, request, blob, &text, result, err);
-	}
 	if (!rc)
-		rc = json_parse(text.data, text.len, answer, err);
-	if (rc)
-		secret_free(result);
-	buf_fini(&text);
+		rc = admin_ask(session, request, blob, answer, result, err);
+	admin_close(&session);
 	return rc;
 }
 

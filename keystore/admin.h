@@ -66,6 +66,28 @@ enum rc admin_call(struct conf *conf, const char *request, struct secret *blob,
 /* The same; *result: bytes that came beside the answer, or NULL. */
 enum rc admin_call_result(struct conf *conf, const char *request, struct secret *blob,
 	struct json_value **answer, struct secret **result, struct err *err);
+/* The same for many requests, one after the other: the connection, or the vault on the files, stays
+ * open in between. A connection that broke is made anew by the next request. */
+struct admin_session;
+enum rc admin_open(struct conf *conf, struct admin_session **out, struct err *err);
+/* RESULT may be NULL. */
+enum rc admin_ask(struct admin_session *session, const char *request, struct secret *blob,
+	struct json_value **answer, struct secret **result, struct err *err);
+void admin_close(struct admin_session **session); /* NULL is fine */
+/*
+ * Files with keys; the answers of key.import and key.pin have "keys" (as key.list) and "imports":
+ * [{outcome imported|known|skipped, [key, purpose, status, type, chain], address, subject, serial,
+ * notes: […]}], which have the same order.
+ *
+ *     key.import     [addr] [foreign: true] and as key.new; blob: passwords, of which one may fit,
+ *                    the file with the keys, then files with further certificates
+ *     key.hold       [addr] [foreign] [label]; blob: the file          → known, held: {held, address,
+ *                    file, sha256, since, wrong, [locked], [key]}          (right hold, or keys)
+ *     key.held       [after] [limit]                                  → files, next
+ *     key.pin        held: id or address; blob: the PIN               → as key.import, held
+ *                                                                        (right pin, or keys)
+ *     key.held.drop  held                                             → held  (right hold, or keys)
+ */
 /* The blob of key.import, key.hold and key.pin: passwords of which one may fit, the file with the
  * keys, and files with certificates only. ERR_LIMIT. */
 struct admin_bytes {

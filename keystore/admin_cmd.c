@@ -190,6 +190,10 @@ static const struct {
 } commands[] = {
 	{"key.new", RIGHT_KEYS, admin_key_new},
 	{"key.import", RIGHT_KEYS, admin_key_import},
+	{"key.hold", RIGHT_KEYS | RIGHT_HOLD, admin_key_hold},
+	{"key.held", RIGHT_KEYS | RIGHT_HOLD | RIGHT_PIN | RIGHT_AUDIT, admin_key_held},
+	{"key.pin", RIGHT_KEYS | RIGHT_PIN, admin_key_pin},
+	{"key.held.drop", RIGHT_KEYS | RIGHT_HOLD, admin_key_held_drop},
 	{"key.request", RIGHT_KEYS, admin_key_request},
 	{"key.cert.add", RIGHT_KEYS, admin_key_cert_add},
 	{"key.list", RIGHT_KEYS | RIGHT_AUDIT, admin_key_list},

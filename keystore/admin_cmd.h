@@ -93,7 +93,13 @@ enum rc admin_make_ca(struct admin *a, const char *organisation, const char *typ
 /* admin_import.c */
 enum rc admin_key_import_before(struct admin *a, struct err *err);
 enum rc admin_key_import(struct admin *a, struct err *err);
+enum rc admin_import_new(struct admin *a, struct err *err);
 void admin_import_free(struct admin *a);
+/* admin_held.c */
+enum rc admin_key_hold(struct admin *a, struct err *err);
+enum rc admin_key_held(struct admin *a, struct err *err);
+enum rc admin_key_pin(struct admin *a, struct err *err);
+enum rc admin_key_held_drop(struct admin *a, struct err *err);
 /* admin_request.c */
 enum rc admin_key_request(struct admin *a, struct err *err);
 /* admin_cert.c */

@@ -3,16 +3,22 @@
 
 #include <stdlib.h>
 
+enum rc
+admin_import_new(struct admin *a, struct err *err)
+{
+	a->import = calloc(1, sizeof(*a->import));
+	return a->import ? RC_OK : err_set(err, ERR_MEMORY, "import");
+}
+
 /* Seconds of stretching a password: before the commands' lock is taken. */
 enum rc
 admin_key_import_before(struct admin *a, struct err *err)
 {
 	struct import_blob blob;
-	enum rc rc;
+	enum rc rc = admin_import_new(a, err);
 
-	a->import = calloc(1, sizeof(*a->import));
-	if (!a->import)
-		return err_set(err, ERR_MEMORY, "import");
+	if (rc)
+		return rc;
 	rc = import_blob_open(a->blob, &blob, err);
 	if (!rc)
 		rc = import_read(&blob, a->import, err);
@@ -23,8 +29,16 @@ admin_key_import_before(struct admin *a, struct err *err)
 enum rc
 admin_key_import(struct admin *a, struct err *err)
 {
-	enum rc rc = import_judge(a, a->import, err);
+	char addr[ADDR_MAX + 1];
+	enum rc rc = RC_OK;
 
+	a->import->foreign = json_is_true(json_find(a->request, "foreign"));
+	if (json_find(a->request, "addr")) {
+		rc = admin_addr(a, "addr", addr, err);
+		a->import->addr = addr;
+	}
+	if (!rc)
+		rc = import_judge(a, a->import, err);
 	if (!rc)
 		rc = import_keep(a, a->import, NULL, NULL, err);
 	return rc ? rc : import_put(a, a->import, err);

@@ -231,7 +231,7 @@ judge(struct admin *a, const struct import *im, struct import_key *key, struct e
 		rc = choose_certs(key, err);
 	if (rc || key->outcome == IMPORT_SKIPPED)
 		return rc;
-	rc = import_find_owner(a, key, err);
+	rc = import_find_owner(a, im, key, err);
 	if (!rc)
 		choose_purpose(a, key);
 	if (rc || key->outcome == IMPORT_SKIPPED)

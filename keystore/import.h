@@ -41,6 +41,8 @@ struct import {
 	struct p12 p12;
 	struct import_key *keys;
 	size_t n;
+	const char *addr; /* whose it is to be; NULL: the certificate says */
+	bool foreign;     /* somebody else's certificate is taken, to open only */
 	const char *held; /* id of the held file that it comes from, for the ledger; or NULL */
 };
 
@@ -56,7 +58,7 @@ void import_blob_fini(struct import_blob *blob);
 
 /* Opens the first file with the first password that fits. */
 enum rc import_read(const struct import_blob *blob, struct import *im, struct err *err);
-/* Decides, by the members addr, foreign and strict of the request. */
+/* Decides. */
 enum rc import_judge(struct admin *a, struct import *im, struct err *err);
 /* Records and rows; ALSO (may be NULL) is called in the same transaction, before its end. */
 typedef enum rc import_also(void *ctx, struct admin *a, uint64_t seq, struct err *err);
@@ -74,7 +76,11 @@ enum rc import_find_chain(struct admin *a, struct cert *cert, const struct certs
 
 /* --- import_whose.c --- */
 /* Fills addr, person and only_opens. ERR_CERT_UNUSABLE: it is for somebody else. */
-enum rc import_find_owner(struct admin *a, struct import_key *key, struct err *err);
+enum rc import_find_owner(
+	struct admin *a, const struct import *im, struct import_key *key, struct err *err);
+/* Is ADDR in one of our domains? */
+bool import_is_ours(const struct admin *a, const char *addr);
+enum rc import_not_ours(const char *addr, struct err *err);
 void
 import_note(struct import_key *key, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -25,8 +25,8 @@ import_note(struct import_key *key, const char *fmt, ...)
 	va_end(ap);
 }
 
-static bool
-is_ours(const struct admin *a, const char *addr)
+bool
+import_is_ours(const struct admin *a, const char *addr)
 {
 	const char *domain = addr_domain(addr);
 
@@ -72,7 +72,7 @@ read_name(struct admin *a, struct names *names, const struct cert *cert, const c
 		strcpy(names->first, known);
 	if (strcmp(known, addr) == 0)
 		names->fits = true;
-	if (!is_ours(a, known))
+	if (!import_is_ours(a, known))
 		return RC_OK;
 	if (!names->ours[0])
 		strcpy(names->ours, known);
@@ -107,8 +107,8 @@ read_names(struct admin *a, const struct cert *cert, const char *addr, const cha
 	return rc;
 }
 
-static enum rc
-not_ours(const char *addr, struct err *err)
+enum rc
+import_not_ours(const char *addr, struct err *err)
 {
 	return err_set(err, ERR_CERT_UNUSABLE,
 		"%.200s is not in organisation.domains; --foreign takes the key to open mail only",
@@ -134,7 +134,7 @@ by_certificate(struct admin *a, struct import_key *key, bool foreign, struct err
 					  : names.first);
 	if (!names.ours[0]) {
 		if (!foreign)
-			return not_ours(names.first, err);
+			return import_not_ours(names.first, err);
 		key->only_opens = true;
 		import_note(key, "%.150s is not ours: it only opens", names.first);
 	}
@@ -143,15 +143,16 @@ by_certificate(struct admin *a, struct import_key *key, bool foreign, struct err
 
 /* ADDR was named. A certificate for somebody else is taken only when that is said as well. */
 static enum rc
-by_request(struct admin *a, struct import_key *key, bool foreign, struct err *err)
+by_request(struct admin *a, const struct import *im, struct import_key *key, struct err *err)
 {
 	const struct cert *cert = key->item->cert;
 	struct store_addr row = {0};
 	struct names names;
-	enum rc rc = admin_addr(a, "addr", key->addr, err);
+	bool foreign = im->foreign;
+	enum rc rc = settings_resolve(a->settings, im->addr, key->addr, err);
 
-	if (!rc && !is_ours(a, key->addr) && !foreign)
-		return not_ours(key->addr, err);
+	if (!rc && !import_is_ours(a, key->addr) && !foreign)
+		return import_not_ours(key->addr, err);
 	if (!rc)
 		rc = find_person(a, cert, key->addr, &row, err);
 	if (rc < 0)
@@ -165,7 +166,7 @@ by_request(struct admin *a, struct import_key *key, bool foreign, struct err *er
 			"its certificate is for %.150s, not for %.150s; --foreign takes the key to "
 			"open mail only",
 			names.first, key->addr);
-	if ((names.n && !names.fits) || !is_ours(a, key->addr)) {
+	if ((names.n && !names.fits) || !import_is_ours(a, key->addr)) {
 		key->only_opens = true;
 		import_note(key, "its certificate is for %.100s: it only opens",
 			names.n ? names.first : key->addr);
@@ -176,10 +177,7 @@ by_request(struct admin *a, struct import_key *key, bool foreign, struct err *er
 }
 
 enum rc
-import_find_owner(struct admin *a, struct import_key *key, struct err *err)
+import_find_owner(struct admin *a, const struct import *im, struct import_key *key, struct err *err)
 {
-	bool foreign = json_is_true(json_find(a->request, "foreign"));
-
-	return json_find(a->request, "addr") ? by_request(a, key, foreign, err)
-					     : by_certificate(a, key, foreign, err);
+	return im->addr ? by_request(a, im, key, err) : by_certificate(a, key, im->foreign, err);
 }

@@ -17,7 +17,7 @@ libkeystore_a_SOURCES += \
 libkeystore_a_SOURCES += \
 	keystore/admin.c keystore/admin_audit.c keystore/admin_cmd.c keystore/admin_cmd.h keystore/admin_import.c \
 	keystore/import.c keystore/import.h keystore/import_blob.c keystore/import_chain.c \
-	keystore/import_whose.c \
+	keystore/import_whose.c keystore/admin_held.c keystore/store_held.c keystore/store_held.h \
 	keystore/admin_issue.c keystore/admin_key.c keystore/admin_person.c \
 	keystore/budget.c keystore/budget.h \
 	keystore/keycache.c keystore/keycache.h \

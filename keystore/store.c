@@ -69,6 +69,11 @@ static const char SCHEMA[] =
 	" at INTEGER NOT NULL, sha256 TEXT NOT NULL, seq INTEGER NOT NULL, cms BLOB NOT NULL,"
 	" mac BLOB NOT NULL);"
 	"CREATE INDEX approvals_request ON approvals(request);"
+	"CREATE TABLE held(id TEXT PRIMARY KEY, addr TEXT NOT NULL, label TEXT NOT NULL,"
+	" sha256 TEXT NOT NULL UNIQUE, is_foreign INTEGER NOT NULL, created INTEGER NOT NULL,"
+	" tries INTEGER NOT NULL, key TEXT NOT NULL, seq INTEGER NOT NULL, mac BLOB NOT NULL,"
+	" wrapped BLOB NOT NULL);"
+	"CREATE INDEX held_waiting ON held(id) WHERE key = '';"
 	"PRAGMA user_version=2;";
 
 /* Settings of every connection: durable commits, no other reader of half-written pages, deleted

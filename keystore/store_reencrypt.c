@@ -58,6 +58,14 @@ aad_fallback(sqlite3_stmt *st, char aad[512])
 	return aad_of_key("fallback", st, aad);
 }
 
+/* As held_aad of store_held.c: id, sha256. */
+static int
+aad_held(sqlite3_stmt *st, char aad[512])
+{
+	return snprintf(aad, 512, "sealgate held 1|%s|%s", sqlite3_column_text(st, 0),
+		sqlite3_column_text(st, 3));
+}
+
 /* Every BLOB column but "mac". */
 static const struct blob {
 	const char *table, *column;
@@ -67,7 +75,7 @@ static const struct blob {
 	{"keys", "fallback", aad_fallback}, {"certs", "ident", NULL}, {"certs", "ski", NULL},
 	{"certs", "chain", NULL}, {"certs", "der", NULL}, {"chain", "sha256", NULL},
 	{"chain", "der", NULL}, {"requests", "der", NULL}, {"officers", "cert", NULL},
-	{"acts", "text", NULL}, {"approvals", "cms", NULL},
+	{"acts", "text", NULL}, {"approvals", "cms", NULL}, {"held", "wrapped", aad_held},
 	{"masters", "wrapped", NULL}, /* by the master key; its row is made anew */
 };
 

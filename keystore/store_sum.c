@@ -24,6 +24,7 @@ static const struct {
 	{"grants", "SELECT mac FROM grants WHERE id = ?", "SELECT mac FROM grants"},
 	{"keys", "SELECT mac FROM keys WHERE id = ?", "SELECT mac FROM keys"},
 	{"certs", "SELECT mac FROM certs WHERE sha256 = ?", "SELECT mac FROM certs"},
+	{"held", "SELECT mac FROM held WHERE id = ?", "SELECT mac FROM held"},
 	{"requests", "SELECT mac FROM requests WHERE key = ?", "SELECT mac FROM requests"},
 	{"masters", "SELECT mac FROM masters WHERE state = ?", "SELECT mac FROM masters"},
 	{"officers", "SELECT mac FROM officers WHERE id = ?", "SELECT mac FROM officers"},
