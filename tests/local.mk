@@ -29,5 +29,11 @@ dist_noinst_DATA += tests/lib/servers.sh
 AM_TESTS_ENVIRONMENT = SEALGATE_SRC='$(abs_top_srcdir)'; SEALGATE_BUILD='$(abs_top_builddir)'; \
 	SEALGATE_CORPORA="$${SEALGATE_CORPORA:-$(abs_top_srcdir)/../shared/corpora}"; \
 	export SEALGATE_SRC SEALGATE_BUILD SEALGATE_CORPORA;
+## `make check` is for every change and runs for less than a minute; `make check-all` runs those as well that
+## stand in more_checks, and is what tests/run calls.
+TEST_EXTENSIONS = .sh
 TESTS += $(check_PROGRAMS) $(check_SCRIPTS)
-dist_noinst_SCRIPTS += $(check_SCRIPTS)
+dist_noinst_SCRIPTS += $(check_SCRIPTS) $(more_checks)
+check-all: $(check_PROGRAMS) $(noinst_PROGRAMS)
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(TESTS) $(more_checks)'
+.PHONY: check-all

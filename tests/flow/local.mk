@@ -20,23 +20,23 @@ noinst_PROGRAMS += fakesmtp
 fakesmtp_SOURCES = tests/flow/fakesmtp.c tests/flow/fakescript.c tests/flow/fakescript.h
 fakesmtp_LDADD = $(SSL_LIBS) $(CRYPTO_LIBS)
 
-check_SCRIPTS += tests/flow/driver.sh tests/flow/daemon.sh tests/flow/cli_keys.sh tests/flow/gateway.sh \
-	tests/flow/process.sh tests/flow/copies.sh tests/flow/reinject.sh tests/flow/early.sh tests/flow/slow.sh tests/flow/hostile.sh
+check_SCRIPTS += tests/flow/driver.sh tests/flow/cli_keys.sh tests/flow/gateway.sh \
+	tests/flow/process.sh tests/flow/copies.sh tests/flow/early.sh
 ## The gate, and opened mail.
 check_SCRIPTS += tests/flow/gate.sh tests/flow/opened.sh
 ## Rules and rights.
-check_SCRIPTS += tests/flow/leave.sh tests/flow/marks.sh tests/flow/rules.sh \
-	tests/flow/senders.sh tests/flow/addresses.sh
+check_SCRIPTS += tests/flow/marks.sh
 ## Keys of outside CAs.
 check_SCRIPTS += tests/flow/csr.sh
-## What people are told.
-check_SCRIPTS += tests/flow/notices.sh
 ## Observe rules, and tables of expectations.
-check_SCRIPTS += tests/flow/report.sh tests/flow/policy.sh tests/flow/retry.sh
+check_SCRIPTS += tests/flow/report.sh tests/flow/policy.sh
 ## The key store as a whole.
 noinst_PROGRAMS += killat
 killat_SOURCES = tests/flow/killat.c
 check_SCRIPTS += tests/flow/rekey.sh
+## Of the real daemons, and too long for the inner loop.
+more_checks += tests/flow/daemon.sh tests/flow/hostile.sh tests/flow/slow.sh tests/flow/senders.sh tests/flow/addresses.sh \
+	tests/flow/notices.sh tests/flow/reinject.sh tests/flow/leave.sh tests/flow/rules.sh tests/flow/retry.sh
 EXTRA_DIST += tests/flow/lib.sh tests/flow/world.sh tests/long/nomem.c
 ## Too long for make check: tests/run runs them.
 dist_noinst_SCRIPTS += tests/long/delivery.sh tests/long/kill.sh tests/long/corpora.sh tests/long/crowd.sh tests/long/nomem.sh

@@ -37,7 +37,7 @@ mkdir "$root/sealgate"
 tar -C "$src" --exclude=./.git -cf - . | tar -C "$root/sealgate" -xf -
 chroot "$root" /bin/sh -c 'cd /sealgate && contrib/deps test && openssl version &&
 	autoreconf -i >/dev/null 2>&1 && mkdir /build && cd /build && /sealgate/configure -q --enable-werror &&
-	make -s -j"$(nproc)" && make -s -k -j"$(nproc)" check' </dev/null >"$root/log" 2>&1 || status=$?
+	make -s -j"$(nproc)" && make -s -k -j"$(nproc)" check-all' </dev/null >"$root/log" 2>&1 || status=$?
 tail -n 400 "$root/log" | grep -E '^OpenSSL|error:|^# |^(PASS|FAIL|ERROR|SKIP)' || true
 passed=$(find "$root/build" -name '*.trs' -exec grep -l '^:test-result: PASS' {} + 2>/dev/null | wc -l)
 skipped=$(find "$root/build" -name '*.trs' -exec grep -l '^:test-result: SKIP' {} + 2>/dev/null | wc -l)
