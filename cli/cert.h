@@ -8,6 +8,7 @@
 #include "cli/cmd.h"
 #include "directory/certstore.h"
 
+extern const struct command cert_publish;
 extern const struct command cert_find, cert_add, cert_import_dir; /* cert_find.c, cert_add.c */
 extern const struct command cert_list, cert_show, cert_pin, cert_unpin,
 	cert_forget; /* cert_store.c */

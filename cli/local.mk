@@ -12,4 +12,6 @@ sealgate_SOURCES = \
 	cli/check.c cli/check.h cli/check_vault.c cli/explain.c cli/judge.c cli/judge.h cli/mail.c cli/mail.h cli/process.c cli/verify.c
 ## The key store as a whole.
 sealgate_SOURCES += cli/vault.c cli/vault.h cli/vault_rekey.c
+## The organisation's CA.
+sealgate_SOURCES += cli/ca.c cli/ca.h cli/ca_crl.c cli/publish.c cli/publish.h
 sealgate_LDADD = $(SG_LIBS_PIPELINE)

@@ -28,3 +28,6 @@ libcrypto_sg_a_SOURCES += crypto/signed_by.h crypto/signed_by.c
 
 ## TLS to other servers
 libcrypto_sg_a_SOURCES += crypto/tls.h crypto/tls.c
+
+## The organisation's CA.
+libcrypto_sg_a_SOURCES += crypto/crl_source.c crypto/crl_source.h

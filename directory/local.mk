@@ -10,6 +10,7 @@ libdirectory_a_SOURCES = \
 	directory/ldap_settings.c directory/ldap_settings.h \
 	directory/logins.c directory/logins.h \
 	directory/lookup.c directory/lookup.h \
+	directory/publish.c directory/publish.h \
 	directory/question.c directory/question.h \
 	directory/select.c directory/select.h \
 	directory/source.c directory/source.h

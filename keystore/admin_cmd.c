@@ -128,7 +128,16 @@ struct newest {
 	bool found;
 };
 
-/* The list begins with the newest; an active one goes before others. */
+/* An active key that is used goes before one whose time has not come, and that before others. */
+static int
+rank(const struct store_key *key)
+{
+	if (key->status == KEY_DESTROYED)
+		return -1;
+	return key->status != KEY_ACTIVE ? 0 : key->use_from > clock_now() ? 1 : 2;
+}
+
+/* The list begins with the newest. */
 static enum rc
 pick_newest(void *ctx, const struct store_key *key, struct err *err)
 {
@@ -137,8 +146,7 @@ pick_newest(void *ctx, const struct store_key *key, struct err *err)
 	(void)err;
 	if (key->purpose == PURPOSE_CA || (pick->purpose && !(key->purpose & pick->purpose)))
 		return RC_OK;
-	if (!pick->found || (pick->key.status != KEY_ACTIVE && key->status == KEY_ACTIVE) ||
-		(pick->key.status == KEY_DESTROYED && key->status != KEY_DESTROYED)) {
+	if (!pick->found || rank(key) > rank(&pick->key)) {
 		pick->key = *key;
 		pick->found = true;
 	}
@@ -200,6 +208,8 @@ static const struct {
 	{"key.show", RIGHT_KEYS | RIGHT_AUDIT, admin_key_show},
 	{"key.cert", RIGHT_KEYS | RIGHT_AUDIT, admin_key_cert},
 	{"key.renew", RIGHT_KEYS, admin_key_renew},
+	{"key.due", RIGHT_KEYS | RIGHT_AUDIT, admin_key_due},
+	{"key.settle", RIGHT_KEYS, admin_key_settle},
 	{"key.retire", RIGHT_KEYS, admin_key_retire},
 	{"key.revoke", RIGHT_KEYS, admin_key_revoke},
 	{"key.grant", RIGHT_KEYS, admin_key_grant},
@@ -216,7 +226,10 @@ static const struct {
 	{"address.end", RIGHT_KEYS, admin_address_end},
 	{"address.move", RIGHT_KEYS, admin_address_move},
 	{"grant.list", RIGHT_KEYS | RIGHT_AUDIT, admin_grant_list},
+	{"publish.list", RIGHT_KEYS, admin_publish_list},
+	{"publish.ours", RIGHT_KEYS, admin_publish_ours},
 	{"ca.show", RIGHT_KEYS | RIGHT_AUDIT | RIGHT_PROCESS, admin_ca_show},
+	{"ca.list", RIGHT_KEYS | RIGHT_AUDIT | RIGHT_PROCESS, admin_ca_list},
 	{"ca.crl", RIGHT_KEYS, admin_ca_crl},
 	{"ledger.head", RIGHT_AUDIT | RIGHT_KEYS, admin_ledger_head},
 	{"ledger.checkpoint", RIGHT_AUDIT | RIGHT_KEYS, admin_ledger_checkpoint},
@@ -234,6 +247,10 @@ static const struct {
 	{"key.export", RIGHT_KEYS, admin_key_export},
 	{"key.delete", RIGHT_KEYS, admin_key_delete},
 	{"audit.open", RIGHT_AUDIT, admin_audit_open},
+	{"ca.new", RIGHT_KEYS, admin_ca_new},
+	{"ca.new-root", RIGHT_KEYS, admin_ca_new_root},
+	{"ca.renew", RIGHT_KEYS, admin_ca_renew},
+	{"ca.import", RIGHT_KEYS, admin_ca_import},
 	{"vault.status", RIGHT_KEYS | RIGHT_AUDIT | RIGHT_PROCESS, vault_status},
 	{"vault.masters", RIGHT_KEYS | RIGHT_AUDIT, admin_vault_masters},
 	{"vault.rekey", RIGHT_KEYS, admin_vault_rekey},

@@ -27,6 +27,7 @@ struct admin {
 	const char *approved; /* this is the run of a request of that id (approval.h), or NULL … */
 	bool used;            /* … which has been used */
 	struct secret *result; /* bytes that go beside the answer; owned, or NULL */
+	bool limited;          /* a certificate is shorter than wanted: the CA ends before */
 };
 
 /* Carries out REQUEST for somebody with RIGHTS; ANSWER gets one JSON object. *result: bytes that
@@ -56,6 +57,8 @@ enum rc admin_find_key(struct admin *a, unsigned purpose, struct store_key *out,
 /* One key as an object; FULL: with certificates and grants. */
 enum rc
 admin_put_key(struct admin *a, const struct store_key *key, bool full, bool known, struct err *err);
+/* The addresses that PERSON has now, as the array "addresses". */
+enum rc admin_put_addrs(struct admin *a, const char *person, struct err *err);
 
 /* Member as a person: a resolved address, or an id, which is given back as it is. */
 enum rc admin_who(struct admin *a, const char *member, char out[ADDR_MAX + 1], struct err *err);
@@ -85,9 +88,22 @@ enum rc admin_vault_reencrypt(struct admin *a, struct err *err);
 /* admin_issue.c */
 enum rc admin_key_new(struct admin *a, struct err *err);
 enum rc admin_key_renew(struct admin *a, struct err *err);
+/* admin_renew.c */
+enum rc admin_key_due(struct admin *a, struct err *err);
+enum rc admin_key_settle(struct admin *a, struct err *err);
+/* admin_ca.c, admin_ca_show.c */
+enum rc admin_ca_list(struct admin *a, struct err *err);
 enum rc admin_ca_show(struct admin *a, struct err *err);
+enum rc admin_ca_new(struct admin *a, struct err *err);
+enum rc admin_ca_new_root(struct admin *a, struct err *err);
+enum rc admin_ca_renew(struct admin *a, struct err *err);
+enum rc admin_ca_import(struct admin *a, struct err *err);
+/* admin_publish.c */
+enum rc admin_publish_list(struct admin *a, struct err *err);
+enum rc admin_publish_ours(struct admin *a, struct err *err);
+/* admin_crl.c */
 enum rc admin_ca_crl(struct admin *a, struct err *err);
-/* A new CA in an empty store. */
+/* Root and issuing CA in an empty store; PEM: the root. */
 enum rc admin_make_ca(struct admin *a, const char *organisation, const char *type, struct buf *pem,
 	struct err *err);
 /* admin_import.c */

@@ -3,6 +3,7 @@
  * admin_export.c - a private key leaves the vault, or ceases to be: acts of two persons
  */
 #include "keystore/approval.h"
+#include "keystore/revoke.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -254,6 +255,7 @@ destroy(struct admin *a, const struct store_key *key, struct err *err)
 {
 	struct store *store = vault_store(a->vault);
 	char detail[64];
+	size_t outside;
 	uint64_t seq;
 	enum rc rc;
 
@@ -264,6 +266,10 @@ destroy(struct admin *a, const struct store_key *key, struct err *err)
 	if (rc)
 		return rc;
 	rc = store_destroy_key(store, key->id, clock_now(), (int64_t)seq, err);
+	/* Nobody is to encrypt to it any more. */
+	if (!rc)
+		rc = revoke_certs(store, key->id, REVOKE_ENDED, NULL, clock_now(), (int64_t)seq,
+			&outside, err);
 	if (rc) {
 		store_rollback(store);
 		return rc;

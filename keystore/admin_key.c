@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "keystore/store_request.h"
+#include "keystore/revoke.h"
 
 #define LIMIT_MAX 1000
 
@@ -21,15 +22,36 @@ put_addr(void *ctx, const struct store_addr *addr, struct err *err)
 	return RC_OK;
 }
 
+enum rc
+admin_put_addrs(struct admin *a, const char *person, struct err *err)
+{
+	enum rc rc;
+
+	json_array(a->out, "addresses");
+	rc = store_list_addrs(vault_store(a->vault), person, put_addr, a->out, err);
+	json_array_end(a->out);
+	return rc;
+}
+
 static enum rc
 put_cert_row(void *ctx, const struct store_cert *cert, struct err *err)
 {
-	(void)err;
-	json_object(ctx, NULL);
-	json_str(ctx, "sha256", cert->sha256);
-	json_time(ctx, "not_before", cert->not_before);
-	json_time(ctx, "not_after", cert->not_after);
-	json_object_end(ctx);
+	struct admin *a = ctx;
+	struct store_revocation revoked;
+	enum rc rc = store_get_revocation(vault_store(a->vault), cert->sha256, &revoked, err);
+
+	if (rc < 0)
+		return rc;
+	json_object(a->out, NULL);
+	json_str(a->out, "sha256", cert->sha256);
+	json_time(a->out, "not_before", cert->not_before);
+	json_time(a->out, "not_after", cert->not_after);
+	if (rc == RC_OK) {
+		json_time(a->out, "revoked", revoked.at);
+		json_str(a->out, "reason", revoke_reason_name(revoked.reason));
+		json_str(a->out, "comment", revoked.comment[0] ? revoked.comment : NULL);
+	}
+	json_object_end(a->out);
 	return RC_OK;
 }
 
@@ -84,7 +106,7 @@ put_full(struct admin *a, const struct store_key *key, const struct newest_cert 
 		store_cert_fini(&cert);
 	}
 	json_array(a->out, "certificates");
-	rc = store_list_certs(store, key->id, put_cert_row, a->out, err);
+	rc = store_list_certs(store, key->id, put_cert_row, a, err);
 	json_array_end(a->out);
 	json_array(a->out, "grants");
 	if (!rc)
@@ -112,14 +134,16 @@ admin_put_key(struct admin *a, const struct store_key *key, bool full, bool know
 	json_str(a->out, "key", key->id);
 	json_str(a->out, "person", key->person);
 	json_str(a->out, "name", person.name);
-	json_array(a->out, "addresses");
-	rc = store_list_addrs(store, key->person, put_addr, a->out, err);
-	json_array_end(a->out);
+	rc = admin_put_addrs(a, key->person, err);
 	json_str(a->out, "purpose", key_purpose_name(key->purpose));
 	json_str(a->out, "status", key_status_name(key->status));
 	json_str(a->out, "type", key_type_name(key->type));
 	json_time(a->out, "created", key->created);
 	json_time(a->out, "changed", key->changed);
+	if (key->use_from)
+		json_time(a->out, "use_from", key->use_from);
+	if (key->replaces[0])
+		json_str(a->out, "replaces", key->replaces);
 	if (person.client_key)
 		json_bool(a->out, "client_key", true);
 	if (person.left)
@@ -283,10 +307,4 @@ enum rc
 admin_key_retire(struct admin *a, struct err *err)
 {
 	return set_status(a, "key.retire", KEY_RETIRED, err);
-}
-
-enum rc
-admin_key_revoke(struct admin *a, struct err *err)
-{
-	return set_status(a, "key.revoke", KEY_REVOKED, err);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "keystore/revoke.h"
 
 void
 change_fini(struct change *change)
@@ -153,6 +154,9 @@ write_records(struct admin *a, struct change *change, struct err *err)
 static enum rc
 write_row(struct store *store, struct change_row *row, int64_t seq, struct err *err)
 {
+	size_t outside;
+	enum rc rc = RC_OK;
+
 	switch (row->type) {
 	case CHANGE_PERSON:
 		row->person.seq = seq;
@@ -164,8 +168,13 @@ write_row(struct store *store, struct change_row *row, int64_t seq, struct err *
 		row->grant.seq = seq;
 		return store_put_grant(store, &row->grant, err);
 	case CHANGE_KEY:
+		if (row->key.status == KEY_REVOKED)
+			rc = revoke_certs(store, row->key.id, REVOKE_LEFT, NULL, clock_now(), seq,
+				&outside, err);
 		break;
 	}
+	if (rc)
+		return rc;
 	return store_set_status(store, row->key.id, row->key.status, clock_now(), seq, err);
 }
 

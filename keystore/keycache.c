@@ -139,6 +139,7 @@ struct find_encrypt {
 	struct store *store;
 	int64_t now;
 	struct cert *cert;
+	bool waits; /* the one found does */
 };
 
 /* The newest active key of the person that opens and has a certificate to encrypt to. */
@@ -146,17 +147,21 @@ static enum rc
 each_encrypt(void *ctx, const struct store_key *key, struct err *err)
 {
 	struct find_encrypt *find = ctx;
+	bool waits = key->use_from > find->now; /* only when there is no other */
 	struct store_cert cert;
 	enum rc rc;
 
-	if (find->cert || key->status != KEY_ACTIVE || !(key->purpose & PURPOSE_OPEN) ||
-		key->purpose == PURPOSE_CA)
+	if ((find->cert && (waits || !find->waits)) || key->status != KEY_ACTIVE ||
+		!(key->purpose & PURPOSE_OPEN) || key->purpose == PURPOSE_CA)
 		return RC_OK;
 	rc = store_current_cert(find->store, key->id, find->now, &cert, err);
 	if (rc)
 		return rc == RC_NONE ? RC_OK : rc;
-	if (cert_allows(cert.cert, CERT_ENCRYPT))
+	if (cert_allows(cert.cert, CERT_ENCRYPT)) {
+		cert_unref(&find->cert);
 		find->cert = cert_ref(cert.cert);
+		find->waits = waits;
+	}
 	store_cert_fini(&cert);
 	return RC_OK;
 }

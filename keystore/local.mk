@@ -23,6 +23,7 @@ libkeystore_a_SOURCES += \
 	keystore/keycache.c keystore/keycache.h \
 	keystore/link.c keystore/link.h \
 	keystore/rowcache.c keystore/rowcache.h \
+	keystore/profile.c keystore/profile.h \
 	keystore/settings.c keystore/settings.h \
 	keystore/use.c keystore/use.h \
 	keystore/vault.c keystore/vault.h
@@ -59,3 +60,9 @@ libkeystore_a_SOURCES += keystore/admin_master.c keystore/store_reencrypt.c keys
 sbin_PROGRAMS += sealgate-vault
 sealgate_vault_SOURCES = keystore/vault_main.c
 sealgate_vault_LDADD = $(SG_LIBS_KEYSTORE)
+
+## The organisation's CA.
+libkeystore_a_SOURCES += \
+	keystore/admin_ca.c keystore/admin_ca.h keystore/admin_ca_show.c keystore/admin_ca_use.c \
+	keystore/admin_crl.c keystore/admin_issue.h keystore/admin_publish.c keystore/admin_renew.c \
+	keystore/revoke.c keystore/revoke.h keystore/store_ca.c keystore/store_ca.h

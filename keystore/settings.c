@@ -193,6 +193,8 @@ settings_new(struct conf *conf, struct settings **out, struct err *err)
 		rc = read_addresses(s, err);
 	if (!rc)
 		rc = read_intermediates(s, err);
+	if (!rc)
+		rc = profiles_compile(conf, &s->profiles, err);
 	if (rc)
 		settings_unref(&s);
 	*out = s;
@@ -214,6 +216,7 @@ settings_unref(struct settings **settings)
 	*settings = NULL;
 	if (!s || __atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
+	profiles_fini(&s->profiles);
 	alias_map_free(&s->aliases);
 	certset_fini(&s->intermediates);
 	free(s->services);

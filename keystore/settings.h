@@ -12,6 +12,7 @@
 #include "base/conf.h"
 #include "crypto/cert.h"
 #include "message/addr.h"
+#include "keystore/profile.h"
 #include "message/alias.h"
 
 #include <sys/types.h>
@@ -55,6 +56,7 @@ struct settings {
 	size_t n_operators;
 	struct budget_rule *budgets;
 	size_t n_budgets;
+	struct profiles profiles; /* of the CA's certificates */
 	struct alias_map *aliases;
 	const char *const *domains; /* ours */
 	size_t n_domains;

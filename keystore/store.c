@@ -39,6 +39,7 @@ static const char SCHEMA[] =
 	"CREATE TABLE keys(id TEXT PRIMARY KEY, person TEXT NOT NULL, purpose INTEGER NOT NULL,"
 	" status INTEGER NOT NULL, type INTEGER NOT NULL, fingerprint TEXT NOT NULL UNIQUE,"
 	" created INTEGER NOT NULL, changed INTEGER NOT NULL, seq INTEGER NOT NULL,"
+	" use_from INTEGER NOT NULL, replaces TEXT NOT NULL,"
 	" mac BLOB NOT NULL, wrapped BLOB NOT NULL, fallback BLOB NOT NULL);"
 	"CREATE INDEX keys_person ON keys(person);"
 	"CREATE INDEX keys_ca ON keys(created) WHERE purpose = 4;"
@@ -74,6 +75,14 @@ static const char SCHEMA[] =
 	" tries INTEGER NOT NULL, key TEXT NOT NULL, seq INTEGER NOT NULL, mac BLOB NOT NULL,"
 	" wrapped BLOB NOT NULL);"
 	"CREATE INDEX held_waiting ON held(id) WHERE key = '';"
+	"CREATE INDEX certs_end ON certs(not_after);"
+	"CREATE TABLE cas(key TEXT PRIMARY KEY, role INTEGER NOT NULL, parent TEXT NOT NULL,"
+	" last INTEGER NOT NULL, crl_next INTEGER NOT NULL, created INTEGER NOT NULL,"
+	" seq INTEGER NOT NULL, mac BLOB NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE revocations(sha256 TEXT PRIMARY KEY, ca TEXT NOT NULL, serial BLOB NOT NULL,"
+	" at INTEGER NOT NULL, reason INTEGER NOT NULL, comment TEXT NOT NULL,"
+	" not_after INTEGER NOT NULL, seq INTEGER NOT NULL, mac BLOB NOT NULL) WITHOUT ROWID;"
+	"CREATE INDEX revocations_ca ON revocations(ca);"
 	"PRAGMA user_version=2;";
 
 /* Settings of every connection: durable commits, no other reader of half-written pages, deleted

@@ -81,6 +81,8 @@ struct store_key {
 	char fingerprint[2 * SHA256_SIZE + 1]; /* SHA-256 of the SubjectPublicKeyInfo, hex */
 	int64_t created, changed;              /* changed: when the status last did */
 	int64_t seq;
+	int64_t use_from;             /* signs from then on; 0: from the beginning */
+	char replaces[STORE_ID_SIZE]; /* the key whose successor it is, or "" */
 };
 
 struct store_cert {
@@ -201,8 +203,6 @@ enum rc store_add_key(
 enum rc store_get_key(struct store *store, const char *id, struct store_key *out, struct err *err);
 enum rc store_find_key(
 	struct store *store, const char *fingerprint, struct store_key *out, struct err *err);
-/* The active key of the organisation's CA, the newest one. */
-enum rc store_find_ca(struct store *store, struct store_key *out, struct err *err);
 enum rc store_set_status(struct store *store, const char *id, enum key_status status, int64_t at,
 	int64_t seq, struct err *err);
 /* Overwrites the private key; the row stays, as KEY_DESTROYED for ever. Call store_checkpoint after

@@ -7,7 +7,8 @@
 #include "crypto/digest.h"
 #include "keystore/store_row.h"
 
-#define KEY_COLUMNS   "id, person, purpose, status, type, fingerprint, created, changed, seq, mac"
+#define KEY_COLUMNS \
+	"id, person, purpose, status, type, fingerprint, created, changed, seq, use_from, replaces, mac"
 #define FALLBACK_SIZE 32
 #define WRAPPED_MAX   (1 << 20)
 #define FALLBACK_MAX  1024
@@ -59,6 +60,8 @@ put_key_columns(struct row *row, const struct store_key *key)
 	row_put_int(row, key->created);
 	row_put_int(row, key->changed);
 	row_put_int(row, key->seq);
+	row_put_int(row, key->use_from);
+	row_put_text(row, key->replaces);
 }
 
 static enum rc
@@ -76,6 +79,8 @@ read_key(struct store *store, sqlite3_stmt *st, struct store_key *out, struct er
 	out->created = row_get_int(&row, 0, INT64_MAX);
 	out->changed = row_get_int(&row, 0, INT64_MAX);
 	out->seq = row_get_int(&row, 0, INT64_MAX);
+	out->use_from = row_get_int(&row, 0, INT64_MAX);
+	row_get_text(&row, out->replaces, sizeof(out->replaces));
 	return row_check(&row, err);
 }
 
@@ -119,15 +124,15 @@ store_add_key(
 	if (!rc)
 		rc = row_begin(&row, store, "keys",
 			"INSERT INTO keys(" KEY_COLUMNS
-			", wrapped, fallback) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			", wrapped, fallback) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			err);
 	if (!rc) {
 		put_key_columns(&row, key);
 		rc = row_seal(&row, err);
 	}
 	if (!rc) {
-		sqlite3_bind_blob64(row.st, 11, wrapped.data, wrapped.len, SQLITE_STATIC);
-		sqlite3_bind_blob64(row.st, 12, fallback.data, fallback.len, SQLITE_STATIC);
+		sqlite3_bind_blob64(row.st, 13, wrapped.data, wrapped.len, SQLITE_STATIC);
+		sqlite3_bind_blob64(row.st, 14, fallback.data, fallback.len, SQLITE_STATIC);
 		rc = store_run(store, row.st, err);
 	}
 	pthread_mutex_unlock(&store->lock);
@@ -176,16 +181,6 @@ store_find_key(struct store *store, const char *fingerprint, struct store_key *o
 }
 
 enum rc
-store_find_ca(struct store *store, struct store_key *out, struct err *err)
-{
-	static const char sql[] =
-		"SELECT " KEY_COLUMNS " FROM keys WHERE purpose = 4 AND status = 0"
-		" AND ?1 NOTNULL ORDER BY created DESC LIMIT 1";
-
-	return get_key(store, sql, "", out, err);
-}
-
-enum rc
 store_set_status(struct store *store, const char *id, enum key_status status, int64_t at,
 	int64_t seq, struct err *err)
 {
@@ -200,7 +195,8 @@ store_set_status(struct store *store, const char *id, enum key_status status, in
 	if (!rc)
 		rc = row_begin(&row, store, "keys",
 			"UPDATE keys SET id = ?1, person = ?2, purpose = ?3, status = ?4, type = ?5,"
-			" fingerprint = ?6, created = ?7, changed = ?8, seq = ?9, mac = ?10 WHERE id = ?1",
+			" fingerprint = ?6, created = ?7, changed = ?8, seq = ?9, use_from = ?10,"
+			" replaces = ?11, mac = ?12 WHERE id = ?1",
 			err);
 	if (!rc) {
 		key.status = status;
@@ -260,15 +256,15 @@ store_unwrap_key(struct store *store, const char *id, struct pkey **pkey, struct
 			rc = read_key(store, st, &key, err);
 		if (!rc && key.status == KEY_DESTROYED)
 			rc = err_set(err, ERR_VAULT_NO_KEY, "it was destroyed");
-		if (!rc && (sqlite3_column_bytes(st, 10) > WRAPPED_MAX ||
-				   sqlite3_column_bytes(st, 11) > FALLBACK_MAX))
+		if (!rc && (sqlite3_column_bytes(st, 12) > WRAPPED_MAX ||
+				   sqlite3_column_bytes(st, 13) > FALLBACK_MAX))
 			rc = err_set(err, ERR_KEYSTORE_TAMPERED, "a wrapped secret is too long");
 		if (!rc)
-			rc = buf_append(&wrapped, sqlite3_column_blob(st, 10),
-				(size_t)sqlite3_column_bytes(st, 10), err);
+			rc = buf_append(&wrapped, sqlite3_column_blob(st, 12),
+				(size_t)sqlite3_column_bytes(st, 12), err);
 		if (!rc)
-			rc = buf_append(&wrapped_fallback, sqlite3_column_blob(st, 11),
-				(size_t)sqlite3_column_bytes(st, 11), err);
+			rc = buf_append(&wrapped_fallback, sqlite3_column_blob(st, 13),
+				(size_t)sqlite3_column_bytes(st, 13), err);
 		keyring = keyring_ref(store->keyring); /* the one of these bytes */
 		sqlite3_reset(st);
 		sqlite3_clear_bindings(st);

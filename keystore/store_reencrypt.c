@@ -76,6 +76,7 @@ static const struct blob {
 	{"certs", "chain", NULL}, {"certs", "der", NULL}, {"chain", "sha256", NULL},
 	{"chain", "der", NULL}, {"requests", "der", NULL}, {"officers", "cert", NULL},
 	{"acts", "text", NULL}, {"approvals", "cms", NULL}, {"held", "wrapped", aad_held},
+	{"revocations", "serial", NULL},
 	{"masters", "wrapped", NULL}, /* by the master key; its row is made anew */
 };
 

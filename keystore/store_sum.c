@@ -31,6 +31,9 @@ static const struct {
 	{"quorum", "SELECT mac FROM quorum WHERE id = ?", "SELECT mac FROM quorum"},
 	{"acts", "SELECT mac FROM acts WHERE id = ?", "SELECT mac FROM acts"},
 	{"approvals", "SELECT mac FROM approvals WHERE id = ?", "SELECT mac FROM approvals"},
+	{"cas", "SELECT mac FROM cas WHERE key = ?", "SELECT mac FROM cas"},
+	{"revocations", "SELECT mac FROM revocations WHERE sha256 = ?",
+		"SELECT mac FROM revocations"},
 };
 
 #define TABLES (sizeof(tables) / sizeof(*tables))

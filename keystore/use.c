@@ -20,6 +20,7 @@ struct key_ids {
 	size_t n;
 	unsigned purpose; /* any of these bits */
 	bool only_active;
+	uint64_t waits; /* bits of those whose use_from is still to come */
 };
 
 static enum rc
@@ -32,7 +33,25 @@ collect_key(void *ctx, const struct store_key *key, struct err *err)
 		key->status != KEY_DESTROYED && (key->purpose & found->purpose) &&
 		(key->status == KEY_ACTIVE || !found->only_active) && found->n < KEYS_OF_PERSON)
 		memcpy(found->ids[found->n++], key->id, STORE_ID_SIZE);
+	if (found->n && key->use_from > clock_now() &&
+		strcmp(found->ids[found->n - 1], key->id) == 0)
+		found->waits |= (uint64_t)1 << (found->n - 1);
 	return RC_OK;
+}
+
+/* Successors whose time has not come sign only when nothing else can. */
+static void
+put_waiting_last(struct key_ids *keys)
+{
+	struct key_ids in = *keys;
+
+	if (!keys->waits)
+		return;
+	keys->n = 0;
+	for (int waits = 0; waits < 2; waits++)
+		for (size_t i = 0; i < in.n; i++)
+			if ((int)(in.waits >> i & 1) == waits)
+				memcpy(keys->ids[keys->n++], in.ids[i], STORE_ID_SIZE);
 }
 
 /* Who has this address now, by the vault's tables. */
@@ -70,6 +89,7 @@ use_find_signer(struct vault *vault, const struct settings *settings, const char
 	if (!rc)
 		rc = store_list_keys(
 			vault_store(vault), person, "", STORE_MAX_ROWS, collect_key, &keys, err);
+	put_waiting_last(&keys);
 	/* The newest key whose certificate names the address; failing that the newest. */
 	for (size_t i = 0; !rc && i < keys.n && !named; i++) {
 		struct keyent *e;

@@ -78,7 +78,7 @@ keys_of(struct world *w)
 		json_get_text(a, "next"));
 	json_free(&a);
 	a = world_admin(w, request);
-	CHECK_INT("the rest, with the CA", json_count(json_find(a, "keys")), 2);
+	CHECK_INT("the rest, with root and CA", json_count(json_find(a, "keys")), 3);
 	assert_null(json_find(a, "next"));
 	json_free(&a);
 	a = world_admin(w, "{\"cmd\":\"key.list\",\"addr\":\"who@example.org\"}");
@@ -99,8 +99,9 @@ keys_of(struct world *w)
 	world_do(w, request, NULL);
 	refused(w, request, NULL, ERR_USAGE);
 	a = world_admin(w, "{\"cmd\":\"ca.crl\"}");
-	CHECK_INT("entries", json_get_int(a, "entries", -1), 1);
-	assert_non_null(strstr(json_get_text(a, "pem"), "BEGIN X509 CRL"));
+	CHECK_INT("lists", json_count(json_find(a, "crls")), 2);
+	CHECK_INT("the root's", json_get_int(json_at(json_find(a, "crls"), 0), "entries", -1), 0);
+	CHECK_INT("entries", json_get_int(json_at(json_find(a, "crls"), 1), "entries", -1), 1);
 	json_free(&a);
 	a = world_admin(w, "{\"cmd\":\"key.cert\",\"key\":\"alice@example.org\"}");
 	assert_non_null(strstr(json_get_text(a, "pem"), "BEGIN CERTIFICATE"));
@@ -244,8 +245,7 @@ test_import(void **state)
 	json_free(&a);
 	refused(&w, "{\"cmd\":\"key.import\",\"addr\":\"dave@example.org\"}", blob,
 		ERR_CERT_UNUSABLE);
-	refused(&w,
-		"{\"cmd\":\"key.import\",\"addr\":\"dave@example.org\",\"foreign\":true}", blob,
+	refused(&w, "{\"cmd\":\"key.import\",\"addr\":\"dave@example.org\",\"foreign\":true}", blob,
 		ERR_KEY_EXISTS);
 	secret_free(&blob);
 

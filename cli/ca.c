@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ca.c - sealgate ca …: the organisation's own CA
+ */
+#include "cli/ca.h"
+
+#include "base/file.h"
+#include "cli/answer.h"
+#include "crypto/cert.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PEM_MAX (1u << 20)
+
+static int run(struct cli *cli, int argc, char **argv);
+static int run_list(struct cli *cli, int argc, char **argv);
+static int run_show(struct cli *cli, int argc, char **argv);
+static int run_new(struct cli *cli, int argc, char **argv);
+static int run_rollover(struct cli *cli, int argc, char **argv);
+static int run_renew(struct cli *cli, int argc, char **argv);
+static int run_import(struct cli *cli, int argc, char **argv);
+static int run_export(struct cli *cli, int argc, char **argv);
+
+const struct command cmd_ca = {
+	.name = "ca",
+	.usage = "COMMAND [ARGUMENT …]",
+	.help = "the organisation's CA: root, issuing CA, revocation lists",
+	.run = run,
+};
+static const struct command ca_list = {
+	.name = "ca list",
+	.usage = "",
+	.help = "all CAs, with what they still do",
+	.run = run_list,
+};
+static const struct command ca_show = {
+	.name = "ca show",
+	.usage = "[--root] [KEY]",
+	.help = "everything about a CA; by default the one that signs people's certificates",
+	.run = run_show,
+};
+static const struct command ca_new = {
+	.name = "ca new",
+	.usage = "--csr [--type TYPE]",
+	.help = "make an issuing CA whose certificate comes from outside: prints the request",
+	.details =
+		"The CA so far goes on signing until \"ca import\" brings the certificate.\n"
+		"  --type TYPE   rsa2048, rsa3072, rsa4096, p256, p384, p521; default: ca.type\n",
+	.run = run_new,
+};
+static const struct command ca_rollover = {
+	.name = "ca rollover",
+	.usage = "[--root] [--type TYPE]",
+	.help = "make a new issuing CA; the old one only signs its revocation list from now on",
+	.details =
+		"  --root        a new root as well, certified by the old one\n"
+		"  --type TYPE   rsa2048, rsa3072, rsa4096, p256, p384, p521; default: ca.type\n",
+	.run = run_rollover,
+};
+static const struct command ca_renew = {
+	.name = "ca renew",
+	.usage = "[--csr] [KEY]",
+	.help = "a new certificate for the same key and name of a CA",
+	.details = "  --csr   print a request for somebody outside to sign instead\n",
+	.run = run_renew,
+};
+static const struct command ca_import = {
+	.name = "ca import",
+	.usage = "FILE…",
+	.help = "take the certificate for an issuing CA's key, with the chain up to its root",
+	.run = run_import,
+};
+static const struct command ca_export = {
+	.name = "ca export",
+	.usage = "--cert [--chain] [--root] [KEY]",
+	.help = "the certificate of a CA as PEM",
+	.details = "  --chain   and those above it up to the root\n"
+		   "  --root    the root's, for those who are to trust it\n",
+	.run = run_export,
+};
+
+static int
+run(struct cli *cli, int argc, char **argv)
+{
+	static const struct command *const table[] = {&ca_list, &ca_show, &ca_new, &ca_rollover,
+		&ca_renew, &ca_import, &ca_export, &ca_crl};
+
+	return cmd_dispatch(&cmd_ca, table, sizeof(table) / sizeof(*table), cli, argc, argv);
+}
+
+static const char *
+text_of(const struct json_value *object, const char *name)
+{
+	const char *text = json_get_text(object, name);
+
+	return text ? text : "-";
+}
+
+static void
+print_line(const struct json_value *ca)
+{
+	printf("%s  %-7s  %-7s  %-8s  %.10s  %s\n", text_of(ca, "key"), text_of(ca, "role"),
+		text_of(ca, "status"), text_of(ca, "type"), text_of(ca, "not_after"),
+		text_of(ca, "subject"));
+}
+
+static void
+print_full(const struct json_value *ca)
+{
+	static const char *const names[] = {"key", "role", "status", "type", "subject", "issuer",
+		"serial", "sha256", "fingerprint", "created", "not_before", "not_after", "parent",
+		"last", "crl_next"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (json_get_text(ca, names[i]))
+			printf("%-12s %s\n", names[i], json_get_text(ca, names[i]));
+}
+
+/* Sends what is asked; the CAs of the answer are printed by EACH, then a request in it. */
+static int
+finish(struct cli *cli, struct asking *asking, void (*each)(const struct json_value *ca))
+{
+	const struct json_value *cas;
+	struct json_value *answer;
+	struct err err = ERR_INIT;
+	const char *csr;
+	int status = EX_OK;
+
+	if (asking_send(asking, cli->conf, NULL, &answer, &err) != RC_OK)
+		return cmd_fail(&err);
+	cas = json_find(answer, "cas");
+	csr = json_get_text(answer, "csr");
+	if (cli->json)
+		status = answer_print_json(answer, EX_OK);
+	else if (csr)
+		fputs(csr, stdout);
+	for (size_t i = 0; !cli->json && !csr && cas && i < json_count(cas); i++)
+		each(json_at(cas, i));
+	json_free(&answer);
+	return status;
+}
+
+/* Options and at most MOST arguments. */
+static bool
+parse(const struct command *command, struct cli *cli, const struct cmd_opt *opts, size_t n,
+	int *argc, char **argv, int most, int *status)
+{
+	if (!cmd_parse(command, cli, opts, n, argc, argv, status))
+		return false;
+	if (*argc > most + 1) {
+		*status = cmd_usage(command, "too many arguments");
+		return false;
+	}
+	return cmd_conf(command, cli, status);
+}
+
+static int
+run_list(struct cli *cli, int argc, char **argv)
+{
+	struct asking asking;
+	int status;
+
+	if (!parse(&ca_list, cli, NULL, 0, &argc, argv, 0, &status))
+		return status;
+	asking_begin(&asking, "ca.list");
+	return finish(cli, &asking, print_line);
+}
+
+/* Which CA: KEY, the root, or the one that issues. */
+static void
+put_which(struct asking *asking, const char *key, bool root)
+{
+	json_str(&asking->json, "key", key);
+	if (root)
+		json_str(&asking->json, "role", "root");
+}
+
+static int
+run_show(struct cli *cli, int argc, char **argv)
+{
+	bool root = false;
+	const struct cmd_opt opts[] = {{"root", OPT_FLAG, &root}};
+	struct asking asking;
+	int status;
+
+	if (!parse(&ca_show, cli, opts, 1, &argc, argv, 1, &status))
+		return status;
+	asking_begin(&asking, "ca.show");
+	put_which(&asking, argv[1], root);
+	return finish(cli, &asking, print_full);
+}
+
+static int
+run_new(struct cli *cli, int argc, char **argv)
+{
+	bool csr = false;
+	const char *type = NULL;
+	const struct cmd_opt opts[] = {{"csr", OPT_FLAG, &csr}, {"type", OPT_VALUE, &type}};
+	struct asking asking;
+	int status;
+
+	if (!parse(&ca_new, cli, opts, 2, &argc, argv, 0, &status))
+		return status;
+	if (!csr)
+		return cmd_usage(&ca_new,
+			"--csr is needed; below the root in the vault: sealgate ca rollover");
+	asking_begin(&asking, "ca.new");
+	json_bool(&asking.json, "csr", true);
+	json_str(&asking.json, "type", type);
+	return finish(cli, &asking, print_line);
+}
+
+static int
+run_rollover(struct cli *cli, int argc, char **argv)
+{
+	bool root = false;
+	const char *type = NULL;
+	const struct cmd_opt opts[] = {{"root", OPT_FLAG, &root}, {"type", OPT_VALUE, &type}};
+	struct asking asking;
+	int status;
+
+	if (!parse(&ca_rollover, cli, opts, 2, &argc, argv, 0, &status))
+		return status;
+	asking_begin(&asking, root ? "ca.new-root" : "ca.new");
+	json_str(&asking.json, "type", type);
+	status = finish(cli, &asking, print_line);
+	if (status == EX_OK && root)
+		fprintf(stderr, "sealgate: the new root has to become an anchor wherever the old "
+				"one is (ca export --cert --root)\n");
+	return status;
+}
+
+static int
+run_renew(struct cli *cli, int argc, char **argv)
+{
+	bool csr = false;
+	const struct cmd_opt opts[] = {{"csr", OPT_FLAG, &csr}};
+	struct asking asking;
+	int status;
+
+	if (!parse(&ca_renew, cli, opts, 1, &argc, argv, 1, &status))
+		return status;
+	asking_begin(&asking, "ca.renew");
+	json_str(&asking.json, "key", argv[1]);
+	if (csr)
+		json_bool(&asking.json, "csr", true);
+	return finish(cli, &asking, print_line);
+}
+
+static int
+run_import(struct cli *cli, int argc, char **argv)
+{
+	struct buf file = BUF_INIT(PEM_MAX), pem = BUF_INIT(PEM_MAX);
+	struct certset set = {0};
+	struct err err = ERR_INIT;
+	struct asking asking;
+	int status;
+	enum rc rc = RC_OK;
+
+	if (!cmd_parse(&ca_import, cli, NULL, 0, &argc, argv, &status))
+		return status;
+	if (argc < 2)
+		return cmd_usage(&ca_import, "which file?");
+	if (!cmd_conf(&ca_import, cli, &status))
+		return status;
+	for (int i = 1; rc == RC_OK && i < argc; i++) {
+		buf_clear(&file);
+		rc = file_read(argv[i], &file, &err);
+		if (rc == RC_NONE)
+			rc = err_set(&err, ERR_FILE, "%s is not there", argv[i]);
+		if (rc == RC_OK && (rc = certset_parse(buf_text(&file), file.len, &set, &err)))
+			err_prefix(&err, "%s", argv[i]);
+	}
+	for (size_t i = 0; rc == RC_OK && i < set.n; i++)
+		rc = cert_format_pem(set.v[i], &pem, &err);
+	if (rc != RC_OK) {
+		status = cmd_fail_input(&err);
+	} else {
+		asking_begin(&asking, "ca.import");
+		json_str(&asking.json, "pem", buf_text(&pem));
+		status = finish(cli, &asking, print_line);
+	}
+	certset_fini(&set);
+	buf_fini(&file);
+	buf_fini(&pem);
+	return status;
+}
+
+static int
+run_export(struct cli *cli, int argc, char **argv)
+{
+	bool cert = false, chain = false, root = false;
+	const struct cmd_opt opts[] = {
+		{"cert", OPT_FLAG, &cert}, {"chain", OPT_FLAG, &chain}, {"root", OPT_FLAG, &root}};
+	const struct json_value *ca;
+	struct json_value *answer;
+	struct err err = ERR_INIT;
+	struct asking asking;
+	int status = EX_OK;
+
+	if (!parse(&ca_export, cli, opts, 3, &argc, argv, 1, &status))
+		return status;
+	if (!cert) {
+		fprintf(stderr, "sealgate: a CA's private key leaves the vault by two persons' "
+				"approval only; --cert exports the certificate\n");
+		return EX_DATAERR;
+	}
+	asking_begin(&asking, "ca.show");
+	put_which(&asking, argv[1], root);
+	if (asking_send(&asking, cli->conf, NULL, &answer, &err) != RC_OK)
+		return cmd_fail(&err);
+	ca = json_at(json_find(answer, "cas"), 0);
+	if (!ca || !json_get_text(ca, "pem")) {
+		fprintf(stderr, "sealgate: that CA waits for its certificate\n");
+		status = EX_DATAERR;
+	} else if (cli->json) {
+		status = answer_print_json(answer, EX_OK);
+	} else {
+		fputs(json_get_text(ca, "pem"), stdout);
+		if (chain)
+			fputs(text_of(ca, "chain"), stdout);
+	}
+	json_free(&answer);
+	return status;
+}
