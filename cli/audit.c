@@ -6,6 +6,7 @@
  * search by address, whose pseudonyms only the vault knows, and for what changes the ledger.
  */
 #include "cli/audit.h"
+#include "cli/officer.h"
 
 #include "keystore/ledger_verify.h"
 
@@ -38,7 +39,7 @@ static int
 run(struct cli *cli, int argc, char **argv)
 {
 	static const struct command *const table[] = {&audit_verify, &audit_anchor, &audit_show,
-		&audit_search, &audit_report, &audit_export, &audit_erase};
+		&audit_search, &audit_report, &audit_export, &audit_erase, &audit_open};
 
 	return cmd_dispatch(&cmd_audit, table, sizeof(table) / sizeof(*table), cli, argc, argv);
 }

@@ -5,6 +5,7 @@
  * Everything is done by the vault, over its admin socket, or on its files when no vault runs.
  */
 #include "cli/key.h"
+#include "cli/officer.h"
 
 #include "message/addr.h"
 
@@ -20,7 +21,6 @@ static int run_renew(struct cli *cli, int argc, char **argv);
 static int run_retire(struct cli *cli, int argc, char **argv);
 static int run_revoke(struct cli *cli, int argc, char **argv);
 static int run_grant(struct cli *cli, int argc, char **argv);
-static int run_export(struct cli *cli, int argc, char **argv);
 
 const struct command cmd_key = {
 	.name = "key",
@@ -79,19 +79,13 @@ static const struct command key_grant = {
 	.details = "  --until TIME       RFC 3339 time or date at which the grant ends\n",
 	.run = run_grant,
 };
-static const struct command key_export = {
-	.name = "key export",
-	.usage = "--cert [--purpose sign|open] ADDR|KEY",
-	.help = "the current certificate and its chain as PEM",
-	.run = run_export,
-};
 
 static int
 run(struct cli *cli, int argc, char **argv)
 {
 	static const struct command *const table[] = {&key_new, &key_request, &key_import,
 		&key_import_certs, &key_list, &key_show, &key_renew, &key_retire, &key_revoke,
-		&key_grant, &key_export};
+		&key_grant, &key_export, &key_delete};
 
 	return cmd_dispatch(&cmd_key, table, sizeof(table) / sizeof(*table), cli, argc, argv);
 }
@@ -414,38 +408,6 @@ run_grant(struct cli *cli, int argc, char **argv)
 		status = answer_print_json(answer, EX_OK);
 	else
 		printf("%s  %s may read what is for %s\n", text_of(answer, "grant"), to, argv[1]);
-	json_free(&answer);
-	return status;
-}
-
-static int
-run_export(struct cli *cli, int argc, char **argv)
-{
-	bool cert = false;
-	const char *purpose = NULL;
-	const struct cmd_opt opts[] = {{"cert", OPT_FLAG, &cert}, {"purpose", OPT_VALUE, &purpose}};
-	struct json_value *answer;
-	struct err err = ERR_INIT;
-	struct asking asking;
-	int status = EX_OK;
-
-	if (!parse_one(&key_export, cli, opts, 2, argc, argv, &status))
-		return status;
-	if (!cert) {
-		fprintf(stderr, "sealgate: a private key leaves the vault by two persons' approval "
-				"only, which this version does not have; --cert exports the "
-				"certificate\n");
-		return EX_DATAERR;
-	}
-	asking_begin(&asking, "key.cert");
-	json_str(&asking.json, "key", argv[1]);
-	json_str(&asking.json, "purpose", purpose);
-	if (asking_send(&asking, cli->conf, NULL, &answer, &err) != RC_OK)
-		return cmd_fail(&err);
-	if (cli->json)
-		status = answer_print_json(answer, EX_OK);
-	else
-		fputs(text_of(answer, "pem"), stdout);
 	json_free(&answer);
 	return status;
 }

@@ -14,4 +14,6 @@ sealgate_SOURCES = \
 sealgate_SOURCES += cli/vault.c cli/vault.h cli/vault_rekey.c
 ## The organisation's CA.
 sealgate_SOURCES += cli/ca.c cli/ca.h cli/ca_crl.c cli/publish.c cli/publish.h
+## Acts of two persons
+sealgate_SOURCES += cli/audit_open.c cli/key_export.c cli/officer.c cli/officer.h cli/officer_request.c cli/officer_sign.c
 sealgate_LDADD = $(SG_LIBS_PIPELINE)
