@@ -4,10 +4,11 @@
  * behind the queue makes of it.
  *
  * A stamp is taken out of the message before anything looks at it, whoever wrote it and whatever it
- * says: so it is in no copy, under no signature, and never leaves the house. One that is not made
- * by us counts as if it were not there. One that is ours and does not fit means that somebody had
- * the right and something happened since: nobody knows any more who the sender is, and a rule that
- * needs to know refuses the message rather than to treat it as a stranger's.
+ * says: so it is in no copy, under no signature, and never leaves the house. From outside it counts
+ * as if it were not there. Behind the gate, one that does not fit means that somebody had the right
+ * and something happened since: nobody knows any more who the sender is, and a rule that needs to
+ * know refuses the message rather than to treat it as a stranger's. That goes for one whose MAC is
+ * bad as well, unless a good one stands beside it.
  */
 #include "milter/tx.h"
 
@@ -76,15 +77,18 @@ doubt(struct transaction *tx, enum stamp_state state)
 	case STAMP_UNFIT:
 		err_set(why, ERR_STAMP_UNFIT, "the stamp is of another message");
 		break;
+	case STAMP_FORGED:
+		/* A stranger's invention, or one of ours with a byte bent on its way: the gate
+		 * takes others' stamps away, so what is here should be one of ours. Taken for none,
+		 * it would make a message leave in the clear that has to be sealed. */
+		err_set(why, ERR_STAMP_UNFIT, "the stamp is none of ours, or was damaged");
+		break;
 	case STAMP_NONE:
 	case STAMP_GOOD:
-	case STAMP_FORGED:
 		break;
 	}
 	if (why->code != ERR_NONE)
 		log_error(LOGL_WARN, tx->qid, "stamp-bad", why, NULL);
-	else if (state == STAMP_FORGED)
-		log_event(LOGL_WARN, tx->qid, "stamp-forged", NULL);
 }
 
 enum rc

@@ -66,8 +66,11 @@
 
 struct minder {
 	pthread_t thread;
+	pthread_t teller; /* tells MTAs: one that does not read holds up nobody's kick */
 	pthread_mutex_t mutex;
 	pthread_cond_t cond;
+	pthread_cond_t due;  /* a task's MTA is to be told */
+	pthread_cond_t told; /* one was */
 	struct minded *tasks;
 	bool asleep; /* waits for a task or a session, without a limit of time */
 	bool kick_now;
@@ -169,7 +172,7 @@ minder_knock(struct minder *minder)
 	return done;
 }
 
-/* Looks at each task: tells its MTA, finds out whether a kick is due. */
+/* Looks at each task: is its MTA to be told, is a kick due? */
 static bool
 look_after_tasks(struct minder *minder, int64_t now)
 {
@@ -190,7 +193,8 @@ look_after_tasks(struct minder *minder, int64_t now)
 		}
 		if (task->still_at_it && now - task->told_ms >= TELL_MS) {
 			task->told_ms = now;
-			task->still_at_it(task->ctx);
+			task->is_due = true;
+			pthread_cond_signal(&minder->due);
 		}
 	}
 	return kick;
@@ -247,6 +251,66 @@ minder_run(void *arg)
 	return NULL;
 }
 
+static struct minded *
+find_due(const struct minder *minder)
+{
+	struct minded *task = minder->tasks;
+
+	while (task && !task->is_due)
+		task = task->next;
+	return task;
+}
+
+/* Writes to an MTA may take as long as that MTA likes: only the end of the same task waits. */
+static void *
+teller_run(void *arg)
+{
+	struct minder *minder = arg;
+	struct minded *task;
+
+	pthread_mutex_lock(&minder->mutex);
+	while (!minder->stop) {
+		task = find_due(minder);
+		if (!task) {
+			pthread_cond_wait(&minder->due, &minder->mutex);
+			continue;
+		}
+		task->is_due = false;
+		task->is_told = true;
+		pthread_mutex_unlock(&minder->mutex);
+		task->still_at_it(task->ctx);
+		pthread_mutex_lock(&minder->mutex);
+		task->is_told = false;
+		pthread_cond_broadcast(&minder->told);
+	}
+	pthread_mutex_unlock(&minder->mutex);
+	return NULL;
+}
+
+static void
+free_minder(struct minder *minder)
+{
+	pthread_cond_destroy(&minder->cond);
+	pthread_cond_destroy(&minder->due);
+	pthread_cond_destroy(&minder->told);
+	pthread_mutex_destroy(&minder->mutex);
+	free(minder);
+}
+
+/* Ends the minder's own thread, or both. */
+static void
+stop_threads(struct minder *minder, bool both)
+{
+	pthread_mutex_lock(&minder->mutex);
+	minder->stop = true;
+	pthread_cond_signal(&minder->cond);
+	pthread_cond_signal(&minder->due);
+	pthread_mutex_unlock(&minder->mutex);
+	pthread_join(minder->thread, NULL);
+	if (both)
+		pthread_join(minder->teller, NULL);
+}
+
 enum rc
 minder_start(const char *socket, struct minder **out, struct err *err)
 {
@@ -267,8 +331,15 @@ minder_start(const char *socket, struct minder **out, struct err *err)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&minder->cond, &attr);
 	pthread_condattr_destroy(&attr);
+	pthread_cond_init(&minder->due, NULL);
+	pthread_cond_init(&minder->told, NULL);
 	if (pthread_create(&minder->thread, NULL, minder_run, minder) != 0) {
-		free(minder);
+		free_minder(minder);
+		return err_set(err, ERR_INTERNAL, "minder: no thread");
+	}
+	if (pthread_create(&minder->teller, NULL, teller_run, minder) != 0) {
+		stop_threads(minder, false);
+		free_minder(minder);
 		return err_set(err, ERR_INTERNAL, "minder: no thread");
 	}
 	*out = minder;
@@ -282,14 +353,8 @@ minder_stop(struct minder **minder)
 
 	if (!m)
 		return;
-	pthread_mutex_lock(&m->mutex);
-	m->stop = true;
-	pthread_cond_signal(&m->cond);
-	pthread_mutex_unlock(&m->mutex);
-	pthread_join(m->thread, NULL);
-	pthread_cond_destroy(&m->cond);
-	pthread_mutex_destroy(&m->mutex);
-	free(m);
+	stop_threads(m, true);
+	free_minder(m);
 	*minder = NULL;
 }
 
@@ -297,7 +362,7 @@ void
 minder_begin(struct minder *minder, struct minded *task)
 {
 	task->began_ms = task->told_ms = clock_monotonic_ms();
-	task->kicked = false;
+	task->kicked = task->is_due = task->is_told = false;
 	pthread_mutex_lock(&minder->mutex);
 	task->next = minder->tasks;
 	task->prev = &minder->tasks;
@@ -313,6 +378,9 @@ void
 minder_end(struct minder *minder, struct minded *task)
 {
 	pthread_mutex_lock(&minder->mutex);
+	task->is_due = false;
+	while (task->is_told)
+		pthread_cond_wait(&minder->told, &minder->mutex);
 	*task->prev = task->next;
 	if (task->next)
 		task->next->prev = task->prev;

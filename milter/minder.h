@@ -4,7 +4,9 @@
  *
  * One thread watches the callbacks that may take long. It wakes libmilter's pool when one does (see
  * the essay in minder.c), so that a slow answer delays nobody else, and tells the waiting MTA from
- * time to time that we are still at it, so that it doesn't give up.
+ * time to time that we are still at it, so that it doesn't give up. A second thread does the
+ * telling: an MTA that does not read its connection holds up its own session only, and what other
+ * MTAs are told.
  *
  * Threads: any may begin and end a task. Between begin and end nobody else writes to that session's
  * connection; end returns only when the minder has done so.
@@ -26,6 +28,8 @@ struct minded {
 	int64_t began_ms;
 	int64_t told_ms;
 	bool kicked;
+	bool is_due;  /* the MTA is to be told */
+	bool is_told; /* right now */
 	struct minded *next, **prev;
 };
 

@@ -40,7 +40,7 @@ struct stamp { /* what the gate saw and found; "" for what there was not */
 enum stamp_state {
 	STAMP_NONE,    /* there is none */
 	STAMP_GOOD,    /* ours, of this message, in time */
-	STAMP_FORGED,  /* not made with a key of ours: counts nothing */
+	STAMP_FORGED,  /* not made with a key of ours, or damaged since */
 	STAMP_UNKNOWN, /* made with a key that is not here: an old one, or a forger's */
 	STAMP_EXPIRED, /* ours, but too old, or of a time to come */
 	STAMP_UNFIT    /* ours, but of another message, or of one that was changed since */

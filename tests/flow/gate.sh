@@ -111,11 +111,17 @@ done
 hop "bob@$org" <"$work/changed.eml"
 match "inside" "$json" '"signed":false,"encrypted":false,"opened":false,"rule":"shipped-inbound"'
 
-# Forged and unknown ones.
+# Forged, damaged and unknown ones: never as if there had been none.
 sed 's/^\tm=..../\tm=0000/' "$work/stamped.eml" >"$work/forged.eml"
-hop "carol@$partner" <"$work/forged.eml"
-match "forged" "$json" '"signed":false,"encrypted":false,"opened":false,"rule":"shipped-rest"'
-cmp -s "$work/out.eml" "$work/plain.crlf" || fail "forged: something besides the stamp changed"
+sed 's/^X-Sealgate-Stamp: v=1; k=/X-Sealgate-Stamp: v=1;/' "$work/stamped.eml" >"$work/damaged.eml"
+{ echo 'X-Sealgate-Stamp: v=1; nobody wrote this'; cat "$work/plain.eml"; } >"$work/invented.eml"
+for what in forged damaged invented; do
+	hop "carol@$partner" 65 <"$work/$what.eml"
+	match "$what" "$json" '"reply":"550 5.7.1 .*changed since'
+	want "$what: nothing leaves" "$(wc -c <"$work/out.eml")" 0
+done
+hop "bob@$org" <"$work/forged.eml"
+cmp -s "$work/out.eml" "$work/plain.crlf" || fail "forged, inside: something besides the stamp changed"
 sed 's/^X-Sealgate-Stamp: v=1; k=......../X-Sealgate-Stamp: v=1; k=00000000/' "$work/stamped.eml" >"$work/unknown.eml"
 hop "carol@$partner" 75 <"$work/unknown.eml"
 match "unknown key" "$json" '"reply":"451 4.7.0 '
