@@ -3,6 +3,7 @@
  * audit_erase.c - sealgate audit erase: the end of a month's pseudonym key
  */
 #include "cli/audit.h"
+#include "cli/officer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,11 +12,12 @@ static int run(struct cli *cli, int argc, char **argv);
 
 const struct command audit_erase = {
 	.name = "audit erase",
-	.usage = "--period MONTH | --list",
+	.usage = "--period MONTH [--reason TEXT] [--hours N] | --request REQUEST | --list",
 	.help = "destroy a month's pseudonym key: its records speak of nobody any more",
 	.details =
-		"  --period MONTH     a month that is over, like 2026-05; nothing brings its key back\n"
-		"  --list             the months that have a key\n",
+		"  --period MONTH     a month that is over, like 2026-05; nothing brings its key back\n" OFFICER_ACT_DETAILS
+		"  --list             the months that have a key\n"
+		"Where there are officers, this makes a request first.\n",
 	.run = run,
 };
 
@@ -32,8 +34,10 @@ print_list(struct cli *cli, const struct json_value *answer)
 }
 
 static int
-print_done(struct cli *cli, const struct json_value *answer, const char *period)
+print_done(struct cli *cli, const struct json_value *answer)
 {
+	const char *period = json_get_text(answer, "period");
+
 	if (cli->json)
 		return answer_print_json(answer, EX_OK);
 	printf("the key of %s is destroyed: record %" PRId64 "\n", period,
@@ -44,30 +48,57 @@ print_done(struct cli *cli, const struct json_value *answer, const char *period)
 }
 
 static int
+run_approved(struct cli *cli, const char *request)
+{
+	struct json_value *answer;
+	struct secret *result;
+	int status;
+
+	if (!officer_run_request(cli, request, NULL, &answer, &result, &status))
+		return status;
+	status = print_done(cli, answer);
+	json_free(&answer);
+	secret_free(&result);
+	return status;
+}
+
+static int
 run(struct cli *cli, int argc, char **argv)
 {
 	const char *period = NULL;
 	bool list = false;
-	const struct cmd_opt opts[] = {{"period", OPT_VALUE, &period}, {"list", OPT_FLAG, &list}};
+	struct officer_act act = {NULL};
+	struct cmd_opt opts[OFFICER_ACT_OPTS + 2] = {
+		[OFFICER_ACT_OPTS] = {"period", OPT_VALUE, &period}, {"list", OPT_FLAG, &list}};
 	struct json_value *answer = NULL;
 	struct err err = ERR_INIT;
 	struct asking asking;
 	int status;
 
-	if (!cmd_parse(&audit_erase, cli, opts, 2, &argc, argv, &status))
+	officer_act_opts(&act, opts);
+	if (!cmd_parse(&audit_erase, cli, opts, OFFICER_ACT_OPTS + 2, &argc, argv, &status))
 		return status;
 	if (argc > 1)
 		return cmd_usage(&audit_erase, "too many arguments");
-	if (list == (period != NULL))
-		return cmd_usage(&audit_erase, "needs --period MONTH, or --list");
+	if (list + (period != NULL) + (act.request != NULL) != 1)
+		return cmd_usage(
+			&audit_erase, "needs --period MONTH, --request REQUEST, or --list");
 	if (!cmd_conf(&audit_erase, cli, &status))
 		return status;
+	if (act.request)
+		return run_approved(cli, act.request);
 	asking_begin(&asking, list ? "audit.periods" : "audit.erase");
 	json_str(&asking.json, "period", period);
+	if (!officer_act_put(&audit_erase, &act, &asking, &status)) {
+		buf_fini(&asking.text);
+		return status;
+	}
 	if (asking_send(&asking, cli->conf, NULL, &answer, &err) != RC_OK)
 		status = err.code == ERR_USAGE ? (cmd_fail(&err), EX_DATAERR) : cmd_fail(&err);
+	else if (officer_is_request(answer))
+		status = officer_print_request(cli, answer);
 	else
-		status = list ? print_list(cli, answer) : print_done(cli, answer, period);
+		status = list ? print_list(cli, answer) : print_done(cli, answer);
 	json_free(&answer);
 	return status;
 }

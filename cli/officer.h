@@ -26,6 +26,9 @@ void officer_act_opts(struct officer_act *act, struct cmd_opt *opts);
 /* Reason and hours as members. False: *status is 64, and it was said. */
 bool officer_act_put(const struct command *command, const struct officer_act *act,
 	struct asking *asking, int *status);
+/* Is ANSWER a request that waits for officers? Then says so. */
+bool officer_is_request(const struct json_value *answer);
+int officer_print_request(const struct cli *cli, const struct json_value *answer);
 /* Sends an act's command. When the answer is a request that waits for officers, says so and *made
  * is true. */
 int officer_ask(struct cli *cli, struct asking *asking, struct secret *blob,

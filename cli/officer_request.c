@@ -102,6 +102,21 @@ print_made(const struct json_value *answer)
 		id, json_get_int(answer, "threshold", 0), id, id);
 }
 
+bool
+officer_is_request(const struct json_value *answer)
+{
+	return json_get_text(answer, "text") && json_get_text(answer, "request");
+}
+
+int
+officer_print_request(const struct cli *cli, const struct json_value *answer)
+{
+	if (cli->json)
+		return answer_print_json(answer, EX_OK);
+	print_made(answer);
+	return EX_OK;
+}
+
 int
 officer_ask(struct cli *cli, struct asking *asking, struct secret *blob, struct json_value **answer,
 	bool *made)
@@ -111,12 +126,8 @@ officer_ask(struct cli *cli, struct asking *asking, struct secret *blob, struct 
 	*made = false;
 	if (asking_send(asking, cli->conf, blob, answer, &err) != RC_OK)
 		return cmd_fail(&err);
-	*made = json_get_text(*answer, "text") && json_get_text(*answer, "request");
-	if (*made && cli->json)
-		return answer_print_json(*answer, EX_OK);
-	if (*made)
-		print_made(*answer);
-	return EX_OK;
+	*made = officer_is_request(*answer);
+	return *made ? officer_print_request(cli, *answer) : EX_OK;
 }
 
 bool

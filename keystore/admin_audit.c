@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The operator's commands about the ledger. */
+#include "keystore/approval.h"
 #include "keystore/admin_cmd.h"
 
 #include <string.h>
@@ -108,13 +109,12 @@ admin_audit_periods(struct admin *a, struct err *err)
 	return rc;
 }
 
-enum rc
-admin_audit_erase(struct admin *a, struct err *err)
+static enum rc
+erase(struct admin *a, const char *period, struct err *err)
 {
-	const char *period = json_get_text(a->request, "period");
 	uint64_t seq;
-	enum rc rc = ledger_erase(vault_ledger(a->vault), vault_store(a->vault),
-		period ? period : "", a->uid, a->pid, &seq, err);
+	enum rc rc = ledger_erase(
+		vault_ledger(a->vault), vault_store(a->vault), period, a->uid, a->pid, &seq, err);
 
 	if (rc == RC_NONE)
 		return err_set(
@@ -124,4 +124,23 @@ admin_audit_erase(struct admin *a, struct err *err)
 	json_str(a->out, "period", period);
 	json_int(a->out, "record", (int64_t)seq);
 	return RC_OK;
+}
+
+/* Where there are officers, they have to approve. */
+enum rc
+admin_audit_erase(struct admin *a, struct err *err)
+{
+	const char *period = json_get_text(a->request, "period");
+	struct act act;
+	bool go = false;
+	enum rc rc;
+
+	if (!period || !ledger_is_period(period))
+		return err_set(err, ERR_USAGE, "a period is a month like 2026-05");
+	act_init(&act, "audit.erase", false);
+	act_put(&act, "period", period);
+	act_put(&act, "effect", "the records of that month speak of nobody any more, for ever");
+	rc = approval_require(a, &act, &go, err);
+	act_fini(&act);
+	return rc || !go ? rc : erase(a, period, err);
 }

@@ -277,6 +277,8 @@ destroy(struct admin *a, const struct store_key *key, struct err *err)
 	rc = store_commit(store, err);
 	if (rc)
 		return rc;
+	if (outside)
+		json_int(a->out, "outside", (int64_t)outside);
 	keycache_flush(vault_keycache(a->vault));
 	rc = store_checkpoint(store, err);
 	if (rc)

@@ -116,7 +116,8 @@ each_key(void *ctx, const struct store_key *key, struct err *err)
 	enum rc rc;
 
 	if (key->purpose == PURPOSE_CA || !(key->purpose & PURPOSE_OPEN) ||
-		key->status == KEY_REVOKED || (!active && key->changed + p->grace < p->now))
+		key->status == KEY_REVOKED || key->status == KEY_DESTROYED ||
+		(!active && key->changed + p->grace < p->now))
 		return RC_OK;
 	p->newest[0] = 0;
 	rc = store_list_certs(vault_store(p->a->vault), key->id, pick_newest, p, err);

@@ -59,7 +59,8 @@ revoke_key(void *ctx, const struct store_key *key, struct err *err)
 	struct leaving *l = ctx;
 	enum rc rc;
 
-	if (key->status == KEY_REVOKED || key->purpose == PURPOSE_CA)
+	if (key->status == KEY_REVOKED || key->status == KEY_DESTROYED ||
+		key->purpose == PURPOSE_CA)
 		return RC_OK;
 	rc = edit_record(l->edit, "key.revoke", NULL, err);
 	return rc ? rc : change_set_status(&l->edit->change, key->id, KEY_REVOKED, err);
