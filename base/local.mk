@@ -11,7 +11,7 @@ libbase_a_SOURCES = \
 	base/json.c base/json_parse.c base/json.h \
 	base/log.c base/log.h \
 	base/network.c base/network.h \
-	base/sandbox.c base/sandbox.h \
+	base/tar.c base/tar.h base/sandbox.c base/sandbox.h \
 	base/secret.c base/secret.h \
 	base/sink.c base/sink.h \
 	base/strmap.c base/strmap.h

@@ -11,7 +11,7 @@ sealgate_SOURCES = \
 	cli/audit_report.c cli/init.c cli/journal.c cli/key.c cli/key.h cli/key_cert.c cli/key_import.c cli/key_request.c \
 	cli/check.c cli/check.h cli/check_vault.c cli/explain.c cli/judge.c cli/judge.h cli/mail.c cli/mail.h cli/process.c cli/verify.c
 ## The key store as a whole.
-sealgate_SOURCES += cli/vault.c cli/vault.h cli/vault_rekey.c
+sealgate_SOURCES += cli/vault.c cli/vault.h cli/vault_backup.c cli/vault_rekey.c cli/vault_restore.c
 ## The organisation's CA.
 sealgate_SOURCES += cli/ca.c cli/ca.h cli/ca_crl.c cli/publish.c cli/publish.h
 ## Acts of two persons

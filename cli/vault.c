@@ -4,9 +4,12 @@
  */
 #include "cli/vault.h"
 
+#include "base/file.h"
 #include "keystore/admin.h"
+#include "keystore/master.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static int run(struct cli *cli, int argc, char **argv);
 static int run_status(struct cli *cli, int argc, char **argv);
@@ -27,9 +30,35 @@ static const struct command vault_status = {
 static int
 run(struct cli *cli, int argc, char **argv)
 {
-	static const struct command *const table[] = {&vault_status, &vault_rekey};
+	static const struct command *const table[] = {
+		&vault_status, &vault_rekey, &vault_backup, &vault_restore};
 
 	return cmd_dispatch(&cmd_vault, table, sizeof(table) / sizeof(*table), cli, argc, argv);
+}
+
+/* The first line of the file. */
+static enum rc
+read_line_of(const char *file, struct secret **out, struct err *err)
+{
+	struct buf text = {.max = 4096, .wipe = true};
+	size_t len;
+	enum rc rc = file_read(file, &text, err);
+
+	if (rc == RC_OK) {
+		len = strcspn(buf_text(&text), "\r\n");
+		rc = len ? secret_copy(text.data, len, out, err)
+			 : err_set(err, ERR_USAGE, "%s: its first line is empty", file);
+	}
+	buf_fini(&text);
+	return rc == RC_NONE ? RC_TEMP : rc;
+}
+
+enum rc
+vault_passphrase(const char *file, bool twice, struct secret **out, struct err *err)
+{
+	*out = NULL;
+	return file ? read_line_of(file, out, err)
+		    : master_ask("Passphrase of the backup: ", twice, out, err);
 }
 
 enum rc

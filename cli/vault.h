@@ -7,9 +7,12 @@
 
 #include "cli/answer.h"
 
-extern const struct command vault_rekey;
+extern const struct command vault_backup, vault_rekey, vault_restore;
 
 /* One request without members, for its effect. */
 enum rc vault_do(struct cli *cli, const char *cmd, struct secret *blob, struct err *err);
+
+/* The first line of FILE; NULL: asked for on the terminal, TWICE for a new one. */
+enum rc vault_passphrase(const char *file, bool twice, struct secret **out, struct err *err);
 
 #endif

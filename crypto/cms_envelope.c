@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "crypto/cms_envelope.h"
 
+#include "crypto/kek.h"
 #include "crypto/rinfo.h"
 
 #include <stdlib.h>
@@ -58,8 +59,8 @@ put_content_info(struct der_out *w, const struct cms_envelope *e, uint64_t conte
 
 /* One RecipientInfo for each certificate. */
 static enum rc
-put_recipients(struct der_out *w, const struct certset *recipients, struct secret *cek, bool oaep,
-	bool *all_ktri, struct err *err)
+put_recipients(struct der_out *w, const struct certset *recipients, struct secret *cek,
+	const struct cms_envelope_options *options, bool *all_ktri, struct err *err)
 {
 	size_t set = der_begin(w);
 	enum rc rc;
@@ -68,18 +69,24 @@ put_recipients(struct der_out *w, const struct certset *recipients, struct secre
 	for (size_t i = 0; i < recipients->n; i++) {
 		rc = cert_check_use(recipients->v[i], CERT_ENCRYPT, err);
 		if (rc == RC_OK)
-			rc = rinfo_write(recipients->v[i], cek, oaep, w, err);
+			rc = rinfo_write(recipients->v[i], cek, options->oaep, w, err);
 		if (rc != RC_OK)
 			return rc;
 		*all_ktri = *all_ktri && cert_key_type(recipients->v[i]) == KEY_RSA;
+	}
+	if (options->kek) {
+		rc = kek_write(options->kek, cek, w, err);
+		if (rc != RC_OK)
+			return rc;
+		*all_ktri = false;
 	}
 	der_end_set_of(w, set, DER_SET);
 	return w->rc;
 }
 
 static enum rc
-build_frame(struct cms_envelope *e, const struct certset *recipients, struct secret *cek, bool oaep,
-	uint64_t content_len, struct err *err)
+build_frame(struct cms_envelope *e, const struct certset *recipients, struct secret *cek,
+	const struct cms_envelope_options *options, uint64_t content_len, struct err *err)
 {
 	struct der_out *w = &e->frame;
 	bool auth = content_cipher_is_authenticated(e->cipher), all_ktri;
@@ -93,7 +100,7 @@ build_frame(struct cms_envelope *e, const struct certset *recipients, struct sec
 	body = der_begin(w);
 	version_at = der_begin(w);
 	der_put_int(w, 0);
-	if ((rc = put_recipients(w, recipients, cek, oaep, &all_ktri, err)) != RC_OK)
+	if ((rc = put_recipients(w, recipients, cek, options, &all_ktri, err)) != RC_OK)
 		return rc;
 	if (!auth && !all_ktri) { /* RFC 5652 section 6.1; AuthEnvelopedData is always version 0 */
 		memcpy(version, w->buf.data + version_at, sizeof version);
@@ -172,8 +179,8 @@ envelope_finish(void *ctx, struct err *err)
 
 /* A fresh key and IV, the frame, the cipher. */
 static enum rc
-set_up(struct cms_envelope *e, const struct certset *recipients, bool oaep, uint64_t content_len,
-	struct err *err)
+set_up(struct cms_envelope *e, const struct certset *recipients,
+	const struct cms_envelope_options *options, uint64_t content_len, struct err *err)
 {
 	struct secret *cek = NULL;
 	enum rc rc = secret_random(content_cipher_key_size(e->cipher), &cek, err);
@@ -181,7 +188,7 @@ set_up(struct cms_envelope *e, const struct certset *recipients, bool oaep, uint
 	if (rc == RC_OK)
 		rc = random_bytes(e->iv, content_cipher_iv_size(e->cipher), err);
 	if (rc == RC_OK)
-		rc = build_frame(e, recipients, cek, oaep, content_len, err);
+		rc = build_frame(e, recipients, cek, options, content_len, err);
 	if (rc == RC_OK && !(e->ctx = EVP_CIPHER_CTX_new()))
 		rc = err_set(err, ERR_MEMORY, "envelope");
 	if (rc == RC_OK && EVP_EncryptInit_ex(e->ctx, content_cipher_evp(e->cipher), NULL,
@@ -202,7 +209,7 @@ cms_envelope_new(const struct certset *recipients, const struct cms_envelope_opt
 	if (options->cipher <= CIPHER_3DES_CBC || options->cipher >= CIPHER_COUNT)
 		return err_set(err, ERR_USAGE, "no encryption with cipher %s",
 			content_cipher_name(options->cipher));
-	if (recipients->n == 0 || recipients->n > CMS_MAX_RECIPIENTS)
+	if ((recipients->n == 0 && !options->kek) || recipients->n > CMS_MAX_RECIPIENTS)
 		return err_set(err, recipients->n ? ERR_LIMIT : ERR_USAGE,
 			"%zu recipients of an envelope", recipients->n);
 	/* NIST SP 800-38D section 5.2.1.1: 2^36 - 32 bytes; below what ber.h reads as well. */
@@ -215,7 +222,7 @@ cms_envelope_new(const struct certset *recipients, const struct cms_envelope_opt
 	e->cipher = options->cipher;
 	e->left = content_len;
 	der_out_init(&e->frame, FRAME_MAX, err);
-	rc = set_up(e, recipients, options->oaep, content_len, err);
+	rc = set_up(e, recipients, options, content_len, err);
 	e->frame.err = NULL; /* the caller's, and not for longer than this call */
 	if (rc != RC_OK)
 		cms_envelope_free(&e);

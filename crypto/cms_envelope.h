@@ -11,7 +11,8 @@
  * Limits: CMS_MAX_RECIPIENTS RecipientInfos, CMS_MAX_RINFO bytes each. Content ciphers:
  * AES-128/192/256-CBC, AES-128/192/256-GCM (tag of 12 to 16 bytes), 3DES-CBC (reading only). Key
  * transport: PKCS#1 v1.5, OAEP (SHA-1, SHA-256, SHA-384, SHA-512); agreement: ECDH P-256/384/521
- * with the standard KDFs and AES wrap. No PWRI, no KEK.
+ * with the standard KDFs and AES wrap. No PWRI; KEK only for
+ * files of our own (kek.h).
  */
 #ifndef CRYPTO_CMS_ENVELOPE_H
 #define CRYPTO_CMS_ENVELOPE_H
@@ -43,7 +44,9 @@ bool content_cipher_is_authenticated(enum content_cipher cipher);
 struct cms_envelope_options {
 	enum content_cipher cipher; /* AES only */
 	bool oaep;                  /* RSA recipients: OAEP with SHA-256 instead of PKCS#1 v1.5 */
+	const struct kek *kek;      /* one more recipient, see kek.h; NULL: none */
 };
+struct kek;
 struct cms_envelope;
 /* CONTENT_LEN is exact; feeding more or less fails. Recipients are checked with
  * cert_check_use(CERT_ENCRYPT). */

@@ -31,3 +31,5 @@ libcrypto_sg_a_SOURCES += crypto/tls.h crypto/tls.c
 
 ## The organisation's CA.
 libcrypto_sg_a_SOURCES += crypto/crl_source.c crypto/crl_source.h
+## Envelopes for a passphrase
+libcrypto_sg_a_SOURCES += crypto/kek.h crypto/kek.c

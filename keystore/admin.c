@@ -255,8 +255,8 @@ give(const char *path, const struct stat *st, int what, struct FTW *ftw)
 }
 
 /* What root made for the vault's user becomes that user's. */
-static enum rc
-give_away(struct conf *conf, struct err *err)
+enum rc
+admin_give_away(struct conf *conf, struct err *err)
 {
 	static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
 	const struct conf_group *group = conf_section(conf, "vault");
@@ -315,5 +315,5 @@ admin_init(struct conf *conf, const struct admin_init *init, struct buf *ca_pem,
 	}
 	settings_unref(&settings);
 	vault_stop(&vault);
-	return rc ? rc : give_away(conf, err);
+	return rc ? rc : admin_give_away(conf, err);
 }

@@ -51,6 +51,8 @@
  *     vault.rekey.finish blob: the new one, now in its place; the old one opens nothing any more
  *     vault.rekey.cancel
  *     vault.reencrypt    blob: the present one; everything under a new store key
+ *     vault.backup       blob: parts (admin_backup.h)                              → seq size
+ *     vault.backup.next  seq                        → done; beside the answer the next piece
  */
 #ifndef KEYSTORE_ADMIN_H
 #define KEYSTORE_ADMIN_H

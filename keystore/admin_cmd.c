@@ -258,6 +258,8 @@ static const struct {
 	{"vault.rekey.finish", RIGHT_KEYS, admin_vault_rekey_finish},
 	{"vault.rekey.cancel", RIGHT_KEYS, admin_vault_rekey_cancel},
 	{"vault.reencrypt", RIGHT_KEYS, admin_vault_reencrypt},
+	{"vault.backup", RIGHT_KEYS, admin_vault_backup},
+	{"vault.backup.next", RIGHT_KEYS, admin_vault_backup_next},
 };
 
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;

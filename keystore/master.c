@@ -231,11 +231,29 @@ master_read(const char *spec, const char *dir, const char *kdf, uid_t owner, str
 	return rc;
 }
 
+enum rc
+master_ask(const char *text, bool twice, struct secret **out, struct err *err)
+{
+	struct secret *second = NULL;
+	enum rc rc = ask(text, out, err);
+
+	if (!rc && twice)
+		rc = ask("The same again: ", &second, err);
+	if (!rc && twice &&
+		(secret_len(*out) != secret_len(second) ||
+			secret_compare(secret_data(*out), secret_data(second), secret_len(*out))))
+		rc = err_set(err, ERR_USAGE, "the two passphrases differ");
+	if (rc)
+		secret_free(out);
+	secret_free(&second);
+	return rc;
+}
+
 /* Chooses parameters and asks twice. */
 static enum rc
 make_passphrase(char kdf[MASTER_KDF_SIZE], struct secret **out, struct err *err)
 {
-	struct secret *first = NULL, *second = NULL;
+	struct secret *first = NULL;
 	unsigned char salt[SALT_SIZE];
 	struct buf hex = BUF_INIT(2 * SALT_SIZE + 1);
 	enum rc rc = random_bytes(salt, sizeof(salt), err);
@@ -243,20 +261,13 @@ make_passphrase(char kdf[MASTER_KDF_SIZE], struct secret **out, struct err *err)
 	if (!rc)
 		rc = buf_append_hex(&hex, salt, sizeof(salt), err);
 	if (!rc)
-		rc = ask("New passphrase of the key store: ", &first, err);
-	if (!rc)
-		rc = ask("The same again: ", &second, err);
-	if (!rc &&
-		(secret_len(first) != secret_len(second) ||
-			secret_compare(secret_data(first), secret_data(second), secret_len(first))))
-		rc = err_set(err, ERR_USAGE, "the two passphrases differ");
+		rc = master_ask("New passphrase of the key store: ", true, &first, err);
 	if (!rc) {
 		snprintf(kdf, MASTER_KDF_SIZE, "scrypt %u %u %u %s", SCRYPT_N, SCRYPT_R, SCRYPT_P,
 			buf_text(&hex));
 		rc = stretch(kdf, first, out, err);
 	}
 	secret_free(&first);
-	secret_free(&second);
 	buf_fini(&hex);
 	return rc;
 }

@@ -41,6 +41,8 @@ enum rc master_path(const char *spec, const char *dir, char **path, struct err *
 /* A master key in a new file of its own. */
 enum rc master_write(const char *path, struct secret *master, struct err *err);
 
+/* Asks for a passphrase, twice for a new one: ERR_USAGE when they differ. */
+enum rc master_ask(const char *text, bool twice, struct secret **out, struct err *err);
 /* Asks for a passphrase; tests put their own in its place. */
 typedef enum rc master_prompt(const char *text, struct secret **out, struct err *err);
 void master_set_prompt(master_prompt *prompt);

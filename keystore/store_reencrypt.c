@@ -554,15 +554,30 @@ store_reencrypt(struct store *store, struct secret *key, struct err *err)
 	return rc;
 }
 
+enum rc
+store_snapshot(struct store *store, const char *path, struct err *err)
+{
+	struct store *copy;
+	enum rc rc = store_copy(store, path, &copy, err);
+
+	store_close(&copy);
+	if (!rc)
+		rc = check_no_log(path, err);
+	if (rc)
+		(void)unlink(path);
+	return rc;
+}
+
 void
 store_clean(const char *path)
 {
-	static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+	static const char *const suffixes[] = {".rekey", ".rekey-wal", ".rekey-shm",
+		".rekey-journal", ".backup", ".backup-wal", ".backup-shm", ".backup-journal"};
 	struct buf name = BUF_INIT(4096);
 
 	for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++) {
 		buf_clear(&name);
-		if (buf_appendf(&name, NULL, "%s.rekey%s", path, suffixes[i]) == RC_OK)
+		if (buf_appendf(&name, NULL, "%s%s", path, suffixes[i]) == RC_OK)
 			(void)unlink(name.data);
 	}
 	buf_fini(&name);

@@ -356,3 +356,52 @@ store_check_master(struct store *store, struct secret *master, bool pending, str
 	secret_free(&root);
 	return rc;
 }
+
+enum rc
+store_get_root(struct store *store, struct secret **root, struct err *err)
+{
+	enum rc rc;
+
+	pthread_mutex_lock(&store->lock);
+	rc = secret_copy(secret_data(store->root), secret_len(store->root), root, err);
+	pthread_mutex_unlock(&store->lock);
+	return rc;
+}
+
+/* In the open transaction. */
+static enum rc
+replace_all(
+	struct store *store, const struct store_master *row, struct secret *master, struct err *err)
+{
+	struct root_row rows[2];
+	size_t n;
+	enum rc rc = read_roots(store, true, rows, &n, err);
+
+	if (!rc && n > 1)
+		rc = delete_row(store, states[1], err);
+	return rc ? rc : store_root_put(store, store->root, row, master, err);
+}
+
+enum rc
+store_adopt(const char *path, struct secret *root, const char *spec, const char *kdf,
+	struct secret *master, struct err *err)
+{
+	struct store_master row;
+	struct store *store;
+	enum rc rc = store_open(path, &store, err);
+
+	if (!rc)
+		rc = secret_copy(secret_data(root), secret_len(root), &store->root, err);
+	if (!rc)
+		rc = keyring_new(store->root, &store->keyring, err);
+	if (!rc)
+		rc = store_check(store, err);
+	if (!rc)
+		rc = fill_master(&row, spec, kdf, err);
+	if (!rc)
+		rc = store_begin(store, err);
+	if (!rc)
+		rc = commit_and_cut(store, replace_all(store, &row, master, err), err);
+	store_close(&store);
+	return rc;
+}

@@ -52,7 +52,16 @@ enum rc
 store_check_master(struct store *store, struct secret *master, bool pending, struct err *err);
 /* A new store key, under MASTER (the current one: no other is known afterwards). */
 enum rc store_reencrypt(struct store *store, struct secret *master, struct err *err);
-/* What a store_reencrypt that was interrupted left beside the store at PATH. */
+/*
+ * For backups. A copy of the file as it is at one moment, closed, under a new name beside it; the
+ * store key, for the caller to free.
+ */
+enum rc store_snapshot(struct store *store, const char *path, struct err *err);
+enum rc store_get_root(struct store *store, struct secret **root, struct err *err);
+/* The copy at PATH, whose store key is ROOT, gets MASTER as its only master key. */
+enum rc store_adopt(const char *path, struct secret *root, const char *spec, const char *kdf,
+	struct secret *master, struct err *err);
+/* What a store_reencrypt or a backup that was interrupted left beside the store at PATH. */
 void store_clean(const char *path);
 
 /* --- inside the store --- */

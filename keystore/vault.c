@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "keystore/ledger_erase.h"
+#include "keystore/backup.h"
 #include "keystore/master.h"
 #include "keystore/store_root.h"
 
@@ -30,6 +31,7 @@ struct vault {
 	struct keycache *cache;
 	struct rowcache *rows;
 	struct budget *budget;
+	struct backup *backup;
 	int lock_fd;
 };
 
@@ -338,6 +340,7 @@ vault_stop(struct vault **vault)
 	*vault = NULL;
 	if (!v)
 		return;
+	backup_free(&v->backup);
 	if (v->budget)
 		vault_save_budgets(v);
 	if (v->ledger && ledger_close(&v->ledger, &err))
@@ -411,4 +414,10 @@ struct budget *
 vault_budget(struct vault *vault)
 {
 	return vault->budget;
+}
+
+struct backup **
+vault_backup_slot(struct vault *vault)
+{
+	return &vault->backup;
 }

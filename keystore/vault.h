@@ -40,6 +40,9 @@ struct ledger *vault_ledger(struct vault *vault);
 struct keycache *vault_keycache(struct vault *vault);
 struct rowcache *vault_rowcache(struct vault *vault);
 struct budget *vault_budget(struct vault *vault);
+/* The backup that is being made, or NULL; for the admin commands, of which one runs at a time. */
+struct backup;
+struct backup **vault_backup_slot(struct vault *vault);
 /* The folder of the configuration file, where relative paths begin. Free with free(). */
 char *vault_conf_dir(const struct conf *conf);
 
