@@ -13,14 +13,20 @@ asking_begin(struct asking *asking, const char *cmd)
 }
 
 enum rc
+asking_end(struct asking *asking, struct err *err)
+{
+	json_object_end(&asking->json);
+	return json_end(&asking->json, err);
+}
+
+enum rc
 asking_send(struct asking *asking, struct conf *conf, struct secret *blob,
 	struct json_value **answer, struct err *err)
 {
 	enum rc rc;
 
 	*answer = NULL;
-	json_object_end(&asking->json);
-	rc = json_end(&asking->json, err);
+	rc = asking_end(asking, err);
 	if (rc == RC_OK)
 		rc = admin_call(conf, buf_text(&asking->text), blob, answer, err);
 	buf_fini(&asking->text);

@@ -14,6 +14,8 @@ struct asking {
 	struct json json;
 };
 void asking_begin(struct asking *asking, const char *cmd);
+/* Ends it: its text is the request, for admin_ask; buf_fini it afterwards. */
+enum rc asking_end(struct asking *asking, struct err *err);
 /* Sends it. BLOB may be NULL. *answer is owned by the caller. The asking is gone afterwards. */
 enum rc asking_send(struct asking *asking, struct conf *conf, struct secret *blob,
 	struct json_value **answer, struct err *err);

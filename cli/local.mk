@@ -16,4 +16,8 @@ sealgate_SOURCES += cli/vault.c cli/vault.h cli/vault_backup.c cli/vault_rekey.c
 sealgate_SOURCES += cli/ca.c cli/ca.h cli/ca_crl.c cli/publish.c cli/publish.h
 ## Acts of two persons
 sealgate_SOURCES += cli/audit_open.c cli/key_export.c cli/officer.c cli/officer.h cli/officer_request.c cli/officer_sign.c
-sealgate_LDADD = $(SG_LIBS_PIPELINE)
+## Keys from files.
+sealgate_SOURCES += cli/ask.c cli/ask.h cli/import_answer.c cli/import_report.c cli/import_report.h cli/import_run.c cli/import_run.h \
+	cli/import_table.c cli/import_table.h cli/key_content.c cli/key_files.c cli/key_files.h cli/key_held.c \
+	cli/text_file.c cli/text_file.h cli/zip_read.c cli/zip_read.h
+sealgate_LDADD = $(SG_LIBS_PIPELINE) $(ZIP_LIBS)

@@ -47,4 +47,5 @@ only libconfig.h base/
 only libmilter/ milter/
 only sqlite3.h directory/certstore keystore/store milter/journal milter/notice_store milter/replies
 only idn2.h message/addr.c
+only zip.h cli/zip_read.c
 exit $bad
