@@ -10,3 +10,8 @@ dist_noinst_DATA += \
 	contrib/sendmail/sealgate.mc \
 	contrib/systemd/sealgate-milter.service \
 	contrib/systemd/sealgate-vault.service
+
+## Maps of services' forms; found there by their names.
+bulkdir = $(pkgdatadir)/bulk
+dist_bulk_DATA = contrib/bulk/upki-issue.conf contrib/bulk/upki-renew.conf contrib/bulk/upki-revoke.conf \
+	contrib/bulk/upki-status.conf

@@ -36,6 +36,8 @@
  *
  * Outside CAs:
  *
+ * key.list takes [full: true] as well: each key as key.show says it, 100 at a time.
+ *
  * key.request: addr [name] [kind] [client_key] [purpose both|sign|open] [type] [subject] [renew:
  * true, in place of the active key] [also: true]; or key: K [addr] [subject] for a key that is
  * there. → keys (one; "known": true when it was asked for before), address, subject, csr (PEM)

@@ -9,7 +9,8 @@
 #include "keystore/store_request.h"
 #include "keystore/revoke.h"
 
-#define LIMIT_MAX 1000
+#define LIMIT_MAX  1000
+#define LIMIT_FULL 100 /* with certificates and grants */
 
 static enum rc
 put_addr(void *ctx, const struct store_addr *addr, struct err *err)
@@ -189,7 +190,8 @@ admin_key_list(struct admin *a, struct err *err)
 {
 	const char *after = json_get_text(a->request, "after");
 	int64_t limit = json_get_int(a->request, "limit", LIMIT_MAX);
-	bool for_addr = json_find(a->request, "addr") != NULL;
+	bool for_addr = json_find(a->request, "addr") != NULL,
+	     full = json_is_true(json_find(a->request, "full"));
 	struct key_list list = {.max = LIMIT_MAX};
 	char addr[ADDR_MAX + 1];
 	struct store_addr row = {0};
@@ -197,6 +199,8 @@ admin_key_list(struct admin *a, struct err *err)
 
 	if (limit < 1 || limit > LIMIT_MAX)
 		return err_set(err, ERR_USAGE, "limit: 1 to %d", LIMIT_MAX);
+	if (full && limit > LIMIT_FULL)
+		limit = LIMIT_FULL;
 	if (for_addr) {
 		rc = admin_addr(a, "addr", addr, err);
 		if (!rc)
@@ -214,7 +218,7 @@ admin_key_list(struct admin *a, struct err *err)
 	rc = rc == RC_NONE ? RC_OK : rc;
 	json_array(a->out, "keys");
 	for (size_t i = 0; !rc && i < list.n; i++)
-		rc = admin_put_key(a, &list.v[i], false, false, err);
+		rc = admin_put_key(a, &list.v[i], full, false, err);
 	json_array_end(a->out);
 	if (!for_addr && list.n == (size_t)limit)
 		json_str(a->out, "next", list.v[list.n - 1].id);

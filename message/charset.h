@@ -25,6 +25,14 @@ enum rc charset_decode_raw(const char *text, size_t len, struct buf *out, struct
 /* Appends TEXT (UTF-8) as ISO-2022-JP that every reader knows (RFC 1468), each line ending in
  * ASCII. RC_NONE when it can't say all of it; nothing useful was appended then. */
 enum rc charset_encode_jis(const char *text, size_t len, struct buf *out, struct err *err);
+/*
+ * Appends TEXT (UTF-8) as CP932, which is what Shift_JIS means to those who write it: with ①, ㈱,
+ * ～, half-width kana. Only characters that come back as themselves, or as their other shape in
+ * JIS (〜 and ～, − and －), are written: not ¥, which is a backslash there. RC_NONE: *bad is where
+ * the first character stands that cannot be said; nothing useful was appended then.
+ */
+enum rc
+charset_encode_cp932(const char *text, size_t len, struct buf *out, size_t *bad, struct err *err);
 /* How text of a charset falls into characters. */
 enum charset_kind {
 	CHARSET_UTF8,  /* unknown ones too */

@@ -4,7 +4,7 @@ libmessage_a_SOURCES = \
 	message/addr.c message/addrlist.c message/addr.h \
 	message/alias.c message/alias.h \
 	message/b64.c message/b64_avx2.c message/b64.h message/b64_avx2.h \
-	message/charset.c message/charset.h \
+	message/charset.c message/charset_cp932.c message/charset.h \
 	message/classify.c message/classify.h \
 	message/compose.c message/compose.h \
 	message/dsn.c message/dsn.h \

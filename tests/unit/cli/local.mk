@@ -1,3 +1,12 @@
 ## SPDX-License-Identifier: BSD-2-Clause
 ## Unit tests of cli/: one program for each source file; add it to check_PROGRAMS.
 check_SCRIPTS += tests/unit/cli/cli_test.sh
+
+## Tables, and forms of services
+check_PROGRAMS += tests/unit/cli/tsv_test tests/unit/cli/bulk_test
+tests_unit_cli_tsv_test_SOURCES = tests/unit/cli/tsv_test.c cli/tsv.c
+tests_unit_cli_tsv_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
+tests_unit_cli_bulk_test_SOURCES = tests/unit/cli/bulk_test.c cli/answer.c cli/bulk_form.c cli/bulk_map.c \
+	cli/bulk_status.c cli/bulk_vault.c cli/cmd.c cli/tsv.c
+tests_unit_cli_bulk_test_CPPFLAGS = $(AM_CPPFLAGS) -DSRCDIR='"$(abs_top_srcdir)"'
+tests_unit_cli_bulk_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)

@@ -34,3 +34,6 @@ tests_unit_message_msg_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
 tests_unit_message_qp_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
 tests_unit_message_spool_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
 noinst_HEADERS += tests/unit/message/seven.h
+
+check_PROGRAMS += tests/unit/message/charset_cp932_test
+tests_unit_message_charset_cp932_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
