@@ -27,7 +27,7 @@ check_SCRIPTS += tests/flow/gate.sh tests/flow/opened.sh
 ## Rules and rights.
 check_SCRIPTS += tests/flow/marks.sh
 ## Keys of outside CAs.
-check_SCRIPTS += tests/flow/csr.sh tests/flow/bulk.sh
+check_SCRIPTS += tests/flow/csr.sh tests/flow/bulk.sh tests/flow/umin.sh
 ## Observe rules, and tables of expectations.
 check_SCRIPTS += tests/flow/report.sh tests/flow/policy.sh
 ## The key store as a whole.
