@@ -84,8 +84,7 @@ static int
 run(struct cli *cli, int argc, char **argv)
 {
 	static const struct command *const table[] = {&key_new, &key_request, &key_import,
-		&key_held, &key_pin, &key_import_certs, &key_bulk, &key_list, &key_show,
-		&key_renew,
+		&key_held, &key_pin, &key_import_certs, &key_bulk, &key_list, &key_show, &key_renew,
 		&key_retire, &key_revoke, &key_grant, &key_export, &key_delete};
 
 	return cmd_dispatch(&cmd_key, table, sizeof(table) / sizeof(*table), cli, argc, argv);
