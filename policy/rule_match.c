@@ -47,55 +47,78 @@ from_matches(const struct rule *rule, const struct msg_facts *facts)
 	return facts->from_unread ? TRI_UNKNOWN : TRI_NO;
 }
 
-/* Does the field hold MATCH's pattern? */
+/*
+ * Does the field hold MATCH's pattern? Of a very long text only the beginning is searched, since
+ * some patterns take time that grows with its square: what stands behind is not known.
+ */
 static enum rc
-field_matches(const struct header_match *match, const struct hdr *hdr, bool *found, struct err *err)
+field_matches(
+	const struct header_match *match, const struct hdr *hdr, enum tri *found, struct err *err)
 {
 	struct buf text = BUF_INIT(HDRS_MAX_BYTES * 4);
 	enum rc rc = hdr_decode(hdr, &text, err);
 
 	if (rc == RC_OK) {
-		if (text.len > HEADER_TEXT_MAX)
-			text.data[HEADER_TEXT_MAX] = '\0';
-		*found = regexec(&match->pattern, buf_text(&text), 0, NULL, 0) == 0;
+		bool is_cut = text.len > HEADER_TEXT_MAX;
+		regmatch_t range = {
+			.rm_so = 0, .rm_eo = (regoff_t)(is_cut ? HEADER_TEXT_MAX : text.len)};
+
+		/* A NUL, out of an encoded word, does not end the text. */
+		if (regexec(&match->pattern, buf_text(&text), 1, &range, REG_STARTEND) == 0)
+			*found = TRI_YES;
+		else
+			*found = is_cut ? TRI_UNKNOWN : TRI_NO;
 	}
 	buf_fini(&text);
 	return rc;
 }
 
+static enum tri
+either(enum tri a, enum tri b)
+{
+	if (a == TRI_YES || b == TRI_YES)
+		return TRI_YES;
+	return a == TRI_UNKNOWN || b == TRI_UNKNOWN ? TRI_UNKNOWN : TRI_NO;
+}
+
 /* Does any field called MATCH's name hold its pattern? */
 static enum rc
 header_matches(
-	const struct header_match *match, const struct hdrs *hdrs, bool *found, struct err *err)
+	const struct header_match *match, const struct hdrs *hdrs, enum tri *found, struct err *err)
 {
 	const struct hdr *hdr;
 	enum rc rc = RC_OK;
 
-	*found = false;
-	for (size_t i = 0; rc == RC_OK && !*found && (hdr = hdrs_find(hdrs, match->name, i)); i++)
-		rc = field_matches(match, hdr, found, err);
+	for (size_t i = 0;
+		rc == RC_OK && *found != TRI_YES && (hdr = hdrs_find(hdrs, match->name, i)); i++) {
+		enum tri here = TRI_NO;
+
+		rc = field_matches(match, hdr, &here, err);
+		*found = either(*found, here);
+	}
 	return rc;
 }
 
 enum rc
 rule_match_field(const struct rule *rule, const struct hdr *hdr, bool *found, struct err *err)
 {
+	enum tri here = TRI_NO;
 	enum rc rc = RC_OK;
 
-	*found = false;
-	for (size_t i = 0; rc == RC_OK && !*found && i < rule->n_headers; i++)
+	for (size_t i = 0; rc == RC_OK && here != TRI_YES && i < rule->n_headers; i++)
 		if (strcasecmp(rule->headers[i].name, hdr->name) == 0)
-			rc = field_matches(&rule->headers[i], hdr, found, err);
+			rc = field_matches(&rule->headers[i], hdr, &here, err);
+	*found = here == TRI_YES;
 	return rc;
 }
 
 static enum rc
-headers_match(const struct rule *rule, const struct hdrs *hdrs, bool *found, struct err *err)
+headers_match(const struct rule *rule, const struct hdrs *hdrs, enum tri *found, struct err *err)
 {
 	enum rc rc = RC_OK;
 
-	*found = false;
-	for (size_t i = 0; rc == RC_OK && !*found && i < rule->n_headers; i++)
+	*found = TRI_NO;
+	for (size_t i = 0; rc == RC_OK && *found != TRI_YES && i < rule->n_headers; i++)
 		rc = header_matches(&rule->headers[i], hdrs, found, err);
 	return rc;
 }
@@ -197,6 +220,7 @@ enum rc
 rule_match_msg(const struct rule *rule, struct msg_view *msg, enum tri *matched,
 	const char **criterion, struct err *err)
 {
+	enum tri header = TRI_YES;
 	enum rc rc = RC_OK;
 	bool found;
 
@@ -209,9 +233,9 @@ rule_match_msg(const struct rule *rule, struct msg_view *msg, enum tri *matched,
 	if (*criterion)
 		return RC_OK;
 	if (rule->n_headers) {
-		rc = headers_match(rule, msg->facts->hdrs, &found, err);
+		rc = headers_match(rule, msg->facts->hdrs, &header, err);
 		*criterion = "header";
-		if (rc != RC_OK || !found)
+		if (rc != RC_OK || header == TRI_NO)
 			return rc;
 	}
 	if (rule->n_marks) {
@@ -220,8 +244,8 @@ rule_match_msg(const struct rule *rule, struct msg_view *msg, enum tri *matched,
 		if (rc != RC_OK || !found)
 			return rc;
 	}
-	*criterion = NULL;
-	*matched = TRI_YES;
+	*criterion = header == TRI_UNKNOWN ? "header" : NULL;
+	*matched = header;
 	if (class_matches(rule, msg->facts) == TRI_UNKNOWN) {
 		*criterion = "class";
 		*matched = TRI_UNKNOWN;
@@ -240,14 +264,6 @@ rule_match_msg(const struct rule *rule, struct msg_view *msg, enum tri *matched,
 		*matched = TRI_UNKNOWN;
 	}
 	return RC_OK;
-}
-
-static enum tri
-either(enum tri a, enum tri b)
-{
-	if (a == TRI_YES || b == TRI_YES)
-		return TRI_YES;
-	return a == TRI_UNKNOWN || b == TRI_UNKNOWN ? TRI_UNKNOWN : TRI_NO;
 }
 
 static enum tri

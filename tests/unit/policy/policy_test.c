@@ -229,6 +229,8 @@ static const struct {
 		MAIL(.header = "Subject", .value = " =?utf-8?q?gr=C3=BC=C3=9Fe?=")},
 	{"subject_mark = \"[Encrypt]\";", TRI_YES,
 		MAIL(.header = "Subject", .value = " Re: [ENCRYPT] x")},
+	{"header = \"X-Level: secret\";", TRI_YES,
+		MAIL(.header = "X-Level", .value = " =?utf-8?q?a=00secret?=")},
 	{"subject_mark = \"[encrypt]\";", TRI_NO, MAIL(.header = "Subject", .value = " encrypt")},
 	{"subject_mark = \"[encrypt]\";", TRI_NO, MAIL()},
 	/* full-width brackets in an encoded word, split inside the mark */
@@ -256,6 +258,41 @@ test_criteria(void **state)
 			criteria[i].want);
 		policy_free(&policy);
 	}
+}
+
+/* Of a very long field the beginning is searched; what stands behind is not known to be absent. */
+static void
+test_long_header(void **state)
+{
+	static const struct {
+		const char *name;
+		size_t at;
+		enum tri want;
+	} table[] = {{"at the start", 0, TRI_YES}, {"within", 65000, TRI_YES},
+		{"behind", 80000, TRI_UNKNOWN}, {"nowhere", 0x10000000, TRI_UNKNOWN}};
+	struct policy *policy;
+
+	(void)state;
+	assert_int_equal(compile("rules = ( { name = \"r\"; header = \"X-Level: secret\"; } );",
+				 &policy, NULL),
+		RC_OK);
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		struct mail mail = MAIL(.header = "X-Level");
+		struct decision d;
+		char *value = malloc(90001);
+
+		assert_non_null(value);
+		memset(value, 'x', 90000);
+		value[90000] = '\0';
+		if (table[i].at < 90000)
+			memcpy(value + table[i].at, "secret", 6);
+		mail.value = value;
+		decide(policy, table[i].name, &mail, &d);
+		CHECK_STR(table[i].name, rule_name(d.rule), "r");
+		CHECK_INT(table[i].name, d.known, table[i].want);
+		free(value);
+	}
+	policy_free(&policy);
 }
 
 /* First match decides, also against what a header claims; an observe rule only looks. */
@@ -674,12 +711,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_shipped),
-		cmocka_unit_test(test_criteria), cmocka_unit_test(test_opened),
-		cmocka_unit_test(test_order), cmocka_unit_test(test_unknown_decides),
-		cmocka_unit_test(test_trace), cmocka_unit_test(test_lists),
-		cmocka_unit_test(test_sign_key), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_without_shipped), cmocka_unit_test(test_many),
-		cmocka_unit_test(test_early)};
+		cmocka_unit_test(test_criteria), cmocka_unit_test(test_long_header),
+		cmocka_unit_test(test_opened), cmocka_unit_test(test_order),
+		cmocka_unit_test(test_unknown_decides), cmocka_unit_test(test_trace),
+		cmocka_unit_test(test_lists), cmocka_unit_test(test_sign_key),
+		cmocka_unit_test(test_refused), cmocka_unit_test(test_without_shipped),
+		cmocka_unit_test(test_many), cmocka_unit_test(test_early)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
