@@ -183,9 +183,9 @@ may_sign(const struct policy_world *world, const struct policy_case *one, const 
 		.client = case_fact(one, "client", 0),
 		.connector = case_fact(one, "connector", 0),
 		.addresses = &s->addresses};
-	const char *key;
+	struct right_found found;
 
-	return rights_may_sign(world->rights, &ask, addr, &key);
+	return rights_may_sign(world->rights, &ask, addr, &found);
 }
 
 /* As the milter does it: one author, a service that signs, a right for the address or for whoever

@@ -123,8 +123,8 @@ signer_address(const struct transaction *tx, const struct verdicts *verdicts, si
 		return NULL;
 	if (strcmp(key, "own") != 0)
 		return sign_key_expand(key, addr_domain(tx->from.v[0]), out) ? out : NULL;
-	if (tx->right_key && strcmp(tx->right_key, "own") != 0)
-		return tx->right_key;
+	if (tx->right.key && strcmp(tx->right.key, "own") != 0)
+		return tx->right.key;
 	return tx->from.v[0];
 }
 
@@ -235,7 +235,7 @@ plan_signer(struct transaction *tx, struct plan_rcpt *plan, struct err *err)
 		return RC_OK;
 	rc = need_signer(tx, &decision->verdicts, &signer, err);
 	plan->signer = rc == RC_OK && signer ? signer->there : TRI_NO;
-	if (plan->signer == TRI_YES && signer->signer.personal && !tx->identity && !tx->connector)
+	if (plan->signer == TRI_YES && signer->signer.personal && tx->right.is_network)
 		plan->signer = TRI_NO; /* a machine: its network has no right to a person's key */
 	if (signer && signer->there == TRI_UNKNOWN && plan->lookup_err.code == ERR_NONE)
 		plan->lookup_err = signer->err;

@@ -96,7 +96,7 @@ ask_right(struct transaction *tx, const char *service, const char *addr)
 		.client = tx->client,
 		.connector = tx->connector,
 		.addresses = tx->addresses_known == TRI_YES ? &tx->addresses : NULL};
-	enum tri answer = rights_may_sign(rights, &ask, addr, &tx->right_key);
+	enum tri answer = rights_may_sign(rights, &ask, addr, &tx->right);
 
 	if (answer != TRI_UNKNOWN || ask.addresses)
 		return answer;
@@ -104,7 +104,7 @@ ask_right(struct transaction *tx, const char *service, const char *addr)
 	if (tx->addresses_known != TRI_YES)
 		return TRI_UNKNOWN;
 	ask.addresses = &tx->addresses;
-	return rights_may_sign(rights, &ask, addr, &tx->right_key);
+	return rights_may_sign(rights, &ask, addr, &tx->right);
 }
 
 /* A right holds for the service where the sender logged in, or for the one that signs. */

@@ -15,11 +15,11 @@ tell_is_own_sender(const struct transaction *tx)
 		.client = tx->client,
 		.connector = tx->connector,
 		.addresses = tx->addresses_known == TRI_YES ? &tx->addresses : NULL};
-	const char *key;
+	struct right_found found;
 
 	return tx->identity && *tx->sender &&
 	       policy_is_ours(engine_policy(tx->engine), tx->sender) &&
-	       rights_may_sign(engine_rights(tx->engine), &ask, tx->sender, &key) == TRI_YES;
+	       rights_may_sign(engine_rights(tx->engine), &ask, tx->sender, &found) == TRI_YES;
 }
 
 static bool

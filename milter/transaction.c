@@ -72,6 +72,8 @@ transaction_free(struct transaction **tx)
 		free(t->rcpts[i].observed);
 	}
 	free(t->rcpts);
+	if (t->waiter && atomic_load(&t->waiter->left) > 0)
+		t->waiter->done(t->waiter->ctx); /* nobody else will */
 	free(t->waiter);
 	entity_free(&t->root);
 	cms_enveloped_free(&t->enveloped);

@@ -119,7 +119,7 @@ struct transaction {
 	struct addrlist from;
 	struct addrlist named, named_persons; /* in To: and Cc:, sorted */
 	bool named_known;
-	const char *right_key; /* what rights_may_sign gave */
+	struct right_found right; /* what rights_may_sign gave */
 	char why_authorised[160];
 	struct msg_facts facts;
 	bool inside; /* the sender is */

@@ -167,9 +167,15 @@ struct client_cert { /* the SMTP client's, as the MTA says it; NULL: not known *
 };
 enum rc rights_compile(struct conf *conf, struct rights **out, struct err *err);
 void rights_free(struct rights **rights);
-/* TRI_UNKNOWN with ADDRESSES NULL: ask the directory for them and try again. */
+struct right_found {
+	const char *key; /* the right's, or NULL; lives as long as RIGHTS */
+	bool is_network; /* the right asks neither for a login nor for a connector: it says nothing
+			    of who writes, and gives no person's key */
+};
+/* TRI_UNKNOWN with ADDRESSES NULL: ask the directory for them and try again. FOUND is filled in any
+ * case. */
 enum tri rights_may_sign(const struct rights *rights, const struct right_ask *ask, const char *from,
-	const char **key);
+	struct right_found *found);
 /* The connector that CERT and the fields of HDRS belong to, borrowed; NULL: none. */
 enum rc rights_connector(const struct rights *rights, const struct client_cert *cert,
 	const struct hdrs *hdrs, const char **name, struct err *err);

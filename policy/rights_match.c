@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static bool
 service_fits(const struct right *right, const char *service)
@@ -107,6 +108,17 @@ right_expand(const struct right *right, const char *template, const char *login,
 	return addr_canonical(text, n, out, NULL) == RC_OK && addr_domain(out) != NULL;
 }
 
+/* Of a login with a domain %u leaves the domain away: that must not make of somebody else's alice
+ * ours. A right that says which logins it is for (identity_pattern) knows what it does. */
+static bool
+realm_fits(const struct right *right, const char *template, const char *identity, const char *addr)
+{
+	const char *realm = strchr(identity, '@');
+
+	return !realm || right->has_pattern || !strstr(template, "%u") ||
+	       strcasecmp(realm + 1, addr_domain(addr)) == 0;
+}
+
 static bool
 template_fits(const struct right *right, const char *identity, const char *from)
 {
@@ -114,6 +126,7 @@ template_fits(const struct right *right, const char *identity, const char *from)
 
 	for (size_t i = 0; identity && i < right->n_templates; i++)
 		if (right_expand(right, right->templates[i], identity, addr) &&
+			realm_fits(right, right->templates[i], identity, addr) &&
 			addr_equal(addr, from))
 			return true;
 	return false;
@@ -138,48 +151,65 @@ mapped_fits(const struct rights *rights, const char *identity, const char *from)
 	return false;
 }
 
+/* Is FROM an address of the login's own? */
 static enum tri
-from_fits(const struct rights *rights, const struct right *right, const struct right_ask *ask,
+own_fits(const struct rights *rights, const struct right *right, const struct right_ask *ask,
 	const char *from)
 {
 	const char *identity = ask->identity;
 	char login[ADDR_MAX + 1];
-	struct addrkey key;
 
-	addrkey_set(&key, from);
-	if (right->from && addrmap_has(right->from, &key))
-		return TRI_YES;
-	if (right->login_itself && identity &&
+	if (!identity)
+		return TRI_NO;
+	if (right->login_itself &&
 		addr_canonical(identity, strlen(identity), login, NULL) == RC_OK &&
 		addr_domain(login) && addr_equal(login, from))
 		return TRI_YES;
 	if (template_fits(right, identity, from) ||
-		(right->mapped && identity && mapped_fits(rights, identity, from)))
+		(right->mapped && mapped_fits(rights, identity, from)))
 		return TRI_YES;
-	if (!right->by_directory || !identity)
+	if (!right->by_directory)
 		return TRI_NO;
 	if (!ask->addresses)
 		return TRI_UNKNOWN;
 	return addrlist_has(ask->addresses, from) ? TRI_YES : TRI_NO;
 }
 
+static bool
+listed_fits(const struct right *right, const char *from)
+{
+	struct addrkey key;
+
+	addrkey_set(&key, from);
+	return right->from && addrmap_has(right->from, &key);
+}
+
+static bool
+who_fits(const struct right *right, const struct right_ask *ask)
+{
+	return service_fits(right, ask->service) && identity_fits(right, ask->identity) &&
+	       client_fits(right, ask->client) && connector_fits(right, ask->connector);
+}
+
 enum tri
 rights_may_sign(const struct rights *rights, const struct right_ask *ask, const char *from,
-	const char **key)
+	struct right_found *found)
 {
-	*key = NULL;
-	if (!*from)
-		return TRI_NO;
-	for (size_t i = 0; i < rights->n; i++) {
+	*found = (struct right_found){.key = NULL};
+	for (size_t i = 0; *from && i < rights->n; i++) {
 		const struct right *right = &rights->v[i];
+		bool asks_who = right->n_identities || right->has_pattern || right->connector;
 		enum tri fits;
 
-		if (!service_fits(right, ask->service) || !identity_fits(right, ask->identity) ||
-			!client_fits(right, ask->client) || !connector_fits(right, ask->connector))
+		if (!who_fits(right, ask))
 			continue;
-		fits = from_fits(rights, right, ask, from);
+		if (listed_fits(right, from)) {
+			*found = (struct right_found){.key = right->key, .is_network = !asks_who};
+			return TRI_YES;
+		}
+		fits = own_fits(rights, right, ask, from);
 		if (fits == TRI_YES)
-			*key = right->key;
+			found->key = right->key;
 		if (fits != TRI_NO)
 			return fits;
 	}

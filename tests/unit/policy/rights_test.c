@@ -48,7 +48,7 @@ check(const char *text, const struct ask *asks, size_t n)
 {
 	struct rights *rights = NULL;
 	struct err err = ERR_INIT;
-	const char *key;
+	struct right_found found;
 
 	if (compile(text, &rights, &err) != RC_OK)
 		fail_msg("%s: %s", text, err.detail);
@@ -62,8 +62,10 @@ check(const char *text, const struct ask *asks, size_t n)
 
 		snprintf(name, sizeof(name), "%s %s %s", asks[i].identity, asks[i].client,
 			asks[i].from);
-		CHECK_INT(name, rights_may_sign(rights, &ask, asks[i].from, &key), asks[i].want);
-		CHECK_STR(name, key, asks[i].key);
+		CHECK_INT(name, rights_may_sign(rights, &ask, asks[i].from, &found), asks[i].want);
+		CHECK_STR(name, found.key, asks[i].key);
+		CHECK_INT(name, found.is_network,
+			asks[i].key && strcmp(asks[i].key, "noreply@example.org") == 0);
 	}
 	rights_free(&rights);
 }
@@ -96,6 +98,8 @@ test_rows(void **state)
 		{"all", "boss", NULL, "anybody@sub.example.org", TRI_YES, "own"},
 		{"all", "boss", NULL, "anybody@example.org", TRI_NO, NULL},
 		{"all", NULL, "192.0.2.77", "robot@example.org", TRI_YES, "noreply@example.org"},
+		{"all", "somebody", "192.0.2.77", "robot@example.org", TRI_YES,
+			"noreply@example.org", "any connector"},
 		{"hop", NULL, "192.0.2.77", "robot@example.org", TRI_NO, NULL},
 		{"all", NULL, "192.0.3.1", "robot@example.org", TRI_NO, NULL},
 		{"all", NULL, "::ffff:192.0.2.1", "robot@example.org", TRI_YES,
@@ -154,7 +158,10 @@ test_patterns(void **state)
 	static const struct ask asks[] = {
 		{"all", "alice", NULL, "alice@example.org", TRI_YES, "own"},
 		{"all", "alice", NULL, "Alice@Example.org", TRI_YES, "own"},
-		{"all", "alice@REALM", NULL, "alice@example.org", TRI_YES, "own"},
+		{"all", "alice@REALM", NULL, "alice@example.org", TRI_NO, NULL},
+		{"all", "alice@Example.ORG", NULL, "alice@example.org", TRI_YES, "own"},
+		{"all", "alice@x@example.org", NULL, "alice@example.org", TRI_NO, NULL},
+		{"hop", "alice@REALM", NULL, "alice@realm.example.org", TRI_YES, "own"},
 		{"all", "alice", NULL, "bob@example.org", TRI_NO, NULL},
 		{"all", "", NULL, "@example.org", TRI_NO, NULL},
 		{"all", "@REALM", NULL, "@example.org", TRI_NO, NULL},
@@ -178,7 +185,8 @@ test_patterns(void **state)
 	check("rights = ("
 	      " { services = \"all\"; identity = \"*\"; from = \"%u@example.org\"; },"
 	      " { services = \"hop\"; identity_pattern = \"STAFF\\\\\\\\([a-z.@]+)\";"
-	      "   from = \"%1@staff.example.org\"; } );",
+	      "   from = \"%1@staff.example.org\"; },"
+	      " { services = \"hop\"; identity_pattern = \".*@REALM\"; from = \"%u@realm.example.org\"; } );",
 		asks, sizeof(asks) / sizeof(*asks));
 }
 
