@@ -9,7 +9,7 @@
 #include "keystore/ledger_read.h"
 
 extern const struct command audit_show, audit_search, audit_export, audit_report;
-extern const struct command audit_anchor, audit_erase;
+extern const struct command audit_verify, audit_anchor, audit_retire, audit_erase;
 
 /* The ledger's folder: --dir, or the configuration's. False: *status is what to return. */
 bool audit_dir(const struct command *command, struct cli *cli, const char *opt, const char **dir,

@@ -32,6 +32,8 @@
  * [{period, pseudonym, or erased: true}]
  *     audit.periods (audit)                                 → periods: those that have a key
  *     audit.erase (audit)  period: "2026-05", destroys its pseudonym key          → period record
+ *     audit.retire (audit)  [before: time] [segment: the last one] [dry_run] → segments, more: true
+ *                                                              when another call is to go on
  *     vault.status (either) → version pid
  *
  * Outside CAs:

@@ -5,7 +5,9 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "keystore/ledger_erase.h"
+#include "keystore/ledger_retire.h"
 
 static void
 put_head(struct admin *a)
@@ -143,4 +145,68 @@ admin_audit_erase(struct admin *a, struct err *err)
 	rc = approval_require(a, &act, &go, err);
 	act_fini(&act);
 	return rc || !go ? rc : erase(a, period, err);
+}
+
+static void
+put_dropped(struct admin *a, const struct ledger_dropped *dropped)
+{
+	json_object(a->out, NULL);
+	json_int(a->out, "segment", (int64_t)dropped->segment);
+	json_int(a->out, "first", (int64_t)dropped->first);
+	json_int(a->out, "last", (int64_t)dropped->last);
+	json_str(a->out, "from", dropped->from);
+	json_str(a->out, "to", dropped->to);
+	json_int(a->out, "bytes", dropped->bytes);
+	if (dropped->record)
+		json_int(a->out, "record", (int64_t)dropped->record);
+	json_object_end(a->out);
+}
+
+/* Which segments are meant. */
+static enum rc
+read_order(struct admin *a, struct ledger_retire_order *order, struct err *err)
+{
+	const char *before = json_get_text(a->request, "before");
+	int64_t segment = json_get_int(a->request, "segment", 0);
+
+	*order = (struct ledger_retire_order){.service = "admin",
+		.uid = a->uid,
+		.pid = a->pid,
+		.up_to = segment > 0 ? (uint64_t)segment : 0,
+		.dry_run = json_is_true(json_find(a->request, "dry_run"))};
+	if (before && clock_parse(before, &order->before, err))
+		return err_set(err, ERR_USAGE, "before: \"%.64s\" is no time", before);
+	if (segment < 0 || (!segment && !before))
+		return err_set(err, ERR_USAGE, "\"before\" or \"segment\" is missing");
+	if (before && (order->before <= 0 || order->before > clock_now()))
+		return err_set(err, ERR_USAGE, "before: %.64s is not in the past", before);
+	return RC_OK;
+}
+
+/* A call drops for a few seconds at most; whoever asked asks again. */
+#define RETIRE_MS     5000
+#define RETIRE_LISTED 1000
+
+enum rc
+admin_audit_retire(struct admin *a, struct err *err)
+{
+	int64_t until = clock_monotonic_ms() + RETIRE_MS;
+	struct ledger_retire_order order;
+	struct ledger_dropped dropped;
+	size_t n = 0;
+	enum rc rc = read_order(a, &order, err);
+
+	if (rc)
+		return rc;
+	json_array(a->out, "segments");
+	while ((rc = ledger_retire(vault_ledger(a->vault), &order, &dropped, err)) == RC_OK) {
+		put_dropped(a, &dropped);
+		order.behind = dropped.segment;
+		if (++n == RETIRE_LISTED || (!order.dry_run && clock_monotonic_ms() > until))
+			break;
+	}
+	json_array_end(a->out);
+	if (rc == RC_OK)
+		json_bool(a->out, "more", true);
+	return rc == RC_NONE ? RC_OK : rc;
 }

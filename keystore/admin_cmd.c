@@ -236,6 +236,7 @@ static const struct {
 	{"audit.pseudonyms", RIGHT_AUDIT, admin_audit_pseudonyms},
 	{"audit.periods", RIGHT_AUDIT, admin_audit_periods},
 	{"audit.erase", RIGHT_AUDIT, admin_audit_erase},
+	{"audit.retire", RIGHT_AUDIT, admin_audit_retire},
 	{"officer.init", RIGHT_KEYS, admin_officer_init},
 	{"officer.change", RIGHT_KEYS, admin_officer_change},
 	{"officer.list", RIGHTS_ANY, admin_officer_list},

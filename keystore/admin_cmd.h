@@ -158,6 +158,8 @@ enum rc admin_ledger_head(struct admin *a, struct err *err);
 enum rc admin_ledger_checkpoint(struct admin *a, struct err *err);
 enum rc admin_audit_pseudonyms(struct admin *a, struct err *err);
 enum rc admin_audit_periods(struct admin *a, struct err *err);
+/* Drops segments, oldest first. */
+enum rc admin_audit_retire(struct admin *a, struct err *err);
 /* Destroys the pseudonym key of member "period". Nothing brings it back. */
 enum rc admin_audit_erase(struct admin *a, struct err *err);
 

@@ -83,8 +83,10 @@ ledger_begin_segment(
 		rc = chain_line(ledger, &after, &line, LEDGER_OPEN, body.data, body.len, err);
 	if (rc == RC_OK)
 		rc = ledger_file_begin(&ledger->file, segment, line.data, line.len, err);
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
 		*at = after;
+		ledger->segment_since = clock_now();
+	}
 	buf_fini(&body);
 	buf_fini(&line);
 	return rc;

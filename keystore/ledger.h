@@ -61,6 +61,11 @@ struct ledger_disk {
 	ssize_t (*write)(
 		void *ctx, int fd, const void *data, size_t len, off_t at); /* like pwrite */
 	int (*sync)(void *ctx, int fd);                                     /* like fdatasync */
+	int (*open)(void *ctx, const char *path, int flags, mode_t mode);   /* for writing */
+	int (*truncate)(void *ctx, int fd, off_t size);
+	int (*rename)(void *ctx, const char *from, const char *to);
+	int (*unlink)(void *ctx, const char *path);
+	int (*sync_dir)(void *ctx, const char *dir); /* names that were made, changed or removed */
 	void *ctx;
 };
 
@@ -72,6 +77,8 @@ struct ledger_options {
 	int64_t checkpoint_records;  /* 0: 1000 */
 	int64_t checkpoint_interval; /* seconds; 0: 3600 */
 	int64_t epoch_interval;      /* seconds; 0: 86400 */
+	int64_t segment_age;         /* seconds after which a new one is begun; 0: never */
+	int64_t keep;                /* seconds that segments are kept for; 0: for ever */
 	struct ledger_keys keys;
 	struct ledger_disk disk;
 };

@@ -75,6 +75,7 @@ take_open(struct ledger_chain *chain, const struct ledger_line *line,
 	rc = epoch_parse(record, line->time, &epoch, err);
 	if (rc)
 		return rc;
+	chain->opened = epoch.since;
 	if (chain->epoch.number == 0) {
 		if (epoch.number != 1 && !chain->adopt)
 			return err_set(err, ERR_LEDGER_BROKEN, "the first epoch is not 1");
@@ -235,32 +236,40 @@ adopt(struct ledger_chain *chain, const struct ledger_line *line)
 }
 
 enum rc
-ledger_chain_line(struct ledger_chain *chain, const char *text, size_t len, struct err *err)
+ledger_chain_step(struct ledger_chain *chain, const char *text, size_t len,
+	struct ledger_line *line, struct err *err)
 {
 	struct ledger_chain after = *chain;
-	struct ledger_line line;
 	enum rc rc;
 
-	if (!ledger_line_parse(text, len, &line))
+	if (!ledger_line_parse(text, len, line))
 		return err_set(err, ERR_LEDGER_BROKEN, "this line is no record");
 	if (after.adopt)
-		adopt(&after, &line);
-	rc = check_link(&after, &line, err);
+		adopt(&after, line);
+	rc = check_link(&after, line, err);
 	if (rc)
 		return rc;
-	memcpy(after.node, line.node, line.node_len);
-	after.node[line.node_len] = '\0';
-	rc = take_record(&after, &line, text, len, err);
+	memcpy(after.node, line->node, line->node_len);
+	after.node[line->node_len] = '\0';
+	rc = take_record(&after, line, text, len, err);
 	if (rc)
-		return err_prefix(err, "record %" PRIu64, line.seq);
-	if (line.type != LEDGER_EPOCH)
+		return err_prefix(err, "record %" PRIu64, line->seq);
+	if (line->type != LEDGER_EPOCH)
 		memset(&after.next, 0, sizeof after.next);
 	rc = ledger_hash(text, len, after.hash, err);
 	if (rc)
 		return rc;
-	after.seq = line.seq;
+	after.seq = line->seq;
 	after.at_start = after.adopt = false;
-	after.count[line.type]++;
+	after.count[line->type]++;
 	*chain = after;
 	return RC_OK;
+}
+
+enum rc
+ledger_chain_line(struct ledger_chain *chain, const char *text, size_t len, struct err *err)
+{
+	struct ledger_line line;
+
+	return ledger_chain_step(chain, text, len, &line, err);
 }

@@ -27,8 +27,9 @@ struct ledger_chain {
 	char hash[LEDGER_HASH_SIZE]; /* its hash; zeros before the first */
 	char node[LEDGER_MAX_NODE + 1];
 	uint64_t segment;
-	bool adopt;    /* the next line is taken as the beginning: earlier segments are not read */
-	bool at_start; /* the next line is the first of a segment */
+	bool adopt;     /* the next line is taken as the beginning: earlier segments are not read */
+	bool at_start;  /* the next line is the first of a segment */
+	int64_t opened; /* seconds: when the segment was begun */
 	struct ledger_epoch epoch; /* whose key signs now */
 	struct ledger_epoch
 		next; /* announced by the last line; a checkpoint right behind makes it valid */
@@ -48,6 +49,9 @@ void ledger_chain_adopt(struct ledger_chain *chain, uint64_t segment);
  * CHAIN is then as before. */
 enum rc
 ledger_chain_line(struct ledger_chain *chain, const char *line, size_t len, struct err *err);
+/* The same; *out: the line's fixed beginning. */
+enum rc ledger_chain_step(struct ledger_chain *chain, const char *line, size_t len,
+	struct ledger_line *out, struct err *err);
 /* Is ANCHOR's signature that of CHAIN's present epoch key? RC_OK or RC_PERM. */
 enum rc ledger_chain_check_anchor(
 	const struct ledger_chain *chain, const struct ledger_anchor *anchor, struct err *err);

@@ -2,7 +2,7 @@
 #include "keystore/ledger_file.h"
 
 #include "base/file.h"
-#include "keystore/ledger_read.h"
+#include "keystore/ledger_tail.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,25 +13,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define SEGMENT_MODE 0640
-#define DIR_MODE     0750
-#define RESERVE      (1 << 20) /* bytes of room at a time */
-
-/* The system's own calls, where tests have put nothing in their place. */
-static ssize_t
-disk_write(void *ctx, int fd, const void *data, size_t len, off_t at)
-{
-	(void)ctx;
-	return pwrite(fd, data, len, at);
-}
-
-/* The same for syncing. */
-static int
-disk_sync(void *ctx, int fd)
-{
-	(void)ctx;
-	return fdatasync(fd);
-}
+#define DIR_MODE 0750
+#define RESERVE  (1 << 20) /* bytes of room at a time */
 
 enum rc
 ledger_file_open(struct ledger_file *file, const char *dir, const struct ledger_disk *disk,
@@ -40,11 +23,7 @@ ledger_file_open(struct ledger_file *file, const char *dir, const struct ledger_
 	char *path;
 	enum rc rc = create ? file_make_dir(dir, DIR_MODE, err) : RC_OK;
 
-	*file = (struct ledger_file){.disk = *disk, .lock_fd = -1, .fd = -1};
-	if (!disk->write)
-		file->disk.write = disk_write;
-	if (!disk->sync)
-		file->disk.sync = disk_sync;
+	*file = (struct ledger_file){.disk = ledger_disk_complete(disk), .lock_fd = -1, .fd = -1};
 	if (rc)
 		return rc;
 	file->dir = strdup(dir);
@@ -53,7 +32,7 @@ ledger_file_open(struct ledger_file *file, const char *dir, const struct ledger_
 		free(path);
 		return err_set(err, ERR_MEMORY, "ledger");
 	}
-	file->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, SEGMENT_MODE);
+	file->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, LEDGER_FILE_MODE);
 	free(path);
 	if (file->lock_fd < 0)
 		return err_set(err, errno == ENOENT ? ERR_LEDGER_BROKEN : ERR_LEDGER, "%s: %s", dir,
@@ -93,47 +72,9 @@ open_for_writing(
 	const struct ledger_file *file, uint64_t segment, int flags, int *fd, struct err *err)
 {
 	char name[LEDGER_SEGMENT_NAME];
-	char *path = file_join(file->dir, ledger_segment_name(segment, name));
 
-	*fd = -1;
-	if (!path)
-		return err_set(err, ERR_MEMORY, "a path");
-	*fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, SEGMENT_MODE);
-	if (*fd < 0)
-		err_set(err, ERR_LEDGER, "%s: %s", path, strerror(errno));
-	free(path);
-	return *fd < 0 ? RC_TEMP : RC_OK;
-}
-
-/* Writes all of it at offset AT of FD and syncs. */
-static enum rc
-write_durable(const struct ledger_file *file, int fd, const char *data, size_t len, int64_t at,
-	struct err *err)
-{
-	while (len) {
-		ssize_t n = file->disk.write(file->disk.ctx, fd, data, len, (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return err_set(err, ERR_LEDGER, "%s: write: %s", file->dir,
-				n ? strerror(errno) : "nothing was written");
-		data += n;
-		len -= (size_t)n;
-		at += n;
-	}
-	if (file->disk.sync(file->disk.ctx, fd))
-		return err_set(err, ERR_LEDGER, "%s: sync: %s", file->dir, strerror(errno));
-	return RC_OK;
-}
-
-/* Cuts FD to SIZE, durably. */
-static enum rc
-cut(const struct ledger_file *file, int fd, int64_t size, struct err *err)
-{
-	if (ftruncate(fd, (off_t)size) || file->disk.sync(file->disk.ctx, fd))
-		return err_set(err, ERR_LEDGER, "%s: truncate: %s", file->dir, strerror(errno));
-	return RC_OK;
+	return ledger_disk_open(
+		&file->disk, file->dir, ledger_segment_name(segment, name), flags, fd, err);
 }
 
 /* Sees to it that there is room for LEN bytes more; a disk that cannot promise it may still have
@@ -154,14 +95,14 @@ ledger_file_write(struct ledger_file *file, const void *data, size_t len, struct
 	enum rc rc = RC_OK;
 
 	if (file->damaged) {
-		rc = cut(file, file->fd, file->size, err);
+		rc = ledger_disk_cut(&file->disk, file->fd, file->size, err);
 		file->reserved = 0;
 	}
 	if (rc)
 		return rc;
 	file->damaged = false;
 	reserve(file, len);
-	rc = write_durable(file, file->fd, data, len, file->size, err);
+	rc = ledger_disk_write(&file->disk, file->fd, data, len, file->size, err);
 	if (rc)
 		file->damaged = true;
 	else
@@ -174,7 +115,6 @@ ledger_file_begin(
 	struct ledger_file *file, uint64_t segment, const void *data, size_t len, struct err *err)
 {
 	char name[LEDGER_SEGMENT_NAME];
-	char *path;
 	int fd;
 	/* A file that an earlier attempt left was never part of the ledger: its number is above the
 	 * last one. */
@@ -182,9 +122,9 @@ ledger_file_begin(
 
 	if (rc)
 		return rc;
-	rc = write_durable(file, fd, data, len, 0, err);
-	if (rc == RC_OK && file_sync_dir(file->dir, err))
-		rc = err_set(err, ERR_LEDGER, "%s: cannot be synced", file->dir);
+	rc = ledger_disk_write(&file->disk, fd, data, len, 0, err);
+	if (rc == RC_OK)
+		rc = ledger_disk_sync(&file->disk, file->dir, err);
 	if (rc == RC_OK) {
 		close_segment(file);
 		file->fd = fd;
@@ -195,10 +135,8 @@ ledger_file_begin(
 		return RC_OK;
 	}
 	close(fd);
-	path = file_join(file->dir, ledger_segment_name(segment, name));
-	if (path)
-		(void)unlink(path); /* if it stays, ledger_file_recover sees a torn beginning */
-	free(path);
+	/* If it stays, ledger_file_recover finds a beginning that is torn, or left over. */
+	(void)ledger_disk_unlink(&file->disk, file->dir, ledger_segment_name(segment, name), NULL);
 	return rc;
 }
 
@@ -221,27 +159,21 @@ put_aside(const struct ledger_file *file, int fd, const struct ledger_torn *torn
 	else
 		rc = file_read_fd(fd, "ledger segment", &rest, err);
 	if (rc == RC_OK)
-		rc = file_write(path, rest.data, rest.len, SEGMENT_MODE, err);
+		rc = file_write(path, rest.data, rest.len, LEDGER_FILE_MODE, err);
 	buf_fini(&rest);
 	free(path);
 	return rc;
 }
 
-/* Removes the last segment, in which no whole line stands. */
+/* Removes the last segment, in which no whole line stands that counts. */
 static enum rc
 drop_segment(const struct ledger_file *file, uint64_t segment, struct err *err)
 {
 	char name[LEDGER_SEGMENT_NAME];
-	char *path = file_join(file->dir, ledger_segment_name(segment, name));
-	int failed;
+	enum rc rc =
+		ledger_disk_unlink(&file->disk, file->dir, ledger_segment_name(segment, name), err);
 
-	if (!path)
-		return err_set(err, ERR_MEMORY, "a path");
-	failed = unlink(path);
-	if (failed)
-		err_set(err, ERR_LEDGER, "%s: %s", path, strerror(errno));
-	free(path);
-	return failed ? RC_TEMP : file_sync_dir(file->dir, err);
+	return rc ? rc : ledger_disk_sync(&file->disk, file->dir, err);
 }
 
 /*
@@ -256,12 +188,14 @@ follow(const struct ledger_file *file, uint64_t segment, struct ledger_chain *ch
 	struct err why = ERR_INIT;
 	const char *line;
 	size_t len;
-	enum rc rc = ledger_reader_open(file->dir, segment, &reader, err);
+	enum rc rc = ledger_reader_open_one(file->dir, segment, &reader, err);
 
 	*end = 0;
 	*torn = (struct ledger_torn){.segment = segment};
 	if (rc)
-		return rc;
+		return rc == RC_NONE ? err_set(err, ERR_LEDGER_BROKEN,
+					       "segment %06" PRIu64 " is gone", segment)
+				     : rc;
 	ledger_chain_adopt(chain, segment);
 	while ((rc = ledger_reader_next(reader, &line, &len, err)) == RC_OK) {
 		rc = ledger_chain_line(chain, line, len, &why);
@@ -286,7 +220,7 @@ follow(const struct ledger_file *file, uint64_t segment, struct ledger_chain *ch
 	return rc;
 }
 
-/* Puts the torn end of SEGMENT aside and cuts it off; without a whole line the segment goes. */
+/* Puts the torn end of SEGMENT aside and cuts it off. */
 static enum rc
 mend(const struct ledger_file *file, uint64_t segment, int64_t end, const struct ledger_torn *torn,
 	struct err *err)
@@ -296,13 +230,52 @@ mend(const struct ledger_file *file, uint64_t segment, int64_t end, const struct
 
 	if (rc)
 		return rc;
-	if (torn->found)
-		rc = put_aside(file, fd, torn, err);
-	if (rc == RC_OK && torn->found && end)
-		rc = cut(file, fd, end, err);
+	rc = put_aside(file, fd, torn, err);
+	if (rc == RC_OK)
+		rc = ledger_disk_cut(&file->disk, fd, end, err);
 	close(fd);
-	if (rc == RC_OK && !end)
-		rc = drop_segment(file, segment, err);
+	return rc;
+}
+
+/* Puts the whole of SEGMENT, which never became a part of the ledger, aside and removes it. */
+static enum rc
+remove_left(
+	const struct ledger_file *file, uint64_t segment, struct ledger_torn *torn, struct err *err)
+{
+	struct buf text = BUF_INIT(LEDGER_MAX_LINE);
+	int fd;
+	enum rc rc = open_for_writing(file, segment, 0, &fd, err);
+
+	*torn = (struct ledger_torn){.segment = segment};
+	if (rc)
+		return rc;
+	rc = file_read_fd(fd, "ledger segment", &text, err);
+	torn->found = text.len != 0;
+	torn->bytes = (int64_t)text.len;
+	if (rc == RC_OK)
+		rc = ledger_hash(buf_text(&text), text.len, torn->hash, err);
+	if (rc == RC_OK && torn->found)
+		rc = put_aside(file, fd, torn, err);
+	close(fd);
+	buf_fini(&text);
+	return rc ? rc : drop_segment(file, segment, err);
+}
+
+/* The last segment, after one that was left over is gone. RC_NONE: there is no segment. */
+static enum rc
+find_last(const struct ledger_file *file, uint64_t *last, struct ledger_torn *torn, struct err *err)
+{
+	struct ledger_files files;
+	bool left = false;
+	enum rc rc = ledger_files_list(file->dir, &files, err);
+
+	if (rc == RC_OK)
+		rc = ledger_find_last(file->dir, &files, last, &left, err);
+	if (rc == RC_OK && left)
+		rc = remove_left(file, files.last, torn, err);
+	if (rc == RC_OK && !files.last)
+		rc = RC_NONE;
+	ledger_files_free(&files);
 	return rc;
 }
 
@@ -310,26 +283,27 @@ enum rc
 ledger_file_recover(struct ledger_file *file, struct ledger_chain *chain, struct ledger_torn *torn,
 	struct err *err)
 {
-	struct ledger_torn none;
-	uint64_t first, last;
+	struct ledger_torn end_torn;
+	uint64_t last;
 	int64_t end;
-	enum rc rc = ledger_segments(file->dir, &first, &last, err);
+	enum rc rc;
 
 	*torn = (struct ledger_torn){.found = false};
+	rc = find_last(file, &last, torn, err);
+	if (rc == RC_OK)
+		rc = follow(file, last, chain, &end, &end_torn, err);
 	if (rc)
 		return rc;
-	if (!last)
-		return RC_NONE;
-	rc = follow(file, last, chain, &end, torn, err);
-	if (rc == RC_OK)
-		rc = mend(file, last, end, torn, err);
-	if (rc == RC_OK && !end) {
-		if (last == first)
-			return RC_NONE;
-		/* A crash at the beginning of a segment: the one before it is whole. */
-		rc = follow(file, --last, chain, &end, &none, err);
-		if (rc == RC_OK && (none.found || !end))
-			rc = err_set(err, ERR_LEDGER_BROKEN, "segment %06" PRIu64 " is torn", last);
+	if (!end) { /* a crash while the ledger was made: nothing else begins so */
+		if (last > 1 || end_torn.bytes > (int64_t)LEDGER_MAX_LINE)
+			return err_set(err, ERR_LEDGER_BROKEN,
+				"segment %06" PRIu64 " has no beginning", last);
+		rc = remove_left(file, last, torn, err);
+		return rc ? rc : RC_NONE;
+	}
+	if (end_torn.found) {
+		rc = mend(file, last, end, &end_torn, err);
+		*torn = end_torn;
 	}
 	if (rc == RC_OK)
 		rc = open_for_writing(file, last, 0, &file->fd, err);

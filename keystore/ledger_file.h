@@ -14,6 +14,7 @@
 #define KEYSTORE_LEDGER_FILE_H
 
 #include "keystore/ledger_chain.h"
+#include "keystore/ledger_disk.h"
 
 struct ledger_file {
 	char *dir;

@@ -2,18 +2,49 @@
 #include "keystore/ledger_private.h"
 
 #include "base/log.h"
+#include "keystore/ledger_retire.h"
 
 #include <string.h>
 #include <time.h>
 
 #define RETRY_MS       1000 /* between attempts while something fails */
 #define KEEPER_IDLE_MS 600000
+#define KEEP_MS        3600000 /* between looks for segments that are too old */
 
-/* Is a new epoch due? Call with the lock held. */
+/* Is a new segment due? Call with the lock held and nobody writing. */
+static bool
+segment_is_due(const struct ledger *ledger)
+{
+	return ledger->full ||
+	       (ledger->segment_age && clock_now() - ledger->segment_since >= ledger->segment_age);
+}
+
+/* Is a new epoch due? Call with the lock held and nobody writing. */
 static bool
 epoch_is_due(const struct ledger *ledger)
 {
-	return ledger->full || clock_now() - ledger->epoch.since >= ledger->epoch_interval;
+	return segment_is_due(ledger) ||
+	       clock_now() - ledger->epoch.since >= ledger->epoch_interval;
+}
+
+/*
+ * Drops the oldest segment when it is older than what is kept. One an hour at most, each with a
+ * warning in the log: a clock that jumps ahead must not cost the whole ledger before somebody sees
+ * it. Called and left with the lock held, which is free meanwhile.
+ */
+static void
+drop_old(struct ledger *ledger)
+{
+	struct ledger_retire_order order = {
+		.before = clock_now() - ledger->keep, .service = "vault", .uid = -1, .pid = -1};
+	struct ledger_dropped dropped;
+	struct err err = ERR_INIT;
+
+	pthread_mutex_unlock(&ledger->lock);
+	if (ledger_retire(ledger, &order, &dropped, &err) < 0)
+		log_error(LOGL_ERROR, NULL, "ledger-retire", &err, NULL);
+	pthread_mutex_lock(&ledger->lock);
+	ledger->keep_next = clock_monotonic_ms() + KEEP_MS;
 }
 
 /* Destroys the old keys. Called and left with the lock held, which is free meanwhile. */
@@ -60,7 +91,7 @@ prepare_epoch(struct ledger *ledger)
 static enum rc
 renew_epoch(struct ledger *ledger)
 {
-	unsigned want = ledger->full ? LEDGER_WANT_SEGMENT : 0;
+	unsigned want = segment_is_due(ledger) ? LEDGER_WANT_SEGMENT : 0;
 	enum rc rc = RC_OK;
 
 	if (!ledger->segment_due) {
@@ -86,6 +117,8 @@ keeper_step(struct ledger *ledger, int64_t *wait)
 	ledger_wait_idle(ledger);
 	if (epoch_is_due(ledger))
 		return renew_epoch(ledger);
+	if (ledger->keep && now >= ledger->keep_next)
+		return drop_old(ledger), RC_OK;
 	if (ledger->uncovered_since) {
 		left = ledger->uncovered_since + ledger->checkpoint_ms - now;
 		if (left <= 0)

@@ -2,6 +2,7 @@
 #include "keystore/ledger_private.h"
 
 #include "base/log.h"
+#include "keystore/ledger_retire.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -74,7 +75,8 @@ continue_ledger(struct ledger *ledger, const struct ledger_chain *chain,
 	if (ledger->at.since)
 		ledger->uncovered_since = clock_monotonic_ms();
 	ledger->full = ledger->file.size >= ledger->segment_size;
-	return rc;
+	ledger->segment_since = chain->opened;
+	return rc == RC_OK ? ledger_retire_resume(ledger, err) : rc;
 }
 
 /* Locks, conditions and limits of a new struct. */
@@ -87,6 +89,7 @@ set_up(struct ledger *ledger, const struct ledger_options *options, struct err *
 	ledger->file.fd = ledger->file.lock_fd = -1;
 	ledger->keys = options->keys;
 	pthread_mutex_init(&ledger->lock, NULL);
+	pthread_mutex_init(&ledger->retiring, NULL);
 	buf_init(&ledger->out, 8u << 20);
 	pthread_cond_init(&ledger->idle, NULL);
 	pthread_condattr_init(&attr);
@@ -104,6 +107,8 @@ set_up(struct ledger *ledger, const struct ledger_options *options, struct err *
 	ledger->checkpoint_ms =
 		1000 * (options->checkpoint_interval ? options->checkpoint_interval : 3600);
 	ledger->epoch_interval = options->epoch_interval ? options->epoch_interval : 86400;
+	ledger->segment_age = options->segment_age;
+	ledger->keep = options->keep;
 	return RC_OK;
 }
 
@@ -124,6 +129,7 @@ tear_down(struct ledger *ledger)
 	ledger_file_close(&ledger->file);
 	pthread_cond_destroy(&ledger->wake);
 	pthread_cond_destroy(&ledger->idle);
+	pthread_mutex_destroy(&ledger->retiring);
 	pthread_mutex_destroy(&ledger->lock);
 	free(ledger);
 }

@@ -69,6 +69,12 @@ struct ledger {
 
 	struct pseudonyms pseudonyms; /* has locks of its own */
 
+	pthread_mutex_t retiring; /* one segment is dropped at a time; taken before LOCK */
+	int64_t keep;             /* seconds; 0: for ever */
+	int64_t keep_next;     /* clock_monotonic_ms: when the keeper looks for what is too old */
+	int64_t segment_age;   /* seconds; 0: any */
+	int64_t segment_since; /* seconds: when the present one was begun; the committer's */
+
 	int64_t keeper_until; /* ms; when the keeper looks again by itself */
 	pthread_t keeper;
 	bool keeper_runs;

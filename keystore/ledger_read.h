@@ -14,6 +14,7 @@
 #include "keystore/ledger_format.h"
 
 #define LEDGER_MAX_SEGMENTS 100000u
+#define LEDGER_MAX_FILES    (2 * LEDGER_MAX_SEGMENTS) /* in the folder, of all kinds */
 #define LEDGER_SEGMENT_NAME 24
 /* What one crash can leave behind at the end: two batches of the writer at most. */
 #define LEDGER_MAX_TORN (4u << 20)
@@ -22,13 +23,35 @@ struct ledger_reader;
 
 /* "000001.jsonl" */
 const char *ledger_segment_name(uint64_t segment, char out[LEDGER_SEGMENT_NAME]);
-/* Numbers of the segments in DIR: *first to *last without a gap; both 0 when there is none. A gap
- * is ERR_LEDGER_BROKEN. */
+/* "000001.stub": what a segment leaves behind that was dropped (ledger_stub.h) */
+const char *ledger_stub_name(uint64_t segment, char out[LEDGER_SEGMENT_NAME]);
+
+/* What is there of each segment. */
+enum { LEDGER_LINES = 1, LEDGER_STUB = 2 };
+struct ledger_files {
+	uint64_t first, last; /* without a gap; 0: none */
+	unsigned char *kind;  /* of each of them; owned */
+};
+/* A gap is ERR_LEDGER_BROKEN. */
+enum rc ledger_files_list(const char *dir, struct ledger_files *files, struct err *err);
+void ledger_files_free(struct ledger_files *files);
+unsigned ledger_files_kind(const struct ledger_files *files, uint64_t segment); /* bits */
+/* Its lines, opened for reading; RC_NONE when they are not there. */
+enum rc ledger_segment_open(const char *dir, uint64_t segment, int *fd, struct err *err);
+/* The bytes of SEGMENT's stub; RC_NONE when there is none. */
+enum rc ledger_stub_read(const char *dir, uint64_t segment, struct buf *out, struct err *err);
+
+/* Numbers of the first and last segment whose lines are in DIR; both 0 when there is none. A gap
+ * that no stub fills is ERR_LEDGER_BROKEN. */
 enum rc ledger_segments(const char *dir, uint64_t *first, uint64_t *last, struct err *err);
 
-/* Begins with segment FROM (0: the first). A folder without segments gives no line. */
+/* Begins with segment FROM (0: the first whose lines are there), and steps over those that were
+ * dropped. A folder without segments gives no line. */
 enum rc
 ledger_reader_open(const char *dir, uint64_t from, struct ledger_reader **out, struct err *err);
+/* Reads SEGMENT alone. RC_NONE: its lines are not there. */
+enum rc ledger_reader_open_one(
+	const char *dir, uint64_t segment, struct ledger_reader **out, struct err *err);
 void ledger_reader_close(struct ledger_reader **reader);
 /* The next line, good until the next call. *len counts its LF; a last line without one is given as
  * it is, also when it is longer than a line may be (then its beginning). RC_NONE: the end. */
@@ -42,8 +65,8 @@ bool ledger_reader_in_last(const struct ledger_reader *reader); /* in the last s
 
 /*
  * Could a crash of the writer have left what stands in SEGMENT from OFFSET on? One write cut short
- * is a line without its end; blocks that were never written are zeros. *bytes and *hash are set
- * when so.
+ * is a line without its end; blocks that were never written are zeros, whole blocks of them, and
+ * lines of the same write may stand behind them. *bytes and *hash are set when so.
  */
 enum rc ledger_is_torn(const char *dir, uint64_t segment, int64_t offset, bool *torn,
 	int64_t *bytes, char hash[LEDGER_HASH_SIZE], struct err *err);

@@ -2,75 +2,53 @@
 #include "keystore/ledger_verify.h"
 
 #include "base/clock.h"
-#include "base/file.h"
-#include "base/json.h"
-#include "keystore/ledger_chain.h"
-#include "keystore/ledger_read.h"
+#include "keystore/ledger_piece.h"
+#include "keystore/ledger_tail.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-struct anchors {
-	struct ledger_anchor *v;
-	size_t n, room;
-	size_t next; /* the first one that the chain has not reached */
+#define RECENT_US 2000000 /* a vault that runs writes outcomes up to half a second later */
+
+/*
+ * The segments are pieces. Threads take them one after another and verify each by itself; the
+ * caller's thread joins them in order: the first record of a piece must continue the last one of
+ * the piece before, in the same epoch. While the next piece to join is not ready, it verifies one
+ * too.
+ */
+struct verification {
+	const struct ledger_verify_options *options;
+	struct ledger_report *report;
+	struct ledger_anchors anchors;
+	struct ledger_files files;
+	uint64_t last; /* segment in which the ledger ends */
+	struct ledger_piece_job job;
+
+	pthread_mutex_t lock;
+	pthread_cond_t ready;
+	struct ledger_piece *
+		*pieces; /* by segment, from files.first; NULL: nobody took it, or joined */
+	bool *done;
+	uint64_t next; /* segment that is taken next */
+	bool raced;    /* a segment was dropped meanwhile */
+
+	/* what is joined so far */
+	struct ledger_piece end; /* the last piece, for its end */
+	struct ledger_uses uses;
+	uint64_t recent, first;
+	struct ledger_stub *stubs; /* of the dropped segments */
+	bool *dropped;             /* … of which the lines are gone too */
+	size_t n_stubs;
+	struct ledger_retired *retired;
+	size_t n_retired;
+	char (*keyids)[LEDGER_HASH_SIZE];
+	size_t n_keyids;
 };
-
-/* Adds the anchors of one file: a line each; blank lines and lines with # are left out. */
-static enum rc
-read_anchors(const char *path, struct anchors *anchors, struct err *err)
-{
-	struct buf text = BUF_INIT(64u << 20);
-	enum rc rc = file_read(path, &text, err);
-	const char *p = buf_text(&text), *end = p + text.len, *lf;
-
-	if (rc == RC_NONE)
-		rc = RC_TEMP;
-	for (unsigned line = 1; rc == RC_OK && p < end; p = lf + 1, line++) {
-		size_t len;
-
-		lf = memchr(p, '\n', (size_t)(end - p));
-		if (!lf)
-			lf = end;
-		for (len = (size_t)(lf - p); len && strchr(" \r\t", p[len - 1]); len--)
-			;
-		if (!len || *p == '#')
-			continue;
-		if (anchors->n == LEDGER_MAX_ANCHORS)
-			rc = err_set(err, ERR_LIMIT, "%s: too many anchors", path);
-		else if (anchors->n == anchors->room) {
-			size_t room = anchors->room ? 2 * anchors->room : 16;
-			void *more = realloc(anchors->v, room * sizeof *anchors->v);
-
-			if (more) {
-				anchors->v = more;
-				anchors->room = room;
-			} else {
-				rc = err_set(err, ERR_MEMORY, "anchors");
-			}
-		}
-		if (rc == RC_OK)
-			rc = ledger_anchor_parse(p, len, &anchors->v[anchors->n], err);
-		if (rc == RC_OK)
-			anchors->n++;
-		else
-			err_prefix(err, "%s line %u", path, line);
-	}
-	buf_fini(&text);
-	return rc;
-}
-
-/* For qsort over anchors. */
-static int
-by_seq(const void *a, const void *b)
-{
-	const struct ledger_anchor *x = a, *y = b;
-
-	return x->seq < y->seq ? -1 : x->seq > y->seq;
-}
 
 /* The report's sentence; the first one counts. */
 static void __attribute__((format(printf, 2, 3)))
@@ -85,282 +63,545 @@ problem(struct ledger_report *report, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Compares what CHAIN has reached with the anchors for that record. */
-static enum rc
-check_anchors(const struct ledger_chain *chain, struct anchors *anchors,
-	struct ledger_report *report, struct err *err)
-{
-	while (anchors->next < anchors->n && anchors->v[anchors->next].seq <= chain->seq) {
-		const struct ledger_anchor *anchor = &anchors->v[anchors->next++];
-		enum rc rc;
+/* --- the threads --- */
 
-		if (strcmp(anchor->node, chain->node) != 0) {
-			problem(report, "an anchor is for node %s, this is the ledger of %s",
-				anchor->node, chain->node);
-			return RC_PERM;
-		}
-		if (strcmp(anchor->hash, chain->hash) != 0) {
-			problem(report,
-				"record %" PRIu64 " is not the one that was anchored at %s: "
-				"this is another history",
-				anchor->seq, anchor->time);
-			return RC_PERM;
-		}
-		rc = ledger_chain_check_anchor(chain, anchor, err);
-		if (rc == RC_PERM)
-			problem(report, "the anchor for record %" PRIu64 " is not genuine",
-				anchor->seq);
-		if (rc)
-			return rc;
-		report->last_anchored = anchor->seq;
-		report->anchors++;
+/* Takes the next piece that nobody took; NULL: there is none. Call with the lock held. */
+static struct ledger_piece *
+take_piece(struct verification *v)
+{
+	struct ledger_piece *piece;
+
+	if (v->next > v->last || __atomic_load_n(&v->job.stop, __ATOMIC_RELAXED))
+		return NULL;
+	piece = calloc(1, sizeof *piece);
+	if (!piece)
+		return NULL;
+	piece->segment = v->next++;
+	piece->kind = ledger_files_kind(&v->files, piece->segment);
+	piece->last = piece->segment == v->last;
+	v->pieces[piece->segment - v->files.first] = piece;
+	return piece;
+}
+
+/* Verifies PIECE. Called and left with the lock held, which is free meanwhile. */
+static void
+do_piece(struct verification *v, struct ledger_piece *piece)
+{
+	pthread_mutex_unlock(&v->lock);
+	ledger_piece_verify(piece, &v->job);
+	pthread_mutex_lock(&v->lock);
+	v->done[piece->segment - v->files.first] = true;
+	pthread_cond_broadcast(&v->ready);
+}
+
+static void *
+thread_main(void *arg)
+{
+	struct verification *v = arg;
+	struct ledger_piece *piece;
+
+	pthread_mutex_lock(&v->lock);
+	while ((piece = take_piece(v)))
+		do_piece(v, piece);
+	pthread_mutex_unlock(&v->lock);
+	return NULL;
+}
+
+/* The piece of SEGMENT, verified; the caller's. NULL: no memory. */
+static struct ledger_piece *
+get_piece(struct verification *v, uint64_t segment)
+{
+	size_t i = segment - v->files.first;
+	struct ledger_piece *piece;
+
+	pthread_mutex_lock(&v->lock);
+	while (!v->done[i]) {
+		piece = take_piece(v);
+		if (piece)
+			do_piece(v, piece);
+		else if (!v->pieces[i])
+			break;
+		else
+			pthread_cond_wait(&v->ready, &v->lock);
 	}
+	piece = v->pieces[i];
+	v->pieces[i] = NULL;
+	pthread_mutex_unlock(&v->lock);
+	return piece;
+}
+
+/* --- joining --- */
+
+/* Does PIECE continue what was joined before it? */
+static void
+check_joint(struct verification *v, const struct ledger_piece *piece)
+{
+	const struct ledger_chain *end = &v->end.chain;
+	struct ledger_report *report = v->report;
+	char where[48];
+
+	snprintf(where, sizeof where, "segment %06" PRIu64 " line 1", piece->segment);
+	if (piece->first != end->seq + 1)
+		problem(report, "%s: record %" PRIu64 " stands where %" PRIu64 " is due", where,
+			piece->first, end->seq + 1);
+	else if (strcmp(piece->prev, end->hash) != 0)
+		problem(report, "%s: record %" PRIu64 " does not continue the one before it", where,
+			piece->first);
+	else if (strcmp(piece->chain.node, end->node) != 0)
+		problem(report, "%s: record %" PRIu64 " is another node's", where, piece->first);
+	else if (piece->epoch.number != end->epoch.number ||
+		 strcmp(piece->epoch.keyid, end->epoch.keyid) != 0)
+		problem(report, "%s: another epoch than the one in force", where);
+}
+
+/* Appends N elements of SIZE to a list. */
+static enum rc
+extend(void **v, size_t *n, const void *more, size_t n_more, size_t size, struct err *err)
+{
+	void *grown;
+
+	if (!n_more)
+		return RC_OK;
+	grown = realloc(*v, (*n + n_more) * size);
+	if (!grown)
+		return err_set(err, ERR_MEMORY, "verifying");
+	*v = grown;
+	memcpy((char *)grown + *n * size, more, n_more * size);
+	*n += n_more;
 	return RC_OK;
 }
 
-/* A line did not fit: the rest of a crash at the very end, or a problem. */
+/* The stub of PIECE; lines that are there too make it a mere companion. */
 static enum rc
-judge_break(const char *dir, const struct ledger_reader *reader, const struct err *why,
-	struct ledger_report *report, struct err *err)
+add_stub(struct verification *v, const struct ledger_piece *piece, struct err *err)
 {
-	uint64_t segment = ledger_reader_segment(reader);
-	char hash[LEDGER_HASH_SIZE];
-	int64_t bytes;
-	enum rc rc = RC_OK;
+	size_t n = v->n_stubs;
+	bool gone = piece->is_stub;
+	enum rc rc;
 
-	if (ledger_reader_in_last(reader))
-		rc = ledger_is_torn(dir, segment, ledger_reader_offset(reader), &report->torn_tail,
-			&bytes, hash, err);
-	if (rc == RC_OK && !report->torn_tail)
-		problem(report, "segment %06" PRIu64 " line %" PRIu64 ": %s", segment,
-			ledger_reader_line(reader), why->detail);
+	if (!piece->stub.segment)
+		return RC_OK;
+	rc = extend((void **)&v->dropped, &n, &gone, 1, sizeof gone, err);
+	if (rc == RC_OK)
+		rc = extend(
+			(void **)&v->stubs, &v->n_stubs, &piece->stub, 1, sizeof piece->stub, err);
+	if (rc == RC_OK && gone) {
+		v->report->dropped++;
+		v->report->dropped_to = piece->stub.last;
+	}
 	return rc;
 }
 
-/* Uses of the last seconds, counted apart. */
-struct recent {
-	char since[CLOCK_TEXT_SIZE]; /* intents from this time on are recent */
-	uint64_t first;              /* number of the first of them; 0: none yet */
-	uint64_t intents, outcomes;
-};
-
-#define RECENT_US 2000000
-
-/* What follows NAME in a line that fits, whose strings have no bare quotes. */
-static const char *
-member(const char *line, size_t len, const char *name)
-{
-	const char *p = memmem(line, len, name, strlen(name));
-
-	return p ? p + strlen(name) : NULL;
-}
-
-/* A line of TYPE was added to the chain as record SEQ. */
+/* What PIECE counts. */
 static void
-count_recent(
-	struct recent *recent, enum ledger_type type, uint64_t seq, const char *line, size_t len)
+add_counts(struct verification *v, const struct ledger_piece *piece)
 {
-	const char *p;
+	struct ledger_report *report = v->report;
+	const struct ledger_chain *chain = &piece->chain;
 
-	if (type == LEDGER_INTENT && !recent->first) {
-		p = member(line, len, ",\"time\":\"");
-		if (p && memcmp(p, recent->since, 27) >= 0)
-			recent->first = seq;
-	}
-	if (!recent->first)
-		return;
-	if (type == LEDGER_INTENT) {
-		recent->intents++;
-	} else if (type == LEDGER_OUTCOME) {
-		p = member(line, len, ",\"intent\":");
-		recent->outcomes += p && strtoull(p, NULL, 10) >= recent->first;
-	}
-}
-
-/* Follows all lines. */
-static enum rc
-walk(const char *dir, struct ledger_reader *reader, struct ledger_chain *chain,
-	struct anchors *anchors, struct ledger_report *report, struct err *err)
-{
-	struct recent recent = {.first = 0};
-	struct err why = ERR_INIT;
-	const char *line;
-	size_t len;
-	enum rc rc;
-
-	(void)clock_format_us(clock_now_us() - RECENT_US, recent.since);
-	while ((rc = ledger_reader_next(reader, &line, &len, err)) == RC_OK) {
-		uint64_t segment = ledger_reader_segment(reader);
-		uint64_t intents = chain->count[LEDGER_INTENT];
-		uint64_t outcomes = chain->count[LEDGER_OUTCOME];
-
-		if (segment != chain->segment) {
-			ledger_chain_segment(chain, segment);
-			report->segments++;
-		}
-		rc = ledger_chain_line(chain, line, len, &why);
-		if (rc == RC_PERM)
-			return judge_break(dir, reader, &why, report, err);
-		if (rc)
-			return err_set(err, why.code, "%s", why.detail);
-		if (chain->count[LEDGER_INTENT] != intents)
-			count_recent(&recent, LEDGER_INTENT, chain->seq, line, len);
-		else if (chain->count[LEDGER_OUTCOME] != outcomes)
-			count_recent(&recent, LEDGER_OUTCOME, chain->seq, line, len);
-		report->under_way =
-			recent.intents > recent.outcomes ? recent.intents - recent.outcomes : 0;
-		rc = check_anchors(chain, anchors, report, err);
-		if (rc)
-			return rc == RC_PERM ? RC_OK : rc;
-	}
-	return rc == RC_NONE ? RC_OK : rc;
-}
-
-/* What the walk has counted. */
-static void
-fill_report(const struct ledger_chain *chain, const struct anchors *anchors,
-	struct ledger_report *report)
-{
-	uint64_t outcomes = chain->count[LEDGER_OUTCOME];
-
+	report->segments++;
 	report->records = chain->seq;
-	report->checkpoints = chain->count[LEDGER_CHECKPOINT];
+	report->checkpoints += chain->count[LEDGER_CHECKPOINT];
 	report->epochs = chain->epoch.number;
-	report->last_checkpoint = chain->last_checkpoint;
-	report->intents = chain->count[LEDGER_INTENT];
-	if (report->intents < outcomes + report->under_way)
-		report->under_way = 0; /* more outcomes than intents: nothing of our making */
-	report->unknown_outcomes =
-		report->intents > outcomes ? report->intents - outcomes - report->under_way : 0;
-	report->recovered = chain->count[LEDGER_RECOVERED];
-	report->recovered_bytes = chain->recovered_bytes;
+	report->intents += chain->count[LEDGER_INTENT];
+	report->recovered += chain->count[LEDGER_RECOVERED];
+	report->recovered_bytes += chain->recovered_bytes;
+	report->torn_tail |= piece->torn;
+	report->anchors += piece->anchors;
+	report->anchors_dropped += piece->anchors_dropped;
+	if (piece->last_anchored)
+		report->last_anchored = piece->last_anchored;
+	if (piece->has_checkpoint)
+		report->last_checkpoint = chain->last_checkpoint;
 	memcpy(report->head, chain->hash, sizeof report->head);
-	memcpy(report->root, chain->root, sizeof report->root);
-	memcpy(report->node, chain->node, sizeof report->node);
-	if (!chain->seq)
-		problem(report, "there is no ledger here");
-	if (anchors->next < anchors->n)
+	v->recent = v->recent ? v->recent : piece->recent;
+}
+
+/* Puts PIECE behind what is joined. It is empty afterwards. */
+static enum rc
+join(struct verification *v, struct ledger_piece *piece, struct err *err)
+{
+	struct ledger_report *report = v->report;
+	enum rc rc = piece->rc;
+
+	if (rc)
+		return err_set(err, piece->err.code, "%s", piece->err.detail);
+	if (piece->begun && !v->end.begun) {
+		memcpy(report->root, piece->epoch.keyid, sizeof report->root);
+		memcpy(report->node, piece->chain.node, sizeof report->node);
+		rc = extend((void **)&v->keyids, &v->n_keyids, piece->epoch.keyid, 1,
+			LEDGER_HASH_SIZE, err);
+	} else if (piece->begun) {
+		check_joint(v, piece);
+	}
+	if (*report->problem)
+		return RC_OK;
+	v->raced |= piece->is_stub && (piece->kind & LEDGER_LINES);
+	if (piece->begun && !piece->is_stub && !v->first)
+		v->first = piece->first;
+	if (piece->begun)
+		add_counts(v, piece);
+	if (rc == RC_OK)
+		rc = add_stub(v, piece, err);
+	if (rc == RC_OK)
+		rc = extend((void **)&v->retired, &v->n_retired, piece->retired, piece->n_retired,
+			sizeof *piece->retired, err);
+	if (rc == RC_OK)
+		rc = extend((void **)&v->keyids, &v->n_keyids, piece->keyids, piece->n_keyids,
+			LEDGER_HASH_SIZE, err);
+	if (rc == RC_OK)
+		rc = ledger_uses_join(&v->uses, &piece->uses, err);
+	if (*piece->problem)
+		problem(report, "%s", piece->problem);
+	if (piece->begun) {
+		ledger_piece_fini(&v->end);
+		v->end = *piece;
+		*piece = (struct ledger_piece){.retired = NULL};
+	}
+	return rc;
+}
+
+/* Joins all pieces, up to the first problem. */
+static enum rc
+join_all(struct verification *v, struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	for (uint64_t n = v->files.first; rc == RC_OK && n <= v->last; n++) {
+		struct ledger_piece *piece = get_piece(v, n);
+
+		if (!piece)
+			return err_set(err, ERR_MEMORY, "segments");
+		rc = join(v, piece, err);
+		ledger_piece_fini(piece);
+		free(piece);
+		if (*v->report->problem)
+			break;
+	}
+	return rc;
+}
+
+/* --- what only the whole tells --- */
+
+/* The record that says that STUB's segment was dropped, with this very stub. */
+static const struct ledger_retired *
+find_retired(const struct verification *v, const struct ledger_stub *stub, bool *other)
+{
+	*other = false;
+	for (size_t i = 0; i < v->n_retired; i++) {
+		if (v->retired[i].segment != stub->segment)
+			continue;
+		if (strcmp(v->retired[i].stub, stub->self) == 0)
+			return &v->retired[i];
+		*other = true;
+	}
+	return NULL;
+}
+
+/*
+ * Each stub must be named by a record that a checkpoint covers, or by the stub behind it that is.
+ * From the last one down: each tells the hash of the one before.
+ */
+static void
+check_stubs(struct verification *v)
+{
+	struct ledger_report *report = v->report;
+
+	for (size_t i = v->n_stubs; i--;) {
+		const struct ledger_stub *stub = &v->stubs[i],
+					 *behind = i + 1 < v->n_stubs ? &v->stubs[i + 1] : NULL;
+		bool other, follows = behind && behind->segment == stub->segment + 1;
+		const struct ledger_retired *retired = find_retired(v, stub, &other);
+
+		if (follows && strcmp(behind->before, stub->self) != 0)
+			problem(report,
+				"the stub of segment %06" PRIu64
+				" is not the one that the stub behind it tells of",
+				stub->segment);
+		else if (!follows && !retired && v->dropped[i])
+			problem(report,
+				other ? "the stub of segment %06" PRIu64
+					" is not the one that was recorded"
+				      : "segment %06" PRIu64 " was dropped without a record",
+				stub->segment);
+		else if (!follows && retired && retired->record > report->last_checkpoint &&
+			 v->dropped[i])
+			problem(report,
+				"segment %06" PRIu64 " was dropped by record %" PRIu64
+				", which no checkpoint covers",
+				stub->segment, retired->record);
+	}
+}
+
+/* For qsort over key ids. */
+static int
+by_keyid(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* A private key is destroyed when its epoch ends; one that comes again was not. */
+static void
+check_keys(struct verification *v)
+{
+	if (!v->n_keyids)
+		return;
+	qsort(v->keyids, v->n_keyids, LEDGER_HASH_SIZE, by_keyid);
+	for (size_t i = 1; i < v->n_keyids; i++)
+		if (strcmp(v->keyids[i - 1], v->keyids[i]) == 0)
+			problem(v->report, "the epoch key %.16s… was used for two epochs",
+				v->keyids[i]);
+}
+
+/* Anchors that the ledger does not reach, and those that are about others. */
+static void
+check_anchors(struct verification *v)
+{
+	struct ledger_report *report = v->report;
+	size_t begin, end;
+
+	ledger_anchors_of(&v->anchors, report->node, &begin, &end);
+	report->anchors_other = v->anchors.n - (end - begin);
+	if (v->anchors.n && begin == end)
+		problem(report, "all anchors are for other nodes (%s), this is the ledger of %s",
+			v->anchors.v[0].node, report->node);
+	else if (begin < end && v->anchors.v[end - 1].seq > report->records)
 		problem(report,
 			"truncated: an anchor covers record %" PRIu64
 			", the ledger ends with %" PRIu64,
-			anchors->v[anchors->n - 1].seq, chain->seq);
-	report->ok = !*report->problem;
+			v->anchors.v[end - 1].seq, report->records);
+	else if (v->end.waiting)
+		problem(report,
+			"truncated: the checkpoint behind record %" PRIu64
+			", which was anchored, is gone",
+			v->end.waiting);
+}
+
+/* A use without an outcome: recent ones may still get theirs. */
+struct counting {
+	struct verification *v;
+	uint64_t unknown, under_way;
+};
+
+static void
+count_open(void *ctx, uint64_t seq)
+{
+	struct counting *counting = ctx;
+	struct verification *v = counting->v;
+
+	if (v->recent && seq >= v->recent) {
+		counting->under_way++;
+		return;
+	}
+	counting->unknown++;
+}
+
+/* The same for who wants the numbers. */
+static void
+tell_open(void *ctx, uint64_t seq)
+{
+	struct verification *v = ctx;
+
+	if (!v->recent || seq < v->recent)
+		v->options->unknown(v->options->ctx, seq);
+}
+
+static void
+tell_gone(struct verification *v)
+{
+	for (size_t i = 0; i < v->n_stubs; i++) {
+		const struct ledger_stub *stub = &v->stubs[i];
+		bool other;
+		const struct ledger_retired *retired = find_retired(v, stub, &other);
+		struct ledger_gone gone = {stub->segment, stub->first, stub->last, stub->from,
+			stub->to, stub->bytes, stub->sha256, retired ? retired->record : 0,
+			retired ? retired->time : NULL};
+
+		if (v->dropped[i])
+			v->options->gone(v->options->ctx, &gone);
+	}
+}
+
+/* After the last piece. */
+static void
+conclude(struct verification *v)
+{
+	struct ledger_report *report = v->report;
+	struct counting counting = {.v = v};
+
+	ledger_uses_end(&v->uses, v->first);
+	ledger_uses_each(&v->uses, count_open, &counting);
+	report->unknown_outcomes = counting.unknown;
+	report->under_way = counting.under_way;
+	report->strays = v->uses.strays;
+	if (*report->problem)
+		return;
+	if (!report->records)
+		problem(report, "there is no ledger here");
+	else if (v->options->node && strcmp(v->options->node, report->node) != 0)
+		problem(report, "this is the ledger of node %s, not of %s", report->node,
+			v->options->node);
+	check_stubs(v);
+	check_keys(v);
+	check_anchors(v);
+}
+
+/* --- setting up --- */
+
+/* The segments, and which one is the last. What is wrong with their names is the report's. */
+static enum rc
+find_segments(struct verification *v, struct err *err)
+{
+	struct err why = ERR_INIT;
+	bool left = false;
+	enum rc rc = ledger_files_list(v->options->dir, &v->files, &why);
+
+	if (rc == RC_OK)
+		rc = ledger_find_last(v->options->dir, &v->files, &v->last, &left, &why);
+	if (rc == RC_OK && left) {
+		struct ledger_ends ends;
+
+		rc = ledger_ends_read(v->options->dir, v->files.last, &ends, &why);
+		v->report->torn_tail = ends.bytes != 0;
+	}
+	if (rc == RC_OK && v->files.first > 1)
+		problem(v->report, "%s: segment 000001 is missing", v->options->dir);
+	if (rc == RC_PERM)
+		problem(v->report, "%s", why.detail);
+	else if (rc)
+		return err_set(err, why.code, "%s", why.detail);
+	return RC_OK;
+}
+
+static enum rc
+read_anchors(struct verification *v, struct err *err)
+{
+	size_t wrong;
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < v->options->n_anchors && rc == RC_OK; i++)
+		rc = ledger_anchors_read(&v->anchors, v->options->anchors[i], err);
+	if (rc)
+		return rc;
+	ledger_anchors_sort(&v->anchors);
+	wrong = ledger_anchors_contradiction(&v->anchors);
+	if (wrong)
+		problem(v->report,
+			"two anchors for record %" PRIu64
+			" of node %s cannot both be true: of %s and "
+			"%s; there were two histories, or two ledgers of one name",
+			v->anchors.v[wrong].seq, v->anchors.v[wrong].node,
+			v->anchors.v[wrong - 1].time, v->anchors.v[wrong].time);
+	return RC_OK;
+}
+
+/* How many threads are to work beside this one. */
+static unsigned
+count_helpers(const struct verification *v)
+{
+	long n = v->options->threads ? (long)v->options->threads : sysconf(_SC_NPROCESSORS_ONLN);
+	uint64_t pieces = v->last - v->files.first + 1;
+
+	n = n > LEDGER_VERIFY_THREADS ? LEDGER_VERIFY_THREADS : n;
+	n = (uint64_t)n > pieces ? (long)pieces : n;
+	return n > 1 ? (unsigned)n - 1 : 0;
+}
+
+/* Has the pieces verified and joined. */
+static enum rc
+run(struct verification *v, struct err *err)
+{
+	size_t n = v->last - v->files.first + 1;
+	pthread_t threads[LEDGER_VERIFY_THREADS];
+	unsigned helpers = count_helpers(v), started = 0;
+	enum rc rc;
+
+	v->pieces = calloc(n, sizeof *v->pieces);
+	v->done = calloc(n, sizeof *v->done);
+	if (!v->pieces || !v->done)
+		return err_set(err, ERR_MEMORY, "segments");
+	v->next = v->files.first;
+	while (started < helpers && pthread_create(&threads[started], NULL, thread_main, v) == 0)
+		started++;
+	rc = join_all(v, err);
+	__atomic_store_n(&v->job.stop, true, __ATOMIC_RELAXED);
+	while (started)
+		pthread_join(threads[--started], NULL);
+	for (size_t i = 0; i < n; i++)
+		if (v->pieces[i]) {
+			ledger_piece_fini(v->pieces[i]);
+			free(v->pieces[i]);
+		}
+	return rc;
+}
+
+static void
+clean_up(struct verification *v)
+{
+	ledger_piece_fini(&v->end);
+	ledger_uses_fini(&v->uses);
+	ledger_anchors_fini(&v->anchors);
+	ledger_files_free(&v->files);
+	free(v->pieces);
+	free(v->done);
+	free(v->stubs);
+	free(v->dropped);
+	free(v->retired);
+	free(v->keyids);
+	pthread_cond_destroy(&v->ready);
+	pthread_mutex_destroy(&v->lock);
+}
+
+/* One pass over all. */
+static enum rc
+verify_once(struct verification *v, struct err *err)
+{
+	enum rc rc;
+
+	memset(v->report, 0, sizeof *v->report);
+	pthread_mutex_init(&v->lock, NULL);
+	pthread_cond_init(&v->ready, NULL);
+	v->job = (struct ledger_piece_job){.dir = v->options->dir, .anchors = &v->anchors};
+	(void)clock_format_us(clock_now_us() - RECENT_US, v->job.since);
+	rc = read_anchors(v, err);
+	if (rc == RC_OK)
+		rc = find_segments(v, err);
+	if (rc == RC_OK && v->files.last && !*v->report->problem)
+		rc = run(v, err);
+	if (rc == RC_OK)
+		conclude(v);
+	v->report->ok = rc == RC_OK && !*v->report->problem;
+	return rc;
+}
+
+enum rc
+ledger_verify_with(
+	const struct ledger_verify_options *options, struct ledger_report *report, struct err *err)
+{
+	struct verification v;
+	enum rc rc;
+
+	for (int tries = 3; tries; tries--) {
+		v = (struct verification){.options = options, .report = report};
+		rc = verify_once(&v, err);
+		/* The record that a segment is dropped may have come behind what was read. */
+		if (rc || report->ok || !v.raced || tries == 1)
+			break;
+		clean_up(&v);
+	}
+	if (rc == RC_OK && options->gone)
+		tell_gone(&v);
+	if (rc == RC_OK && options->unknown)
+		ledger_uses_each(&v.uses, tell_open, &v);
+	clean_up(&v);
+	return rc;
 }
 
 enum rc
 ledger_verify(const char *dir, const char *const *files, size_t n, struct ledger_report *report,
 	struct err *err)
 {
-	struct anchors anchors = {.v = NULL};
-	struct ledger_reader *reader = NULL;
-	struct ledger_chain chain;
-	struct err trouble = ERR_INIT;
-	uint64_t first, last;
-	enum rc rc = RC_OK;
+	struct ledger_verify_options options = {.dir = dir, .anchors = files, .n_anchors = n};
 
-	memset(report, 0, sizeof *report);
-	ledger_chain_init(&chain);
-	for (size_t i = 0; i < n && rc == RC_OK; i++)
-		rc = read_anchors(files[i], &anchors, err);
-	if (rc)
-		goto out;
-	if (anchors.n)
-		qsort(anchors.v, anchors.n, sizeof *anchors.v, by_seq);
-	rc = ledger_segments(dir, &first, &last, &trouble);
-	if (rc == RC_OK && first > 1)
-		rc = err_set(&trouble, ERR_LEDGER_BROKEN, "%s: segment 000001 is missing", dir);
-	if (rc == RC_PERM) {
-		problem(report, "%s", trouble.detail);
-		rc = RC_OK;
-		goto out;
-	}
-	if (rc == RC_OK)
-		rc = ledger_reader_open(dir, 0, &reader, &trouble);
-	if (rc == RC_OK)
-		rc = walk(dir, reader, &chain, &anchors, report, &trouble);
-	if (rc == RC_OK)
-		fill_report(&chain, &anchors, report);
-	else
-		err_set(err, trouble.code, "%s", trouble.detail);
-out:
-	ledger_reader_close(&reader);
-	free(anchors.v);
-	return rc;
-}
-
-/* Reads the members of a checkpoint's line into ANCHOR. */
-static enum rc
-anchor_of(const char *line, size_t len, const struct ledger_line *prefix,
-	struct ledger_anchor *anchor, struct err *err)
-{
-	struct json_value *record = NULL;
-	enum rc rc = json_parse(line, len, &record, err);
-	const char *keyid = rc ? NULL : json_get_text(record, "keyid");
-	const char *sig = rc ? NULL : json_get_text(record, "sig");
-
-	memset(anchor, 0, sizeof *anchor);
-	if (rc == RC_OK && (!keyid || !ledger_is_hash(keyid, strlen(keyid)) || !sig ||
-				   !ledger_unhex(sig, anchor->signature, sizeof anchor->signature,
-					   &anchor->signature_len)))
-		rc = err_set(err, ERR_LEDGER_BROKEN, "a malformed checkpoint");
-	if (rc == RC_OK) {
-		anchor->seq = prefix->seq - 1;
-		memcpy(anchor->node, prefix->node, prefix->node_len);
-		memcpy(anchor->hash, prefix->prev, 64);
-		memcpy(anchor->time, prefix->time, 27);
-		memcpy(anchor->keyid, keyid, 64);
-	}
-	json_free(&record);
-	return rc;
-}
-
-enum rc
-ledger_anchor(const char *dir, struct buf *out, struct err *err)
-{
-	struct ledger_reader *reader = NULL;
-	struct ledger_anchor anchor = {.seq = 0};
-	uint64_t first, last;
-	const char *line;
-	size_t len;
-	enum rc rc = ledger_segments(dir, &first, &last, err);
-
-	/* Each segment but the last ends with a checkpoint, so two segments are enough. */
-	if (rc == RC_OK)
-		rc = ledger_reader_open(dir, last > first ? last - 1 : first, &reader, err);
-	while (rc == RC_OK && (rc = ledger_reader_next(reader, &line, &len, err)) == RC_OK) {
-		struct ledger_line prefix;
-
-		if (ledger_line_parse(line, len, &prefix) && prefix.type == LEDGER_CHECKPOINT &&
-			prefix.seq > 1)
-			rc = anchor_of(line, len, &prefix, &anchor, err);
-	}
-	ledger_reader_close(&reader);
-	if (rc == RC_NONE && anchor.seq)
-		return ledger_anchor_format(out, &anchor, err);
-	return rc;
-}
-
-enum rc
-ledger_all_anchors(const char *dir, struct buf *out, struct err *err)
-{
-	struct ledger_reader *reader = NULL;
-	const char *line;
-	size_t len;
-	enum rc rc = ledger_reader_open(dir, 0, &reader, err);
-
-	while (rc == RC_OK && (rc = ledger_reader_next(reader, &line, &len, err)) == RC_OK) {
-		struct ledger_anchor anchor;
-		struct ledger_line prefix;
-
-		if (!ledger_line_parse(line, len, &prefix) || prefix.type != LEDGER_CHECKPOINT ||
-			prefix.seq < 2)
-			continue;
-		rc = anchor_of(line, len, &prefix, &anchor, err);
-		if (rc == RC_OK)
-			rc = ledger_anchor_format(out, &anchor, err);
-		if (rc == RC_OK)
-			rc = buf_append_char(out, '\n', err);
-	}
-	ledger_reader_close(&reader);
-	return rc == RC_NONE && out->len ? RC_OK : rc;
+	return ledger_verify_with(&options, report, err);
 }

@@ -3,6 +3,9 @@ noinst_LIBRARIES += libkeystore.a
 libkeystore_a_SOURCES = keystore/admin.h keystore/client.h \
 	keystore/ledger.c keystore/ledger.h keystore/ledger_private.h keystore/ledger_keeper.c \
 	keystore/ledger_open.c keystore/ledger_chain.c keystore/ledger_chain.h \
+	keystore/ledger_disk.c keystore/ledger_disk.h keystore/ledger_stub.c keystore/ledger_stub.h keystore/ledger_tail.c keystore/ledger_tail.h \
+	keystore/ledger_anchor.c keystore/ledger_anchors.c keystore/ledger_anchors.h keystore/ledger_piece.c keystore/ledger_piece.h \
+	keystore/ledger_uses.c keystore/ledger_uses.h keystore/ledger_retire.c keystore/ledger_retire.h \
 	keystore/ledger_epoch.c keystore/ledger_epoch.h keystore/ledger_erase.c keystore/ledger_erase.h keystore/ledger_file.c \
 	keystore/ledger_file.h keystore/ledger_format.c keystore/ledger_format.h \
 	keystore/ledger_group.c keystore/ledger_pseudonym.c keystore/ledger_pseudonym.h keystore/ledger_queue.c \

@@ -162,6 +162,8 @@ open_ledger(struct vault *vault, bool create, struct err *err)
 		.dir = conf_str(group, "dir"),
 		.node = conf_str(group, "node"),
 		.segment_size = conf_int(group, "segment_size"),
+		.segment_age = conf_int(group, "segment_age"),
+		.keep = conf_int(group, "keep"),
 		.checkpoint_records = conf_int(group, "checkpoint_records"),
 		.checkpoint_interval = conf_int(group, "checkpoint_interval"),
 		.keys = {epoch_load, epoch_store, epoch_destroy, period_key, vault->store},

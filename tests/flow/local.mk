@@ -26,6 +26,8 @@ check_SCRIPTS += tests/flow/driver.sh tests/flow/cli_keys.sh tests/flow/gateway.
 check_SCRIPTS += tests/flow/gate.sh tests/flow/opened.sh
 ## Rules and rights.
 check_SCRIPTS += tests/flow/marks.sh
+## The ledger's anchors, and dropping its segments.
+check_SCRIPTS += tests/flow/anchor.sh tests/flow/retire.sh
 ## Keys of outside CAs.
 check_SCRIPTS += tests/flow/csr.sh tests/flow/bulk.sh tests/flow/umin.sh
 ## Observe rules, and tables of expectations.
