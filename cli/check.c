@@ -7,6 +7,7 @@
 #include "base/conf.h"
 #include "cli/check.h"
 #include "cli/cmd.h"
+#include "cli/people.h"
 #include "directory/anchors.h"
 #include "directory/attribute.h"
 #include "directory/logins.h"
@@ -35,12 +36,18 @@ compile_people(struct conf *conf, struct err *err)
 	struct attributes *people = NULL;
 	struct notices *notices = NULL;
 	struct logins *logins = NULL;
+	struct people *followed = NULL;
 	enum rc rc = logins_new(conf, &logins, err);
 
 	if (rc == RC_OK || rc == RC_NONE)
 		rc = notices_new(conf, &notices, err);
 	if (rc == RC_OK && directory)
 		rc = attributes_new(conf, directory, &people, err);
+	if (rc == RC_OK)
+		rc = people_new(conf, &followed, err);
+	if (rc == RC_NONE)
+		rc = RC_OK; /* no directory is followed */
+	people_free(&followed);
 	attributes_free(&people);
 	notices_free(&notices);
 	logins_free(&logins);

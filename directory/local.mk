@@ -4,6 +4,7 @@ libdirectory_a_SOURCES = \
 	directory/anchors.c directory/anchors.h \
 	directory/attribute.c directory/attribute.h \
 	directory/certstore.c directory/certstore.h \
+	directory/crawl.c directory/crawl.h \
 	directory/ldap.c directory/ldap.h \
 	directory/ldap_conn.c directory/ldap_conn.h \
 	directory/ldap_guard.c directory/ldap_guard.h \

@@ -133,6 +133,7 @@ get_kind(struct admin *a, enum person_kind *kind, struct err *err)
 enum rc
 admin_person_add(struct admin *a, struct err *err)
 {
+	const struct json_value *aliases = json_find(a->request, "aliases");
 	const char *uid = json_get_text(a->request, "uid");
 	enum person_kind kind = PERSON_HUMAN;
 	struct edit edit = {0};
@@ -147,6 +148,16 @@ admin_person_add(struct admin *a, struct err *err)
 	edit.person.client_key = json_is_true(json_find(a->request, "client_key"));
 	if (!rc)
 		rc = edit_add_addr(&edit, addr, edit.now, 0, false, err);
+	for (size_t i = 0; !rc && i < json_count(aliases); i++) {
+		const char *alias = json_text(json_at(aliases, i));
+
+		rc = alias ? settings_resolve(a->settings, alias, addr, err)
+			   : err_set(err, ERR_USAGE, "aliases: not addresses");
+		if (!rc && !addr_domain(addr))
+			rc = err_set(err, ERR_USAGE, "\"%.200s\" is no mail address", alias);
+		if (!rc)
+			rc = edit_add_addr(&edit, addr, edit.now, 0, false, err);
+	}
 	if (!rc && uid)
 		rc = edit_set_uid(&edit, uid, err);
 	return finish(&edit, rc, err);

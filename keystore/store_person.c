@@ -304,7 +304,7 @@ store_list_addrs(
 	struct store *store, const char *person, store_each_addr *each, void *ctx, struct err *err)
 {
 	return list_addrs(store,
-		"SELECT " ADDR_COLUMNS " FROM addresses WHERE person = ? ORDER BY since, id",
+		"SELECT " ADDR_COLUMNS " FROM addresses WHERE person = ? ORDER BY since, seq, id",
 		person, NULL, each, ctx, err);
 }
 
@@ -316,6 +316,6 @@ store_list_holders(
 
 	lookup_form(addr, lookup);
 	return list_addrs(store,
-		"SELECT " ADDR_COLUMNS " FROM addresses WHERE lookup = ? ORDER BY since, id",
+		"SELECT " ADDR_COLUMNS " FROM addresses WHERE lookup = ? ORDER BY since, seq, id",
 		lookup, lookup, each, ctx, err);
 }
