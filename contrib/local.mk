@@ -9,6 +9,7 @@ dist_noinst_DATA += \
 	contrib/postfix/master.cf \
 	contrib/sendmail/sealgate.mc \
 	contrib/systemd/sealgate-milter.service \
+	contrib/systemd/sealgate-person-sync.service contrib/systemd/sealgate-person-sync.timer \
 	contrib/systemd/sealgate-vault.service
 
 ## Maps of services' forms; found there by their names.
