@@ -13,6 +13,7 @@ struct crl_wish {
 	const char *key;  /* of one CA; NULL: all that need a list */
 	const char *days; /* validity; NULL: the configuration's */
 	bool due;         /* only those that end soon */
+	bool quiet;       /* no line for each list */
 	bool publish;     /* to file and directory, otherwise to standard output */
 };
 /* Makes lists and does with them what is wished. Gives the exit status; *n: how many. */

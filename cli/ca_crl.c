@@ -136,7 +136,7 @@ use_list(struct cli *cli, const struct crl_wish *wish, const struct json_value *
 			key ? key : "?");
 		return status == EX_CONFIG ? status : EX_TEMPFAIL;
 	}
-	if (!cli->json)
+	if (!cli->json && !wish->quiet)
 		printf("%s  %s  %lld entries, until %s\n", key, json_get_text(crl, "role"),
 			(long long)json_get_int(crl, "entries", 0), next ? next : "?");
 	return EX_OK;
@@ -163,7 +163,7 @@ make_one(struct cli *cli, const struct crl_wish *wish, const char *key, size_t *
 	crls = json_find(answer, "crls");
 	for (size_t i = 0; status == EX_OK && crls && i < json_count(crls); i++, (*n)++)
 		status = use_list(cli, wish, json_at(crls, i));
-	if (status == EX_OK && cli->json && crls && json_count(crls))
+	if (status == EX_OK && cli->json && !wish->quiet && crls && json_count(crls))
 		status = answer_print_json(answer, EX_OK);
 	json_free(&answer);
 	return status;

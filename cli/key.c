@@ -17,9 +17,7 @@ static int run(struct cli *cli, int argc, char **argv);
 static int run_new(struct cli *cli, int argc, char **argv);
 static int run_list(struct cli *cli, int argc, char **argv);
 static int run_show(struct cli *cli, int argc, char **argv);
-static int run_renew(struct cli *cli, int argc, char **argv);
 static int run_retire(struct cli *cli, int argc, char **argv);
-static int run_revoke(struct cli *cli, int argc, char **argv);
 static int run_grant(struct cli *cli, int argc, char **argv);
 
 const struct command cmd_key = {
@@ -31,13 +29,14 @@ const struct command cmd_key = {
 static const struct command key_new = {
 	.name = "key new",
 	.usage = "[--name NAME] [--kind person|role] [--purpose both|sign|open|separate] "
-		 "[--type TYPE] [--days N] [--client-key] [--also] ADDR",
+		 "[--type TYPE] [--days N] [--profile NAME] [--client-key] [--also] ADDR",
 	.help = "make a key and a certificate of the organisation's CA for an address",
 	.details = "  --name NAME        the person's name, for the certificate\n"
 		   "  --kind WORD        person (default) or role: a shared address\n"
 		   "  --purpose WORD     both (default), sign, open, or separate: two keys\n"
 		   "  --type TYPE        rsa2048, rsa3072, rsa4096, p256, p384, p521\n"
 		   "  --days N           how long the certificate is valid\n"
+		   "  --profile NAME     what the certificate looks like; default: that of the kind\n"
 		   "  --client-key       the person has the key in a mail program too\n"
 		   "  --also             although there is an active key already\n",
 	.run = run_new,
@@ -54,23 +53,11 @@ static const struct command key_show = {
 	.help = "everything about a key but the key",
 	.run = run_show,
 };
-static const struct command key_renew = {
-	.name = "key renew",
-	.usage = "[--type TYPE] [--days N] ADDR|KEY",
-	.help = "make a successor; the old key goes on opening old mail",
-	.run = run_renew,
-};
 static const struct command key_retire = {
 	.name = "key retire",
 	.usage = "ADDR|KEY",
 	.help = "sign nothing more with a key; it goes on opening",
 	.run = run_retire,
-};
-static const struct command key_revoke = {
-	.name = "key revoke",
-	.usage = "ADDR|KEY",
-	.help = "mark a key as revoked: it goes on opening, and each use is marked",
-	.run = run_revoke,
 };
 static const struct command key_grant = {
 	.name = "key grant",
@@ -85,7 +72,7 @@ run(struct cli *cli, int argc, char **argv)
 {
 	static const struct command *const table[] = {&key_new, &key_request, &key_import,
 		&key_held, &key_pin, &key_import_certs, &key_bulk, &key_list, &key_show, &key_renew,
-		&key_retire, &key_revoke, &key_grant, &key_export, &key_delete};
+		&key_expiring, &key_retire, &key_revoke, &key_grant, &key_export, &key_delete};
 
 	return cmd_dispatch(&cmd_key, table, sizeof(table) / sizeof(*table), cli, argc, argv);
 }
@@ -129,6 +116,17 @@ key_print(const struct cli *cli, const struct json_value *answer)
 	for (size_t i = 0; keys && i < json_count(keys); i++)
 		print_key(json_at(keys, i));
 	return EX_OK;
+}
+
+void
+key_note_limit(const struct json_value *answer)
+{
+	const char *until = json_get_text(answer, "limited");
+
+	if (until)
+		fprintf(stderr, "sealgate: the certificate ends on %.10s with the organisation's CA, "
+				"earlier than wanted: time for \"sealgate ca rollover\"\n",
+			until);
 }
 
 /* Takes options and exactly one argument. */
@@ -176,6 +174,7 @@ finish(struct cli *cli, struct asking *asking)
 	if (asking_send(asking, cli->conf, NULL, &answer, &err) != RC_OK)
 		return cmd_fail(&err);
 	status = key_print(cli, answer);
+	key_note_limit(answer);
 	json_free(&answer);
 	return status;
 }
@@ -198,11 +197,12 @@ note_domain(const struct cli *cli, const char *addr)
 static int
 run_new(struct cli *cli, int argc, char **argv)
 {
-	const char *name = NULL, *kind = NULL, *purpose = NULL, *type = NULL, *days = NULL;
+	const char *name = NULL, *kind = NULL, *purpose = NULL, *type = NULL, *days = NULL,
+		   *profile = NULL;
 	bool client_key = false, also = false;
 	const struct cmd_opt opts[] = {{"name", OPT_VALUE, &name}, {"kind", OPT_VALUE, &kind},
 		{"purpose", OPT_VALUE, &purpose}, {"type", OPT_VALUE, &type},
-		{"days", OPT_VALUE, &days}, {"client-key", OPT_FLAG, &client_key},
+		{"days", OPT_VALUE, &days}, {"profile", OPT_VALUE, &profile}, {"client-key", OPT_FLAG, &client_key},
 		{"also", OPT_FLAG, &also}};
 	struct asking asking;
 	int status;
@@ -215,6 +215,7 @@ run_new(struct cli *cli, int argc, char **argv)
 	json_str(&asking.json, "kind", kind);
 	json_str(&asking.json, "purpose", purpose);
 	json_str(&asking.json, "type", type);
+	json_str(&asking.json, "profile", profile);
 	if (client_key)
 		json_bool(&asking.json, "client_key", true);
 	if (also)
@@ -340,24 +341,6 @@ run_show(struct cli *cli, int argc, char **argv)
 	return status;
 }
 
-static int
-run_renew(struct cli *cli, int argc, char **argv)
-{
-	const char *type = NULL, *days = NULL;
-	const struct cmd_opt opts[] = {{"type", OPT_VALUE, &type}, {"days", OPT_VALUE, &days}};
-	struct asking asking;
-	int status;
-
-	if (!parse_one(&key_renew, cli, opts, 2, argc, argv, &status))
-		return status;
-	asking_begin(&asking, "key.renew");
-	json_str(&asking.json, "key", argv[1]);
-	json_str(&asking.json, "type", type);
-	if (!put_days(&key_renew, &asking, days, &status))
-		return status;
-	return finish(cli, &asking);
-}
-
 /* A command whose only member is the key. */
 static int
 run_on_key(const struct command *command, const char *cmd, struct cli *cli, int argc, char **argv)
@@ -376,12 +359,6 @@ static int
 run_retire(struct cli *cli, int argc, char **argv)
 {
 	return run_on_key(&key_retire, "key.retire", cli, argc, argv);
-}
-
-static int
-run_revoke(struct cli *cli, int argc, char **argv)
-{
-	return run_on_key(&key_revoke, "key.revoke", cli, argc, argv);
 }
 
 static int

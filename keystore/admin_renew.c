@@ -15,6 +15,7 @@
 #include "keystore/revoke.h"
 
 #define DAY       (int64_t)86400
+#define OVERLAP   (int64_t)3600
 #define LEAD_MAX  (3650 * DAY)
 #define PAGE      100
 #define PAGES_MAX 200 /* pages that one settling looks at */
@@ -210,6 +211,9 @@ admin_key_renew(struct admin *a, struct err *err)
 		rc = err_set(err, ERR_KEY_EXISTS, "key %s replaces it already", successor.key.id);
 	if (!rc)
 		rc = last_cert(a, old.id, &cert, err);
+	/* Never without a certificate in between. */
+	if (!rc && use_from > cert.not_after - OVERLAP)
+		use_from = cert.not_after - OVERLAP > clock_now() ? cert.not_after - OVERLAP : 0;
 	if (!rc)
 		rc = choose_addr(a, &old, cert.cert, addr, err);
 	if (!rc)
@@ -242,12 +246,16 @@ put_due(struct admin *a, const char *id, struct err *err)
 {
 	struct successor successor;
 	struct store_cert cert = {0};
+	struct store_person person;
 	struct store_key key;
 	struct store_ca ca;
 	enum rc rc = store_get_key(vault_store(a->vault), id, &key, err);
 
 	if (rc || key.status != KEY_ACTIVE)
 		return rc == RC_NONE ? RC_OK : rc;
+	rc = store_get_person(vault_store(a->vault), key.person, &person, err);
+	if (rc || !store_person_is_present(&person, clock_now()))
+		return rc == RC_NONE ? RC_OK : rc; /* who has left gets no successor */
 	rc = find_successor(a, &key, &successor, err);
 	if (rc || successor.found)
 		return rc;

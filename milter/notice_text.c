@@ -16,7 +16,7 @@
 #define MAX_JOINED 3 /* tags in "ja+en" */
 
 static const char *const section_names[SECTIONS] = {
-	"refused", "named", "failed", "invite", "learned", "recipient", "words"};
+	"refused", "named", "failed", "invite", "learned", "expiring", "recipient", "words"};
 
 struct language {
 	char tag[TEXT_TAG_SIZE]; /* lower case */

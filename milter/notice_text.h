@@ -37,6 +37,7 @@ enum text_kind {
 	TEXT_FAILED,
 	TEXT_INVITE,
 	TEXT_LEARNED,
+	TEXT_EXPIRING, /* by sealgate key expiring, for administrators */
 	TEXT_RECIPIENT,
 	TEXT_KINDS
 };
