@@ -31,14 +31,15 @@ static const struct command key_new = {
 	.usage = "[--name NAME] [--kind person|role] [--purpose both|sign|open|separate] "
 		 "[--type TYPE] [--days N] [--profile NAME] [--client-key] [--also] ADDR",
 	.help = "make a key and a certificate of the organisation's CA for an address",
-	.details = "  --name NAME        the person's name, for the certificate\n"
-		   "  --kind WORD        person (default) or role: a shared address\n"
-		   "  --purpose WORD     both (default), sign, open, or separate: two keys\n"
-		   "  --type TYPE        rsa2048, rsa3072, rsa4096, p256, p384, p521\n"
-		   "  --days N           how long the certificate is valid\n"
-		   "  --profile NAME     what the certificate looks like; default: that of the kind\n"
-		   "  --client-key       the person has the key in a mail program too\n"
-		   "  --also             although there is an active key already\n",
+	.details =
+		"  --name NAME        the person's name, for the certificate\n"
+		"  --kind WORD        person (default) or role: a shared address\n"
+		"  --purpose WORD     both (default), sign, open, or separate: two keys\n"
+		"  --type TYPE        rsa2048, rsa3072, rsa4096, p256, p384, p521\n"
+		"  --days N           how long the certificate is valid\n"
+		"  --profile NAME     what the certificate looks like; default: that of the kind\n"
+		"  --client-key       the person has the key in a mail program too\n"
+		"  --also             although there is an active key already\n",
 	.run = run_new,
 };
 static const struct command key_list = {
@@ -124,8 +125,9 @@ key_note_limit(const struct json_value *answer)
 	const char *until = json_get_text(answer, "limited");
 
 	if (until)
-		fprintf(stderr, "sealgate: the certificate ends on %.10s with the organisation's CA, "
-				"earlier than wanted: time for \"sealgate ca rollover\"\n",
+		fprintf(stderr,
+			"sealgate: the certificate ends on %.10s with the organisation's CA, "
+			"earlier than wanted: time for \"sealgate ca rollover\"\n",
 			until);
 }
 
@@ -202,8 +204,8 @@ run_new(struct cli *cli, int argc, char **argv)
 	bool client_key = false, also = false;
 	const struct cmd_opt opts[] = {{"name", OPT_VALUE, &name}, {"kind", OPT_VALUE, &kind},
 		{"purpose", OPT_VALUE, &purpose}, {"type", OPT_VALUE, &type},
-		{"days", OPT_VALUE, &days}, {"profile", OPT_VALUE, &profile}, {"client-key", OPT_FLAG, &client_key},
-		{"also", OPT_FLAG, &also}};
+		{"days", OPT_VALUE, &days}, {"profile", OPT_VALUE, &profile},
+		{"client-key", OPT_FLAG, &client_key}, {"also", OPT_FLAG, &also}};
 	struct asking asking;
 	int status;
 
@@ -291,13 +293,27 @@ run_list(struct cli *cli, int argc, char **argv)
 	return list_pages(cli, argc == 2 ? argv[1] : NULL);
 }
 
+static void
+print_cert(const struct json_value *cert)
+{
+	const char *revoked = json_get_text(cert, "revoked"),
+		   *comment = json_get_text(cert, "comment");
+
+	printf("certificate  %s  %.10s to %.10s", text_of(cert, "sha256"),
+		text_of(cert, "not_before"), text_of(cert, "not_after"));
+	if (revoked)
+		printf("  revoked %.10s, %s%s%s", revoked, text_of(cert, "reason"),
+			comment ? ": " : "", comment ? comment : "");
+	printf("\n");
+}
+
 /* One line for each member; certificates and grants below. */
 static void
 print_full(const struct json_value *key)
 {
 	static const char *const names[] = {"key", "person", "name", "status", "purpose", "type",
 		"created", "changed", "requested", "fingerprint", "sha256", "subject", "issuer",
-		"serial", "not_before", "not_after"};
+		"serial", "not_before", "not_after", "use_from", "replaces"};
 	const struct json_value *list;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
@@ -308,9 +324,7 @@ print_full(const struct json_value *key)
 	printf("\n");
 	list = json_find(key, "certificates");
 	for (size_t i = 0; list && i < json_count(list); i++)
-		printf("certificate  %s  %.10s to %.10s\n", text_of(json_at(list, i), "sha256"),
-			text_of(json_at(list, i), "not_before"),
-			text_of(json_at(list, i), "not_after"));
+		print_cert(json_at(list, i));
 	list = json_find(key, "grants");
 	for (size_t i = 0; list && i < json_count(list); i++)
 		printf("grant        %s  to %s  until %s\n", text_of(json_at(list, i), "grant"),

@@ -2,8 +2,9 @@
 /*
  * key_expiring.c - sealgate key expiring: what ends soon and has no successor, for people
  *
- * Certificates of persons, of whatever CA, and those of the organisation's own CA. As a mail it goes
- * through the port for our own mail, or to standard output when there is none, for sendmail -t.
+ * Certificates of persons, of whatever CA, and those of the organisation's own CA. As a mail it
+ * goes through the port for our own mail, or to standard output when there is none, for sendmail
+ * -t.
  */
 #include "cli/key.h"
 
@@ -28,9 +29,10 @@ const struct command key_expiring = {
 	.name = "key expiring",
 	.usage = "--within AGE [--mail ADDR]",
 	.help = "certificates that end soon and have no successor",
-	.details = "  --within AGE   60d, 12h, …\n"
-		   "  --mail ADDR    as a mail in the language of notices.language, when there is\n"
-		   "                 something to say; without a port it is written to standard output\n",
+	.details =
+		"  --within AGE   60d, 12h, …\n"
+		"  --mail ADDR    as a mail in the language of notices.language, when there is\n"
+		"                 something to say; without a port it is written to standard output\n",
 	.run = run,
 };
 
@@ -52,8 +54,8 @@ add_line(struct expiring *e, const char *ends, const char *who, const char *what
 	if (e->list.len > LIST_MAX)
 		e->left_out++;
 	else if (e->rc == RC_OK)
-		e->rc = buf_appendf(&e->list, &e->err, "%.10s  %.320s  %.64s  %.300s\n", ends, who,
-			what, by);
+		e->rc = buf_appendf(
+			&e->list, &e->err, "%.10s  %.320s  %.64s  %.300s\n", ends, who, what, by);
 }
 
 static bool
@@ -129,9 +131,8 @@ write_text(struct expiring *e, struct buf *subject, struct buf *body, struct err
 		rc = buf_appendf(&e->list, err, "… + %zu\n", e->left_out);
 	while (rc == RC_OK && language) {
 		const struct text_value values[] = {
-			{"organisation", name ? name : domains[0], false},
-			{"until", until, false}, {"count", count, false},
-			{"list", buf_text(&e->list), true}};
+			{"organisation", name ? name : domains[0], false}, {"until", until, false},
+			{"count", count, false}, {"list", buf_text(&e->list), true}};
 
 		if (!first)
 			rc = buf_append_str(body, "\n--\n\n", err);
@@ -148,8 +149,8 @@ write_text(struct expiring *e, struct buf *subject, struct buf *body, struct err
 
 /* The fields above the text. */
 static enum rc
-write_head(struct expiring *e, const char *to, const char *subject, struct hdrs *hdrs,
-	struct err *err)
+write_head(
+	struct expiring *e, const char *to, const char *subject, struct hdrs *hdrs, struct err *err)
 {
 	const struct conf_group *group = conf_section(e->cli->conf, "notices"),
 				*own = conf_section(e->cli->conf, "organisation");
@@ -165,14 +166,14 @@ write_head(struct expiring *e, const char *to, const char *subject, struct hdrs 
 
 	(void)conf_strings(own, "domains", &domains);
 	snprintf(usual, sizeof(usual), "postmaster@%.900s", domains[0] + (*domains[0] == '.'));
-	rc = compose_mailbox(hdrs, "From", conf_str(own, "name"), from ? from : usual, charset, err);
+	rc = compose_mailbox(
+		hdrs, "From", conf_str(own, "name"), from ? from : usual, charset, err);
 	if (rc == RC_OK)
 		rc = compose_mailbox(hdrs, "To", NULL, to, charset, err);
 	if (rc == RC_OK)
 		rc = compose_text(hdrs, "Subject", subject, charset, err);
 	if (rc == RC_OK)
-		rc = compose_origin(
-			hdrs, clock_now(), domains[0] + (*domains[0] == '.'), err);
+		rc = compose_origin(hdrs, clock_now(), domains[0] + (*domains[0] == '.'), err);
 	if (rc == RC_OK)
 		rc = compose_field(hdrs, "Auto-Submitted", err, " auto-generated");
 	return rc == RC_OK ? compose_field(hdrs, "MIME-Version", err, " 1.0") : rc;
@@ -189,8 +190,7 @@ make_message(struct expiring *e, const char *to, struct msg *msg, struct err *er
 		rc = write_head(e, to, buf_text(&subject), &msg->hdrs, err);
 	if (rc == RC_OK) {
 		sink = spool_sink(msg->body);
-		rc = compose_plain(
-			buf_text(&body), body.len, COMPOSE_UTF8, &msg->hdrs, &sink, err);
+		rc = compose_plain(buf_text(&body), body.len, COMPOSE_UTF8, &msg->hdrs, &sink, err);
 		if (rc == RC_OK)
 			rc = sink_finish(&sink, err);
 	}
@@ -291,8 +291,7 @@ run(struct cli *cli, int argc, char **argv)
 {
 	struct expiring e = {.cli = cli, .err = ERR_INIT};
 	const char *within = NULL, *mail = NULL;
-	const struct cmd_opt opts[] = {
-		{"within", OPT_VALUE, &within}, {"mail", OPT_VALUE, &mail}};
+	const struct cmd_opt opts[] = {{"within", OPT_VALUE, &within}, {"mail", OPT_VALUE, &mail}};
 	char to[ADDR_MAX + 1] = "";
 	int status;
 

@@ -2,9 +2,9 @@
 /*
  * key_renew.c - sealgate key renew: successors, one by one or all that are due
  *
- * A pass over what is due asks the vault for one successor at a time, so that its work for mail goes
- * on in between. It keeps nothing of its own: what was renewed is not due any more, so it may be
- * stopped and run again at any time.
+ * A pass over what is due asks the vault for one successor at a time, so that its work for mail
+ * goes on in between. It keeps nothing of its own: what was renewed is not due any more, so it may
+ * be stopped and run again at any time.
  */
 #include "cli/key.h"
 
@@ -23,9 +23,10 @@ static int run(struct cli *cli, int argc, char **argv);
 
 const struct command key_renew = {
 	.name = "key renew",
-	.usage = "[--type TYPE] [--days N] [--profile NAME] [--same-key] [--lead N | --use-from TIME] "
-		 "ADDR|KEY\n"
-		 "       sealgate -c CONF key renew --due AGE [--stagger AGE] [--limit N] [--dry-run] …",
+	.usage =
+		"[--type TYPE] [--days N] [--profile NAME] [--same-key] [--lead N | --use-from TIME] "
+		"ADDR|KEY\n"
+		"       sealgate -c CONF key renew --due AGE [--stagger AGE] [--limit N] [--dry-run] …",
 	.help = "make a successor; the old key goes on opening old mail",
 	.details =
 		"  --type TYPE        rsa2048, rsa3072, rsa4096, p256, p384, p521\n"
@@ -47,7 +48,7 @@ struct renewal {
 	struct cli *cli;
 	const char *type, *profile, *use_from, *days, *lead_text;
 	bool same_key, dry_run;
-	int64_t lead;    /* days */
+	int64_t lead; /* days */
 	int64_t due, stagger;
 	size_t limit;
 	size_t renewed, later, outside, failed, retired;
@@ -146,9 +147,8 @@ say(struct renewal *r, const struct json_value *due, const char *result,
 	} else {
 		printf("%s  %-8s  ends %.10s  %s  %s%s%.10s  %s\n", key, result, ends ? ends : "?",
 			new ? json_get_text(new, "key") : "", new ? "until " : "",
-			new && json_get_text(new, "not_after")
-				? json_get_text(new, "not_after")
-				: "",
+			new &&json_get_text(new, "not_after") ? json_get_text(new, "not_after")
+							      : "",
 			"", addr ? addr : "");
 	}
 }

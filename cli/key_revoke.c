@@ -63,8 +63,9 @@ run(struct cli *cli, int argc, char **argv)
 		return cmd_fail(&err);
 	status = key_print(cli, answer);
 	if (json_get_int(answer, "outside", 0))
-		fprintf(stderr, "sealgate: it has %lld certificates of other CAs: have them revoked "
-				"there, too\n",
+		fprintf(stderr,
+			"sealgate: it has %lld certificates of other CAs: have them revoked "
+			"there, too\n",
 			(long long)json_get_int(answer, "outside", 0));
 	json_free(&answer);
 	published = publish_lists(cli);

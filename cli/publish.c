@@ -168,8 +168,8 @@ publish_at(struct publishing *p, const char *addr, const struct person_certs *pe
 			say(p, addr, "no-entry", &done, NULL);
 	} else {
 		p->failed++;
-		p->down |= err.code == ERR_DIR_UNAVAILABLE || err.code == ERR_DIR_TIMEOUT ||
-			   err.code == ERR_VAULT_DOWN;
+		p->down |= done.unreachable || err.code == ERR_DIR_UNAVAILABLE ||
+			   err.code == ERR_DIR_TIMEOUT || err.code == ERR_VAULT_DOWN;
 		done.added = done.removed = 0;
 		say(p, addr, "failed", &done, &err);
 	}

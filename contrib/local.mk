@@ -16,3 +16,9 @@ dist_noinst_DATA += \
 bulkdir = $(pkgdatadir)/bulk
 dist_bulk_DATA = contrib/bulk/upki-issue.conf contrib/bulk/upki-renew.conf contrib/bulk/upki-revoke.conf \
 	contrib/bulk/upki-status.conf
+
+## The organisation's CA, by timer.
+dist_noinst_DATA += contrib/systemd/sealgate-crl.service contrib/systemd/sealgate-crl.timer \
+	contrib/systemd/sealgate-renew.service contrib/systemd/sealgate-renew.timer \
+	contrib/systemd/sealgate-publish.service contrib/systemd/sealgate-publish.timer \
+	contrib/systemd/sealgate-expiring.service contrib/systemd/sealgate-expiring.timer

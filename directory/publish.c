@@ -452,6 +452,7 @@ publish_certs(struct publisher *p, const char *addr, const struct publish_wish *
 	}
 	for (int i = 0; i < TRIES; i++) {
 		rc = lend(p, &lease, err);
+		done->unreachable = rc != RC_OK;
 		if (rc != RC_OK)
 			break;
 		rc = try_certs(p, &lease, buf_text(&filter), wish, done, &result, err);

@@ -46,6 +46,7 @@ struct publish_wish {
 struct publish_done {
 	size_t added, removed; /* values */
 	char dn[1024];         /* of the entry, cut */
+	bool unreachable;      /* no server let us in: the next address fares no better */
 };
 
 /*
