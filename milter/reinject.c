@@ -29,6 +29,8 @@ struct work {
 	struct result *result;
 	struct delivery_rcpt *rcpts;
 	enum errcode *causes; /* for each copy: why it could not be made */
+	bool asked;           /* whether the port is there, … */
+	struct err port_err;  /* … which it is not */
 	struct buf trace;
 	struct delivery *delivery;
 };
@@ -195,7 +197,17 @@ static enum rc
 make(void *ctx, size_t copy, struct err *err)
 {
 	struct work *w = ctx;
-	enum rc rc = pipeline_make_copy(w->tx, w->result, copy, err);
+	enum rc rc;
+
+	/* While the port is gone each try would use keys, and up their budgets, for nothing. */
+	if (!w->asked)
+		(void)smtp_port_reach(outlet_port(w->r->outlet), w->r->deadline_ms, &w->port_err);
+	w->asked = true;
+	if (w->port_err.code != ERR_NONE) {
+		*err = w->port_err;
+		return RC_TEMP;
+	}
+	rc = pipeline_make_copy(w->tx, w->result, copy, err);
 
 	w->causes[copy] = rc == RC_PERM ? err->code : ERR_NONE;
 	return rc;

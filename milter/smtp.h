@@ -78,6 +78,9 @@ enum rc smtp_port_new_own(struct conf *conf, struct smtp_port **out, struct err 
 void smtp_port_free(struct smtp_port **port);
 /* Connects, authenticates, and says what the port offers; logs it, and what will be missed. */
 enum rc smtp_port_probe(struct smtp_port *port, struct smtp_caps *out, struct err *err);
+/* Is the port there? Connects and authenticates unless a kept connection is at hand; the next
+ * smtp_send finds it. To be asked before keys are used for what could not be sent. */
+enum rc smtp_port_reach(struct smtp_port *port, int64_t deadline, struct err *err);
 /* "inet:10027@127.0.0.1", "unix:/path": for the log and for people. */
 const char *smtp_port_name(const struct smtp_port *port);
 /* The largest message that the port said it takes, last time; 0: no limit, or not known yet. */

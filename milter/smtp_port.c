@@ -383,6 +383,18 @@ smtp_port_give(struct smtp_port *port, struct smtp_conn **conn, bool good)
 	smtp_conn_close(&c);
 }
 
+enum rc
+smtp_port_reach(struct smtp_port *port, int64_t deadline, struct err *err)
+{
+	struct smtp_conn *conn;
+	bool kept;
+	enum rc rc = smtp_port_take(port, false, deadline, &conn, &kept, err);
+
+	if (!rc)
+		smtp_port_give(port, &conn, true);
+	return rc;
+}
+
 /* What copies will lose. */
 static void
 log_missing(const struct smtp_port *port, const struct smtp_caps *caps)

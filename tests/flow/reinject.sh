@@ -213,11 +213,16 @@ logged "qid=Q$serial event=refused rcpt=$b rule=safe .*reply=550"
 logged "qid=Q$serial event=notice what=(kept|sent) .*alice@$org"
 told 3
 
-# The port is down: deferred; later everything goes, once.
+# The port is down: deferred, and no key is used for it; later everything goes, once.
+intents() {
+	grep -h '"type":"intent"' "$dir"/ledger/*.jsonl | wc -l
+}
 port_down
 mail "To: $c" "Cc: $b"
+before=$(intents)
 send 75 "$c" "$b"
 match "port down" "$line" '"text":"451 4\.[0-9.]+ '
+want "port down: uses of keys" "$(intents)" "$before"
 port_up
 send 0 "$c" "$b"
 want "after that" "$(taken)" 2
