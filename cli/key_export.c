@@ -96,15 +96,16 @@ ask_export(struct cli *cli, const struct export_options *o, const char *key)
 static int
 run_as_officer(struct cli *cli, const struct export_options *o)
 {
-	char *argv[8] = {(char[]){"officer run"}};
+	static char name[] = "run", out[] = "--out", password[] = "--password";
+	char *argv[8] = {name};
 	int argc = 1;
 
 	if (o->out) {
-		argv[argc++] = (char[]){"--out"};
-		argv[argc++] = (char *)(uintptr_t)o->out;
+		argv[argc++] = out;
+		argv[argc++] = (char *)(uintptr_t)o->out; /* not changed */
 	}
 	if (o->password) {
-		argv[argc++] = (char[]){"--password"};
+		argv[argc++] = password;
 		argv[argc++] = (char *)(uintptr_t)o->password;
 	}
 	argv[argc++] = (char *)(uintptr_t)o->act.request;

@@ -401,7 +401,7 @@ prepare(const char *act, bool pkcs12, const char *out, const char *password, str
 		rc = err_set(
 			&err, ERR_USAGE, "no terminal to ask for a password: --password P-FILE");
 	if (rc != RC_OK)
-		*status = cmd_fail(&err);
+		*status = err.code == ERR_FILE ? cmd_fail_input(&err) : cmd_fail(&err);
 	return rc == RC_OK;
 }
 

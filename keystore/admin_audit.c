@@ -133,12 +133,20 @@ enum rc
 admin_audit_erase(struct admin *a, struct err *err)
 {
 	const char *period = json_get_text(a->request, "period");
+	struct secret *key = NULL;
 	struct act act;
 	bool go = false;
 	enum rc rc;
 
 	if (!period || !ledger_is_period(period))
 		return err_set(err, ERR_USAGE, "a period is a month like 2026-05");
+	rc = ledger_period_key(vault_store(a->vault), period, false, &key, err);
+	secret_free(&key);
+	if (rc == RC_NONE && !a->approved) /* an interrupted erasure is gone on with by itself */
+		return err_set(
+			err, ERR_USAGE, "%s has no key: it was erased, or never used", period);
+	if (rc < 0)
+		return rc;
 	act_init(&act, "audit.erase", false);
 	act_put(&act, "period", period);
 	act_put(&act, "effect", "the records of that month speak of nobody any more, for ever");
