@@ -274,22 +274,28 @@ admin_officer_withdraw(struct admin *a, struct err *err)
 enum rc
 admin_officer_run(struct admin *a, struct err *err)
 {
-	struct store_act request;
+	struct store_act request = {0};
+	struct officers *officers;
 	struct err ignored = ERR_INIT;
-	enum rc rc = get_request(a, &request, err);
+	enum rc rc = get_officers(a, &officers, err);
 
-	if (rc)
-		return rc;
+	if (!rc)
+		rc = get_request(a, &request, err);
+	/* The act looks again; but what is over is to be told so, whatever the act finds. */
+	if (!rc)
+		rc = approval_check_request(a, &request, officers, err);
+	free_officers(&officers);
 	a->approved = request.id;
 	a->used = false;
 	json_str(a->out, "request", request.id);
 	json_str(a->out, "act", request.act);
-	rc = admin_rerun(a, request.command, err);
+	if (!rc)
+		rc = admin_rerun(a, request.command, err);
 	if (a->used && approval_record(a, rc ? "officer.failed" : "officer.done", &request,
 			       rc ? "reason" : NULL, rc ? err_name(err->code) : NULL, NULL, NULL,
 			       &ignored))
 		log_error(LOGL_ERROR, NULL, "ledger-outcome-lost", &ignored, NULL);
-	if (!a->used && rc == RC_PERM && err->code == ERR_APPROVAL)
+	if (!a->used && request.id[0] && rc == RC_PERM && err->code == ERR_APPROVAL)
 		note_refused(a, &request, err);
 	if (a->used && rc)
 		err_prefix(err, "request %s is used up by this", request.id);

@@ -141,7 +141,7 @@ want "after its use an approval comes too late" "$(hand_in "$id" ben.p7s)" 65
 
 # --- export to a certificate: nothing plain leaves the vault
 approved key export --to eve.crt bob@example.org
-tool key export --request "$id" --out bob.p7m || fail "export to a certificate"
+tool key export --request "$id" --out bob.p7m >/dev/null || fail "export to a certificate"
 openssl cms -decrypt -inform DER -in bob.p7m -inkey eve.key -recip eve.crt -out bob.pem 2>/dev/null || fail "eve opens it"
 want "bob's key" "$(openssl pkey -in bob.pem -pubout)" "$(openssl x509 -in bob.crt -noout -pubkey)"
 out=$("$sealgate" -c "$work/other/sealgate.conf" key import bob.pem 2>>tool.log) || fail "import of PEM elsewhere"

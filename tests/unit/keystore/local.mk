@@ -57,3 +57,9 @@ check_PROGRAMS += tests/unit/keystore/request_test
 tests_unit_keystore_request_test_SOURCES = tests/unit/keystore/request_test.c \
 	tests/unit/keystore/vault_world.h
 tests_unit_keystore_request_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
+
+## Acts of two persons
+check_PROGRAMS += tests/unit/keystore/approval_test
+tests_unit_keystore_approval_test_SOURCES = tests/unit/keystore/approval_test.c \
+	tests/unit/keystore/vault_world.h
+tests_unit_keystore_approval_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
