@@ -108,7 +108,8 @@ static const char *
 outcome_of(const struct logline *line, const char *event)
 {
 	static const char *const names[][2] = {{"opened", "open"}, {"verified", "verify"},
-		{"untouched", "leave"}, {"refused", "refuse"}, {"deferred", "defer"}};
+		{"untouched", "leave"}, {"stamped", "leave"}, {"refused", "refuse"},
+		{"deferred", "defer"}};
 
 	if (!logline_get(line, "rcpt"))
 		return NULL;

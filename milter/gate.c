@@ -142,6 +142,7 @@ write_stamp(struct transaction *tx, struct copy *copy, struct err *err)
 	rc = stamp_format(engine_stamp_keys(tx->engine), &stamp, tx->msg, &value, err);
 	if (rc == RC_OK)
 		rc = edit_list_add(copy, EDIT_INSERT, STAMP_MARK, 0, buf_text(&value), err);
+	tx->stamped = rc == RC_OK;
 	buf_fini(&value);
 	return rc;
 }

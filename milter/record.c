@@ -15,7 +15,7 @@
 
 /* What became of one recipient's mail. COPY: theirs, or NULL. */
 static const char *
-event_of(const struct rcpt_result *rcpt, const struct copy *copy)
+event_of(const struct transaction *tx, const struct rcpt_result *rcpt, const struct copy *copy)
 {
 	if (rcpt->outcome == PLAN_REFUSE)
 		return "refused";
@@ -27,6 +27,8 @@ event_of(const struct rcpt_result *rcpt, const struct copy *copy)
 		return "sealed";
 	if (copy->done & PLAN_OPEN)
 		return "opened";
+	if (tx->stamped)
+		return "stamped";
 	return copy->done & PLAN_VERIFY ? "verified" : "untouched";
 }
 
@@ -127,7 +129,7 @@ log_recipient(const struct transaction *tx, const struct result *result, size_t 
 	snprintf(how, sizeof(how), "%s%s%s", done & PLAN_SIGN ? "sign" : "",
 		(done & PLAN_SIGN) && (done & PLAN_ENCRYPT) ? "+" : "",
 		done & PLAN_ENCRYPT ? "encrypt" : "");
-	log_event(LOGL_INFO, tx->qid, event_of(what, copy), "rcpt", rcpt->addr, "rule",
+	log_event(LOGL_INFO, tx->qid, event_of(tx, what, copy), "rcpt", rcpt->addr, "rule",
 		rcpt->decision.rule ? rule_name(rcpt->decision.rule) : NULL, "how",
 		*how ? how : NULL, "verdict",
 		copy && copy->verdict ? verdict_overall_name(copy->verdict->overall) : NULL, "why",

@@ -140,8 +140,11 @@ open_file(struct replies *replies, struct err *err)
 	}
 	if (code == SQLITE_OK)
 		code = sqlite3_exec(replies->db, schema, NULL, NULL, NULL);
-	if (code == SQLITE_OK && made)
+	if (code == SQLITE_OK && made) {
 		give_to_folder(replies->path);
+		/* Mail that came encrypted before now is forgotten. */
+		log_event(LOGL_WARN, NULL, "replies-new", "file", replies->path, NULL);
+	}
 	if (code != SQLITE_OK || stat(replies->path, &replies->seen) != 0)
 		return failed(replies, err);
 	rc = read_key(replies, err);

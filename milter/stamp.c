@@ -22,8 +22,9 @@ stamp_state_name(enum stamp_state state)
 }
 
 /* What a message is: fields that nobody changes between gate and hop. */
-static const char *const bound[] = {"From", "Sender", "Resent-From", "Resent-Sender", "Subject",
-	"MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Content-Disposition"};
+static const char *const bound[] = {"From", "Sender", "Resent-From", "Resent-Sender", "Reply-To",
+	"Subject", "MIME-Version", "Content-Type", "Content-Transfer-Encoding",
+	"Content-Disposition"};
 
 /* These may be added by the MTA where they are missing, so they are bound where they were there. */
 static const struct {

@@ -4,11 +4,11 @@
  *
  * The stamp says who handed a message in: a service of role gate, which saw the login, writes it,
  * and the service behind the queue, which sees only the queue, believes it. It is an HMAC-SHA-256
- * over who, when and where, and over a digest of what the message is: author and sender fields,
- * subject, date, Message-ID, MIME fields and body. Not bound is what changes between the two: the
- * envelope (aliases, canonical maps), To: and Cc: (completed by the MTA), trace and other fields. A
- * copy of a stamp is thus good for the same message of the same author, to anybody, until it
- * expires; so it never leaves the house and never counts when it comes from outside.
+ * over who, when and where, and over a digest of what the message is: author, sender and
+ * reply fields, subject, date, Message-ID, MIME fields and body. Not bound is what changes between
+ * the two: the envelope (aliases, canonical maps), To: and Cc: (completed by the MTA), trace and
+ * other fields. A copy of a stamp is thus good for the same message of the same author, to anybody,
+ * until it expires; so it never leaves the house and never counts when it comes from outside.
  *
  * The mark says that sealgate opened a message. It only ever restricts, so it is bound to nothing
  * in the message: a mailing list that adds a footer must not take it off.

@@ -110,6 +110,7 @@ struct transaction {
 	size_t n_stamps; /* taken out of the message */
 	char *gate;      /* service that wrote a good one, or NULL */
 	enum tri gate_right;
+	bool stamped;         /* we are the gate, and it got one */
 	struct err stamp_err; /* one of ours that does not fit: who the sender is nobody knows */
 
 	/* stage 1 */

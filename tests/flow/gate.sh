@@ -92,6 +92,9 @@ for rcpt in "bob@$org" "carol@$partner"; do
 	grep -q '^Content-Type: .*pkcs7' "$work/handed.eml" || fail "handed on to $rcpt: not sealed"
 	grep -qi '^X-Sealgate-Stamp' "$work/handed.eml" && fail "handed on to $rcpt: with a stamp"
 done
+drive -q -S "unix:$dir/run/gate.sock" -f "<alice@$org>" -u "alice@$org" -r "<bob@$org>" -o "$work/handed.eml" "$work/plain.eml"
+want "through the gate" $? 0
+wait_for 5 grep -q 'event=stamped rcpt=bob@' "$work/milter.log" || fail "the log does not say that the gate gave a stamp"
 stop "$milter"
 
 # Somebody's mark of opened mail gets no further than the gate.

@@ -121,6 +121,7 @@ test_carried(void **state)
 			0, STAMP_UNFIT},
 		{"a second author", "From: bob@ours.test\r\n" LETTER, 0, STAMP_UNFIT},
 		{"a sender", "Sender: bob@ours.test\r\n" LETTER, 0, STAMP_UNFIT},
+		{"a reply address", "Reply-To: bob@ours.test\r\n" LETTER, 0, STAMP_UNFIT},
 		{"another subject",
 			"From: Alice <alice@ours.test>\r\nTo: carol\r\nSubject: along one\r\n"
 			"Date: Sat, 21 Nov 2026 22:14:03 +0000\r\n"
