@@ -121,7 +121,7 @@ import_report_put(struct import_report *report, const struct import_line *line)
 			line->detail && *line->detail ? "  " : "",
 			line->detail ? line->detail : "");
 	/* What is in is in the report too, whatever ends us. */
-	if (report->file && (fflush(report->file) || ferror(report->file)))
+	if (fflush(to) || ferror(to))
 		report->broken = true;
 }
 
@@ -166,7 +166,7 @@ import_report_close(struct import_report *report, bool interrupted, struct err *
 	if (report->file)
 		broken = fclose(report->file) != 0 || broken;
 	else
-		broken = fflush(stdout) != 0 || ferror(stdout);
+		broken = fflush(stdout) != 0 || ferror(stdout) || broken;
 	report->file = NULL;
 	return broken ? err_set(err, ERR_FILE, "the report could not be written") : RC_OK;
 }

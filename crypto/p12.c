@@ -152,7 +152,8 @@ p12_read_pfx(struct reading *r, const void *data, size_t len, struct err *err)
 		return ossl_err(err, ERR_MEMORY, "PKCS#12");
 	if (!d2i_PKCS12(&p12, &p, (long)len)) { /* frees it on failure */
 		p12 = NULL;
-		rc = ossl_err(err, ERR_KEY_MALFORMED, "the PKCS#12 file is damaged or cut short");
+		ossl_clear();
+		rc = err_set(err, ERR_KEY_MALFORMED, "the PKCS#12 file is damaged or cut short");
 	}
 	if (rc == RC_OK && !r->look)
 		rc = p12_check_mac(r, p12, data, len, err);

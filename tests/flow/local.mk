@@ -12,6 +12,10 @@ noinst_PROGRAMS += fakegate
 fakegate_SOURCES = milter/milter_main.c milter/service.c tests/flow/fakepipeline.c
 fakegate_LDADD = libmilterd.a $(SG_LIBS_MESSAGE) $(MILTER_LIBS)
 
+noinst_PROGRAMS += keymaker
+keymaker_SOURCES = tests/flow/keymaker.c
+keymaker_LDADD = $(CRYPTO_LIBS)
+
 noinst_PROGRAMS += slowldap
 slowldap_SOURCES = tests/flow/slowldap.c
 
@@ -24,6 +28,8 @@ check_SCRIPTS += tests/flow/driver.sh tests/flow/cli_keys.sh tests/flow/gateway.
 	tests/flow/process.sh tests/flow/copies.sh tests/flow/early.sh
 ## The gate, and opened mail.
 check_SCRIPTS += tests/flow/gate.sh tests/flow/opened.sh
+## Keys from files.
+check_SCRIPTS += tests/flow/import.sh
 ## Rules and rights.
 check_SCRIPTS += tests/flow/marks.sh
 ## The ledger's anchors, and dropping its segments.
