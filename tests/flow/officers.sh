@@ -74,8 +74,10 @@ openssl req -x509 -key anna.key -out anna2.crt -days 30 -subj "/CN=Another name"
 cat anna.key anna2.crt >anna2.pem
 openssl ec -in anna.key -conv_form compressed -out anna3.key 2>/dev/null
 openssl req -x509 -key anna3.key -out anna3.crt -days 30 -subj "/CN=Compressed" 2>/dev/null
-openssl req -x509 -key eve.key -out past.crt -days -1 -subj /CN=past 2>/dev/null ||
-	openssl x509 -in eve.crt -signkey eve.key -days -1 -out past.crt 2>/dev/null
+# Expired: OpenSSL 3.5 takes no negative days, 3.0 no dates.
+openssl x509 -in eve.crt -signkey eve.key -days -1 -out past.crt 2>/dev/null ||
+	openssl req -x509 -key eve.key -out past.crt -not_before 20240101000000Z -not_after 20240201000000Z \
+		-subj /CN=past 2>/dev/null || fail "no expired certificate"
 
 "$sealgate" init --dir "$d" --domain example.org >/dev/null || fail init
 tool key new alice@example.org --name 'Alice A' --type rsa2048 >alice.row || fail "key new"

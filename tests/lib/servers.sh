@@ -549,9 +549,16 @@ sendmail_down() {
 # --- certificates of other people, made with the openssl command
 #
 #   pki_ca DIR NAME                        DIR/ca.pem, DIR/ca.key
-#   pki_person DIR FILE ADDRESS [OPTION…]  DIR/FILE.pem, .key, .der, .p7 (certificate and CA); openssl x509 options, e.g. -days -1
+#   pki_person DIR FILE ADDRESS [OPTION…]  DIR/FILE.pem, .key, .der, .p7 (certificate and CA); openssl x509 options, or $PKI_EXPIRED
 #   pki_server DIR TLSDIR                  TLSDIR/{ca,cert,key}.pem for 127.0.0.1
 #   ldif_person DN ADDRESS [ATTRIBUTE FILE]…   an entry with binary values
+
+# Of yesterday: OpenSSL 3.5 takes no negative days, 3.0 no dates.
+if openssl x509 -help 2>&1 | grep -q -e -not_before; then
+	PKI_EXPIRED="-not_before 20240101000000Z -not_after 20240201000000Z"
+else
+	PKI_EXPIRED="-days -1"
+fi
 
 pki_quiet() {
 	"$@" >"${SERVERS:-/tmp}/openssl.log" 2>&1 || { cat "${SERVERS:-/tmp}/openssl.log" >&2; return 1; }

@@ -54,7 +54,7 @@ export PKI_KEY=ec
 pki_ca "$W/pki" Partner || exit 1
 pki_person "$W/pki" carol carol@partner.test &&
 	pki_person "$W/pki" carol2 carol@partner.test &&
-	pki_person "$W/pki" expired carol@partner.test -days -1 &&
+	pki_person "$W/pki" expired carol@partner.test $PKI_EXPIRED &&
 	pki_person "$W/pki" dave dave@partner.test &&
 	pki_person "$W/pki" star '*@partner.test' || exit 1
 pki_ca "$W/stranger" Stranger && pki_person "$W/stranger" eve eve@partner.test || exit 1
