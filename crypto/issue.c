@@ -235,6 +235,8 @@ add_crl_urls(X509 *x509, const char *const *urls, size_t n)
 	bool ok = points && point && (point->distpoint = DIST_POINT_NAME_new()) &&
 		  (point->distpoint->name.fullname = sk_GENERAL_NAME_new_null());
 
+	if (ok)
+		point->distpoint->type = 0; /* fullName */
 	for (size_t i = 0; ok && i < n; i++)
 		ok = push_url(point->distpoint->name.fullname, urls[i]);
 	ok = ok && sk_DIST_POINT_push(points, point);
@@ -469,6 +471,11 @@ finish_cert(X509 **x509, bool made, const struct pkey *ca_key, enum digest diges
 	OPENSSL_free(der);
 	X509_free(*x509);
 	*x509 = NULL;
+	/* An extension that others cannot read would make it useless for ever. */
+	if (rc == RC_OK && X509_get_extension_flags(cert_x509(*out)) & EXFLAG_INVALID) {
+		cert_unref(out);
+		rc = ossl_err(err, ERR_CRYPTO, "making a certificate: an extension came out wrong");
+	}
 	return rc;
 }
 

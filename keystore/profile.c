@@ -406,6 +406,12 @@ make_attr(const struct issue_attr *template, const struct profile_facts *facts,
 	size_t max = (size_t)issue_attr_max(template->type), n = made->extra.n_subject;
 	enum rc rc = expand(template->text, facts, &text, err);
 
+	/* IA5String, which an internationalised address is not. */
+	if (!rc &&
+		(strcmp(template->type, "emailAddress") == 0 ||
+			strcmp(template->type, "DC") == 0) &&
+		count_characters(buf_text(&text)) != text.len)
+		buf_clear(&text);
 	if (!rc && count_characters(buf_text(&text)) > max) {
 		if (strcmp(template->type, "CN") != 0)
 			rc = err_set(err, ERR_USAGE, "%s=%.80s…: %zu characters are the most",

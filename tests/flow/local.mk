@@ -58,3 +58,6 @@ tests_flow_vault_kill_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
 ## The client of the re-injection port, against fakesmtp.
 check_PROGRAMS += tests/flow/smtp_client
 tests_flow_smtp_client_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
+
+## The organisation's CA.
+check_SCRIPTS += tests/flow/ca.sh
