@@ -303,7 +303,7 @@ store_list_keys(struct store *store, const char *person, const char *after, size
 	if (person)
 		rc = store_prepare(store,
 			"SELECT " KEY_COLUMNS " FROM keys WHERE person = ? AND id > ?"
-			" ORDER BY created DESC, id LIMIT ?",
+			" ORDER BY created DESC, seq DESC, id LIMIT ?",
 			&st, err);
 	else
 		rc = store_prepare(store,
