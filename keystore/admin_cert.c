@@ -13,8 +13,9 @@
 #include <strings.h>
 
 #include "base/clock.h"
-#include "crypto/certchain.h"
 #include "crypto/csr.h"
+#include "keystore/import.h"
+#include "keystore/import.h"
 #include "keystore/store_request.h"
 
 #define ANSWERS_BEFORE (2 * 86400) /* a CA may date its certificate back */
@@ -26,6 +27,8 @@ struct arrival {
 	char addr[ADDR_MAX + 1];
 	const char *outcome; /* "added", "known", "unmatched", "refused", "ca", "not-for-mail" */
 	char reason[512];
+	struct certset chain; /* above it */
+	bool again;           /* it is here; only its chain is longer now */
 };
 
 static void
@@ -116,7 +119,7 @@ check_owner(struct admin *a, struct arrival *arrival, struct err *err)
 
 /* Which key, and may it have this certificate? An outcome is set when not, or when it has it. */
 static enum rc
-judge(struct admin *a, struct arrival *arrival, struct err *err)
+judge(struct admin *a, struct arrival *arrival, const struct certset *pool, struct err *err)
 {
 	char fingerprint[2 * SHA256_SIZE + 1];
 	struct store_cert there;
@@ -146,9 +149,14 @@ judge(struct admin *a, struct arrival *arrival, struct err *err)
 		settle(arrival, "refused", "its key is the organisation's CA's");
 		return RC_OK;
 	}
-	rc = store_get_cert(vault_store(a->vault), cert_fingerprint(arrival->cert), &there, err);
+	rc = import_find_chain(a, arrival->cert, pool, &arrival->chain, err);
+	if (!rc)
+		rc = store_get_cert(
+			vault_store(a->vault), cert_fingerprint(arrival->cert), &there, err);
 	if (rc == RC_OK) {
-		settle(arrival, "known", NULL);
+		arrival->again = arrival->chain.n > there.chain.n;
+		if (!arrival->again)
+			settle(arrival, "known", NULL);
 		store_cert_fini(&there);
 	}
 	return rc == RC_NONE ? check_owner(a, arrival, err) : rc;
@@ -187,33 +195,32 @@ activate(struct admin *a, struct arrival *arrival, int64_t seq, struct err *err)
 }
 
 static enum rc
-keep(struct admin *a, struct arrival *arrival, const struct certset *pool, struct err *err)
+keep(struct admin *a, struct arrival *arrival, struct err *err)
 {
 	struct store *store = vault_store(a->vault);
-	struct certset chain = {0};
 	char detail[2 * SHA256_SIZE + 32];
 	uint64_t seq;
-	enum rc rc = certchain_find(arrival->cert, pool, &chain, err);
+	enum rc rc;
 
 	snprintf(detail, sizeof(detail), "{\"certificate\":\"%s\"}",
 		cert_fingerprint(arrival->cert));
-	if (!rc)
-		rc = admin_record(
-			a, "key.cert.add", arrival->key.id, arrival->addr, detail, &seq, err);
+	rc = admin_record(a, "key.cert.add", arrival->key.id, *arrival->addr ? arrival->addr : NULL,
+		detail, &seq, err);
 	if (!rc)
 		rc = store_begin(store, err);
 	if (!rc)
-		rc = store_add_cert(store, arrival->key.id, arrival->cert, &chain, clock_now(),
-			(int64_t)seq, err);
-	if (!rc)
+		rc = store_add_cert(store, arrival->key.id, arrival->cert, &arrival->chain,
+			clock_now(), (int64_t)seq, err);
+	if (!rc && !arrival->again)
 		rc = activate(a, arrival, (int64_t)seq, err);
 	if (!rc)
 		rc = store_commit(store, err);
 	else
 		store_rollback(store);
-	if (!rc)
+	if (!rc && arrival->again)
+		settle(arrival, "known", "its chain is longer now");
+	else if (!rc)
 		arrival->outcome = "added";
-	certset_fini(&chain);
 	return rc;
 }
 
@@ -247,17 +254,16 @@ admin_key_cert_add(struct admin *a, struct err *err)
 	for (size_t i = 0; !rc && i < set.n; i++)
 		if (cert_is_ca(set.v[i]))
 			rc = certset_add(&pool, set.v[i], err);
-	if (!rc)
-		rc = store_known_cas(vault_store(a->vault), &pool, err);
 	json_array(a->out, "certificates");
 	for (size_t i = 0; !rc && i < set.n; i++) {
 		struct arrival arrival = {.cert = set.v[i]};
 
-		rc = judge(a, &arrival, err);
+		rc = judge(a, &arrival, &pool, err);
 		if (!rc && !arrival.outcome)
-			rc = keep(a, &arrival, &pool, err);
+			rc = keep(a, &arrival, err);
 		if (!rc)
 			put_arrival(a->out, &arrival);
+		certset_fini(&arrival.chain);
 	}
 	json_array_end(a->out);
 	certset_fini(&set);

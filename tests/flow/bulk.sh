@@ -90,7 +90,32 @@ run 64 "no form" key bulk export "a@$org"
 run 65 "no key to renew" key bulk export --form upki-renew "nobody@$org"
 run 64 "a reason for new ones" key bulk export --form upki-issue --reason superseded --people "$work/people.tsv" "alice@$org"
 
-# --- the service's answer, renewals by its list
+# --- the service's answer: files from one hand, PINs from another, the chain from a folder
+quiet openssl req -newkey rsa:2048 -nodes -keyout "$ca/sub.key" -subj '/C=JP/O=Service/CN=Issuing' -out "$ca/sub.csr"
+printf 'basicConstraints=critical,CA:TRUE\n' >"$ca/ext"
+quiet openssl x509 -req -in "$ca/sub.csr" -CA "$ca/root.pem" -CAkey "$ca/root.key" -days 3000 -extfile "$ca/ext" -out "$ca/sub.pem"
+mkdir "$work/p12"
+for name in erin frank; do
+	quiet openssl req -newkey rsa:2048 -nodes -keyout "$ca/$name.key" -subj "/CN=$name@$org" -out "$ca/$name.csr"
+	printf 'subjectAltName=email:%s@%s\nextendedKeyUsage=emailProtection\n' "$name" "$org" >"$ca/ext"
+	quiet openssl x509 -req -in "$ca/$name.csr" -CA "$ca/sub.pem" -CAkey "$ca/sub.key" -days 400 -extfile "$ca/ext" \
+		-out "$ca/$name.pem"
+	quiet openssl pkcs12 -export -inkey "$ca/$name.key" -in "$ca/$name.pem" -passout "pass:pin-$name" -out "$work/p12/$name.p12"
+done
+(umask 077; printf 'erin.p12\tpin-erin\nfrank.p12\tpin-frank\n' >"$work/pins.tsv")
+run 0 "files" key import --hold "$work/p12"
+run 65 "nothing is here yet" key list "erin@$org"
+run 0 "PINs" key pin --tsv "$work/pins.tsv"
+match "erin" "$(gate key list "erin@$org")" ' active '
+want "no chain in the file" "$(gate key export --cert "erin@$org" | grep -c BEGIN)" 1
+openssl x509 -in "$ca/sub.pem" -outform DER -out "$ca/sub.cer"
+run 0 "the chain, later" key import-certs "$ca/erin.pem" "$ca/frank.pem" "$ca/sub.cer"
+want "the chain" "$(gate key export --cert "erin@$org" | grep -c BEGIN)" 2
+for name in erin frank; do
+	gate key revoke "$name@$org" >/dev/null || fail "revoke $name"
+done
+
+# --- renewals by its list
 person alice "/CN=alice@$org" 0f00112233445566778899aabbccddee 20
 person bob "/CN=bob@$org" 1f00112233445566778899aabbccddee 200
 person carol '/CN=HANAKO/OU=Medicine/O=Example University' 2f00112233445566778899aabbccddee 20
@@ -130,11 +155,11 @@ want "status: nothing" "$(wc -l <"$work/out")" 0
 match "status" "$(cat "$work/err")" '3 rows, 3 as here, 0 left out, 0 differences'
 {
 	row alice "CN=alice@$org" 0F00112233445566778899AABBCCDDEE 失効
-	row erin "CN=erin@$org" 3F 有効
+	row grace "CN=grace@$org" 3F 有効
 } | iconv -f UTF-8 -t CP932 >"$work/list2.tsv"
 run 65 "status with differences" key bulk status "$work/list2.tsv"
 match "revoked there" "$(cat "$work/out")" "^revoked-there +alice@$org +k[0-9a-f]+ .*row 1: "
-match "no key" "$(cat "$work/out")" "^no-key +erin@$org "
+match "no key" "$(cat "$work/out")" "^no-key +grace@$org "
 match "not listed" "$(cat "$work/out")" "^not-listed +bob@$org "
 mismatch "our own CA's" "$(cat "$work/out")" 'dave'
 run 65 "status as JSON" key bulk status --json "$work/list2.tsv"

@@ -113,6 +113,23 @@ want "the purposes of two keys" "$(gate key list "od/d+x@$org" | awk '{ print $2
 want "import-certs again" "$(status key import-certs "$work/back" "$work/back/1.cer")" 0
 match "import-certs again" "$(cat "$work/err")" '0 added, (4|5) known already'
 
+# A chain that was missing comes later; the certificate itself is known.
+quiet openssl req -x509 -newkey rsa:2048 -nodes -keyout "$ca/other.key" -out "$ca/other.pem" -days 3650 \
+	-subj '/O=Other/CN=Root' -addext basicConstraints=critical,CA:TRUE
+gate key request --out "$work/lone" --type p256 "lone@$org" >/dev/null || fail "lone"
+quiet openssl req -newkey rsa:2048 -nodes -keyout "$ca/sub2.key" -out "$ca/sub2.csr" -subj '/O=Other/CN=Issuing 2'
+quiet openssl x509 -req -in "$ca/sub2.csr" -CA "$ca/other.pem" -CAkey "$ca/other.key" -days 3000 -extfile "$ca/ca.ext" \
+	-out "$ca/sub2.pem"
+quiet openssl x509 -req -in "$(ls "$work/lone"/*)" -CA "$ca/sub2.pem" -CAkey "$ca/sub2.key" -days 365 -copy_extensions copy \
+	-out "$ca/lone.pem"
+want "without its chain" "$(status key import-certs "$ca/lone.pem")" 0
+want "without its chain" "$(gate key export --cert "lone@$org" | grep -c BEGIN)" 1
+want "its chain" "$(status key import-certs "$ca/sub2.pem" "$ca/lone.pem")" 0
+match "its chain" "$(cat "$work/out")" '^known .*its chain is longer now'
+want "with its chain" "$(gate key export --cert "lone@$org" | grep -c BEGIN)" 2
+want "its chain, again" "$(status key import-certs "$ca/sub2.pem" "$ca/lone.pem")" 0
+mismatch "its chain, again" "$(cat "$work/out")" 'longer now'
+
 # --- and mail is signed with it
 json=$(gate process --sender "alice@$org" --user "alice@$org" --rcpt "x@$partner" --out "$work/signed" <"$work/mail")
 match "signed" "$json" '"signed":true'
@@ -185,7 +202,7 @@ want "two certificates" "$(gate key show "bob@$org" | grep -c '^certificate')" 2
 # --- all of it is in the ledger, before it happened
 out=$(gate audit verify) || fail "the ledger does not verify"
 gate audit search --type intent >"$work/intents"
-want "requests that were signed" "$(grep -c 'event=request' "$work/intents")" 9
-want "certificates" "$(gate audit search --type admin | grep -c event=key.cert.add)" 6
+want "requests that were signed" "$(grep -c 'event=request' "$work/intents")" 10
+want "certificates" "$(gate audit search --type admin | grep -c event=key.cert.add)" 8
 ! grep -q "carol@" "$dir"/ledger/*.jsonl || fail "an address in the ledger"
 finish

@@ -43,3 +43,9 @@ noinst_PROGRAMS += tests/fuzz/smtp_reply_fuzz
 tests_fuzz_smtp_reply_fuzz_SOURCES = tests/fuzz/smtp_reply_fuzz.c $(FUZZ_MAIN)
 tests_fuzz_smtp_reply_fuzz_LDADD = $(SG_LIBS_PIPELINE)
 tests_fuzz_smtp_reply_fuzz_LDFLAGS = $(FUZZ_LINKING)
+## cli/
+noinst_PROGRAMS += tests/fuzz/bulk_fuzz
+tests_fuzz_bulk_fuzz_SOURCES = tests/fuzz/bulk_fuzz.c cli/answer.c cli/bulk_form.c cli/bulk_map.c cli/bulk_status.c \
+	cli/bulk_vault.c cli/cmd.c cli/tsv.c $(FUZZ_MAIN)
+tests_fuzz_bulk_fuzz_LDADD = $(SG_LIBS_PIPELINE)
+tests_fuzz_bulk_fuzz_LDFLAGS = $(FUZZ_LINKING)
