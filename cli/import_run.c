@@ -17,7 +17,7 @@ passwords_read(const char *path, bool first, struct passwords_list *out, struct 
 	struct secret *text = NULL;
 	struct text_lines lines;
 	char *line;
-	enum rc rc = text_file_read(path, !first, &text, err);
+	enum rc rc = text_file_bytes(path, !first, &text, err);
 
 	*out = (struct passwords_list){.n = 0};
 	if (rc != RC_OK)

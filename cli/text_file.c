@@ -61,12 +61,11 @@ read_all(int fd, const char *path, struct secret **out, struct err *err)
 	return rc;
 }
 
-enum rc
-text_file_read(const char *path, bool secret, struct secret **out, struct err *err)
+static enum rc
+read_file(const char *path, bool secret, struct secret **out, struct err *err)
 {
 	bool is_stdin = strcmp(path, "-") == 0;
 	int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-	struct secret *bytes = NULL;
 	enum rc rc = RC_OK;
 
 	*out = NULL;
@@ -75,12 +74,52 @@ text_file_read(const char *path, bool secret, struct secret **out, struct err *e
 	if (secret)
 		rc = check_mode(fd, path, err);
 	if (rc == RC_OK)
-		rc = read_all(fd, path, &bytes, err);
+		rc = read_all(fd, path, out, err);
 	if (!is_stdin)
 		close(fd);
-	if (rc == RC_OK)
-		rc = text_decode(secret_data(bytes), secret_len(bytes), out, err);
-	if (rc == RC_PERM && bytes)
+	if (rc != RC_OK)
+		secret_free(out);
+	return rc;
+}
+
+enum rc
+text_file_read(const char *path, bool secret, struct secret **out, struct err *err)
+{
+	struct secret *bytes = NULL;
+	enum rc rc = read_file(path, secret, &bytes, err);
+
+	*out = NULL;
+	if (rc != RC_OK)
+		return rc;
+	rc = text_decode(secret_data(bytes), secret_len(bytes), out, err);
+	if (rc == RC_PERM)
+		err_prefix(err, "%s", path);
+	secret_free(&bytes);
+	return rc;
+}
+
+/* Does it begin with a byte order mark, of UTF-8 or UTF-16? */
+static bool
+has_mark(struct secret *text)
+{
+	const unsigned char *p = secret_data(text);
+	size_t len = secret_len(text);
+
+	return (len >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0) ||
+	       (len >= 2 && (memcmp(p, "\xff\xfe", 2) == 0 || memcmp(p, "\xfe\xff", 2) == 0));
+}
+
+enum rc
+text_file_bytes(const char *path, bool secret, struct secret **out, struct err *err)
+{
+	struct secret *bytes = NULL;
+	enum rc rc = read_file(path, secret, &bytes, err);
+
+	*out = bytes;
+	if (rc != RC_OK || !has_mark(bytes))
+		return rc;
+	rc = text_decode(secret_data(bytes), secret_len(bytes), out, err);
+	if (rc == RC_PERM)
 		err_prefix(err, "%s", path);
 	secret_free(&bytes);
 	return rc;

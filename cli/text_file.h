@@ -22,6 +22,9 @@
 /* All of PATH ("-": standard input) as UTF-8. SECRET: refused (ERR_USAGE) when others than its
  * owner may read the file. */
 enum rc text_file_read(const char *path, bool secret, struct secret **out, struct err *err);
+/* The same as it is, unless it says by a byte order mark what it is: passwords mean bytes to many
+ * programs. */
+enum rc text_file_bytes(const char *path, bool secret, struct secret **out, struct err *err);
 /* Bytes as UTF-8. ERR_USAGE names the line that is none of the encodings above. */
 enum rc text_decode(const void *data, size_t len, struct secret **out, struct err *err);
 

@@ -3,3 +3,5 @@ noinst_PROGRAMS += tests/interop/cmstool
 tests_interop_cmstool_SOURCES = tests/interop/cmstool.c
 tests_interop_cmstool_LDADD = $(SG_LIBS_CRYPTO)
 dist_noinst_SCRIPTS += tests/interop/cms.sh
+dist_noinst_SCRIPTS += tests/interop/import.sh
+EXTRA_DIST += tests/interop/Keystores.java
