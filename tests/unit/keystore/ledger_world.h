@@ -31,7 +31,7 @@ struct world {
 	_Atomic long writes, syncs, fail_write, fail_sync, short_write;
 };
 
-static enum rc
+static inline enum rc
 world_epoch_load(void *ctx, uint64_t epoch, struct secret **der, struct err *err)
 {
 	struct world *world = ctx;
@@ -46,7 +46,7 @@ world_epoch_load(void *ctx, uint64_t epoch, struct secret **der, struct err *err
 	return rc;
 }
 
-static enum rc
+static inline enum rc
 world_epoch_store(void *ctx, uint64_t epoch, struct secret *der, struct err *err)
 {
 	struct world *world = ctx;
@@ -61,7 +61,7 @@ world_epoch_store(void *ctx, uint64_t epoch, struct secret *der, struct err *err
 	return rc;
 }
 
-static enum rc
+static inline enum rc
 world_epoch_destroy(void *ctx, uint64_t epoch, struct err *err)
 {
 	struct world *world = ctx;
@@ -99,7 +99,7 @@ world_has_epoch(struct world *world, uint64_t epoch)
 	return has;
 }
 
-static enum rc
+static inline enum rc
 world_period_key(void *ctx, const char *period, bool create, struct secret **key, struct err *err)
 {
 	unsigned char bytes[LEDGER_PERIOD_KEY_SIZE];
@@ -113,7 +113,7 @@ world_period_key(void *ctx, const char *period, bool create, struct secret **key
 	return secret_copy(bytes, sizeof bytes, key, err);
 }
 
-static ssize_t
+static inline ssize_t
 world_write(void *ctx, int fd, const void *data, size_t len, off_t at)
 {
 	struct world *world = ctx;
@@ -132,7 +132,7 @@ world_write(void *ctx, int fd, const void *data, size_t len, off_t at)
 	return pwrite(fd, data, len, at);
 }
 
-static int
+static inline int
 world_sync(void *ctx, int fd)
 {
 	struct world *world = ctx;
@@ -147,7 +147,7 @@ world_sync(void *ctx, int fd)
 }
 
 /* An empty folder; nothing is opened. */
-static void
+static inline void
 world_init(struct world *world)
 {
 	memset(world, 0, sizeof *world);
@@ -169,7 +169,7 @@ world_init(struct world *world)
 }
 
 /* Removes all files in the folder. */
-static void
+static inline void
 world_empty(struct world *world)
 {
 	char **names = NULL;
@@ -185,7 +185,7 @@ world_empty(struct world *world)
 	file_list_free(&names, n);
 }
 
-static void
+static inline void
 world_fini(struct world *world)
 {
 	char path[128];
@@ -200,14 +200,14 @@ world_fini(struct world *world)
 	pthread_mutex_destroy(&world->lock);
 }
 
-static enum rc
+static inline enum rc
 world_try_open(struct world *world, struct err *err)
 {
 	return ledger_open(&world->options, &world->ledger, err);
 }
 
 /* Opens, or makes at the first time; fails the test otherwise. */
-static void
+static inline void
 world_open(struct world *world)
 {
 	struct err err = ERR_INIT;
@@ -220,7 +220,7 @@ world_open(struct world *world)
 	world->options.create = false;
 }
 
-static void
+static inline void
 world_close(struct world *world)
 {
 	struct err err = ERR_INIT;
@@ -230,7 +230,7 @@ world_close(struct world *world)
 }
 
 /* One intent for ADDR. */
-static enum rc
+static inline enum rc
 world_append(struct world *world, const char *addr, uint64_t *seq, struct err *err)
 {
 	const char *rcpts[] = {addr};
@@ -250,7 +250,7 @@ world_append(struct world *world, const char *addr, uint64_t *seq, struct err *e
 	return ledger_append(world->ledger, &record, seq, err);
 }
 
-static void
+static inline void
 world_outcome(struct world *world, uint64_t intent, bool lazy)
 {
 	struct ledger_record record = LEDGER_RECORD_INIT(LEDGER_OUTCOME);
@@ -264,7 +264,7 @@ world_outcome(struct world *world, uint64_t intent, bool lazy)
 }
 
 /* N intents with their outcomes. */
-static void
+static inline void
 world_fill(struct world *world, int n)
 {
 	for (int i = 0; i < n; i++) {
@@ -277,7 +277,7 @@ world_fill(struct world *world, int n)
 	}
 }
 
-static struct ledger_report
+static inline struct ledger_report
 world_verify(struct world *world, const char *anchor_file)
 {
 	struct ledger_report report;
@@ -290,7 +290,7 @@ world_verify(struct world *world, const char *anchor_file)
 }
 
 /* The ledger must verify. */
-static struct ledger_report
+static inline struct ledger_report
 world_verify_ok(struct world *world)
 {
 	struct ledger_report report = world_verify(world, NULL);
@@ -300,7 +300,7 @@ world_verify_ok(struct world *world)
 	return report;
 }
 
-static char *
+static inline char *
 world_path(struct world *world, const char *name)
 {
 	return file_join(world->dir, name);
