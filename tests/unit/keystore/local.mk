@@ -67,3 +67,7 @@ check_PROGRAMS += tests/unit/keystore/ledger_power_test
 tests_unit_keystore_ledger_power_test_SOURCES = tests/unit/keystore/ledger_power_test.c \
 	tests/unit/keystore/ledger_world.h
 tests_unit_keystore_ledger_power_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/keystore/ledger_tamper_test
+tests_unit_keystore_ledger_tamper_test_SOURCES = tests/unit/keystore/ledger_tamper_test.c \
+	tests/unit/keystore/ledger_world.h
+tests_unit_keystore_ledger_tamper_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
