@@ -71,3 +71,12 @@ check_PROGRAMS += tests/unit/keystore/ledger_tamper_test
 tests_unit_keystore_ledger_tamper_test_SOURCES = tests/unit/keystore/ledger_tamper_test.c \
 	tests/unit/keystore/ledger_world.h
 tests_unit_keystore_ledger_tamper_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
+
+
+## The lifecycle of persons: the plan that follows a directory, and who may read what over time.
+check_PROGRAMS += tests/unit/keystore/sync_test tests/unit/keystore/lifecycle_test
+tests_unit_keystore_sync_test_SOURCES = tests/unit/keystore/sync_test.c
+tests_unit_keystore_sync_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
+tests_unit_keystore_lifecycle_test_SOURCES = tests/unit/keystore/lifecycle_test.c \
+	tests/unit/keystore/vault_world.h
+tests_unit_keystore_lifecycle_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
