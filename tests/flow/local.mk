@@ -30,6 +30,9 @@ check_SCRIPTS += tests/flow/driver.sh tests/flow/cli_keys.sh tests/flow/gateway.
 check_SCRIPTS += tests/flow/gate.sh tests/flow/opened.sh
 ## Keys from files.
 check_SCRIPTS += tests/flow/import.sh
+
+## Persons: renames, shared addresses, leavers.
+check_SCRIPTS += tests/flow/persons.sh
 ## Rules and rights.
 check_SCRIPTS += tests/flow/marks.sh
 ## The ledger's anchors, and dropping its segments.
