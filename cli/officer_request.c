@@ -335,7 +335,7 @@ run_withdraw(struct cli *cli, int argc, char **argv)
 	struct json_value *answer;
 	struct err err = ERR_INIT;
 	struct asking asking;
-	int status;
+	int status = EX_OK;
 
 	if (!parse_request(&officer_withdraw, cli, NULL, 0, argc, argv, &status))
 		return status;
