@@ -25,21 +25,19 @@ static enum rc
 choose_use(struct admin *a, int64_t *use_from, struct err *err)
 {
 	const char *text = json_get_text(a->request, "use_from");
-	int64_t lead = json_get_int(a->request, "lead_days", 0) * DAY;
-	enum rc rc = RC_OK;
+	int64_t days = json_get_int(a->request, "lead_days", 0);
+	int64_t lead = days < 0 || days > LEAD_MAX / DAY ? -1 : days * DAY;
 
 	*use_from = 0;
-	if (text)
-		rc = clock_parse(text, use_from, err);
-	else if (lead)
+	if (text && clock_parse(text, use_from, err))
+		return err_set(err, ERR_USAGE, "use_from is no time: %.64s", text);
+	if (!text && lead)
 		*use_from = clock_now() + lead;
-	if (!rc && (lead < 0 || *use_from > clock_now() + LEAD_MAX))
-		rc = err_set(err, ERR_USAGE, "a successor is used within ten years");
-	if (!rc && *use_from <= clock_now())
+	if (lead < 0 || *use_from > clock_now() + LEAD_MAX)
+		return err_set(err, ERR_USAGE, "a successor is used within ten years");
+	if (*use_from <= clock_now())
 		*use_from = 0;
-	return rc == RC_PERM
-		       ? err_set(err, ERR_USAGE, "use_from is no time: %.64s", text ? text : "")
-		       : rc;
+	return RC_OK;
 }
 
 struct successor {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "keystore/revoke.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "crypto/issue.h"
@@ -82,20 +83,19 @@ struct revoking {
 };
 
 static enum rc
-revoke_cert(void *ctx, const struct store_cert *row, struct err *err)
+revoke_cert(struct revoking *r, const char *sha256, struct err *err)
 {
-	struct revoking *r = ctx;
 	struct store *store = r->store;
 	struct store_revocation revocation = {.at = r->at, .reason = r->reason, .seq = r->seq};
 	const unsigned char *serial;
 	struct store_revocation before;
 	struct store_cert cert;
 	struct store_ca ca;
-	enum rc rc = store_get_revocation(store, row->sha256, &before, err);
+	enum rc rc = store_get_revocation(store, sha256, &before, err);
 
 	if (rc != RC_NONE)
 		return rc;
-	rc = store_get_cert(store, row->sha256, &cert, err);
+	rc = store_get_cert(store, sha256, &cert, err);
 
 	if (rc)
 		return rc == RC_NONE ? err_set(err, ERR_KEYSTORE_TAMPERED, "a certificate is gone")
@@ -118,14 +118,37 @@ revoke_cert(void *ctx, const struct store_cert *row, struct err *err)
 	return rc == RC_NONE ? RC_OK : rc;
 }
 
+struct fingerprints {
+	char (*v)[2 * SHA256_SIZE + 1];
+	size_t n;
+};
+
+static enum rc
+collect(void *ctx, const struct store_cert *row, struct err *err)
+{
+	struct fingerprints *list = ctx;
+
+	if (list->n == STORE_MAX_ROWS)
+		return err_set(
+			err, ERR_LIMIT, "a key with more than %d certificates", STORE_MAX_ROWS);
+	memcpy(list->v[list->n++], row->sha256, sizeof(*list->v));
+	return RC_OK;
+}
+
 enum rc
 revoke_certs(struct store *store, const char *key, int reason, const char *comment, int64_t at,
 	int64_t seq, size_t *outside, struct err *err)
 {
 	struct revoking r = {
 		.store = store, .reason = reason, .comment = comment, .at = at, .seq = seq};
-	enum rc rc = store_list_certs(store, key, revoke_cert, &r, err);
+	struct fingerprints list = {.v = calloc(STORE_MAX_ROWS, sizeof(*list.v))};
+	/* Collected first: looking for an issuer goes through lists of certificates, too. */
+	enum rc rc = list.v ? store_list_certs(store, key, collect, &list, err)
+			    : err_set(err, ERR_MEMORY, "certificates");
 
+	for (size_t i = 0; !rc && i < list.n; i++)
+		rc = revoke_cert(&r, list.v[i], err);
+	free(list.v);
 	*outside = r.outside;
 	return rc;
 }

@@ -80,3 +80,7 @@ tests_unit_keystore_sync_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
 tests_unit_keystore_lifecycle_test_SOURCES = tests/unit/keystore/lifecycle_test.c \
 	tests/unit/keystore/vault_world.h
 tests_unit_keystore_lifecycle_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/keystore/ca_test
+tests_unit_keystore_ca_test_SOURCES = tests/unit/keystore/ca_test.c tests/unit/keystore/vault_world.h
+tests_unit_keystore_ca_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
