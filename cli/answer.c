@@ -33,6 +33,21 @@ asking_send(struct asking *asking, struct conf *conf, struct secret *blob,
 	return rc;
 }
 
+enum rc
+asking_send_in(struct asking *asking, struct admin_session *session, struct json_value **answer,
+	struct err *err)
+{
+	enum rc rc;
+
+	*answer = NULL;
+	json_object_end(&asking->json);
+	rc = json_end(&asking->json, err);
+	if (rc == RC_OK)
+		rc = admin_ask(session, buf_text(&asking->text), NULL, answer, NULL, err);
+	buf_fini(&asking->text);
+	return rc;
+}
+
 void
 answer_put(struct json *json, const char *key, const struct json_value *value)
 {

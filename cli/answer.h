@@ -9,6 +9,7 @@
 #include "cli/cmd.h"
 
 /* A request being written: members are added to JSON, then it is asked. */
+struct admin_session;
 struct asking {
 	struct buf text;
 	struct json json;
@@ -18,6 +19,9 @@ void asking_begin(struct asking *asking, const char *cmd);
 enum rc asking_end(struct asking *asking, struct err *err);
 /* Sends it. BLOB may be NULL. *answer is owned by the caller. The asking is gone afterwards. */
 enum rc asking_send(struct asking *asking, struct conf *conf, struct secret *blob,
+	struct json_value **answer, struct err *err);
+/* The same within a session of many. */
+enum rc asking_send_in(struct asking *asking, struct admin_session *session,
 	struct json_value **answer, struct err *err);
 
 /* The parsed value as one line of JSON on standard output. */

@@ -20,7 +20,7 @@ void key_note_limit(const struct json_value *answer);
 bool cmd_age(const char *text, int64_t *seconds);
 /* Each key whose last certificate ends within so many seconds and that has no successor; EACH
  * returns whether to go on. */
-int key_each_due(struct cli *cli, int64_t within,
+int key_each_due(struct admin_session *session, int64_t within,
 	bool (*each)(void *ctx, const struct json_value *due), void *ctx);
 
 #endif

@@ -9,6 +9,7 @@
 #include "cli/key.h"
 
 #include "base/clock.h"
+#include "keystore/admin.h"
 #include "message/addr.h"
 #include "message/compose.h"
 #include "message/msg.h"
@@ -38,6 +39,7 @@ const struct command key_expiring = {
 
 struct expiring {
 	struct cli *cli;
+	struct admin_session *session;
 	int64_t within;
 	size_t count, left_out;
 	struct buf list; /* lines for people */
@@ -80,7 +82,7 @@ look_at_cas(struct expiring *e)
 	struct asking asking;
 
 	asking_begin(&asking, "ca.list");
-	if (asking_send(&asking, e->cli->conf, NULL, &answer, &e->err) != RC_OK)
+	if (asking_send_in(&asking, e->session, &answer, &e->err) != RC_OK)
 		return cmd_fail(&e->err);
 	cas = json_find(answer, "cas");
 	json_array(&e->json, "cas");
@@ -303,18 +305,21 @@ run(struct cli *cli, int argc, char **argv)
 		return cmd_usage(&key_expiring, "%s is no mail address", mail);
 	if (!cmd_conf(&key_expiring, cli, &status))
 		return status;
+	if (admin_open(cli->conf, &e.session, &e.err) != RC_OK)
+		return cmd_fail(&e.err);
 	buf_init(&e.list, 1u << 20);
 	buf_init(&e.text, 64u << 20);
 	json_init(&e.json, &e.text);
 	json_object(&e.json, NULL);
 	json_int(&e.json, "v", 1);
 	json_array(&e.json, "keys");
-	status = key_each_due(cli, e.within, each_key, &e);
+	status = key_each_due(e.session, e.within, each_key, &e);
 	json_array_end(&e.json);
 	if (status == EX_OK)
 		status = look_at_cas(&e);
 	if (status == EX_OK)
 		status = finish(&e, mail ? to : NULL);
+	admin_close(&e.session);
 	buf_fini(&e.list);
 	buf_fini(&e.text);
 	return status;

@@ -9,7 +9,7 @@
 #include "cli/key.h"
 
 #include "base/clock.h"
-#include "cli/ca.h"
+#include "keystore/admin.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +46,7 @@ const struct command key_renew = {
 
 struct renewal {
 	struct cli *cli;
+	struct admin_session *session;
 	const char *type, *profile, *use_from, *days, *lead_text;
 	bool same_key, dry_run;
 	int64_t lead; /* days */
@@ -100,7 +101,7 @@ renew_one(const struct renewal *r, const char *key, struct json_value **answer, 
 	asking_begin(&asking, "key.renew");
 	json_str(&asking.json, "key", key);
 	put_options(r, &asking);
-	return asking_send(&asking, r->cli->conf, NULL, answer, err);
+	return asking_send_in(&asking, r->session, answer, err);
 }
 
 /* --- all that is due --- */
@@ -200,7 +201,7 @@ settle(struct renewal *r, struct err *err)
 	enum rc rc;
 
 	asking_begin(&asking, "key.settle");
-	rc = asking_send(&asking, r->cli->conf, NULL, &answer, err);
+	rc = asking_send_in(&asking, r->session, &answer, err);
 	if (rc == RC_OK)
 		r->retired = (size_t)json_get_int(answer, "retired", 0);
 	json_free(&answer);
@@ -228,8 +229,8 @@ report(struct renewal *r)
 }
 
 int
-key_each_due(struct cli *cli, int64_t within, bool (*each)(void *ctx, const struct json_value *due),
-	void *ctx)
+key_each_due(struct admin_session *session, int64_t within,
+	bool (*each)(void *ctx, const struct json_value *due), void *ctx)
 {
 	char until[CLOCK_TEXT_SIZE], after[128] = "";
 	struct json_value *answer;
@@ -245,7 +246,7 @@ key_each_due(struct cli *cli, int64_t within, bool (*each)(void *ctx, const stru
 		asking_begin(&asking, "key.due");
 		json_str(&asking.json, "until", until);
 		json_str(&asking.json, "after", *after ? after : NULL);
-		if (asking_send(&asking, cli->conf, NULL, &answer, &err) != RC_OK)
+		if (asking_send_in(&asking, session, &answer, &err) != RC_OK)
 			return cmd_fail(&err);
 		keys = json_find(answer, "keys");
 		for (size_t i = 0; more && keys && i < json_count(keys); i++)
@@ -281,7 +282,7 @@ run_pass(struct renewal *r)
 	if (!r->dry_run && settle(r, &err) != RC_OK)
 		status = cmd_fail(&err);
 	else
-		status = key_each_due(r->cli, r->due, each_due, r);
+		status = key_each_due(r->session, r->due, each_due, r);
 	if (status == EX_OK)
 		status = report(r);
 	buf_fini(&r->text);
@@ -360,6 +361,7 @@ run(struct cli *cli, int argc, char **argv)
 		{"due", OPT_VALUE, &due}, {"stagger", OPT_VALUE, &stagger},
 		{"limit", OPT_VALUE, &limit}, {"dry-run", OPT_FLAG, &r.dry_run}};
 	const struct conf_group *publish;
+	struct err err = ERR_INIT;
 	const char *const *uris;
 	int status;
 
@@ -372,5 +374,9 @@ run(struct cli *cli, int argc, char **argv)
 		r.lead = strtol(r.lead_text, NULL, 10);
 	else if (conf_strings(publish, "uri", &uris))
 		r.lead = conf_int(publish, "days_before");
-	return due ? run_pass(&r) : run_one(&r, argv[1]);
+	if (admin_open(cli->conf, &r.session, &err) != RC_OK)
+		return cmd_fail(&err);
+	status = due ? run_pass(&r) : run_one(&r, argv[1]);
+	admin_close(&r.session);
+	return status;
 }

@@ -10,6 +10,7 @@
 #include "cli/answer.h"
 #include "cli/cert.h"
 #include "directory/publish.h"
+#include "keystore/admin.h"
 #include "message/b64.h"
 
 #include <stdio.h>
@@ -49,6 +50,7 @@ publish_crl(struct conf *conf, const void *der, size_t len, struct err *err)
 
 struct publishing {
 	struct cli *cli;
+	struct admin_session *session;
 	struct publisher *publisher;
 	bool dry_run;
 	size_t persons, entries, added, removed, without, failed;
@@ -122,7 +124,7 @@ ask_vault(void *ctx, const struct cert *cert, bool *ours, struct err *err)
 	json_array(&asking.json, "sha256");
 	json_str(&asking.json, NULL, cert_fingerprint(cert));
 	json_array_end(&asking.json);
-	rc = asking_send(&asking, p->cli->conf, NULL, &answer, err);
+	rc = asking_send_in(&asking, p->session, &answer, err);
 	*ours = rc == RC_OK && json_count(json_find(answer, "ours")) == 1;
 	json_free(&answer);
 	return rc;
@@ -211,7 +213,7 @@ publish_all(struct publishing *p, const char *addr, struct err *err)
 		struct asking asking;
 
 		asking_begin(&asking, "key.settle");
-		rc = asking_send(&asking, p->cli->conf, NULL, &answer, err);
+		rc = asking_send_in(&asking, p->session, &answer, err);
 		json_free(&answer);
 	}
 	while (rc == RC_OK && !p->down) {
@@ -222,7 +224,7 @@ publish_all(struct publishing *p, const char *addr, struct err *err)
 		asking_begin(&asking, "publish.list");
 		json_str(&asking.json, "addr", addr);
 		json_str(&asking.json, "after", *after ? after : NULL);
-		rc = asking_send(&asking, p->cli->conf, NULL, &answer, err);
+		rc = asking_send_in(&asking, p->session, &answer, err);
 		persons = rc == RC_OK ? json_find(answer, "persons") : NULL;
 		for (size_t i = 0; rc == RC_OK && !p->down && i < json_count(persons); i++)
 			rc = publish_person(p, json_at(persons, i), err);
@@ -275,8 +277,12 @@ run(struct cli *cli, int argc, char **argv)
 	if (rc == RC_NONE)
 		rc = conf_err(&err, cli->conf, conf_section(cli->conf, "publish"), "uri",
 			"is not set: there is no directory to publish to");
-	if (rc != RC_OK)
+	if (rc == RC_OK)
+		rc = admin_open(cli->conf, &p.session, &err);
+	if (rc != RC_OK) {
+		publisher_free(&p.publisher);
 		return cmd_fail(&err);
+	}
 	buf_init(&p.text, 64u << 20);
 	json_init(&p.json, &p.text);
 	json_object(&p.json, NULL);
@@ -285,6 +291,7 @@ run(struct cli *cli, int argc, char **argv)
 	rc = publish_all(&p, argc == 2 ? argv[1] : NULL, &err);
 	status =
 		rc != RC_OK ? cmd_fail(&err) : report(&p, p.failed || p.down ? EX_TEMPFAIL : EX_OK);
+	admin_close(&p.session);
 	publisher_free(&p.publisher);
 	buf_fini(&p.text);
 	return status;

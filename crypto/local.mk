@@ -30,6 +30,6 @@ libcrypto_sg_a_SOURCES += crypto/signed_by.h crypto/signed_by.c
 libcrypto_sg_a_SOURCES += crypto/tls.h crypto/tls.c
 
 ## The organisation's CA.
-libcrypto_sg_a_SOURCES += crypto/crl_source.c crypto/crl_source.h
+libcrypto_sg_a_SOURCES += crypto/crl_source.c crypto/crl_source.h crypto/issue_crl.c crypto/issue_ext.c
 ## Envelopes for a passphrase
 libcrypto_sg_a_SOURCES += crypto/kek.h crypto/kek.c

@@ -48,6 +48,23 @@
  * serial, not_after, outcome: added|known|unmatched|refused|ca|not-for-mail, [key, status, address,
  * reason]}]
  *
+ * The organisation's CA:
+ *
+ * key.new and key.renew take [profile]; their answer has "limited", a time, when the CA's end made a
+ * certificate shorter than wanted. key.renew: key: K [type] [days] [profile] [same_key] [use_from:
+ * time | lead_days] → keys; the old one retires when the new one is used, at the latest by
+ * key.settle → retired: how many. key.due: until: time [after] → keys that end by then and have no
+ * successor ("ca": the one here that signed; absent: from elsewhere), next. key.revoke: key: K
+ * [reason] [comment] → keys, outside: how many certificates other CAs have to revoke.
+ *
+ * ca.list → cas (with pem and chain); ca.show [key] [role root|issuing] → cas (one), pem. ca.new
+ * [type] [csr: true] → cas, csr (PEM). ca.new-root [type] → cas. ca.renew [key] [csr] → cas, csr.
+ * ca.import pem: certificates → cas. ca.crl [key] [days] [due: true] → crls: [{key, role, issuer,
+ * ski, entries, next_update, der (base64)}].
+ *
+ * publish.list [addr] [after] → persons: [{person, addresses, former, certificates: [{sha256, want,
+ * der, p7 (base64)}]}], next. publish.ours: sha256: […] → ours: those of keys here.
+ *
  * For root and the vault's own user; blob: a master key.
  *     vault.masters                                       → masters: [{state, source, since, opened}]
  *     vault.rekey        to: SPEC [kdf]; blob: the new one, which opens the store from then on too
