@@ -73,21 +73,19 @@ add_row(struct import_table *table, const struct import_row *row, struct err *er
 }
 
 enum rc
-import_table_read(
-	const char *path, const char *columns, bool pins, struct import_table *out, struct err *err)
+import_table_parse(struct secret **text, const char *path, const char *columns, bool pins,
+	struct import_table *out, struct err *err)
 {
 	struct columns asked;
 	struct text_lines lines;
 	char *line;
-	enum rc rc;
+	enum rc rc = RC_OK;
 
-	*out = (struct import_table){0};
+	*out = (struct import_table){.text = *text};
+	*text = NULL; /* the table's from here */
 	if (columns && !parse_columns(columns, &asked))
-		return err_set(err, ERR_USAGE,
+		rc = err_set(err, ERR_USAGE,
 			"--columns: the numbers of address, file and PIN, as in 15,12,18");
-	rc = text_file_read(path, true, &out->text, err);
-	if (rc != RC_OK)
-		return rc;
 	text_lines_init(&lines, out->text);
 	while (rc == RC_OK && (line = text_lines_next(&lines)) != NULL) {
 		struct import_row row = {.line = lines.number};
@@ -105,6 +103,17 @@ import_table_read(
 	if (rc != RC_OK)
 		import_table_fini(out);
 	return rc;
+}
+
+enum rc
+import_table_read(
+	const char *path, const char *columns, bool pins, struct import_table *out, struct err *err)
+{
+	struct secret *text;
+	enum rc rc = text_file_read(path, true, &text, err);
+
+	*out = (struct import_table){0};
+	return rc == RC_OK ? import_table_parse(&text, path, columns, pins, out, err) : rc;
 }
 
 void

@@ -29,6 +29,10 @@ struct import_table {
  * end with a PIN. ERR_USAGE names file and line. */
 enum rc import_table_read(const char *path, const char *columns, bool pins,
 	struct import_table *out, struct err *err);
+/* The same of *TEXT, UTF-8, which is the table's afterwards, whatever comes out; PATH for messages.
+ */
+enum rc import_table_parse(struct secret **text, const char *path, const char *columns, bool pins,
+	struct import_table *out, struct err *err);
 void import_table_fini(struct import_table *table);
 
 #endif

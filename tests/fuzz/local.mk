@@ -49,3 +49,8 @@ tests_fuzz_bulk_fuzz_SOURCES = tests/fuzz/bulk_fuzz.c cli/answer.c cli/bulk_form
 	cli/bulk_vault.c cli/cmd.c cli/tsv.c $(FUZZ_MAIN)
 tests_fuzz_bulk_fuzz_LDADD = $(SG_LIBS_PIPELINE)
 tests_fuzz_bulk_fuzz_LDFLAGS = $(FUZZ_LINKING)
+## cli/
+noinst_PROGRAMS += tests/fuzz/import_fuzz
+tests_fuzz_import_fuzz_SOURCES = tests/fuzz/import_fuzz.c cli/import_table.c cli/text_file.c cli/zip_read.c $(FUZZ_MAIN)
+tests_fuzz_import_fuzz_LDADD = $(SG_LIBS_CRYPTO) $(ZIP_LIBS)
+tests_fuzz_import_fuzz_LDFLAGS = $(FUZZ_LINKING)

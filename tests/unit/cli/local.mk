@@ -10,3 +10,7 @@ tests_unit_cli_bulk_test_SOURCES = tests/unit/cli/bulk_test.c cli/answer.c cli/b
 	cli/bulk_status.c cli/bulk_vault.c cli/cmd.c cli/tsv.c
 tests_unit_cli_bulk_test_CPPFLAGS = $(AM_CPPFLAGS) -DSRCDIR='"$(abs_top_srcdir)"'
 tests_unit_cli_bulk_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/cli/import_test
+tests_unit_cli_import_test_SOURCES = tests/unit/cli/import_test.c cli/import_table.c cli/key_content.c cli/key_files.c \
+	cli/text_file.c cli/zip_read.c
+tests_unit_cli_import_test_LDADD = $(SG_LIBS_CRYPTO) $(ZIP_LIBS) $(CMOCKA_LIBS)
