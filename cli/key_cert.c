@@ -23,12 +23,13 @@ static int run(struct cli *cli, int argc, char **argv);
 
 const struct command key_import_certs = {
 	.name = "key import-certs",
-	.usage = "FILE|DIR…",
+	.usage = "[--unasked] FILE|DIR…",
 	.help = "give keys the certificates that an outside CA made for them",
 	.details =
 		"Files hold PEM, DER or PKCS#7, any number of certificates each. A certificate goes\n"
 		"to the key with its public key, if it names an address of the key's owner. Those of\n"
-		"CAs complete the chains. Safe to run again.\n",
+		"CAs complete the chains. Safe to run again.\n"
+		"  --unasked          take certificates for active keys although nobody asked for them\n",
 	.run = run,
 };
 
@@ -44,6 +45,7 @@ struct arrivals {
 	char **files;
 	size_t n_files;
 	size_t unreadable;
+	bool unasked; /* --unasked */
 };
 
 static void
@@ -227,6 +229,8 @@ send_batch(struct cli *cli, const struct arrivals *all, size_t from, size_t to, 
 	if (rc != RC_OK)
 		return rc;
 	asking_begin(&asking, "key.cert.add");
+	if (all->unasked)
+		json_bool(&asking.json, "unasked", true);
 	rc = asking_send(&asking, cli->conf, blob, &answer, err);
 	secret_free(&blob);
 	certs = rc == RC_OK ? json_find(answer, "certificates") : NULL;
@@ -295,11 +299,12 @@ static int
 run(struct cli *cli, int argc, char **argv)
 {
 	struct arrivals all = {0};
+	const struct cmd_opt opts[] = {{"unasked", OPT_FLAG, &all.unasked}};
 	struct err err = ERR_INIT;
 	enum rc rc = RC_OK;
 	int status;
 
-	if (!cmd_parse(&key_import_certs, cli, NULL, 0, &argc, argv, &status))
+	if (!cmd_parse(&key_import_certs, cli, opts, 1, &argc, argv, &status))
 		return status;
 	if (argc < 2)
 		return cmd_usage(&key_import_certs, "which file?");

@@ -15,7 +15,7 @@ static enum rc
 decode(const char *data, size_t len, struct buf *out, struct err *err)
 {
 	if (len >= 3 && memcmp(data, BOM, 3) == 0)
-		return buf_append(out, data + 3, len - 3, err);
+		return charset_decode("utf-8", 5, data + 3, len - 3, out, err);
 	if (utf8_is_valid(data, len))
 		return buf_append(out, data, len, err);
 	return charset_decode("cp932", 5, data, len, out, err);

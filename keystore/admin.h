@@ -44,7 +44,8 @@
  * true, in place of the active key] [also: true]; or key: K [addr] [subject] for a key that is
  * there. → keys (one; "known": true when it was asked for before), address, subject, csr (PEM)
  *
- * key.cert.add: blob: certificates (PEM, DER, PKCS#7) → certificates: [{sha256, subject, issuer,
+ * key.cert.add: [unasked: true, also for active keys without an open request]; blob: certificates
+ * (PEM, DER, PKCS#7) → certificates: [{sha256, subject, issuer,
  * serial, not_after, outcome: added|known|unmatched|refused|ca|not-for-mail, [key, status, address,
  * reason]}]
  *
@@ -66,13 +67,11 @@
  * der, p7 (base64)}]}], next. publish.ours: sha256: […] → ours: those of keys here.
  *
  * For root and the vault's own user; blob: a master key.
- *     vault.masters                                       → masters: [{state, source, since, opened}]
- *     vault.rekey        to: SPEC [kdf]; blob: the new one, which opens the store from then on too
- *     vault.rekey.check  blob: is it the new one?
- *     vault.rekey.finish blob: the new one, now in its place; the old one opens nothing any more
- *     vault.rekey.cancel
- *     vault.reencrypt    blob: the present one; everything under a new store key
- *     vault.backup       blob: parts (admin_backup.h)                              → seq size
+ *     vault.masters                                       → masters: [{state, source, since,
+ * opened}] vault.rekey        to: SPEC [kdf]; blob: the new one, which opens the store from then on
+ * too vault.rekey.check  blob: is it the new one? vault.rekey.finish blob: the new one, now in its
+ * place; the old one opens nothing any more vault.rekey.cancel vault.reencrypt    blob: the present
+ * one; everything under a new store key vault.backup       blob: parts (admin_backup.h) → seq size
  *     vault.backup.next  seq                        → done; beside the answer the next piece
  */
 #ifndef KEYSTORE_ADMIN_H
@@ -104,12 +103,11 @@ void admin_close(struct admin_session **session); /* NULL is fine */
  *
  *     key.import     [addr] [foreign: true] and as key.new; blob: passwords, of which one may fit,
  *                    the file with the keys, then files with further certificates
- *     key.hold       [addr] [foreign] [label]; blob: the file          → known, held: {held, address,
- *                    file, sha256, since, wrong, [locked], [key]}          (right hold, or keys)
- *     key.held       [after] [limit]                                  → files, next
- *     key.pin        held: id or address; blob: the PIN               → as key.import, held
- *                                                                        (right pin, or keys)
- *     key.held.drop  held                                             → held  (right hold, or keys)
+ *     key.hold       [addr] [foreign] [label]; blob: the file          → known, held: {held,
+ * address, file, sha256, since, wrong, [locked], [key]}          (right hold, or keys) key.held
+ * [after] [limit]                                  → files, next key.pin        held: id or
+ * address; blob: the PIN               → as key.import, held (right pin, or keys) key.held.drop
+ * held                                             → held  (right hold, or keys)
  */
 /* The blob of key.import, key.hold and key.pin: passwords of which one may fit, the file with the
  * keys, and files with certificates only. ERR_LIMIT. */

@@ -27,8 +27,9 @@ struct arrival {
 	char addr[ADDR_MAX + 1];
 	const char *outcome; /* "added", "known", "unmatched", "refused", "ca", "not-for-mail" */
 	char reason[512];
-	struct certset chain; /* above it */
-	bool again;           /* it is here; only its chain is longer now */
+	struct certset chain;         /* above it */
+	bool again;                   /* it is here, and only its chain is longer now */
+	struct store_request request; /* key "": nobody asked for it */
 };
 
 static void
@@ -117,6 +118,22 @@ check_owner(struct admin *a, struct arrival *arrival, struct err *err)
 	return RC_OK;
 }
 
+/*
+ * A key that signs would sign with a certificate that anybody made for its public key, and readers
+ * would see a stranger's CA: so somebody must have asked for it, or says that it is right.
+ */
+static void
+check_asked(struct admin *a, struct arrival *arrival)
+{
+	if (arrival->outcome || arrival->key.status != KEY_ACTIVE || *arrival->request.key ||
+		cert_not_after(arrival->cert) < clock_now() ||
+		json_is_true(json_find(a->request, "unasked")))
+		return;
+	arrival->outcome = "refused";
+	snprintf(arrival->reason, sizeof(arrival->reason),
+		"key %s has a certificate, and nobody asked for another", arrival->key.id);
+}
+
 /* Which key, and may it have this certificate? An outcome is set when not, or when it has it. */
 static enum rc
 judge(struct admin *a, struct arrival *arrival, const struct certset *pool, struct err *err)
@@ -149,7 +166,12 @@ judge(struct admin *a, struct arrival *arrival, const struct certset *pool, stru
 		settle(arrival, "refused", "its key is the organisation's CA's");
 		return RC_OK;
 	}
-	rc = import_find_chain(a, arrival->cert, pool, &arrival->chain, err);
+	rc = store_get_request(
+		vault_store(a->vault), arrival->key.id, &arrival->request, NULL, err);
+	if (rc == RC_NONE)
+		arrival->request = (struct store_request){.key = ""};
+	if (rc >= 0)
+		rc = import_find_chain(a, arrival->cert, pool, &arrival->chain, err);
 	if (!rc)
 		rc = store_get_cert(
 			vault_store(a->vault), cert_fingerprint(arrival->cert), &there, err);
@@ -159,18 +181,48 @@ judge(struct admin *a, struct arrival *arrival, const struct certset *pool, stru
 			settle(arrival, "known", NULL);
 		store_cert_fini(&there);
 	}
-	return rc == RC_NONE ? check_owner(a, arrival, err) : rc;
+	if (rc != RC_NONE)
+		return rc;
+	rc = check_owner(a, arrival, err);
+	if (!rc)
+		check_asked(a, arrival);
+	return rc;
+}
+
+/* Is it what the key's open request is about, not an older certificate? */
+static bool
+answers(const struct arrival *arrival)
+{
+	return *arrival->request.key &&
+	       cert_not_before(arrival->cert) + ANSWERS_BEFORE >= arrival->request.created;
+}
+
+/* The active key whose place this one takes now: OLD's id is "" when there is none. */
+static enum rc
+find_replaced(
+	struct admin *a, const struct arrival *arrival, struct store_key *old, struct err *err)
+{
+	int64_t now = clock_now();
+	enum rc rc = RC_NONE;
+
+	if (!arrival->again && answers(arrival) && *arrival->request.replaces &&
+		cert_not_before(arrival->cert) <= now && now <= cert_not_after(arrival->cert))
+		rc = store_get_key(vault_store(a->vault), arrival->request.replaces, old, err);
+	if (rc == RC_NONE || (!rc && old->status != KEY_ACTIVE)) {
+		*old = (struct store_key){.id = ""};
+		rc = RC_OK;
+	}
+	return rc;
 }
 
 /* The key that was asked for begins its work; what it replaces ends. */
 static enum rc
-activate(struct admin *a, struct arrival *arrival, int64_t seq, struct err *err)
+activate(struct admin *a, struct arrival *arrival, const struct store_key *old, int64_t seq,
+	struct err *err)
 {
 	struct store *store = vault_store(a->vault);
-	int64_t now = clock_now(), begins = cert_not_before(arrival->cert);
+	int64_t now = clock_now();
 	bool expired = cert_not_after(arrival->cert) < now;
-	struct store_request request;
-	struct store_key old;
 	enum rc rc = RC_OK;
 
 	if (arrival->key.status == KEY_WAITING) {
@@ -179,40 +231,33 @@ activate(struct admin *a, struct arrival *arrival, int64_t seq, struct err *err)
 	}
 	if (expired && !*arrival->reason)
 		snprintf(arrival->reason, sizeof(arrival->reason), "it has expired");
-	if (!rc)
-		rc = store_get_request(store, arrival->key.id, &request, NULL, err);
-	if (rc)
-		return rc == RC_NONE ? RC_OK : rc;
-	if (begins + ANSWERS_BEFORE < request.created)
-		return RC_OK; /* an older certificate of the key */
-	if (*request.replaces && !expired && begins <= now) {
-		rc = store_get_key(store, request.replaces, &old, err);
-		if (!rc && old.status == KEY_ACTIVE)
-			rc = store_set_status(store, old.id, KEY_RETIRED, now, seq, err);
-		rc = rc == RC_NONE ? RC_OK : rc;
-	}
-	return rc ? rc : store_del_request(store, arrival->key.id, err);
+	if (!rc && *old->id)
+		rc = store_set_status(store, old->id, KEY_RETIRED, now, seq, err);
+	return rc || !answers(arrival) ? rc : store_del_request(store, arrival->key.id, err);
 }
 
 static enum rc
 keep(struct admin *a, struct arrival *arrival, struct err *err)
 {
 	struct store *store = vault_store(a->vault);
-	char detail[2 * SHA256_SIZE + 32];
+	char detail[2 * SHA256_SIZE + STORE_ID_SIZE + 48];
+	struct store_key old;
 	uint64_t seq;
-	enum rc rc;
+	enum rc rc = find_replaced(a, arrival, &old, err);
 
-	snprintf(detail, sizeof(detail), "{\"certificate\":\"%s\"}",
-		cert_fingerprint(arrival->cert));
-	rc = admin_record(a, "key.cert.add", arrival->key.id, *arrival->addr ? arrival->addr : NULL,
-		detail, &seq, err);
+	snprintf(detail, sizeof(detail), "{\"certificate\":\"%s\"%s%s%s}",
+		cert_fingerprint(arrival->cert), *old.id ? ",\"retires\":\"" : "", old.id,
+		*old.id ? "\"" : "");
+	if (!rc)
+		rc = admin_record(a, "key.cert.add", arrival->key.id,
+			*arrival->addr ? arrival->addr : NULL, detail, &seq, err);
 	if (!rc)
 		rc = store_begin(store, err);
 	if (!rc)
 		rc = store_add_cert(store, arrival->key.id, arrival->cert, &arrival->chain,
 			clock_now(), (int64_t)seq, err);
 	if (!rc && !arrival->again)
-		rc = activate(a, arrival, (int64_t)seq, err);
+		rc = activate(a, arrival, &old, (int64_t)seq, err);
 	if (!rc)
 		rc = store_commit(store, err);
 	else

@@ -192,6 +192,8 @@ choose_key(struct admin *a, struct asked *asked, struct err *err)
 
 	if (!rc)
 		rc = store_get_person(vault_store(a->vault), row.person, &person, err);
+	if (!rc && !store_person_is_present(&person, clock_now()))
+		rc = err_set(err, ERR_VAULT_DENIED, "%s has left", asked->addr);
 	if (!rc)
 		rc = store_list_keys(vault_store(a->vault), row.person, "", STORE_MAX_ROWS,
 			each_key, &look, err);
@@ -252,6 +254,8 @@ choose_same_key(struct admin *a, struct asked *asked, struct err *err)
 			"that is valid now");
 	if (!rc)
 		rc = store_get_person(store, asked->key.person, &person, err);
+	if (!rc && !store_person_is_present(&person, clock_now()))
+		rc = err_set(err, ERR_VAULT_DENIED, "%s has left", asked->addr);
 	if (!rc)
 		rc = make_subject(a, &person, asked, err);
 	keyent_unref(&ent);

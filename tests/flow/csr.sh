@@ -186,6 +186,13 @@ match "the old one retires" "$(gate key list "alice@$org")" "^$key +retired"
 want "its certificate stays" "$(gate key show "$key" | grep -c '^certificate')" 1
 want "completed from the store" "$(gate key export --cert "alice@$org" | grep -c BEGIN)" 2
 
+grep -q "\"event\":\"key.cert.add\".*\"retires\":\"$key\"" "$dir"/ledger/*.jsonl || fail "the ledger does not say what was retired"
+# --- a certificate that nobody asked for, made by anybody for a public key of ours
+issue "$bob" "$work/forged.pem"
+want "unasked" "$(status key import-certs "$work/forged.pem")" 65
+match "unasked" "$(cat "$work/out")" '^refused .*forged.pem .*has a certificate, and nobody asked for another'
+want "unasked: nothing changed" "$(gate key show "bob@$org" | grep -c '^certificate')" 1
+
 # --- renewal with the same key
 gate key request --same-key --out "$work/same" "bob@$org" >/dev/null || fail "same key"
 want "no second key" "$(gate key list "bob@$org" | wc -l)" 1
@@ -199,10 +206,11 @@ gate key import-certs --json "$work/same.pem" >"$work/out" 2>/dev/null || fail "
 match "JSON" "$(cat "$work/out")" '^\{"v":1,"certificates":\[\{"file":"[^"]+same.pem","sha256":"[0-9a-f]{64}".*"outcome":"added"'
 want "two certificates" "$(gate key show "bob@$org" | grep -c '^certificate')" 2
 
+want "--unasked" "$(status key import-certs --unasked "$work/forged.pem")" 0
 # --- all of it is in the ledger, before it happened
 out=$(gate audit verify) || fail "the ledger does not verify"
 gate audit search --type intent >"$work/intents"
 want "requests that were signed" "$(grep -c 'event=request' "$work/intents")" 10
-want "certificates" "$(gate audit search --type admin | grep -c event=key.cert.add)" 8
+want "certificates" "$(gate audit search --type admin | grep -c event=key.cert.add)" 9
 ! grep -q "carol@" "$dir"/ledger/*.jsonl || fail "an address in the ledger"
 finish

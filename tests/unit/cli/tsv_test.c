@@ -49,7 +49,11 @@ reads(void **state)
 		{"DEL", "\x7f", NULL, "list: row 1, column 1: a control character (7f)"},
 		{"neither", "ok\nx\ty\t\xff\xff\n", NULL,
 			"list: row 2, column 3: neither UTF-8 nor CP932"},
-		{"mark, then no UTF-8", "\xef\xbb\xbf\xef\xbf\xbd", NULL,
+		{"mark, then no UTF-8",
+			"\xef\xbb\xbf"
+			"a\tb\xff",
+			NULL, "list: row 1, column 2: neither UTF-8 nor CP932"},
+		{"what another program could not read", "\xef\xbf\xbd", NULL,
 			"list: row 1, column 1: neither UTF-8 nor CP932"},
 	};
 

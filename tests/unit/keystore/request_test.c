@@ -88,6 +88,8 @@ answer_of(const struct outside *ca, const struct buf *spki, const char *addr, un
 	return blob;
 }
 
+static bool unasked; /* take what nobody asked for */
+
 /* Adds, and says what became of the first. */
 static void
 arrives(struct world *w, const char *name, struct secret *blob, const char *outcome,
@@ -96,7 +98,10 @@ arrives(struct world *w, const char *name, struct secret *blob, const char *outc
 	const struct json_value *first;
 	struct json_value *a;
 
-	MUST(admin_call(w->conf, "{\"cmd\":\"key.cert.add\"}", blob, &a, &err));
+	MUST(admin_call(w->conf,
+		unasked ? "{\"cmd\":\"key.cert.add\",\"unasked\":true}"
+			: "{\"cmd\":\"key.cert.add\"}",
+		blob, &a, &err));
 	first = json_at(json_find(a, "certificates"), 0);
 	CHECK_STR(name, json_get_text(first, "outcome"), outcome);
 	CHECK_STR(name, json_get_text(first, "status"), status);
@@ -134,8 +139,14 @@ certificates_arrive(void **state)
 	arrives(&w, "not valid yet",
 		answer_of(&ca, &spki, "Ann@Example.org", CERT_SIGN | CERT_ENCRYPT, 2, 9), "added",
 		"active");
+	arrives(&w, "one that nobody asked for",
+		answer_of(&ca, &spki, "ann@example.org", CERT_SIGN, -1, 9), "refused", "active");
+	unasked = true;
 	arrives(&w, "one more", answer_of(&ca, &spki, "ann@example.org", CERT_SIGN, -1, 9), "added",
 		"active");
+	unasked = false;
+	arrives(&w, "an expired one", answer_of(&ca, &spki, "ann@example.org", CERT_SIGN, -9, -1),
+		"added", "active");
 	world_do(&w, "{\"cmd\":\"key.cert\",\"key\":\"ann@example.org\"}", NULL);
 
 	/* Expired when it came: opens old mail only. */
