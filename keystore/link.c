@@ -174,9 +174,8 @@ stamp(struct link *link, struct buf *request, struct err *err)
 	return RC_OK;
 }
 
-/* The last answer, which may hold a content key. */
-static void
-forget_answer(struct link *link)
+void
+link_forget(struct link *link)
 {
 	secret_wipe(link->in.data, link->in.len);
 	buf_clear(&link->in);
@@ -188,7 +187,7 @@ link_tell(struct link *link, struct buf *request, int64_t timeout_ms, struct err
 	int64_t until = clock_monotonic_ms() + timeout_ms;
 	enum rc rc;
 
-	forget_answer(link);
+	link_forget(link);
 	rc = settle(link, 0, until, true, err);
 	if (!rc)
 		rc = stamp(link, request, err);
@@ -220,7 +219,7 @@ link_ask(struct link *link, struct buf *request, int64_t timeout_ms, struct prot
 
 	*answer = (struct proto_msg){0};
 	*answered = false;
-	forget_answer(link);
+	link_forget(link);
 	rc = stamp(link, request, err);
 	if (!rc)
 		rc = send_all(link, request, until, err);
@@ -261,7 +260,7 @@ link_close(struct link **link)
 	if (!*link)
 		return;
 	if ((*link)->owed) {
-		forget_answer(*link);
+		link_forget(*link);
 		if (settle(*link, 0, clock_monotonic_ms() + CLOSE_MS, false, &err))
 			log_error(LOGL_WARN, NULL, "vault-record-unconfirmed", &err, NULL);
 	}

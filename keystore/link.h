@@ -19,11 +19,14 @@ enum rc link_open(const char *path, const char *service, const char *role, int64
 void link_close(struct link **link);
 /*
  * Sends the frames in REQUEST, whose ids become the link's next ones, and waits for the answer to
- * the last, which points into the link until the next call; the others are told only. An ERROR
- * frame is RC_OK here. *answered tells, after a failure, whether the vault had begun to answer.
+ * the last, which points into the link until link_forget or the next call; the others are told
+ * only. An ERROR frame is RC_OK here. *answered tells, after a failure, whether the vault had begun
+ * to answer.
  */
 enum rc link_ask(struct link *link, struct buf *request, int64_t timeout_ms,
 	struct proto_msg *answer, bool *answered, struct err *err);
+/* Wipes the last answer, which may hold a content key. */
+void link_forget(struct link *link);
 /*
  * Sends the frames in REQUEST and does not wait: the answers are read before that of the next
  * request, and an ERROR goes to the log. The vault had it when it answers anything later.

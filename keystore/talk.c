@@ -42,8 +42,10 @@ void
 talk_end(struct talk *talk)
 {
 	proto_msg_fini(&talk->answer);
-	if (talk->link)
+	if (talk->link) {
+		link_forget(talk->link);
 		give_back(talk->links, talk->link);
+	}
 	talk->link = NULL;
 }
 

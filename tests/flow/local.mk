@@ -49,9 +49,10 @@ check_SCRIPTS += tests/flow/rekey.sh tests/flow/backup.sh
 more_checks += tests/flow/daemon.sh tests/flow/hostile.sh tests/flow/slow.sh tests/flow/senders.sh tests/flow/addresses.sh \
 	tests/flow/notices.sh tests/flow/reinject.sh tests/flow/leave.sh tests/flow/rules.sh tests/flow/retry.sh \
 	tests/flow/officers.sh
-EXTRA_DIST += tests/flow/lib.sh tests/flow/world.sh tests/long/nomem.c
+EXTRA_DIST += tests/flow/lib.sh tests/flow/world.sh tests/long/nomem.c tests/long/memscan.c
 ## Too long for make check: tests/run runs them.
-dist_noinst_SCRIPTS += tests/long/delivery.sh tests/long/kill.sh tests/long/corpora.sh tests/long/crowd.sh tests/long/nomem.sh
+dist_noinst_SCRIPTS += tests/long/delivery.sh tests/long/kill.sh tests/long/corpora.sh tests/long/crowd.sh tests/long/nomem.sh \
+	tests/long/memory.sh
 
 ## The vault's program, killed at its work.
 check_PROGRAMS += tests/flow/vault_kill
