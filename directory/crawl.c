@@ -11,6 +11,8 @@
 #include "base/clock.h"
 #include "directory/ldap_settings.h"
 
+#define MAX_RANGES 2000 /* of an attribute; a server gives a thousand values or more in one */
+
 struct crawl {
 	char *name; /* of the directory */
 	char *base;
@@ -270,6 +272,7 @@ search(struct walk *w, const char *base, int scope, const char *filter, const ch
 static enum rc
 read_rest(struct walk *w, struct crawl_entry *entry, size_t attr, unsigned long from)
 {
+	size_t ranges = 0;
 	enum rc rc = RC_OK;
 
 	while (rc == RC_OK && from) {
@@ -286,7 +289,8 @@ read_rest(struct walk *w, struct crawl_entry *entry, size_t attr, unsigned long 
 		message = rc == RC_OK ? ldap_first_entry(w->lease->ld, answer) : NULL;
 		if (rc == RC_OK && message)
 			rc = take_values(w, message, entry, next);
-		if (rc == RC_OK && (!message || entry->attrs[attr].n == had))
+		if (rc == RC_OK &&
+			(!message || entry->attrs[attr].n == had || ++ranges == MAX_RANGES))
 			rc = err_set(w->err, ERR_DIR_ANSWER, "directory %s: %s ends within a range",
 				w->crawl->name, entry->name);
 		from = next[attr];
@@ -402,10 +406,8 @@ crawl_run(struct crawl *crawl, const struct crawl_query *query, struct crawl_res
 		if (rc != RC_OK)
 			continue;
 		rc = walk_server(&w);
-		if (rc == RC_OK)
-			ldap_pool_return(crawl->pool, &lease);
-		else
-			ldap_pool_drop(crawl->pool, &lease, false);
+		/* The next crawl may be hours away. */
+		ldap_pool_drop(crawl->pool, &lease, false);
 		if (rc != RC_OK)
 			crawl_result_fini(result);
 	}

@@ -146,17 +146,20 @@ static enum rc
 put_person(struct publishing *p, const char *id, struct err *err)
 {
 	struct admin *a = p->a;
-	enum rc rc;
+	struct store_person person;
+	enum rc rc = store_get_person(vault_store(a->vault), id, &person, err);
 
 	json_object(a->out, NULL);
 	json_str(a->out, "person", id);
-	rc = admin_put_addrs(a, id, err);
+	if (!rc)
+		rc = admin_put_addrs(a, id, err);
 	json_array(a->out, "former");
 	if (!rc)
 		rc = store_list_addrs(vault_store(a->vault), id, put_former, a, err);
 	json_array_end(a->out);
 	json_array(a->out, "certificates");
-	if (!rc)
+	/* Nobody should encrypt to who has left. */
+	if (!rc && store_person_is_present(&person, p->now))
 		rc = store_list_keys(
 			vault_store(a->vault), id, "", STORE_MAX_ROWS, each_key, p, err);
 	json_array_end(a->out);

@@ -195,6 +195,8 @@ choose_key(struct admin *a, struct asked *asked, struct err *err)
 	if (!rc && !store_person_is_present(&person, clock_now()))
 		rc = err_set(err, ERR_VAULT_DENIED, "%s has left", asked->addr);
 	if (!rc)
+		rc = admin_check_present(&person, err);
+	if (!rc)
 		rc = store_list_keys(vault_store(a->vault), row.person, "", STORE_MAX_ROWS,
 			each_key, &look, err);
 	rc = rc == RC_NONE ? RC_OK : rc;
@@ -256,6 +258,8 @@ choose_same_key(struct admin *a, struct asked *asked, struct err *err)
 		rc = store_get_person(store, asked->key.person, &person, err);
 	if (!rc && !store_person_is_present(&person, clock_now()))
 		rc = err_set(err, ERR_VAULT_DENIED, "%s has left", asked->addr);
+	if (!rc)
+		rc = admin_check_present(&person, err);
 	if (!rc)
 		rc = make_subject(a, &person, asked, err);
 	keyent_unref(&ent);

@@ -5,7 +5,7 @@
 SEALGATE_SRC=${SEALGATE_SRC:-$(cd "$(dirname "$0")/../.." && pwd)}
 SEALGATE_BUILD=${SEALGATE_BUILD:-$SEALGATE_SRC/b}
 . "$SEALGATE_SRC/tests/lib/servers.sh"
-for need in slapd slapadd ldapmodify; do
+for need in slapd slapadd ldapmodify perl; do
 	command -v "$need" >/dev/null || { echo "skipped: $need is not installed"; exit 77; }
 done
 sealgate=$SEALGATE_BUILD/sealgate
@@ -410,6 +410,32 @@ check "and no more" 2 "$(grep -c ^address "$W/user")"
 check "a member with a comma in the name" 1 "$(gate person grants User1@here.test | grep -c 'for desk@here.test')"
 has "no keys unless they are asked for" "$W/user" '^keys +0, 0 active'
 settle "Active Directory"
+
+# --- servers that answer as slapd does not
+house fake
+groups="{ name = \"fake\"; owner = \"fake@here.test\"; filter = \"(cn=group)\"; }"
+id= filter= base=dc=fake
+for how in nopages cut loop endless ranges; do
+	port=$(free_port)
+	process_up "$W/fake-$how" "$how" "$SEALGATE_SRC/tests/mta/fakeldap" "$port" "$how"
+	wait_port "$port" || { echo "FAILED: fakeldap"; bad=1; }
+	uri="ldap://127.0.0.1:$port"
+	people 'max_entries = 200;'
+	got=$(sync)
+	case $how in
+	ranges) check "a group in ranges" 0 "$got" ;;
+	*) check "$how" 75 "$got" && check "$how: nothing was changed" 1 "$(gate person list | wc -l)" ;;
+	esac
+	case $how in
+	nopages) has "is said" "$W/err" 'does not give its answer in pages' ;;
+	loop) has "is said" "$W/err" 'pages without end' ;;
+	cut) has "is said" "$W/err" "Can't contact|directory people" ;;
+	endless) has "is said" "$W/err" 'a value of .* bytes|ends within a range' ;;
+	ranges) check "all its members" 5 "$(gate person grants | grep -c 'for fake@here.test')" ;;
+	esac
+	process_down "$W/fake-$how" "$how"
+done
+uri=
 
 # --- three thousand in pages
 slapd_down "$W/slapd"
