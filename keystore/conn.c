@@ -11,8 +11,8 @@
 
 #define READ_STEP 32768u
 #define OUT_MAX   (64u << 20)
-#define LOAD      49152u
-#define ANSWER    2048u           /* a signature with its certificates */
+#define LOAD      40960u
+#define ANSWER    4096u           /* a signature with its certificates */
 #define KEEP_CAP  (2 * READ_STEP) /* an idle connection has no larger buffer */
 
 struct conn *

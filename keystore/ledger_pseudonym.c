@@ -2,11 +2,7 @@
 #include "keystore/ledger_pseudonym.h"
 
 #include "base/clock.h"
-#include "crypto/digest.h"
-#include "crypto/openssl_glue.h"
-
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include "crypto/mac.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,13 +23,11 @@ ledger_pseudonym(
 	struct secret *key, const char *addr, char out[LEDGER_PSEUDONYM_SIZE], struct err *err)
 {
 	static const char digits[] = "0123456789abcdef";
-	unsigned char mac[EVP_MAX_MD_SIZE];
-	unsigned len = 0;
+	unsigned char mac[MAC_SIZE];
+	enum rc rc = mac_bytes(secret_data(key), secret_len(key), addr, strlen(addr), mac, err);
 
-	if (!HMAC(digest_evp(DIGEST_SHA256), secret_data(key), (int)secret_len(key),
-		    (const unsigned char *)addr, strlen(addr), mac, &len) ||
-		len != SHA256_SIZE)
-		return err_set(err, ERR_CRYPTO, "HMAC-SHA-256 for a pseudonym");
+	if (rc)
+		return rc;
 	for (size_t i = 0; i < (LEDGER_PSEUDONYM_SIZE - 1) / 2; i++) {
 		out[2 * i] = digits[mac[i] >> 4];
 		out[2 * i + 1] = digits[mac[i] & 15];

@@ -3,10 +3,10 @@
 
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 
+#include "crypto/mac.h"
 #include "crypto/openssl_glue.h"
 
 #include <stdlib.h>
@@ -174,11 +174,5 @@ enum rc
 keyring_mac(const struct keyring *keyring, const void *data, size_t len,
 	unsigned char out[WRAP_MAC_SIZE], struct err *err)
 {
-	unsigned n = 0;
-
-	if (!HMAC(EVP_sha256(), secret_data(keyring->mac), (int)secret_len(keyring->mac), data, len,
-		    out, &n) ||
-		n != WRAP_MAC_SIZE)
-		return ossl_err(err, ERR_CRYPTO, "HMAC");
-	return RC_OK;
+	return mac_bytes(secret_data(keyring->mac), secret_len(keyring->mac), data, len, out, err);
 }

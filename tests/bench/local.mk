@@ -16,12 +16,22 @@ bench-crypto: tests/bench/bench_crypto
 
 ## The vault alone against the bare private-key operation.
 EXTRA_PROGRAMS += tests/bench/vault_bench
-tests_bench_vault_bench_SOURCES = tests/bench/vault_bench.c tests/bench/volley.c tests/bench/volley.h
+tests_bench_vault_bench_SOURCES = tests/bench/vault_bench.c tests/bench/volley.c tests/bench/volley.h \
+	tests/bench/world.c tests/bench/world.h
 tests_bench_vault_bench_LDADD = $(SG_LIBS_KEYSTORE)
 .PHONY: bench-vault
 bench: bench-vault
 bench-vault: tests/bench/vault_bench sealgate-vault
 	tests/bench/vault_bench ./sealgate-vault
+
+## The store with ten thousand and a hundred thousand keys.
+EXTRA_PROGRAMS += tests/bench/store_bench
+tests_bench_store_bench_SOURCES = tests/bench/store_bench.c tests/bench/world.c tests/bench/world.h
+tests_bench_store_bench_LDADD = $(SG_LIBS_KEYSTORE)
+.PHONY: bench-store
+bench: bench-store
+bench-store: tests/bench/store_bench sealgate-vault
+	tests/bench/store_bench ./sealgate-vault 10000 1000 100000 2000
 
 EXTRA_PROGRAMS += tests/bench/meter
 tests_bench_meter_SOURCES = tests/bench/meter.c

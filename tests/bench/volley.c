@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define FRAMES 64u /* different requests */
+#define FRAMES VOLLEY_FRAMES
 
 struct gun {
 	struct volley *volley;
@@ -32,21 +32,40 @@ die(const char *what)
 }
 
 static void
-put_request(struct buf *out, const char *key, uint32_t id)
+put_sign(struct proto_writer *w, const char *key, uint32_t id)
+{
+	unsigned char value[32];
+
+	memset(value, (int)id, sizeof(value));
+	proto_put_text(w, TAG_KEY, key);
+	proto_put_text(w, TAG_DIGEST, "sha256");
+	proto_put(w, TAG_VALUE, value, sizeof(value));
+	proto_put_number(w, TAG_FLAG, 0);
+}
+
+static void
+put_open(struct proto_writer *w, const struct rinfo *rinfo, const char *recipient)
+{
+	proto_put_text(w, TAG_ADDR, recipient);
+	proto_put_number(w, TAG_INDEX, rinfo->index);
+	proto_put_text(w, TAG_CIPHER, content_cipher_name(CIPHER_AES256_CBC));
+	proto_put(w, TAG_RINFO, rinfo->der, rinfo->der_len);
+}
+
+static void
+put_request(struct buf *out, const struct volley *volley, uint32_t id)
 {
 	struct proto_writer w;
-	unsigned char value[32];
 	char sender[64], rcpt[64];
 	struct err err = ERR_INIT;
 
 	snprintf(sender, sizeof(sender), "person%u@example.org", id);
 	snprintf(rcpt, sizeof(rcpt), "somebody%u@example.net", id);
-	memset(value, (int)id, sizeof(value));
-	proto_begin(&w, out, PROTO_SIGN, id);
-	proto_put_text(&w, TAG_KEY, key);
-	proto_put_text(&w, TAG_DIGEST, "sha256");
-	proto_put(&w, TAG_VALUE, value, sizeof(value));
-	proto_put_number(&w, TAG_FLAG, 0);
+	proto_begin(&w, out, volley->rinfos ? PROTO_OPEN : PROTO_SIGN, id);
+	if (volley->rinfos)
+		put_open(&w, &volley->rinfos[id], volley->recipient);
+	else
+		put_sign(&w, volley->key, id);
 	proto_put_text(&w, TAG_CLAIM_QID, "4AbcDef");
 	proto_put_text(&w, TAG_CLAIM_SENDER, sender);
 	proto_put_text(&w, TAG_CLAIM_IDENTITY, sender);
@@ -148,13 +167,13 @@ volley_run(void *ctx)
 
 	for (uint32_t i = 0; i < FRAMES; i++) {
 		gun.at[i] = gun.frames.len;
-		put_request(&gun.frames, gun.volley->key, i);
+		put_request(&gun.frames, gun.volley, i);
 	}
 	gun.at[FRAMES] = gun.frames.len;
 	dial(&gun);
 	fire(&gun, gun.volley->in_flight);
 	while (gun.in_flight > 0) {
-		unsigned n = hits(&gun, PROTO_SIGNED);
+		unsigned n = hits(&gun, gun.volley->rinfos ? PROTO_OPENED : PROTO_SIGNED);
 
 		gun.in_flight -= n;
 		done += n;
