@@ -67,6 +67,7 @@ struct exporting {
 	const char *reason; /* the code */
 	struct buf form, other;
 	size_t rows, other_rows, refused;
+	size_t hint; /* in the people's table */
 };
 
 static void
@@ -280,7 +281,7 @@ make_row(struct exporting *x, struct target *target, struct err *err)
 		.reason = x->reason,
 		.comment = x->options->comment,
 		.people = x->people.n ? &x->people : NULL,
-		.person = bulk_find_person(&x->people, target->addr),
+		.person = bulk_find_person(&x->people, target->addr, &x->hint),
 	};
 	size_t n, first = bulk_keys_of(&x->keys, target->addr, &n);
 	enum rc rc = RC_OK;

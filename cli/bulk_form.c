@@ -69,13 +69,18 @@ bulk_check_people(const struct tsv *people, const char *name, struct err *err)
 }
 
 const struct tsv_row *
-bulk_find_person(const struct tsv *people, const char *addr)
+bulk_find_person(const struct tsv *people, const char *addr, size_t *hint)
 {
 	size_t column = people_column(people, "address");
 
-	for (size_t i = 1; column && i < people->n; i++)
-		if (strcasecmp(tsv_field(&people->rows[i], column), addr) == 0)
-			return &people->rows[i];
+	for (size_t i = 0; column && i < people->n; i++) {
+		size_t at = (*hint + i) % people->n;
+
+		if (at == 0 || strcasecmp(tsv_field(&people->rows[at], column), addr) != 0)
+			continue;
+		*hint = at + 1;
+		return &people->rows[at];
+	}
 	return NULL;
 }
 

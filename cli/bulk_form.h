@@ -21,8 +21,9 @@ struct bulk_facts { /* of one row; what is not known is NULL */
 	const struct tsv_row *person; /* of PEOPLE */
 };
 
-/* Where ADDR stands in a table whose first row names its columns; NULL: nowhere. */
-const struct tsv_row *bulk_find_person(const struct tsv *people, const char *addr);
+/* Where ADDR stands in a table whose first row names its columns; NULL: nowhere. *HINT, 0 at first,
+ * is where the next one may be: most tables are in one order. */
+const struct tsv_row *bulk_find_person(const struct tsv *people, const char *addr, size_t *hint);
 /* Is there a column "address"? ERR_USAGE, with NAME for the file. */
 enum rc bulk_check_people(const struct tsv *people, const char *name, struct err *err);
 

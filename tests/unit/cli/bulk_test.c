@@ -156,12 +156,16 @@ row_of(const char *addr, const char *vault_name, const char *bytes, const char *
 	struct bulk_map map;
 	struct tsv people;
 	struct bulk_facts facts = {.addr = addr, .name = vault_name, .people = &people};
+	size_t hint = 0;
 	enum rc rc;
 
 	parse(issue_map, &map);
 	MUST(tsv_parse(people_table, sizeof(people_table) - 1, "people", &people, &err));
 	MUST(bulk_check_people(&people, "people", &err));
-	facts.person = bulk_find_person(&people, addr);
+	facts.person = bulk_find_person(&people, addr, &hint);
+	assert_ptr_equal(bulk_find_person(&people, addr, &hint), facts.person);
+	assert_null(bulk_find_person(&people, "nobody@example.ac.jp", &hint));
+	assert_null(bulk_find_person(&people, "address", &hint));
 	rc = bulk_append_row(&map, &facts, 3, &out, &err);
 	CHECK_INT(addr, rc, bytes ? RC_OK : RC_PERM);
 	if (bytes)
@@ -462,6 +466,7 @@ compares(void **state)
 static void
 people_tables(void **state)
 {
+	size_t hint = 0;
 	struct tsv people;
 
 	(void)state;
@@ -470,7 +475,7 @@ people_tables(void **state)
 	CHECK_STR("no address", err.detail,
 		"people: the first row names the columns, and none is \"address\"");
 	err_clear(&err);
-	assert_null(bulk_find_person(&people, "a@x"));
+	assert_null(bulk_find_person(&people, "a@x", &hint));
 	tsv_fini(&people);
 	CHECK_INT("none", bulk_check_people(&people, "people", &err), RC_PERM);
 	err_clear(&err);
