@@ -71,7 +71,7 @@ static const struct command key_grant = {
 static int
 run(struct cli *cli, int argc, char **argv)
 {
-	static const struct command *const table[] = {&key_new, &key_request, &key_import,
+	static const struct command *const table[] = {&key_new, &key_request, &key_import, &key_token,
 		&key_held, &key_pin, &key_import_certs, &key_bulk, &key_list, &key_show, &key_renew,
 		&key_expiring, &key_retire, &key_revoke, &key_grant, &key_export, &key_delete};
 

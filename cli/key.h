@@ -8,7 +8,7 @@
 #include "cli/answer.h"
 
 extern const struct command key_renew, key_expiring, key_revoke;
-extern const struct command key_import, key_held, key_pin, key_import_certs, key_request;
+extern const struct command key_token, key_import, key_held, key_pin, key_import_certs, key_request;
 extern const struct command key_bulk;
 
 /* The keys of an answer as lines, or the answer as JSON. */

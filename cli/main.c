@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "crypto/token.h"
 #include "cli/cmd.h"
 
 #include <signal.h>
@@ -65,6 +66,9 @@ main(int argc, char **argv)
 	struct err err = ERR_INIT;
 	int status;
 
+	/* The same program is started for a token, when no vault runs. */
+	if (token_process_is_wanted(argc, argv))
+		return token_process_main(argv);
 	signal(SIGXFSZ, SIG_IGN); /* nor is a full disk */
 	signal(SIGPIPE, SIG_IGN); /* a vault that goes away is an error, not our end */
 	log_open("sealgate", true);

@@ -5,6 +5,7 @@
 #include "crypto/oid.h"
 #include "crypto/openssl_glue.h"
 #include "crypto/pkey_private.h"
+#include "crypto/token_key.h"
 
 #include <openssl/rsa.h>
 
@@ -315,7 +316,11 @@ put_signature(struct der_out *w, const struct pkey *key, const struct scheme *sc
 
 	if (EVP_PKEY_get_size(pkey_evp(key)) > PKEY_MAX_SIGNATURE)
 		return err_set(err, ERR_CERT_UNSUPPORTED, "signatures of this key are too long");
-	if (scheme->pss || scheme->one_shot) {
+	if (scheme->pss && key->token) {
+		rc = digest_bytes(digest, attributes, attributes_len, hash, err);
+		if (rc == RC_OK)
+			rc = token_key_sign(key, true, digest, hash, sig, &len, err);
+	} else if (scheme->pss || scheme->one_shot) {
 		rc = sign_by_context(
 			key, scheme, digest, attributes, attributes_len, sig, &len, err);
 	} else {

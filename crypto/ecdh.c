@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define MAX_SECRET 66 /* P-521 */
+#define MAX_SECRET ECDH_MAX_SECRET
 #define MAX_KEK    32
 
 /* Standard and cofactor agreement are the same on these curves: their cofactor is 1. */
@@ -161,19 +161,29 @@ kdf(enum digest digest, const unsigned char *z, size_t z_len, const struct buf *
 	return good;
 }
 
+/* The key-encryption key from a shared secret. */
+static bool
+kek_of(const struct ecdh *ecdh, const unsigned char *z, size_t z_len, unsigned char kek[MAX_KEK])
+{
+	struct der_out info;
+	bool good;
+
+	der_out_init(&info, 65536, NULL);
+	good = shared_info(ecdh, &info) == RC_OK &&
+	       kdf(ecdh->kdf, z, z_len, &info.buf, kek, kek_size(ecdh->wrap));
+	der_out_fini(&info);
+	return good;
+}
+
 /* The key-encryption key between two keys. */
 static bool
 make_kek(const struct ecdh *ecdh, EVP_PKEY *key, EVP_PKEY *peer, unsigned char kek[MAX_KEK])
 {
 	unsigned char z[MAX_SECRET];
 	size_t z_len;
-	struct der_out info;
-	bool good = digest_evp(ecdh->kdf) && derive(key, peer, z, &z_len);
+	bool good = digest_evp(ecdh->kdf) && derive(key, peer, z, &z_len) &&
+		    kek_of(ecdh, z, z_len, kek);
 
-	der_out_init(&info, 65536, NULL);
-	good = good && shared_info(ecdh, &info) == RC_OK &&
-	       kdf(ecdh->kdf, z, z_len, &info.buf, kek, kek_size(ecdh->wrap));
-	der_out_fini(&info);
 	secret_wipe(z, sizeof z);
 	return good;
 }
@@ -218,6 +228,19 @@ ecdh_unwrap(const struct ecdh *ecdh, EVP_PKEY *key, EVP_PKEY *peer, const unsign
 	unsigned char kek[MAX_KEK];
 	bool good = ecdh_is_wrap(ecdh->wrap) && in_len >= 24 && in_len <= ECDH_MAX_WRAPPED &&
 		    in_len % 8 == 0 && make_kek(ecdh, key, peer, kek) &&
+		    wrap_cipher(ecdh->wrap, kek, false, in, in_len, out);
+
+	secret_wipe(kek, sizeof kek);
+	return good;
+}
+
+bool
+ecdh_unwrap_secret(const struct ecdh *ecdh, const unsigned char *z, size_t z_len,
+	const unsigned char *in, size_t in_len, unsigned char *out)
+{
+	unsigned char kek[MAX_KEK];
+	bool good = ecdh_is_wrap(ecdh->wrap) && in_len >= 24 && in_len <= ECDH_MAX_WRAPPED &&
+		    in_len % 8 == 0 && digest_evp(ecdh->kdf) && kek_of(ecdh, z, z_len, kek) &&
 		    wrap_cipher(ecdh->wrap, kek, false, in, in_len, out);
 
 	secret_wipe(kek, sizeof kek);

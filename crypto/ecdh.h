@@ -8,6 +8,7 @@
 #include "crypto/oid.h"
 #include "crypto/openssl_glue.h"
 
+#define ECDH_MAX_SECRET  66 /* P-521 */
 #define ECDH_MAX_WRAPPED 40 /* a key of 32 bytes, wrapped */
 
 struct ecdh {
@@ -28,5 +29,9 @@ bool ecdh_wrap(const struct ecdh *ecdh, EVP_PKEY *key, EVP_PKEY *peer, const uns
 	size_t in_len, unsigned char *out);
 bool ecdh_unwrap(const struct ecdh *ecdh, EVP_PKEY *key, EVP_PKEY *peer, const unsigned char *in,
 	size_t in_len, unsigned char *out);
+
+/* The same with the shared secret Z, from a key in a token. */
+bool ecdh_unwrap_secret(const struct ecdh *ecdh, const unsigned char *z, size_t z_len,
+	const unsigned char *in, size_t in_len, unsigned char *out);
 
 #endif

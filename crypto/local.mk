@@ -33,3 +33,7 @@ libcrypto_sg_a_SOURCES += crypto/tls.h crypto/tls.c
 libcrypto_sg_a_SOURCES += crypto/crl_source.c crypto/crl_source.h crypto/issue_crl.c crypto/issue_ext.c
 ## Envelopes for a passphrase
 libcrypto_sg_a_SOURCES += crypto/kek.h crypto/kek.c
+
+## Tokens
+libcrypto_sg_a_SOURCES += crypto/cryptoki.h crypto/token.c crypto/token.h crypto/token_key.c crypto/token_key.h crypto/token_process.c \
+	crypto/token_uri.c crypto/token_uri.h crypto/token_wire.h

@@ -186,7 +186,7 @@ p12_check_pair(const struct pkey *pkey, const struct cert *cert, struct err *err
 		fits = rc == RC_OK;
 		buf_fini(&sig);
 	}
-	if (fits || (rc == RC_TEMP && err && err->code == ERR_MEMORY))
+	if (fits || (rc == RC_TEMP && err && (err->code == ERR_MEMORY || err->code == ERR_TOKEN)))
 		return rc;
 	return err_set(err, ERR_KEY_MALFORMED,
 		"the private key does not belong to the certificate of %.200s", cert_subject(cert));

@@ -3,6 +3,7 @@
 
 #include "crypto/openssl_glue.h"
 #include "crypto/pkey_private.h"
+#include "crypto/token_key.h"
 
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
@@ -151,6 +152,8 @@ pkey_parse(const void *der, size_t len, enum key_type type, struct pkey **out, s
 	*out = NULL;
 	if (len > BUF_MAX_DEFAULT)
 		return err_set(err, ERR_LIMIT, "a private key of %zu bytes", len);
+	if (token_key_is(der, len))
+		return token_key_parse(der, len, out, err);
 	evp = id ? d2i_PrivateKey(id, NULL, &p, (long)len)
 		 : d2i_AutoPrivateKey(NULL, &p, (long)len);
 	if (!evp)
@@ -167,12 +170,16 @@ pkey_parse(const void *der, size_t len, enum key_type type, struct pkey **out, s
 enum rc
 pkey_format(const struct pkey *pkey, struct secret **out, struct err *err)
 {
-	PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(pkey->evp);
+	PKCS8_PRIV_KEY_INFO *info;
 	unsigned char *der = NULL;
-	int len = info ? i2d_PKCS8_PRIV_KEY_INFO(info, &der) : -1;
+	int len;
 	enum rc rc;
 
 	*out = NULL;
+	if (pkey->token)
+		return token_key_format(pkey, out, err);
+	info = EVP_PKEY2PKCS8(pkey->evp);
+	len = info ? i2d_PKCS8_PRIV_KEY_INFO(info, &der) : -1;
 	rc = len > 0 ? secret_copy(der, (size_t)len, out, err)
 		     : ossl_err(err, ERR_CRYPTO, "a private key cannot be encoded");
 	OPENSSL_clear_free(der, len > 0 ? (size_t)len : 0);
@@ -197,6 +204,7 @@ pkey_unref(struct pkey **pkey)
 	if (gone && atomic_fetch_sub_explicit(&gone->refs, 1, memory_order_acq_rel) == 1) {
 		pkey_free_idle(gone);
 		EVP_PKEY_free(gone->evp);
+		free(gone->token);
 		free(gone);
 	}
 }

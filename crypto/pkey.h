@@ -27,7 +27,8 @@ struct pkey;
 const char *key_type_name(enum key_type type); /* "rsa", "ec-p256", … */
 /* "rsa2048", "rsa3072", "rsa4096", "p256", "p384", "p521"; ERR_USAGE for anything else. */
 enum rc pkey_generate(const char *kind, struct pkey **out, struct err *err);
-/* DER of PKCS#8 PrivateKeyInfo, unencrypted. TYPE (when known, else KEY_OTHER) makes it several
+/* DER of PKCS#8 PrivateKeyInfo, unencrypted, or the name of a key in a token (token_key.h), as
+ * pkey_format gave it. TYPE (when known, else KEY_OTHER) makes it several
  * times faster. */
 enum rc
 pkey_parse(const void *der, size_t len, enum key_type type, struct pkey **out, struct err *err);

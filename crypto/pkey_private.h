@@ -18,10 +18,13 @@
 
 typedef _Atomic(EVP_PKEY_CTX *) pkey_slot; /* NULL: none, or it is in use */
 
+struct token_key;
+
 struct pkey {
 	atomic_uint refs;
-	EVP_PKEY *evp;
+	EVP_PKEY *evp; /* of a key in a token the public half only */
 	enum key_type type;
+	struct token_key *token;   /* token_key.h; NULL: the key is here; owned */
 	pkey_slot sign[PKEY_IDLE]; /* ready to sign */
 	pkey_slot raw[PKEY_IDLE];  /* RSA: ready for the bare operation */
 };

@@ -2,6 +2,7 @@
 #include "crypto/pkey_private.h"
 
 #include "crypto/openssl_glue.h"
+#include "crypto/token_key.h"
 
 #include <openssl/rsa.h>
 
@@ -108,8 +109,11 @@ pkey_sign_hash(const struct pkey *pkey, enum digest digest, const unsigned char 
 	unsigned char *sig, size_t *len, struct err *err)
 {
 	bool usual = digest == pkey_usual_digest(pkey->type);
-	EVP_PKEY_CTX *ctx = usual ? take(keeper(pkey)->sign) : NULL;
+	EVP_PKEY_CTX *ctx;
 
+	if (pkey->token)
+		return token_key_sign(pkey, false, digest, hash, sig, len, err);
+	ctx = usual ? take(keeper(pkey)->sign) : NULL;
 	if (!ctx)
 		ctx = new_context(pkey, digest);
 	if (!ctx || EVP_PKEY_sign(ctx, sig, len, hash, digest_size(digest)) != 1) {

@@ -4,7 +4,9 @@
 #include "crypto/ecdh.h"
 #include "crypto/mac.h"
 #include "crypto/pkey_private.h"
+#include "crypto/token_key.h"
 
+#include <openssl/core_names.h>
 #include <openssl/rsa.h>
 
 #include <assert.h>
@@ -268,20 +270,29 @@ is_zero(unsigned x)
  * in 3.0 also by its time.)
  */
 static void
-open_v15(const struct pkey *key, const struct der *in, unsigned char *cek, size_t cek_len)
+take_v15(const unsigned char *em, size_t size, unsigned char *cek, size_t cek_len)
 {
-	unsigned char em[MAX_RSA_BYTES] = {0}, bad = 0;
-	size_t size = (size_t)EVP_PKEY_get_size(pkey_evp(key)), n = sizeof em, zero_at;
+	unsigned char bad;
+	size_t zero_at;
 
-	if (size > sizeof em || size < cek_len + 11 || !pkey_raw_rsa(key, in->p, in->len, em, &n) ||
-		n != size)
-		goto out; /* too long, or not below the modulus: anybody can see that */
+	if (size < cek_len + 11)
+		return; /* the key is too short: anybody can see that */
 	zero_at = size - cek_len - 1;
 	bad = (unsigned char)(em[0] | (em[1] ^ 2) | em[zero_at]);
 	for (size_t i = 2; i < zero_at; i++)
 		bad |= is_zero(em[i]);
 	take_if(is_zero(bad), cek, em + zero_at + 1, cek_len);
-out:
+}
+
+static void
+open_v15(const struct pkey *key, const struct der *in, unsigned char *cek, size_t cek_len)
+{
+	unsigned char em[MAX_RSA_BYTES] = {0};
+	size_t size = (size_t)EVP_PKEY_get_size(pkey_evp(key)), n = sizeof em;
+
+	/* Too long, or not below the modulus: anybody can see that. */
+	if (size <= sizeof em && pkey_raw_rsa(key, in->p, in->len, em, &n) && n == size)
+		take_v15(em, size, cek, cek_len);
 	secret_wipe(em, sizeof em);
 }
 
@@ -323,6 +334,126 @@ open_kari(EVP_PKEY *key, const struct parsed *p, unsigned char *cek, size_t cek_
 	take_if((unsigned char)(0 - (unsigned)good), cek, out, cek_len);
 	EVP_PKEY_free(peer);
 	secret_wipe(out, sizeof out);
+}
+
+/* --- with a key in a token --- */
+
+/* MGF1 (RFC 8017 appendix B.2.1): OUT is XORed with the mask from SEED. */
+static bool
+mgf1_xor(enum digest digest, const unsigned char *seed, size_t seed_len, unsigned char *out,
+	size_t len)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	unsigned char block[EVP_MAX_MD_SIZE];
+	bool good = ctx != NULL;
+
+	for (unsigned counter = 0; good && len; counter++) {
+		unsigned char be[4] = {0, 0, (unsigned char)(counter >> 8), (unsigned char)counter};
+		size_t n = digest_size(digest) < len ? digest_size(digest) : len;
+
+		good = EVP_DigestInit_ex2(ctx, digest_evp(digest), NULL) == 1 &&
+		       EVP_DigestUpdate(ctx, seed, seed_len) == 1 &&
+		       EVP_DigestUpdate(ctx, be, sizeof be) == 1 &&
+		       EVP_DigestFinal_ex(ctx, block, NULL) == 1;
+		for (size_t i = 0; good && i < n; i++)
+			out[i] ^= block[i];
+		out += n;
+		len -= n;
+	}
+	EVP_MD_CTX_free(ctx);
+	secret_wipe(block, sizeof block);
+	return good;
+}
+
+/* OAEP (RFC 8017 section 7.1.2): the size of the content key is known, so each byte of the padding
+ * has its place, and all are looked at once (Manger). EM is changed. */
+static void
+take_oaep(
+	const struct parsed *p, unsigned char *em, size_t size, unsigned char *cek, size_t cek_len)
+{
+	size_t h = digest_size(p->oaep_md), db_len, at;
+	unsigned char label[DIGEST_MAX_SIZE], bad, *db = em + 1 + h;
+
+	if (h == 0 || size < 2 * h + 2 + cek_len)
+		return;
+	db_len = size - h - 1;
+	if (digest_bytes(p->oaep_md, p->label.p, p->label.len, label, NULL) ||
+		!mgf1_xor(p->mgf1_md, db, db_len, em + 1, h) ||
+		!mgf1_xor(p->mgf1_md, em + 1, h, db, db_len))
+		return;
+	at = db_len - cek_len - 1;
+	bad = (unsigned char)(em[0] | (db[at] ^ 1));
+	for (size_t i = 0; i < h; i++)
+		bad |= (unsigned char)(db[i] ^ label[i]);
+	for (size_t i = h; i < at; i++)
+		bad |= db[i];
+	take_if(is_zero(bad), cek, db + at + 1, cek_len);
+}
+
+static enum rc
+rsa_by_token(const struct pkey *key, const struct parsed *p, unsigned char *cek, size_t cek_len,
+	struct err *err)
+{
+	bool oaep = p->algorithm == OID_RSA_OAEP, raw, good;
+	unsigned char em[MAX_RSA_BYTES] = {0};
+	size_t n = sizeof em, size = (size_t)EVP_PKEY_get_size(key->evp);
+	enum rc rc = token_key_decrypt(key, oaep ? p->oaep_md : DIGEST_NONE,
+		oaep ? p->mgf1_md : DIGEST_NONE, p->encrypted_key.p, p->encrypted_key.len, em, &n,
+		&raw, &good, err);
+
+	/* Some give the number without its zeros in front. */
+	if (!rc && good && raw && n < size) {
+		memmove(em + size - n, em, n);
+		memset(em, 0, size - n);
+		n = size;
+	}
+	if (!rc && good && raw && n == size && oaep)
+		take_oaep(p, em, size, cek, cek_len);
+	else if (!rc && good && raw && n == size)
+		take_v15(em, size, cek, cek_len);
+	else if (!rc && good && !raw && n == cek_len && p->label.len == 0)
+		memcpy(cek, em, cek_len);
+	secret_wipe(em, sizeof em);
+	return rc;
+}
+
+static enum rc
+ecdh_by_token(const struct pkey *key, const struct parsed *p, unsigned char *cek, size_t cek_len,
+	struct err *err)
+{
+	unsigned char out[ECDH_MAX_WRAPPED + 8] = {0}, z[ECDH_MAX_SECRET], point[133];
+	EVP_PKEY *peer = ecdh_peer(key->evp, p->point.p, p->point.len);
+	size_t z_len = sizeof z, len = 0;
+	bool good = false;
+	enum rc rc = RC_OK;
+
+	/* Tokens need not know compressed points. */
+	if (peer && EVP_PKEY_get_octet_string_param(
+			    peer, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof point, &len) != 1)
+		len = 0;
+	if (len && point[0] == 4)
+		rc = token_key_derive(key, point, len, z, &z_len, &good, err);
+	good = good && p->encrypted_key.len == ecdh_wrapped_size(p->ecdh.wrap, cek_len) &&
+	       ecdh_unwrap_secret(
+		       &p->ecdh, z, z_len, p->encrypted_key.p, p->encrypted_key.len, out);
+	take_if((unsigned char)(0 - (unsigned)good), cek, out, cek_len);
+	EVP_PKEY_free(peer);
+	secret_wipe(z, sizeof z);
+	secret_wipe(out, sizeof out);
+	return rc;
+}
+
+/* That the token is not at hand is an error, whatever the message: it says nothing about the key.
+ */
+static enum rc
+open_by_token(const struct pkey *key, const struct parsed *p, unsigned char *cek, size_t cek_len,
+	struct err *err)
+{
+	if (p->type == RINFO_KTRI && key->type == KEY_RSA)
+		return rsa_by_token(key, p, cek, cek_len, err);
+	if (p->type == RINFO_KARI && key->type != KEY_RSA)
+		return ecdh_by_token(key, p, cek, cek_len, err);
+	return RC_OK;
 }
 
 /* What anybody can see that we can't do. */
@@ -371,7 +502,9 @@ rinfo_open(const void *der, size_t len, unsigned index, enum content_cipher ciph
 	if ((rc = secret_copy(mac, cek_len, cek, err)) == RC_OK) {
 		enum key_type type = pkey_type(key);
 
-		if (p.type == RINFO_KTRI && type == KEY_RSA && p.algorithm == OID_RSA)
+		if (key->token)
+			rc = open_by_token(key, &p, secret_data(*cek), cek_len, err);
+		else if (p.type == RINFO_KTRI && type == KEY_RSA && p.algorithm == OID_RSA)
 			open_v15(key, &p.encrypted_key, secret_data(*cek), cek_len);
 		else if (p.type == RINFO_KTRI && type == KEY_RSA)
 			open_oaep(pkey_evp(key), &p, secret_data(*cek), cek_len);
@@ -379,6 +512,8 @@ rinfo_open(const void *der, size_t len, unsigned index, enum content_cipher ciph
 			 (type == KEY_EC_P256 || type == KEY_EC_P384 || type == KEY_EC_P521))
 			open_kari(pkey_evp(key), &p, secret_data(*cek), cek_len);
 	}
+	if (rc != RC_OK)
+		secret_free(cek);
 	secret_wipe(mac, sizeof mac);
 	ossl_clear();
 	return rc;

@@ -67,6 +67,8 @@ open_files(struct admin_session *session, struct err *err)
 	enum rc rc = vault_read_master(session->conf, &master, err);
 
 	if (!rc)
+		rc = vault_read_pins(session->conf, true, err);
+	if (!rc)
 		rc = become_owner(store, err);
 	if (!rc)
 		rc = vault_start(session->conf, master, &session->vault, err);

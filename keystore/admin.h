@@ -66,6 +66,12 @@
  * publish.list [addr] [after] → persons: [{person, addresses, former, certificates: [{sha256, want,
  * der, p7 (base64)}]}], next. publish.ours: sha256: […] → ours: those of keys here.
  *
+ * Keys that stay in a token:
+ *     key.token     uri [addr] and as key.new; blob: its certificate and those above it
+ *                                                                      → as key.import
+ *     token.list                       → tokens: [{token, state, [reason], keys: [{type, id, label, uri}]}]
+ *     token.test    key: K             → key uri
+ *
  * For root and the vault's own user; blob: a master key.
  *     vault.masters                                       → masters: [{state, source, since,
  * opened}] vault.rekey        to: SPEC [kdf]; blob: the new one, which opens the store from then on

@@ -87,6 +87,10 @@ enum rc admin_vault_rekey_cancel(struct admin *a, struct err *err);
 enum rc admin_vault_reencrypt(struct admin *a, struct err *err);
 /* admin.c: store, ledger and master key that root made become those of the vault's user. */
 enum rc admin_give_away(struct conf *conf, struct err *err);
+/* admin_token.c */
+enum rc admin_key_token(struct admin *a, struct err *err);
+enum rc admin_token_list(struct admin *a, struct err *err);
+enum rc admin_token_test(struct admin *a, struct err *err);
 /* admin_backup.c */
 enum rc admin_vault_backup(struct admin *a, struct err *err);
 enum rc admin_vault_backup_next(struct admin *a, struct err *err);

@@ -59,7 +59,7 @@ libkeystore_a_SOURCES += \
 
 ## The store key and the master keys that open it.
 libkeystore_a_SOURCES += keystore/admin_backup.c keystore/admin_backup.h keystore/backup.c keystore/backup.h keystore/restore.c keystore/restore.h
-libkeystore_a_SOURCES += keystore/admin_master.c keystore/store_reencrypt.c keystore/store_root.c keystore/store_root.h
+libkeystore_a_SOURCES += keystore/admin_token.c keystore/admin_master.c keystore/store_reencrypt.c keystore/store_root.c keystore/store_root.h
 
 sbin_PROGRAMS += sealgate-vault
 sealgate_vault_SOURCES = keystore/vault_main.c

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "crypto/cms_envelope.h"
 #include "crypto/cms_sign.h"
+#include "crypto/token_key.h"
 
 #define KEYS_OF_PERSON 64  /* looked at to find a signer */
 #define RINFO_PARTS    512 /* keys in one KeyAgreeRecipientInfo: more than fit into CMS_MAX_RINFO */
@@ -301,6 +302,8 @@ use_sign_begin(struct use *use, struct vault *vault, const struct settings *sett
 	if (!rc)
 		rc = check_signer(use->ent, request, value_len, err);
 	if (!rc)
+		rc = pkey_ready(use->ent->pkey, err);
+	if (!rc)
 		rc = check_present(vault, settings, use->ent, request->claim.identity, err);
 	if (!rc)
 		rc = budget_charge(vault_budget(vault), settings, peer->service, use->ent->key.id,
@@ -498,6 +501,8 @@ decide_open(struct use *use, const struct settings *settings, const struct peer 
 	rc = keycache_get(vault_keycache(vault), found->key.id, true, &use->ent, err);
 	if (rc == RC_NONE)
 		rc = err_set(err, ERR_VAULT_NO_KEY, "no key %s", found->key.id);
+	if (!rc)
+		rc = pkey_ready(use->ent->pkey, err);
 	if (!rc)
 		rc = budget_charge(vault_budget(vault), settings, peer->service, use->ent->key.id,
 			ROLE_OPEN, clock_now(), err);

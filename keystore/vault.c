@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "crypto/token.h"
 #include "keystore/ledger_erase.h"
 #include "keystore/backup.h"
 #include "keystore/master.h"
@@ -78,6 +79,21 @@ vault_read_master(const struct conf *conf, struct secret **master, struct err *e
 		rc = master_read(spec, dir, kdf, owner, master, err);
 	free(dir);
 	return rc;
+}
+
+static enum rc
+ask_pin(const char *text, struct secret **out, struct err *err)
+{
+	return master_ask(text, false, out, err);
+}
+
+enum rc
+vault_read_pins(const struct conf *conf, bool may_ask, struct err *err)
+{
+	const struct passwd *pw = getpwnam(conf_str(conf_section(conf, "vault"), "user"));
+
+	tokens_set_prompt(may_ask ? ask_pin : NULL);
+	return tokens_set(conf, pw ? pw->pw_uid : geteuid(), err);
 }
 
 /* One process at a time; a tool that is about to end is waited for. */
@@ -366,8 +382,12 @@ vault_reload(struct vault *vault, struct conf *conf, struct err *err)
 	struct settings *fresh, *old;
 	enum rc rc = settings_new(conf, &fresh, err);
 
-	if (rc)
+	if (!rc)
+		rc = vault_read_pins(conf, false, err);
+	if (rc) {
+		settings_unref(&fresh);
 		return rc;
+	}
 	pthread_rwlock_wrlock(&vault->settings_lock);
 	old = vault->settings;
 	vault->settings = fresh;

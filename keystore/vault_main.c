@@ -17,6 +17,7 @@
 #include "base/counter.h"
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "crypto/token.h"
 #include "keystore/server.h"
 
 struct args {
@@ -141,6 +142,8 @@ start(const struct args *args, struct conf *conf, struct server **server, struct
 	struct secret *master = NULL;
 	enum rc rc = vault_read_master(conf, &master, err);
 
+	if (!rc)
+		rc = vault_read_pins(conf, true, err);
 	if (!rc && !args->foreground)
 		rc = sandbox_daemonize(err);
 	/* Locks are not inherited by the child. */
@@ -153,6 +156,8 @@ start(const struct args *args, struct conf *conf, struct server **server, struct
 	if (!rc)
 		rc = vault_start(conf, master, vault, err);
 	secret_free(&master);
+	if (!rc)
+		tokens_start();
 	return rc ? rc : server_start(*server, *vault, err);
 }
 
@@ -207,6 +212,7 @@ run(const struct args *args, struct conf *conf)
 	}
 	server_free(&server);
 	vault_stop(&vault);
+	tokens_stop();
 	log_event(LOGL_INFO, NULL, "vault-stopped", NULL);
 	return rc == RC_OK ? 0 : err.code == ERR_CONFIG ? 78 : err_exit_status(rc);
 }
@@ -220,6 +226,8 @@ main(int argc, char **argv)
 	char *path;
 	int status;
 
+	if (token_process_is_wanted(argc, argv))
+		return token_process_main(argv);
 	if (answer(argc, argv))
 		return 0;
 	if (!parse_args(argc, argv, &args))

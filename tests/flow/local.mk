@@ -50,6 +50,14 @@ more_checks += tests/flow/daemon.sh tests/flow/hostile.sh tests/flow/slow.sh tes
 	tests/flow/notices.sh tests/flow/reinject.sh tests/flow/leave.sh tests/flow/rules.sh tests/flow/retry.sh \
 	tests/flow/officers.sh
 EXTRA_DIST += tests/flow/lib.sh tests/flow/world.sh tests/long/nomem.c tests/long/memscan.c
+## Keys in tokens. The module is loaded as other people's are, so it is built without our flags.
+noinst_DATA = tests/flow/stucktoken.so
+CLEANFILES += tests/flow/stucktoken.so
+EXTRA_DIST += tests/flow/stucktoken.c
+tests/flow/stucktoken.so: tests/flow/stucktoken.c crypto/cryptoki.h
+	@mkdir -p tests/flow
+	$(AM_V_CCLD)$(CC) -O1 -g -fPIC -shared -I$(top_srcdir) -o $@ $(top_srcdir)/tests/flow/stucktoken.c
+check_SCRIPTS += tests/flow/token.sh
 ## Too long for make check: tests/run runs them.
 dist_noinst_SCRIPTS += tests/long/delivery.sh tests/long/kill.sh tests/long/corpora.sh tests/long/crowd.sh tests/long/nomem.sh \
 	tests/long/memory.sh

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "crypto/token_key.h"
+
+#include "crypto/der.h"
+#include "crypto/oid.h"
+#include "crypto/openssl_glue.h"
+#include "crypto/pkey_private.h"
+#include "crypto/token.h"
+
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/x509.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum rc
+key_open(const char *uri, const void *spki, size_t len, struct pkey **out, struct err *err)
+{
+	struct token_key *key = calloc(1, sizeof(*key));
+	const unsigned char *p = spki;
+	EVP_PKEY *evp = NULL;
+	enum rc rc = key ? token_uri_parse(uri, strlen(uri), &key->uri, err)
+			 : err_set(err, ERR_MEMORY, "private key");
+
+	*out = NULL;
+	if (!rc) {
+		snprintf(key->text, sizeof(key->text), "%s", uri);
+		evp = len <= 65536 ? d2i_PUBKEY(NULL, &p, (long)len) : NULL;
+		if (!evp || p != (const unsigned char *)spki + len)
+			rc = ossl_err(err, ERR_KEY_MALFORMED, "the public key of %s", uri);
+	}
+	if (!rc)
+		switch (evp_key_type(evp)) {
+		case KEY_RSA:
+		case KEY_EC_P256:
+		case KEY_EC_P384:
+		case KEY_EC_P521:
+			rc = pkey_from_evp(&evp, out, err);
+			break;
+		default:
+			rc = err_set(err, ERR_CERT_UNSUPPORTED,
+				"no use of a key of this kind in a token");
+		}
+	if (!rc) {
+		(*out)->token = key;
+		key = NULL; /* the pkey's now */
+	}
+	EVP_PKEY_free(evp);
+	free(key);
+	return rc;
+}
+
+const char *
+pkey_uri(const struct pkey *pkey)
+{
+	return pkey->token ? pkey->token->text : NULL;
+}
+
+enum rc
+pkey_ready(const struct pkey *pkey, struct err *err)
+{
+	return pkey->token ? token_ready(&pkey->token->uri, err) : RC_OK;
+}
+
+bool
+token_key_is(const void *data, size_t len)
+{
+	return len > 7 && memcmp(data, "pkcs11:", 7) == 0;
+}
+
+enum rc
+token_key_format(const struct pkey *pkey, struct secret **out, struct err *err)
+{
+	struct buf text = BUF_INIT(1u << 17);
+	enum rc rc = buf_appendf(&text, err, "%s\n", pkey->token->text);
+
+	*out = NULL;
+	if (!rc)
+		rc = pkey_public(pkey, &text, err);
+	if (!rc)
+		rc = secret_copy(text.data, text.len, out, err);
+	buf_fini(&text);
+	return rc;
+}
+
+enum rc
+token_key_parse(const void *data, size_t len, struct pkey **out, struct err *err)
+{
+	const char *lf = memchr(data, '\n', len);
+	char uri[TOKEN_URI_MAX + 1];
+	size_t n = lf ? (size_t)(lf - (const char *)data) : sizeof(uri);
+
+	*out = NULL;
+	if (n >= sizeof(uri))
+		return err_set(err, ERR_KEY_MALFORMED, "the name of a key in a token");
+	memcpy(uri, data, n);
+	uri[n] = 0;
+	return key_open(uri, lf + 1, len - n - 1, out, err);
+}
+
+/* One operation of which nothing but success is wanted. */
+static enum rc
+call(const struct pkey *pkey, enum wire_op op, unsigned param, const void *data, size_t len,
+	unsigned char *out, size_t *out_len, struct err *err)
+{
+	enum wire_status status;
+	enum rc rc =
+		token_call(&pkey->token->uri, op, param, data, len, &status, out, out_len, err);
+
+	if (!rc && status != WIRE_OK)
+		rc = err_set(err, ERR_TOKEN, "%s: the token %s", pkey->token->text,
+			status == WIRE_UNSUPPORTED ? "does not do this with the key"
+						   : "refuses it");
+	return rc;
+}
+
+/* --- signing --- */
+
+/* DigestInfo (RFC 8017 section 9.2). */
+static enum rc
+digest_info(enum digest digest, const unsigned char *hash, struct der_out *w)
+{
+	size_t all = der_begin(w), algorithm = der_begin(w);
+
+	der_put_oid(w, digest_oid(digest));
+	der_put(w, DER_NULL, NULL, 0);
+	der_end(w, algorithm, DER_SEQUENCE);
+	der_put(w, DER_OCTETS, hash, digest_size(digest));
+	der_end(w, all, DER_SEQUENCE);
+	return w->rc;
+}
+
+/* A positive INTEGER from N bytes. */
+static void
+put_number(struct der_out *w, const unsigned char *p, size_t n)
+{
+	size_t start = der_begin(w);
+
+	while (n > 1 && *p == 0) {
+		p++;
+		n--;
+	}
+	if (*p & 0x80)
+		der_put_raw(w, "", 1);
+	der_put_raw(w, p, n);
+	der_end(w, start, DER_INTEGER);
+}
+
+static enum rc
+sign_ecdsa(const struct pkey *pkey, enum digest digest, const unsigned char *hash,
+	unsigned char *sig, size_t *len, struct err *err)
+{
+	unsigned char raw[2 * 66];
+	size_t n = sizeof(raw), start, field = (size_t)(EVP_PKEY_get_bits(pkey->evp) + 7) / 8,
+	       hash_len = digest_size(digest);
+	struct der_out w;
+	enum rc rc;
+
+	/* A hash that is longer than the curve's order counts with its left bits (P-256 with
+	 * SHA-512): tokens differ in whether they cut it. */
+	if (hash_len > field)
+		hash_len = field;
+	rc = call(pkey, WIRE_ECDSA, 0, hash, hash_len, raw, &n, err);
+	if (rc)
+		return rc;
+	if (n != 2 * field)
+		return err_set(
+			err, ERR_TOKEN, "%s: a signature of %zu bytes", pkey->token->text, n);
+	der_out_init(&w, 512, err);
+	start = der_begin(&w);
+	put_number(&w, raw, field);
+	put_number(&w, raw + field, field);
+	der_end(&w, start, DER_SEQUENCE);
+	rc = w.rc;
+	if (!rc && w.buf.len <= *len) {
+		memcpy(sig, w.buf.data, w.buf.len);
+		*len = w.buf.len;
+	} else if (!rc) {
+		rc = err_set(err, ERR_INTERNAL, "no room for a signature");
+	}
+	der_out_fini(&w);
+	return rc;
+}
+
+enum rc
+token_key_sign(const struct pkey *pkey, bool pss, enum digest digest, const unsigned char *hash,
+	unsigned char *sig, size_t *len, struct err *err)
+{
+	struct der_out w;
+	size_t want = *len;
+	enum rc rc;
+
+	if (pkey->type != KEY_RSA)
+		return sign_ecdsa(pkey, digest, hash, sig, len, err);
+	if (pss) {
+		rc = call(pkey, WIRE_PSS, digest, hash, digest_size(digest), sig, len, err);
+	} else {
+		der_out_init(&w, 256, err);
+		rc = digest_info(digest, hash, &w);
+		if (!rc)
+			rc = call(pkey, WIRE_SIGN, 0, w.buf.data, w.buf.len, sig, len, err);
+		der_out_fini(&w);
+	}
+	want = (size_t)EVP_PKEY_get_size(pkey->evp);
+	if (!rc && *len != want)
+		rc = err_set(
+			err, ERR_TOKEN, "%s: a signature of %zu bytes", pkey->token->text, *len);
+	return rc;
+}
+
+/* --- opening --- */
+
+/* Is it a number below the modulus, of its length? Anybody can see that. */
+static bool
+is_in_range(const struct pkey *pkey, const void *data, size_t len)
+{
+	BIGNUM *n = NULL, *c = BN_bin2bn(data, (int)len, NULL);
+	bool yes = c && len == (size_t)EVP_PKEY_get_size(pkey->evp) &&
+		   EVP_PKEY_get_bn_param(pkey->evp, OSSL_PKEY_PARAM_RSA_N, &n) == 1 &&
+		   BN_cmp(c, n) < 0;
+
+	BN_free(n);
+	BN_free(c);
+	return yes;
+}
+
+enum rc
+token_key_decrypt(const struct pkey *pkey, enum digest md, enum digest mgf, const void *data,
+	size_t len, unsigned char *out, size_t *out_len, bool *raw, bool *good, struct err *err)
+{
+	bool oaep = md != DIGEST_NONE;
+	enum wire_status status;
+	size_t room = *out_len;
+	enum rc rc;
+
+	*raw = *good = false;
+	if (!is_in_range(pkey, data, len))
+		return RC_OK;
+	rc = token_call(&pkey->token->uri, WIRE_RAW, 0, data, len, &status, out, out_len, err);
+	*raw = true;
+	/* Tokens that follow FIPS 140 do not give the block away. */
+	if (!rc && status == WIRE_UNSUPPORTED) {
+		*raw = false;
+		*out_len = room;
+		rc = token_call(&pkey->token->uri, oaep ? WIRE_OAEP : WIRE_DECRYPT,
+			oaep ? (unsigned)(md << 4 | mgf) : 0, data, len, &status, out, out_len,
+			err);
+	}
+	if (!rc && status == WIRE_UNSUPPORTED)
+		return err_set(err, ERR_TOKEN, "%s: the token does not decrypt with the key",
+			pkey->token->text);
+	*good = !rc && status == WIRE_OK;
+	return rc;
+}
+
+enum rc
+token_key_derive(const struct pkey *pkey, const void *point, size_t len, unsigned char *z,
+	size_t *z_len, bool *good, struct err *err)
+{
+	enum wire_status status;
+	enum rc rc =
+		token_call(&pkey->token->uri, WIRE_DERIVE, 0, point, len, &status, z, z_len, err);
+
+	if (!rc && status == WIRE_UNSUPPORTED)
+		rc = err_set(err, ERR_TOKEN, "%s: the token does not derive with the key",
+			pkey->token->text);
+	*good = !rc && status == WIRE_OK;
+	return rc;
+}
