@@ -66,16 +66,18 @@ write_file(const struct cli *cli, const char *key, const struct buf *der, struct
 		   *mode = conf_str(settings(cli), "crl_mode");
 	char *end, name[80], *path;
 	long bits = strtol(mode, &end, 8);
+	mode_t mask;
 	enum rc rc;
 
 	if (*end || bits < 0400 || bits > 0777)
 		return conf_err(err, cli->conf, settings(cli), "crl_mode", "%s is no mode", mode);
 	snprintf(name, sizeof(name), "%.64s.crl", key);
 	path = file_join(dir, name);
+	/* The mode is the one configured, whatever the caller's mask: a web server reads it. */
+	mask = umask(0);
 	rc = path ? file_write(path, der->data, der->len, (mode_t)bits, err)
 		  : err_set(err, ERR_MEMORY, "revocation list");
-	if (rc == RC_OK && chmod(path, (mode_t)bits))
-		rc = err_set(err, ERR_FILE, "%s: mode %s", path, mode);
+	umask(mask);
 	free(path);
 	return rc;
 }

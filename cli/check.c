@@ -90,6 +90,8 @@ compile(struct conf *conf, struct err *err)
 		rc = RC_OK;
 	if (rc == RC_OK)
 		rc = compile_people(conf, err);
+	if (rc == RC_OK)
+		rc = check_ca(conf, err);
 	forwarding_free(&forwarding);
 	smtp_port_free(&port);
 	lookups_free(&lookups);
@@ -118,6 +120,7 @@ run(struct cli *cli, int argc, char **argv)
 			status = EX_CONFIG;
 	} else {
 		status = cmd_print(&text);
+		warn_ca(cli->conf);
 	}
 	buf_fini(&text);
 	return status;

@@ -11,4 +11,8 @@
  */
 enum rc check_vault(struct conf *conf, struct err *err);
 
+/* The CA and publication: refusals; and warnings on standard error. */
+enum rc check_ca(struct conf *conf, struct err *err);
+void warn_ca(struct conf *conf);
+
 #endif

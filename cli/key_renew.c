@@ -53,7 +53,8 @@ struct renewal {
 	int64_t due, stagger;
 	size_t limit;
 	size_t renewed, later, outside, failed, retired;
-	bool stop; /* for the limit, or because no key can be renewed now */
+	bool limited; /* the CA ends before the wanted validity */
+	bool stop;    /* for the limit, or because no key can be renewed now */
 	int status;
 	struct buf text;
 	struct json json;
@@ -181,6 +182,7 @@ renew_due(struct renewal *r, const struct json_value *due)
 		say(r, due, "due", NULL, NULL);
 	} else if (renew_one(r, key, &answer, &err) == RC_OK) {
 		r->renewed++;
+		r->limited |= json_find(answer, "limited") != NULL;
 		say(r, due, "renewed", json_at(json_find(answer, "keys"), 0), NULL);
 	} else {
 		r->failed++;
@@ -211,6 +213,9 @@ settle(struct renewal *r, struct err *err)
 static int
 report(struct renewal *r)
 {
+	if (r->limited)
+		fprintf(stderr, "sealgate: certificates end earlier than wanted, with the "
+				"organisation's CA: time for \"sealgate ca rollover\"\n");
 	if (!r->cli->json) {
 		printf("%zu %s, %zu later, %zu of other CAs, %zu failed, %zu retired\n", r->renewed,
 			r->dry_run ? "due" : "renewed", r->later, r->outside, r->failed,

@@ -295,9 +295,10 @@ find_cert(const struct publish_wish *wish, const struct cert *cert)
 
 enum belongs { OTHERS, OURS_STAYS, OURS_GOES };
 
-/* Whose is this value, and may it stay? What cannot be read is somebody else's. */
+/* Whose is this value, and may it stay? What cannot be read is somebody else's. A PKCS#7 that a
+ * mail program wrote for a certificate of ours stays as long as that. */
 static enum rc
-judge(const struct publish_wish *wish, const struct berval *value, bool p7, enum belongs *out,
+judge(const struct publish_wish *wish, const struct berval *value, enum belongs *out,
 	struct err *err)
 {
 	struct certset set = {0};
@@ -321,8 +322,7 @@ judge(const struct publish_wish *wish, const struct berval *value, bool p7, enum
 		if (!mine)
 			rc = wish->is_ours(wish->ctx, set.v[i], &mine, err);
 		ours += mine;
-		stays += one && (p7 ? same(value, one->p7, one->p7_len)
-				    : same(value, one->der, one->der_len));
+		stays += one != NULL;
 	}
 	certset_fini(&set);
 	if (rc == RC_OK && leaves && ours == leaves)
@@ -348,7 +348,7 @@ plan(const struct publish_wish *wish, struct values *have, bool p7, struct chang
 	for (size_t i = 0; rc == RC_OK && i < have->n; i++) {
 		enum belongs belongs;
 
-		rc = judge(wish, &have->v[i], p7, &belongs, err);
+		rc = judge(wish, &have->v[i], &belongs, err);
 		if (belongs == OURS_GOES)
 			change->del[change->n_del++] = &have->v[i];
 		else

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "message/b64.h"
 
+#define CHAIN_DEPTH 8
 #define PEM_MAX     (1u << 20)
 #define BASE64_LINE 48 /* bytes for 64 characters */
 
@@ -205,7 +206,7 @@ check_chain(struct cert *cert, const struct certset *all, struct certset *ordere
 			"the certificate's keyUsage has not keyCertSign and cRLSign");
 	if (cert_not_after(cert) < clock_now())
 		return err_set(err, ERR_CERT_UNUSABLE, "the certificate has expired");
-	while (!rc && !issue_is_by(at, at)) {
+	for (int depth = 0; !rc && !issue_is_by(at, at); depth++) {
 		struct cert *above = NULL;
 
 		for (size_t i = 0; i < all->n && !above; i++)
@@ -216,8 +217,9 @@ check_chain(struct cert *cert, const struct certset *all, struct certset *ordere
 				"the certificate of %s is missing: the chain up to the root is "
 				"needed",
 				cert_issuer(at));
-		if (ordered->n == 8)
-			return err_set(err, ERR_LIMIT, "a chain of more than 8 certificates");
+		if (depth == CHAIN_DEPTH) /* or a circle */
+			return err_set(err, ERR_LIMIT, "a chain of more than %d certificates",
+				CHAIN_DEPTH);
 		rc = certset_add(ordered, above, err);
 		at = above;
 	}

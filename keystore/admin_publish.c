@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "message/b64.h"
 
-#define PERSONS_MAX 50 /* of one answer */
+#define PERSONS_MAX 20 /* of one answer */
 #define ASKED_MAX   200
 #define VALUE_MAX   (256u << 10)
 

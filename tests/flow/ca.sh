@@ -143,6 +143,22 @@ refuse 'must be from' 'days = 9000;'
 refuse 'is there twice' '}, { name = "p";'
 refuse 'for the same kind already' 'kind = "person"; }, { name = "q"; kind = "person";'
 
+also() {
+	{
+		cat "$work/plain.conf"
+		echo "$2"
+	} | sed "${3:-}" >"$d/bad.conf"
+	want "refused: $1" "$(status "$sealgate" -c "$d/bad.conf" check)" 78
+	match "and why: $1" "$(said "$sealgate" -c "$d/bad.conf" check)" "$1"
+}
+also 'crl_dn: needs publish.uri' 'ca = { crl_dn = "cn=x"; };' '/^ca = .*crls/d'
+also 'crl_refresh: has to be less' 'ca = { crl_validity = "2d"; crl_refresh = "2d"; };' '/^ca = .*crls/d'
+also 'crl_mode: 0800 is no mode' 'ca = { crl_mode = "0800"; };' '/^ca = .*crls/d'
+also 'publish.bind: simple needs bind_dn' 'publish = { uri = "ldap://127.0.0.1"; };'
+also 'publish.filter: ' 'publish = { uri = "ldap://127.0.0.1"; filter = "(mail=x)"; bind = "external"; };'
+sed 's/^ca = { crl_dir = "crls";/ca = { crl_dir = "crls"; days = 600;/' "$conf" >"$d/warn.conf"
+match "a warning" "$(said "$sealgate" -c "$d/warn.conf" check)" 'certificates of 700 days below an issuing CA of 600'
+
 # --- revocation: seen by others and by ourselves
 start vault "$vault" -c "$conf" -f
 vaultpid=$pid
@@ -161,7 +177,7 @@ number() {
 }
 first=$(number "$(ca issuing active)")
 want "nothing is due" "$(tool ca crl --publish --due | wc -l)" 0
-sed -i 's|^ca = .*|ca = { crl_dir = "crls"; crl_refresh = "30d"; crl_mode = "0640"; };|' "$conf"
+sed -i 's|^ca = .*|ca = { crl_dir = "crls"; crl_validity = "31d"; crl_refresh = "30d"; crl_mode = "0640"; };|' "$conf"
 kill -USR1 "$vaultpid"
 wait_for 10 sh -c "[ \$('$sealgate' -c '$conf' ca crl --publish --due | wc -l) = 2 ]" || fail "lists that are due"
 [ "$((first))" != "$(($(number "$(ca issuing active)")))" ] 2>/dev/null || [ "$first" != "$(number "$(ca issuing active)")" ] ||
@@ -225,6 +241,7 @@ want "it signs now" "$(tool ca show | awk '$1 == "issuer" { print }' | grep -c '
 match "the one before retired" "$(ca issuing retired)" "$before"
 tool key new fred@example.org --days 900 >"$work/fred" 2>"$work/fred.said" || fail "key new fred"
 tool key new gina@example.org --days 400 >/dev/null
+match "check warns" "$(said tool check; "$sealgate" -c "$conf" check 2>&1 >/dev/null)" "CA ends on .*, before certificates of 700 days"
 match "never longer than the CA" "$("$sealgate" -c "$conf" key new hans@example.org --days 400 2>&1 >/dev/null)" \
 	'ends on .* with the organisation.s CA, earlier than wanted'
 tool key export --cert fred@example.org >"$work/fred.pem"
