@@ -111,7 +111,8 @@ is_text(const char *text, size_t len)
 {
 	for (size_t at = 0, n; at < len; at += n) {
 		n = json_utf8_length(text + at, len - at);
-		if (n == 0 || (unsigned char)text[at] < 0x20 || text[at] == 0x7f)
+		if (n == 0 || (unsigned char)text[at] < 0x20 || text[at] == 0x7f ||
+			(n == 2 && text[at] == '\xc2' && (unsigned char)text[at + 1] < 0xa0))
 			return false;
 	}
 	return len > 0;

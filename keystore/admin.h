@@ -19,13 +19,8 @@
  * grants key.cert      key: K [purpose sign|open]                                    → pem
  * (certificate and chain) key.renew     key: K [type] [days] → keys; the old one is retired
  *     key.retire    key: K          key.revoke  key: K                            → keys
- *     key.grant     owner: addr, to: addr [until]                                 → grant
- *     key.ungrant   grant
- *     person.add    addr [name] [kind] [client_key]                               → person
- *     person.set    addr [name] [client_key]                                      → person
- *     person.list   [after] [limit]                                               → persons, next
- *     address.add   addr: of the person, new: addr [until]                        address.end  addr
- * [at] ca.show                                                                     → pem ca.crl
+ *
+ *     ca.show                                                                     → pem ca.crl
  * [days]                                                        → pem ledger.head,
  * ledger.checkpoint (audit)                                      → seq hash epoch keyid checkpoint
  *     audit.pseudonyms (audit)  addr, periods: ["2026-11", …]                     → pseudonyms:
@@ -35,6 +30,24 @@
  *     audit.retire (audit)  [before: time] [segment: the last one] [dry_run] → segments, more: true
  *                                                              when another call is to go on
  *     vault.status (either) → version pid
+ *
+ * Persons (P: an address that somebody has now, or a person's id; times may be left out: now, and
+ * no end):
+ *
+ * person.add: addr [name] [kind] [aliases: addresses] [uid] [client_key] → person. person.show:
+ * addr: P, or an address for everybody who ever had it → persons. person.list [after] [limit] →
+ * persons, next. person.set: addr: P [name] [kind] [uid] [client_key]; person.rename: addr, new:
+ * addresses [until] [name]; person.leave: addr: P [at] [keep] [end_addresses | to: P] [revoke];
+ * person.return: addr: P; address.add: addr: P, new: address [since] [until]; address.end: addr [at
+ * | never: true]; address.move: addr, to: P [at] → person.
+ *
+ * key.grant: owner: P, to: P [since] [until] [keep: true, when the owner leaves] → grant.
+ * key.ungrant: grant → grant. grant.list [addr: P] [all: true, also what is over] [after] [limit] →
+ * grants: [{grant, owner, person, from, to, since, until, keep, origin, live}], next.
+ *
+ * person.sync: person: P, or new: true with addr [name] [kind]; acts: [{do: …}], those of sync.h on
+ * one person with their members: addr, from (id), owner: P, origin, grant, uid, name, at (seconds),
+ * revoke. All of them or none → person.
  *
  * Outside CAs:
  *
@@ -51,11 +64,11 @@
  *
  * The organisation's CA:
  *
- * key.new and key.renew take [profile]; their answer has "limited", a time, when the CA's end made a
- * certificate shorter than wanted. key.renew: key: K [type] [days] [profile] [same_key] [use_from:
- * time | lead_days] → keys; the old one retires when the new one is used, at the latest by
- * key.settle → retired: how many. key.due: until: time [after] → keys that end by then and have no
- * successor ("ca": the one here that signed; absent: from elsewhere), next. key.revoke: key: K
+ * key.new and key.renew take [profile]; their answer has "limited", a time, when the CA's end made
+ * a certificate shorter than wanted. key.renew: key: K [type] [days] [profile] [same_key]
+ * [use_from: time | lead_days] → keys; the old one retires when the new one is used, at the latest
+ * by key.settle → retired: how many. key.due: until: time [after] → keys that end by then and have
+ * no successor ("ca": the one here that signed; absent: from elsewhere), next. key.revoke: key: K
  * [reason] [comment] → keys, outside: how many certificates other CAs have to revoke.
  *
  * ca.list → cas (with pem and chain); ca.show [key] [role root|issuing] → cas (one), pem. ca.new

@@ -202,9 +202,11 @@ admin_key_list(struct admin *a, struct err *err)
 	if (full && limit > LIMIT_FULL)
 		limit = LIMIT_FULL;
 	if (for_addr) {
-		rc = admin_addr(a, "addr", addr, err);
-		if (!rc)
+		rc = admin_who(a, "addr", addr, err);
+		if (!rc && strchr(addr, '@'))
 			rc = store_find_addr(vault_store(a->vault), addr, clock_now(), &row, err);
+		else if (!rc)
+			strcpy(row.person, addr);
 		if (rc < 0)
 			return rc;
 	}

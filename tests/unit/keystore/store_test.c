@@ -469,6 +469,59 @@ test_replay(void **state)
 	CHECK_INT("key", err.code, ERR_KEYSTORE_TAMPERED);
 }
 
+/* Rows as they were before somebody left, a grant ended, or an address became another's. */
+static void
+test_lifecycle_put_back(void **state)
+{
+	static const char *const tables[] = {"persons", "addresses", "grants"};
+	struct store *store = fill();
+	struct store_person person;
+	struct store_addr addr;
+	struct store_grant grant;
+	char sql[128];
+
+	(void)state;
+	MUST(store_get_person(store, "p1", &person, &err));
+	MUST(store_find_addr(store, "alice@example.org", 100, &addr, &err));
+	MUST(store_get_grant(store, "g1", &grant, &err));
+	store_close(&store);
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(sql, sizeof(sql), "CREATE TABLE was_%s AS SELECT * FROM %s", tables[i],
+			tables[i]);
+		by_hand(sql);
+	}
+	store = reopen();
+	person.left = 150;
+	addr.until = grant.until = 150;
+	MUST(store_begin(store, &err));
+	MUST(store_put_person(store, &person, &err));
+	MUST(store_put_addr(store, &addr, &err));
+	MUST(store_put_grant(store, &grant, &err));
+	MUST(store_commit(store, &err));
+	MUST(store_get_person(store, "p1", &person, &err));
+	CHECK_INT("left", store_person_is_present(&person, 149), true);
+	CHECK_INT("left", store_person_is_present(&person, 150), false);
+	CHECK_INT(
+		"address", store_find_addr(store, "alice@example.org", 150, &addr, &err), RC_NONE);
+	CHECK_INT("grant", store_find_grant(store, "p1", "p2", 150, &grant, &err), RC_NONE);
+	store_close(&store);
+	assert_true(look_again() >= 0);
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(sql, sizeof(sql), "CREATE TABLE is_%s AS SELECT * FROM %s", tables[i],
+			tables[i]);
+		by_hand(sql);
+		snprintf(sql, sizeof(sql), "REPLACE INTO %s SELECT * FROM was_%s", tables[i],
+			tables[i]);
+		by_hand(sql);
+		CHECK_INT(tables[i], look_again(), RC_TEMP);
+		CHECK_INT(tables[i], err.code, ERR_KEYSTORE_TAMPERED);
+		snprintf(sql, sizeof(sql), "REPLACE INTO %s SELECT * FROM is_%s", tables[i],
+			tables[i]);
+		by_hand(sql);
+		assert_true(look_again() >= 0);
+	}
+}
+
 /* While the store is open: seen by its version, and nothing is added any more. */
 static void
 test_live(void **state)
@@ -702,6 +755,7 @@ main(void)
 		cmocka_unit_test(test_masters),
 		cmocka_unit_test(test_reencrypt),
 		cmocka_unit_test(test_replay),
+		cmocka_unit_test(test_lifecycle_put_back),
 		cmocka_unit_test(test_live),
 		cmocka_unit_test(test_rowcache),
 		cmocka_unit_test(test_tampering),
