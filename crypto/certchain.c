@@ -1,6 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "crypto/certchain.h"
 
+#include "crypto/openssl_glue.h"
+
+#include <openssl/x509v3.h>
+
+bool
+cert_names_issuer(const struct cert *cert, const struct cert *issuer)
+{
+	return cert_is_ca(issuer) &&
+	       X509_check_issued(cert_x509(issuer), cert_x509(cert)) == X509_V_OK;
+}
+
 enum rc
 certchain_find(struct cert *leaf, const struct certset *pool, struct certset *out, struct err *err)
 {

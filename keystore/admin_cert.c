@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "crypto/certchain.h"
 #include "crypto/csr.h"
 #include "keystore/import.h"
 #include "keystore/import.h"
@@ -134,6 +135,37 @@ check_asked(struct admin *a, struct arrival *arrival)
 		"key %s has a certificate, and nobody asked for another", arrival->key.id);
 }
 
+/* Among the CAs of a set: one that the certificate names, and one that made it. */
+static void
+look_for_issuer(const struct arrival *arrival, const struct certset *set, const struct cert **named,
+	bool *made)
+{
+	for (size_t i = 0; i < set->n && !*made; i++) {
+		if (!cert_names_issuer(arrival->cert, set->v[i]))
+			continue;
+		*named = set->v[i];
+		*made = cert_is_issued_by(arrival->cert, set->v[i]);
+	}
+}
+
+/* A certificate that was changed on its way is told by the CA's own, where that is at hand. */
+static void
+check_signature(struct admin *a, struct arrival *arrival, const struct certset *pool)
+{
+	const struct cert *named = NULL;
+	bool made = false;
+
+	if (arrival->outcome || arrival->again)
+		return;
+	look_for_issuer(arrival, pool, &named, &made);
+	look_for_issuer(arrival, &a->settings->intermediates, &named, &made);
+	if (!named || made)
+		return;
+	arrival->outcome = "refused";
+	snprintf(arrival->reason, sizeof(arrival->reason),
+		"its signature is not by the CA that it names, %.200s", cert_subject(named));
+}
+
 /* Which key, and may it have this certificate? An outcome is set when not, or when it has it. */
 static enum rc
 judge(struct admin *a, struct arrival *arrival, const struct certset *pool, struct err *err)
@@ -184,6 +216,8 @@ judge(struct admin *a, struct arrival *arrival, const struct certset *pool, stru
 	if (rc != RC_NONE)
 		return rc;
 	rc = check_owner(a, arrival, err);
+	if (!rc)
+		check_signature(a, arrival, pool);
 	if (!rc)
 		check_asked(a, arrival);
 	return rc;

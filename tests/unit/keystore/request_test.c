@@ -3,6 +3,7 @@
  * key.request and key.cert.add on the vault's own level: what is kept, and what a store that was
  * changed by hand does.
  */
+#include "crypto/certchain.h"
 #include "crypto/csr.h"
 #include "crypto/issue.h"
 #include "keystore/store_request.h"
@@ -192,6 +193,75 @@ certificates_arrive(void **state)
 	world_fini(&w);
 }
 
+/* Each bit of a certificate wrong in turn, beside its CA's: never taken. */
+static void
+changed_certificates(void **state)
+{
+	struct buf spki = BUF_INIT(4096);
+	struct issue_request request = {.addr = "ann@example.org",
+		.use = CERT_SIGN,
+		.not_before = clock_now() - 86400,
+		.not_after = clock_now() + 86400};
+	const unsigned char *der;
+	struct outside ca;
+	struct json_value *a;
+	struct cert *cert;
+	struct world w;
+	size_t len, judged = 0;
+
+	(void)state;
+	world_init(&w, NULL);
+	world_start(&w);
+	outside_init(&ca);
+	a = world_admin(
+		&w, "{\"cmd\":\"key.request\",\"addr\":\"ann@example.org\",\"type\":\"p256\"}");
+	public_of(a, &spki);
+	json_free(&a);
+	MUST(issue_leaf(ca.key, ca.cert, spki.data, spki.len, &request, &cert, &err));
+	der = cert_der(cert, &len);
+	for (size_t bit = 0; bit < 8 * len; bit += 3) {
+		struct certset set = {0};
+		struct buf file = BUF_INIT(65536);
+		unsigned char *bytes = exact(der, len);
+		struct cert *changed;
+		struct secret *blob;
+
+		bytes[bit / 8] ^= (unsigned char)(1 << bit % 8);
+		if (cert_parse(bytes, len, &changed, NULL) == RC_OK) {
+			MUST(certset_add(&set, changed, &err));
+			MUST(certset_add(&set, ca.cert, &err));
+			MUST(certset_format_p7(&set, &file, &err));
+			MUST(secret_copy(file.data, file.len, &blob, &err));
+			/* What no longer names the CA cannot be told by it: another issuer, another
+			 * key identifier. */
+			if (admin_call(w.conf, "{\"cmd\":\"key.cert.add\",\"unasked\":true}", blob,
+				    &a, &err) == RC_OK) {
+				const struct json_value *list = json_find(a, "certificates");
+				bool named = cert_names_issuer(changed, ca.cert);
+
+				for (size_t i = 0; i < json_count(list); i++)
+					if (named &&
+						strcmp(json_get_text(json_at(list, i), "outcome"),
+							"added") == 0)
+						fail_msg("bit %zu is taken", bit);
+				judged += json_count(list) == 2;
+				json_free(&a);
+			}
+			err_clear(&err);
+			secret_free(&blob);
+			cert_unref(&changed);
+		}
+		certset_fini(&set);
+		buf_fini(&file);
+		free(bytes);
+	}
+	assert_true(judged > 100);
+	cert_unref(&cert);
+	outside_fini(&ca);
+	buf_fini(&spki);
+	world_fini(&w);
+}
+
 /* The organisation's CA gets no certificate from outside. */
 static void
 not_for_the_ca(void **state)
@@ -259,6 +329,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(certificates_arrive),
+		cmocka_unit_test(changed_certificates),
 		cmocka_unit_test(not_for_the_ca),
 		cmocka_unit_test(tampered_requests),
 	};
