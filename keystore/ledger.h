@@ -66,6 +66,7 @@ struct ledger_disk {
 	int (*rename)(void *ctx, const char *from, const char *to);
 	int (*unlink)(void *ctx, const char *path);
 	int (*sync_dir)(void *ctx, const char *dir); /* names that were made, changed or removed */
+	int64_t (*room)(void *ctx, const char *dir); /* bytes that are free for us; -1: unknown */
 	void *ctx;
 };
 
@@ -79,6 +80,10 @@ struct ledger_options {
 	int64_t epoch_interval;      /* seconds; 0: 86400 */
 	int64_t segment_age;         /* seconds after which a new one is begun; 0: never */
 	int64_t keep;                /* seconds that segments are kept for; 0: for ever */
+	int64_t warn_free;           /* bytes free on the disk below which the log warns; 0: none */
+	int64_t reserve; /* bytes free on the disk below which no key is used and nothing is denied
+			    or decided on record, so that acts of administrators, outcomes and
+			    checkpoints have room; 0: none */
 	struct ledger_keys keys;
 	struct ledger_disk disk;
 };

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* The system's own calls, where tests have put nothing in their place. */
@@ -60,6 +61,23 @@ system_sync_dir(void *ctx, const char *dir)
 	return file_sync_dir(dir, NULL) == RC_OK ? 0 : -1;
 }
 
+int64_t
+ledger_disk_room(const char *dir)
+{
+	struct statvfs st;
+
+	if (statvfs(dir, &st) || st.f_bavail > INT64_MAX / st.f_frsize)
+		return -1;
+	return (int64_t)(st.f_bavail * st.f_frsize);
+}
+
+static int64_t
+system_room(void *ctx, const char *dir)
+{
+	(void)ctx;
+	return ledger_disk_room(dir);
+}
+
 struct ledger_disk
 ledger_disk_complete(const struct ledger_disk *disk)
 {
@@ -71,6 +89,7 @@ ledger_disk_complete(const struct ledger_disk *disk)
 		.rename = disk->rename ? disk->rename : system_rename,
 		.unlink = disk->unlink ? disk->unlink : system_unlink,
 		.sync_dir = disk->sync_dir ? disk->sync_dir : system_sync_dir,
+		.room = disk->room ? disk->room : system_room,
 		.ctx = disk->ctx,
 	};
 }

@@ -33,6 +33,8 @@ enum rc ledger_disk_rename(const struct ledger_disk *disk, const char *dir, cons
 /* RC_OK also when there is none. */
 enum rc ledger_disk_unlink(
 	const struct ledger_disk *disk, const char *dir, const char *name, struct err *err);
+/* Bytes that are free on DIR's disk for whoever runs this; -1: unknown. */
+int64_t ledger_disk_room(const char *dir);
 enum rc ledger_disk_sync(const struct ledger_disk *disk, const char *dir, struct err *err);
 
 #endif

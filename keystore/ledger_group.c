@@ -12,8 +12,14 @@ ledger_make_body(
 {
 	bool locked = ledger_needs_period(record);
 	size_t before = out->len;
-	enum rc rc = buf_reserve(out, FIRST_BODY, err);
+	enum rc rc;
 
+	/* Whoever floods the ledger must not take the room from those who could end it. */
+	if (__atomic_load_n(&ledger->low, __ATOMIC_RELAXED) &&
+		(record->type == LEDGER_INTENT || record->type == LEDGER_DENIED ||
+			record->type == LEDGER_DECISION))
+		return err_set(err, ERR_LEDGER, "the ledger's disk has less room than is reserved");
+	rc = buf_reserve(out, FIRST_BODY, err);
 	if (rc == RC_OK && locked)
 		rc = pseudonyms_lock(&ledger->pseudonyms, &ledger->keys, err);
 	if (rc)

@@ -9,6 +9,7 @@
 
 #define RETRY_MS       1000 /* between attempts while something fails */
 #define KEEPER_IDLE_MS 600000
+#define ROOM_MS        5000    /* between looks at the room on the disk */
 #define KEEP_MS        3600000 /* between looks for segments that are too old */
 
 /* Is a new segment due? Call with the lock held and nobody writing. */
@@ -105,6 +106,26 @@ renew_epoch(struct ledger *ledger)
 	return rc == RC_OK && ledger->segment_due ? RC_TEMP : rc;
 }
 
+void
+ledger_look_at_room(struct ledger *ledger)
+{
+	int64_t room = ledger->file.disk.room(ledger->file.disk.ctx, ledger->file.dir);
+	bool few = room >= 0 && room < ledger->warn_free, low = room >= 0 && room < ledger->reserve;
+	bool was = __atomic_exchange_n(&ledger->low, low, __ATOMIC_RELAXED);
+
+	if (low && !was)
+		log_event(LOGL_ERROR, NULL, "ledger-disk-full", "free", LOG_NUM(room), "reserve",
+			LOG_NUM(ledger->reserve), "reason", "no key is used until there is room",
+			NULL);
+	else if (few && !ledger->warned && !low)
+		log_event(LOGL_WARN, NULL, "ledger-disk-fills", "free", LOG_NUM(room), "warn_free",
+			LOG_NUM(ledger->warn_free), NULL);
+	else if (!few && !low && (ledger->warned || was))
+		log_event(LOGL_INFO, NULL, "ledger-disk-has-room", "free", LOG_NUM(room), NULL);
+	ledger->warned = few || low;
+	ledger->room_next = clock_monotonic_ms() + ROOM_MS;
+}
+
 /* Does what is due now; *wait is how long nothing will be. */
 static enum rc
 keeper_step(struct ledger *ledger, int64_t *wait)
@@ -114,6 +135,11 @@ keeper_step(struct ledger *ledger, int64_t *wait)
 	*wait = KEEPER_IDLE_MS;
 	if (ledger->destroy)
 		return destroy_old(ledger);
+	if (ledger->warn_free || ledger->reserve) {
+		if (now >= ledger->room_next)
+			ledger_look_at_room(ledger);
+		*wait = ROOM_MS;
+	}
 	ledger_wait_idle(ledger);
 	if (epoch_is_due(ledger))
 		return renew_epoch(ledger);

@@ -109,6 +109,8 @@ set_up(struct ledger *ledger, const struct ledger_options *options, struct err *
 	ledger->epoch_interval = options->epoch_interval ? options->epoch_interval : 86400;
 	ledger->segment_age = options->segment_age;
 	ledger->keep = options->keep;
+	ledger->warn_free = options->warn_free;
+	ledger->reserve = options->reserve;
 	return RC_OK;
 }
 
@@ -162,6 +164,8 @@ ledger_open(const struct ledger_options *options, struct ledger **out, struct er
 			rc = err_set(err, ERR_LEDGER_BROKEN, "%s: there is no ledger here",
 				options->dir);
 	}
+	if (rc == RC_OK)
+		ledger_look_at_room(ledger);
 	if (rc == RC_OK && pthread_create(&ledger->keeper, NULL, ledger_keeper_main, ledger))
 		rc = err_set(err, ERR_SYSTEM, "no thread for the ledger");
 	if (rc) {

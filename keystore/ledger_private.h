@@ -71,9 +71,13 @@ struct ledger {
 
 	pthread_mutex_t retiring; /* one segment is dropped at a time; taken before LOCK */
 	int64_t keep;             /* seconds; 0: for ever */
-	int64_t keep_next;     /* clock_monotonic_ms: when the keeper looks for what is too old */
-	int64_t segment_age;   /* seconds; 0: any */
-	int64_t segment_since; /* seconds: when the present one was begun; the committer's */
+	int64_t keep_next; /* clock_monotonic_ms: when the keeper looks for what is too old */
+	int64_t warn_free, reserve; /* bytes; 0: none */
+	int64_t room_next;          /* clock_monotonic_ms: when the keeper looks at the disk */
+	bool warned;                /* that there is little room; the keeper's */
+	bool low;                   /* less than RESERVE is free; atomic */
+	int64_t segment_age;        /* seconds; 0: any */
+	int64_t segment_since;      /* seconds: when the present one was begun; the committer's */
 
 	int64_t keeper_until; /* ms; when the keeper looks again by itself */
 	pthread_t keeper;
@@ -127,6 +131,8 @@ void ledger_group_fini(struct ledger_group *group);
 enum rc ledger_make_body(struct ledger *ledger, const struct ledger_record *record,
 	struct buf *body, struct err *err);
 
+/* Looks how much room the disk has, and says in the log when it is little. */
+void ledger_look_at_room(struct ledger *ledger);
 /* The ledger's own thread: checkpoints by time, lazy records, epochs, segments. ARG: the ledger. */
 void *ledger_keeper_main(void *arg);
 

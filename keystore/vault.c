@@ -180,6 +180,8 @@ open_ledger(struct vault *vault, bool create, struct err *err)
 		.segment_size = conf_int(group, "segment_size"),
 		.segment_age = conf_int(group, "segment_age"),
 		.keep = conf_int(group, "keep"),
+		.warn_free = conf_int(group, "warn_free"),
+		.reserve = conf_int(group, "reserve"),
 		.checkpoint_records = conf_int(group, "checkpoint_records"),
 		.checkpoint_interval = conf_int(group, "checkpoint_interval"),
 		.keys = {epoch_load, epoch_store, epoch_destroy, period_key, vault->store},

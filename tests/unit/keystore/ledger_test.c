@@ -528,6 +528,55 @@ test_reserved(void **state)
 	world_fini(&world);
 }
 
+/* With little room on the disk no key is used, and an administrator can still act. */
+static void
+test_room(void **state)
+{
+	static const struct {
+		enum ledger_type type;
+		const char *event;
+		enum rc want;
+	} cases[] = {
+		{LEDGER_INTENT, "sign", RC_TEMP},
+		{LEDGER_DENIED, "open", RC_TEMP},
+		{LEDGER_DECISION, "sealed", RC_TEMP},
+		{LEDGER_OUTCOME, "done", RC_OK},
+		{LEDGER_ADMIN, "key.revoke", RC_OK},
+	};
+	struct world world;
+	struct err err = ERR_INIT;
+	uint64_t seq;
+
+	(void)state;
+	world_init(&world);
+	world.options.warn_free = 2000;
+	world.options.reserve = 1000;
+	world.room = 1500;
+	world_open(&world);
+	assert_int_equal(world_append(&world, "bob@example.org", &seq, &err), RC_OK);
+	world_close(&world);
+	world.room = 999;
+	world_open(&world);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct ledger_record record = LEDGER_RECORD_INIT(cases[i].type);
+
+		record.event = cases[i].event;
+		record.intent = cases[i].type == LEDGER_OUTCOME ? seq : 0;
+		CHECK_INT(cases[i].event, ledger_append(world.ledger, &record, NULL, &err),
+			cases[i].want);
+		if (cases[i].want)
+			CHECK_INT(cases[i].event, err.code, ERR_LEDGER);
+	}
+	world.room = 5000;
+	pthread_mutex_lock(&world.ledger->lock);
+	ledger_look_at_room(world.ledger); /* as the keeper does every few seconds */
+	pthread_mutex_unlock(&world.ledger->lock);
+	assert_int_equal(world_append(&world, "bob@example.org", &seq, &err), RC_OK);
+	world_close(&world);
+	world_verify_ok(&world);
+	world_fini(&world);
+}
+
 int
 main(void)
 {
@@ -545,6 +594,7 @@ main(void)
 		cmocka_unit_test(test_many_recipients),
 		cmocka_unit_test(test_group),
 		cmocka_unit_test(test_reserved),
+		cmocka_unit_test(test_room),
 	};
 
 	log_open("ledger_test", true);

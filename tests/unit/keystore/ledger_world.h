@@ -29,6 +29,7 @@ struct world {
 	bool keep_keys;     /* as if the power went before a key was destroyed */
 	/* The disk: what fails from which call on; -1: nothing. */
 	_Atomic long writes, syncs, fail_write, fail_sync, short_write;
+	_Atomic long room; /* free bytes; -1: unknown */
 };
 
 static inline enum rc
@@ -146,13 +147,20 @@ world_sync(void *ctx, int fd)
 	return 0;
 }
 
+static inline int64_t
+world_room(void *ctx, const char *dir)
+{
+	(void)dir;
+	return ((struct world *)ctx)->room;
+}
+
 /* An empty folder; nothing is opened. */
 static inline void
 world_init(struct world *world)
 {
 	memset(world, 0, sizeof *world);
 	pthread_mutex_init(&world->lock, NULL);
-	world->fail_write = world->fail_sync = -1;
+	world->fail_write = world->fail_sync = world->room = -1;
 	/* in memory where possible: what is asked here is not whether the disk works */
 	strcpy(world->dir, access("/dev/shm", W_OK) == 0 ? "/dev/shm/sealgate-ledger-XXXXXX"
 							 : "/tmp/sealgate-ledger-XXXXXX");
@@ -165,7 +173,10 @@ world_init(struct world *world)
 			.epoch_destroy = world_epoch_destroy,
 			.period_key = world_period_key,
 			.ctx = world},
-		.disk = {.write = world_write, .sync = world_sync, .ctx = world}};
+		.disk = {.write = world_write,
+			.sync = world_sync,
+			.room = world_room,
+			.ctx = world}};
 }
 
 /* Removes all files in the folder. */
