@@ -8,6 +8,8 @@ dist_noinst_DATA += \
 	contrib/postfix/main.cf \
 	contrib/postfix/master.cf \
 	contrib/sendmail/sealgate.mc \
+	contrib/systemd/sealgate-anchor.service \
+	contrib/systemd/sealgate-anchor.timer \
 	contrib/systemd/sealgate-milter.service \
 	contrib/systemd/sealgate-person-sync.service contrib/systemd/sealgate-person-sync.timer \
 	contrib/systemd/sealgate-vault.service

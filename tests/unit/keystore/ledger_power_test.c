@@ -25,7 +25,11 @@
 #define MAX_OPS   4000
 #define MAX_SEQ   600
 #define NAME_SIZE 40
-#define NESTED    131 /* one disk of so many is cut again while it is mended */
+#ifdef __SANITIZE_ADDRESS__
+#define NESTED 997
+#else
+#define NESTED 131 /* one disk of so many is cut again while it is mended */
+#endif
 
 /* --- a disk --- */
 

@@ -500,6 +500,92 @@ test_no_ledger(void **state)
 	world_fini(&world);
 }
 
+struct listed {
+	uint64_t v[16];
+	size_t n;
+};
+
+static void
+list_one(void *ctx, uint64_t intent)
+{
+	struct listed *listed = ctx;
+
+	assert_true(listed->n < 16);
+	listed->v[listed->n++] = intent;
+}
+
+/* Uses without an outcome are told by number, over segments and whatever the number of threads;
+ * outcomes of nothing are counted. */
+static void
+test_unknown(void **state)
+{
+	struct world world;
+	uint64_t lost[3], done;
+
+	(void)state;
+	world_init(&world);
+	world.options.segment_size = 4000;
+	world_open(&world);
+	for (int i = 0; i < 3; i++) {
+		world_fill(&world, 9);
+		usleep(20000); /* the keeper makes a segment */
+		assert_int_equal(world_append(&world, "bob@example.org", &lost[i], NULL), RC_OK);
+		assert_int_equal(world_append(&world, "bob@example.org", &done, NULL), RC_OK);
+		world_fill(&world, 9);
+		usleep(20000);
+		world_outcome(&world, done, false); /* in another segment, mostly */
+	}
+	world_outcome(&world, done, false);        /* twice */
+	world_outcome(&world, lost[0] - 1, false); /* of what is no intent */
+	world_close(&world);
+	assert_true(world_verify_ok(&world).segments >= 3);
+	clock_set(clock_now() + 5);
+	for (unsigned threads = 1; threads <= 8; threads++) {
+		struct listed listed = {.n = 0};
+		struct ledger_verify_options options = {
+			.dir = world.dir, .threads = threads, .unknown = list_one, .ctx = &listed};
+		struct ledger_report report;
+
+		assert_int_equal(ledger_verify_with(&options, &report, NULL), RC_OK);
+		CHECK_STR("whole", report.problem, "");
+		CHECK_INT("unknown", report.unknown_outcomes, 3);
+		CHECK_INT("listed", listed.n, 3);
+		for (int i = 0; i < 3; i++)
+			CHECK_INT("number", listed.v[i], lost[i]);
+		CHECK_INT("strays", report.strays, 2);
+	}
+	clock_set(-1);
+	world_fini(&world);
+}
+
+/* What is copied into a ledger's folder may be anything. */
+static void
+test_strange_files(void **state)
+{
+	struct world world;
+	struct ledger_report report;
+	char *pipe, *big;
+
+	(void)state;
+	world_init(&world);
+	world_open(&world);
+	world_fill(&world, 2);
+	world_close(&world);
+	pipe = world_path(&world, "000002.jsonl");
+	assert_int_equal(mkfifo(pipe, 0600), 0);
+	world_verify_ok(&world); /* passed over, and nobody waits for it */
+	assert_int_equal(unlink(pipe), 0);
+	big = world_path(&world, "999999999.jsonl"); /* no list of so many */
+	assert_int_equal(file_write(big, "x", 1, 0600, NULL), RC_OK);
+	report = world_verify(&world, NULL);
+	assert_non_null(strstr(report.problem, "is missing"));
+	assert_int_equal(unlink(big), 0);
+	world_verify_ok(&world);
+	free(pipe);
+	free(big);
+	world_fini(&world);
+}
+
 int
 main(void)
 {
@@ -513,6 +599,8 @@ main(void)
 		cmocka_unit_test(test_writer_refuses_tampered),
 		cmocka_unit_test(test_torn_is_kept),
 		cmocka_unit_test(test_no_ledger),
+		cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_strange_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
