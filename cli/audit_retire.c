@@ -3,6 +3,7 @@
  * audit_retire.c - sealgate audit retire: dropping old segments of the ledger
  */
 #include "cli/audit.h"
+#include "cli/officer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,12 +13,13 @@ static int run(struct cli *cli, int argc, char **argv);
 
 const struct command audit_retire = {
 	.name = "audit retire",
-	.usage = "[--before TIME] [--segment N] [--dry-run]",
+	.usage = "[--before TIME] [--segment N] [--dry-run] [--reason TEXT] | --request REQUEST",
 	.help = "drop old segments of the ledger; a signed stub of each is left",
 	.details =
 		"  --before TIME      segments all of whose records are older; an RFC 3339 time or a date\n"
 		"  --segment N        segments up to this number; with --before, both must hold\n"
-		"  --dry-run          only say which ones\n",
+		"  --dry-run          only say which ones\n" OFFICER_ACT_DETAILS
+		"Where there are officers, this makes a request first.\n",
 	.run = run,
 };
 
@@ -26,6 +28,7 @@ struct order {
 	const char *before;
 	int64_t segment;
 	bool dry_run;
+	struct officer_act act;
 };
 
 /* One call of the vault, which stops after a while. */
@@ -34,7 +37,11 @@ ask(struct cli *cli, const struct order *order, struct json_value **answer, stru
 {
 	struct asking asking;
 
-	asking_begin(&asking, "audit.retire");
+	asking_begin(&asking, order->act.request ? "officer.run" : "audit.retire");
+	json_str(&asking.json, "request", order->act.request);
+	json_str(&asking.json, "reason", order->act.reason);
+	if (order->act.hours) /* the vault judges the number */
+		json_int(&asking.json, "hours", strtol(order->act.hours, NULL, 10));
 	json_str(&asking.json, "before", order->before);
 	if (order->segment)
 		json_int(&asking.json, "segment", order->segment);
@@ -77,7 +84,7 @@ retire(struct cli *cli, const struct order *order)
 	struct err err = ERR_INIT;
 	struct json json;
 	size_t n = 0;
-	bool more = true;
+	bool more = true, made = false;
 	int status = EX_OK;
 
 	json_init(&json, &text);
@@ -87,12 +94,18 @@ retire(struct cli *cli, const struct order *order)
 	while (more && status == EX_OK) {
 		struct json_value *answer = NULL;
 
-		if (ask(cli, order, &answer, &err) == RC_OK)
-			n += print_segments(answer, cli->json ? &json : NULL, order->dry_run);
-		else
+		if (ask(cli, order, &answer, &err) != RC_OK)
 			status = cmd_fail(&err);
+		else if (officer_is_request(answer))
+			made = (status = officer_print_request(cli, answer), true);
+		else
+			n += print_segments(answer, cli->json ? &json : NULL, order->dry_run);
 		more = answer && json_is_true(json_find(answer, "more")) && !order->dry_run;
 		json_free(&answer);
+	}
+	if (made) {
+		buf_fini(&text);
+		return status;
 	}
 	json_array_end(&json);
 	json_object_end(&json);
@@ -112,18 +125,22 @@ run(struct cli *cli, int argc, char **argv)
 {
 	struct order order = {.before = NULL};
 	const char *segment = NULL;
-	const struct cmd_opt opts[] = {{"before", OPT_VALUE, &order.before},
-		{"segment", OPT_VALUE, &segment}, {"dry-run", OPT_FLAG, &order.dry_run}};
+	struct cmd_opt opts[OFFICER_ACT_OPTS + 3] = {
+		[OFFICER_ACT_OPTS] = {"before", OPT_VALUE, &order.before},
+		{"segment", OPT_VALUE, &segment},
+		{"dry-run", OPT_FLAG, &order.dry_run}};
 	char text[CLOCK_TEXT_SIZE], *end;
 	int status;
 
-	if (!cmd_parse(&audit_retire, cli, opts, 3, &argc, argv, &status) ||
+	officer_act_opts(&order.act, opts);
+	if (!cmd_parse(&audit_retire, cli, opts, OFFICER_ACT_OPTS + 3, &argc, argv, &status) ||
 		!audit_time(&audit_retire, "before", order.before, text, &order.before, &status))
 		return status;
 	if (argc > 1)
 		return cmd_usage(&audit_retire, "too many arguments");
-	if (!order.before && !segment)
-		return cmd_usage(&audit_retire, "needs --before TIME or --segment N");
+	if (!order.before && !segment && !order.act.request)
+		return cmd_usage(
+			&audit_retire, "needs --before TIME, --segment N or --request REQUEST");
 	if (segment) {
 		order.segment = strtoll(segment, &end, 10);
 		if (*end || order.segment < 1)

@@ -78,6 +78,19 @@
  *
  * publish.list [addr] [after] → persons: [{person, addresses, former, certificates: [{sha256, want,
  * der, p7 (base64)}]}], next. publish.ours: sha256: […] → ours: those of keys here.
+ * Acts of two persons (approval.h). The command of such an act takes [reason] [hours] as well and
+ * answers with request, text, threshold …; officer.run does it.
+ *     key.export     key: K [to: PEM]; run with blob: a password   → key form; beside it the file
+ *     key.delete     key: K                                        → keys
+ *     audit.open     message: SHA-256, cipher, reason [addr]; blob: admin_pack_rinfos, in both
+ *                                              → key recipient_info index; beside it the content key
+ *     officer.change [add: [{pem, [name]}]] [remove: [id or name]] [threshold]      → officers …
+ *     officer.init   officers: [{pem, [name]}] [threshold]         → as officer.list
+ *     officer.list                               → officers threshold changed record
+ *     officer.requests [all]                     → requests
+ *     officer.show   request                     → request act state … approvals text threshold
+ *     officer.approve request; blob: a signature → officer name given threshold …
+ *     officer.withdraw request                   officer.run  request; blob: of the act → of the act
  *
  * Keys that stay in a token:
  *     key.token     uri [addr] and as key.new; blob: its certificate and those above it

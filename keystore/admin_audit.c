@@ -194,6 +194,30 @@ read_order(struct admin *a, struct ledger_retire_order *order, struct err *err)
 /* A call drops for a few seconds at most; whoever asked asks again. */
 #define RETIRE_MS     5000
 #define RETIRE_LISTED 1000
+#define RETIRE_CALLS  1000 /* by one approval */
+
+/* Where there are officers, they have to approve; what they approve may take several calls. */
+static enum rc
+ask_officers(struct admin *a, const struct ledger_retire_order *order, bool *go, struct err *err)
+{
+	struct act act;
+	enum rc rc;
+
+	*go = true;
+	if (order->dry_run)
+		return RC_OK;
+	act_init(&act, "audit.retire", false);
+	act.max_uses = RETIRE_CALLS;
+	act_put(&act, "before", json_get_text(a->request, "before"));
+	if (json_find(a->request, "segment"))
+		act_putf(
+			&act, "segment", "%lld", (long long)json_get_int(a->request, "segment", 0));
+	act_put(&act, "effect", "old segments of the ledger are dropped and leave stubs");
+	act_putf(&act, "times", "up to %d, until all of them are dropped", act.max_uses);
+	rc = approval_require(a, &act, go, err);
+	act_fini(&act);
+	return rc;
+}
 
 enum rc
 admin_audit_retire(struct admin *a, struct err *err)
@@ -201,10 +225,13 @@ admin_audit_retire(struct admin *a, struct err *err)
 	int64_t until = clock_monotonic_ms() + RETIRE_MS;
 	struct ledger_retire_order order;
 	struct ledger_dropped dropped;
+	bool go = false;
 	size_t n = 0;
 	enum rc rc = read_order(a, &order, err);
 
-	if (rc)
+	if (!rc)
+		rc = ask_officers(a, &order, &go, err);
+	if (rc || !go)
 		return rc;
 	json_array(a->out, "segments");
 	while ((rc = ledger_retire(vault_ledger(a->vault), &order, &dropped, err)) == RC_OK) {
