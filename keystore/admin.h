@@ -78,6 +78,7 @@
  *
  * publish.list [addr] [after] → persons: [{person, addresses, former, certificates: [{sha256, want,
  * der, p7 (base64)}]}], next. publish.ours: sha256: […] → ours: those of keys here.
+ *
  * Acts of two persons (approval.h). The command of such an act takes [reason] [hours] as well and
  * answers with request, text, threshold …; officer.run does it.
  *     key.export     key: K [to: PEM]; run with blob: a password   → key form; beside it the file

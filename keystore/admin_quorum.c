@@ -313,6 +313,9 @@ admin_officer_init(struct admin *a, struct err *err)
 
 	if (!officers || !change)
 		rc = err_set(err, ERR_MEMORY, "officers");
+	/* Who only administers keys could name two officers of their own, and export every key. */
+	if (!rc)
+		rc = admin_owner(a, err);
 	if (!rc)
 		rc = store_get_officers(vault_store(a->vault), officers, err);
 	if (rc == RC_OK && officers && officers->n)
