@@ -51,6 +51,22 @@ key_of(const struct json_value *object)
 	return key;
 }
 
+/* The name that certificates of our own carry as issuer. */
+static enum rc
+add_own_ca(struct bulk_keys *keys, const char *subject, struct err *err)
+{
+	const char **more;
+
+	if (!subject)
+		return RC_OK;
+	more = realloc(keys->own_cas, (keys->n_own_cas + 1) * sizeof(*more));
+	if (!more)
+		return err_set(err, ERR_MEMORY, "names of CAs");
+	keys->own_cas = more;
+	keys->own_cas[keys->n_own_cas++] = subject;
+	return RC_OK;
+}
+
 static enum rc
 add_page(struct bulk_keys *keys, struct json_value *page, size_t *room, struct err *err)
 {
@@ -72,8 +88,12 @@ add_page(struct bulk_keys *keys, struct json_value *page, size_t *room, struct e
 	for (size_t i = 0; rc == RC_OK && i < n; i++) {
 		struct bulk_key key = key_of(json_at(list, i));
 
-		if (!key.id || !key.status || !key.purpose || strcmp(key.purpose, "ca") == 0)
+		if (!key.id || !key.status || !key.purpose)
 			continue;
+		if (strcmp(key.purpose, "ca") == 0) {
+			rc = add_own_ca(keys, key.subject, err);
+			continue;
+		}
 		keys->v[keys->n] = key;
 		for (size_t k = 0; rc == RC_OK && key.addrs && k < json_count(key.addrs); k++)
 			rc = add_owner(keys, json_text(json_at(key.addrs, k)), keys->n, room, err);
@@ -91,41 +111,14 @@ compare_owners(const void *a, const void *b)
 	return order ? order : (x->key > y->key) - (x->key < y->key);
 }
 
-/* The name that certificates of our own CA carry as issuer. */
-static enum rc
-load_own_ca(struct conf *conf, struct bulk_keys *keys, struct err *err)
-{
-	struct json_value *answer = NULL;
-	struct certset set = {0};
-	struct asking asking;
-	const char *pem;
-	enum rc rc;
-
-	asking_begin(&asking, "ca.show");
-	rc = asking_send(&asking, conf, NULL, &answer, err);
-	if (rc == RC_PERM && err->code == ERR_VAULT_NO_KEY) {
-		err_clear(err); /* no CA here */
-		return RC_OK;
-	}
-	pem = rc == RC_OK ? json_get_text(answer, "pem") : NULL;
-	if (pem)
-		rc = certset_parse(pem, strlen(pem), &set, err);
-	if (rc == RC_OK && set.n > 0 && !(keys->own_ca = strdup(cert_subject(set.v[0]))))
-		rc = err_set(err, ERR_MEMORY, "a name");
-	certset_fini(&set);
-	json_free(&answer);
-	return rc;
-}
-
 enum rc
 bulk_keys_load(struct conf *conf, struct bulk_keys *out, struct err *err)
 {
 	char after[128] = "";
 	size_t room = 0;
-	enum rc rc;
+	enum rc rc = RC_OK;
 
 	*out = (struct bulk_keys){.n = 0};
-	rc = load_own_ca(conf, out, err);
 	while (rc == RC_OK) {
 		struct json_value *answer = NULL;
 		struct asking asking;
@@ -158,7 +151,7 @@ bulk_keys_fini(struct bulk_keys *keys)
 	free(keys->pages);
 	free(keys->v);
 	free(keys->owners);
-	free(keys->own_ca);
+	free(keys->own_cas);
 	*keys = (struct bulk_keys){.n = 0};
 }
 
@@ -203,7 +196,10 @@ bulk_key_is_from(const struct bulk_keys *keys, const struct bulk_key *key, const
 		return false;
 	if (issuer)
 		return strstr(key->issuer, issuer) != NULL;
-	return !keys->own_ca || strcmp(keys->own_ca, key->issuer) != 0;
+	for (size_t i = 0; i < keys->n_own_cas; i++)
+		if (strcmp(keys->own_cas[i], key->issuer) == 0)
+			return false;
+	return true;
 }
 
 const struct bulk_key *

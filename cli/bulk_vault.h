@@ -6,7 +6,6 @@
 #define CLI_BULK_VAULT_H
 
 #include "cli/answer.h"
-#include "crypto/cert.h"
 
 struct bulk_key {                                 /* texts are the answers' */
 	const char *id, *status, *purpose, *name; /* name NULL: the person has none */
@@ -23,7 +22,8 @@ struct bulk_keys {
 		size_t key; /* index */
 	} * owners;         /* by address, without case */
 	size_t n_owners;
-	char *own_ca; /* subject of the organisation's CA, or NULL */
+	const char **own_cas; /* subjects of the organisation's CAs, present and former */
+	size_t n_own_cas;
 	struct json_value **pages;
 	size_t n_pages;
 };

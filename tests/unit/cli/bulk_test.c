@@ -360,7 +360,10 @@ make_keys(struct bulk_keys *keys, struct json_value **addrs)
 	};
 	size_t n = sizeof(rows) / sizeof(*rows);
 
-	*keys = (struct bulk_keys){.own_ca = strdup("CN=Own")};
+	*keys = (struct bulk_keys){.n_own_cas = 2};
+	keys->own_cas = calloc(2, sizeof(*keys->own_cas));
+	keys->own_cas[0] = "CN=Former";
+	keys->own_cas[1] = "CN=Own";
 	keys->v = calloc(n, sizeof(*keys->v));
 	keys->owners = calloc(2 * n, sizeof(*keys->owners));
 	for (size_t i = 0; i < n; i++) {
