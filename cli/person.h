@@ -27,7 +27,7 @@ int person_finish(struct cli *cli, struct asking *asking);
  */
 typedef void person_fill(void *ctx, struct json *request);
 typedef enum rc person_each(void *ctx, const struct json_value *element, struct err *err);
-enum rc person_pages(struct conf *conf, const char *cmd, const char *array, person_fill *fill,
-	person_each *each, void *ctx, struct err *err);
+enum rc person_pages(struct admin_session *session, const char *cmd, const char *array,
+	person_fill *fill, person_each *each, void *ctx, struct err *err);
 
 #endif

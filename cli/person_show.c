@@ -4,6 +4,8 @@
  */
 #include "cli/person.h"
 
+#include "keystore/admin.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -39,7 +41,7 @@ text_of(const struct json_value *object, const char *name)
 }
 
 enum rc
-person_pages(struct conf *conf, const char *cmd, const char *array, person_fill *fill,
+person_pages(struct admin_session *session, const char *cmd, const char *array, person_fill *fill,
 	person_each *each, void *ctx, struct err *err)
 {
 	struct json_value *answer = NULL;
@@ -56,7 +58,7 @@ person_pages(struct conf *conf, const char *cmd, const char *array, person_fill 
 			fill(ctx, &asking.json);
 		json_int(&asking.json, "limit", 100);
 		json_str(&asking.json, "after", *after ? after : NULL);
-		rc = asking_send(&asking, conf, NULL, &answer, err);
+		rc = asking_send_in(&asking, session, &answer, err);
 		list = rc ? NULL : json_find(answer, array);
 		for (size_t i = 0; !rc && list && i < json_count(list); i++)
 			rc = each(ctx, json_at(list, i), err);
@@ -139,6 +141,20 @@ begin_listing(struct listing *l, const struct cli *cli, const char *array)
 	json_array(&l->json, array);
 }
 
+/* All pages of a list, within one session. */
+static enum rc
+list_all(struct listing *l, const char *cmd, const char *array, person_fill *fill,
+	person_each *each, struct err *err)
+{
+	struct admin_session *session = NULL;
+	enum rc rc = admin_open(l->cli->conf, &session, err);
+
+	if (!rc)
+		rc = person_pages(session, cmd, array, fill, each, l, err);
+	admin_close(&session);
+	return rc;
+}
+
 static int
 end_listing(struct listing *l, enum rc rc, const struct err *err)
 {
@@ -188,9 +204,8 @@ run_list(struct cli *cli, int argc, char **argv)
 		return status;
 	begin_listing(&l, cli, "persons");
 	l.flag = left;
-	return end_listing(&l,
-		person_pages(cli->conf, "person.list", "persons", NULL, each_person, &l, &err),
-		&err);
+	return end_listing(
+		&l, list_all(&l, "person.list", "persons", NULL, each_person, &err), &err);
 }
 
 static void
@@ -240,9 +255,8 @@ run_grants(struct cli *cli, int argc, char **argv)
 	begin_listing(&l, cli, "grants");
 	l.flag = all;
 	l.addr = argc == 2 ? argv[1] : NULL;
-	return end_listing(&l,
-		person_pages(cli->conf, "grant.list", "grants", fill_grants, each_grant, &l, &err),
-		&err);
+	return end_listing(
+		&l, list_all(&l, "grant.list", "grants", fill_grants, each_grant, &err), &err);
 }
 
 static int

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "cli/people.h"
+#include "keystore/admin.h"
 
 static int run(struct cli *cli, int argc, char **argv);
 
@@ -169,6 +170,7 @@ take_grant(void *ctx, const struct json_value *value, struct err *err)
 
 struct work {
 	struct cli *cli;
+	struct admin_session *session;
 	struct sync_view view;
 	const struct sync_rules *rules;
 	struct sync_plan plan;
@@ -176,6 +178,7 @@ struct work {
 	char *state;                 /* act → 'd' done, 'f' failed, 0: not done */
 	size_t failed;
 	bool defer; /* one of them may succeed later */
+	bool gone;  /* the vault is: nothing more can be done */
 };
 
 /* The acts from I on that are one transaction. */
@@ -266,7 +269,7 @@ do_person(struct work *w, const struct sync_act *act, size_t n, struct err *err)
 	for (size_t i = act->what == SYNC_NEW; i < n; i++)
 		put_act(w, &asking.json, &act[i]);
 	json_array_end(&asking.json);
-	rc = asking_send(&asking, w->cli->conf, NULL, &answer, err);
+	rc = asking_send_in(&asking, w->session, &answer, err);
 	id = rc ? NULL : json_get_text(json_find(answer, "person"), "person");
 	if (id && act->what == SYNC_NEW && act->entry != SYNC_NOBODY)
 		snprintf(w->made[act->entry], STORE_ID_SIZE, "%s", id);
@@ -288,7 +291,7 @@ do_key(struct work *w, const struct sync_act *act, struct err *err)
 	json_str(&asking.json, "addr", act->addr);
 	json_str(&asking.json, "purpose", conf_str(group, "keys"));
 	json_str(&asking.json, "type", conf_str(group, "key_type"));
-	rc = asking_send(&asking, w->cli->conf, NULL, &answer, err);
+	rc = asking_send_in(&asking, w->session, &answer, err);
 	json_free(&answer);
 	return rc;
 }
@@ -393,6 +396,7 @@ do_batch(struct work *w, size_t i, size_t n)
 		err.detail[0] ? err.detail : err_public(err.code));
 	w->failed++;
 	w->defer |= err_rc(err.code) == RC_TEMP;
+	w->gone |= err.code == ERR_VAULT_DOWN || err.code == ERR_VAULT_PROTOCOL;
 }
 
 static int
@@ -400,7 +404,7 @@ carry_out(struct work *w, bool dry_run)
 {
 	size_t n;
 
-	for (size_t i = 0; i < w->plan.n; i += n) {
+	for (size_t i = 0; i < w->plan.n && !w->gone; i += n) {
 		n = batch(&w->plan, i);
 		if (!dry_run)
 			do_batch(w, i, n);
@@ -420,12 +424,14 @@ make_plan(struct work *w, struct people *people, struct side *side, size_t allow
 {
 	enum rc rc = people_read(people, err);
 
+	/* Not before: without a vault, the session keeps everybody else out. */
+	if (!rc)
+		rc = admin_open(w->cli->conf, &w->session, err);
 	if (!rc)
 		rc = person_pages(
-			w->cli->conf, "person.list", "persons", NULL, take_person, side, err);
+			w->session, "person.list", "persons", NULL, take_person, side, err);
 	if (!rc)
-		rc = person_pages(
-			w->cli->conf, "grant.list", "grants", NULL, take_grant, side, err);
+		rc = person_pages(w->session, "grant.list", "grants", NULL, take_grant, side, err);
 	if (rc)
 		return rc;
 	people_view(people, &w->view);
@@ -459,6 +465,7 @@ sync_with(struct cli *cli, struct people *people, bool dry_run, size_t allowed)
 	} else {
 		status = cmd_fail(&err);
 	}
+	admin_close(&w.session);
 	free(w.made);
 	free(w.state);
 	sync_plan_fini(&w.plan);

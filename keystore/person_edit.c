@@ -329,7 +329,8 @@ edit_sync_addr(struct edit *edit, const char *addr, struct err *err)
 
 /* --- grants --- */
 
-/* How long a grant on OWNER's keys may go: not beyond their leaving, unless it is made for that. */
+/* How long a grant may go: not beyond the leaving of who gets it, nor of who gives it, unless it is
+ * made for that. */
 static enum rc
 cap_grant(struct edit *edit, struct store_grant *grant, struct err *err)
 {
@@ -345,6 +346,8 @@ cap_grant(struct edit *edit, struct store_grant *grant, struct err *err)
 	if (!grant->keep && owner.left > edit->now &&
 		(grant->until == 0 || grant->until > owner.left))
 		grant->until = owner.left;
+	if (edit->person.left && (grant->until == 0 || grant->until > edit->person.left))
+		grant->until = edit->person.left;
 	return RC_OK;
 }
 

@@ -92,6 +92,9 @@ static const struct {
 	{"a grant meanwhile", 710,
 		"\"cmd\":\"key.grant\",\"owner\":\"bob@example.org\",\"to\":\"help@example.org\"",
 		NULL, "help:BE"},
+	{"and one to him", 720,
+		"\"cmd\":\"key.grant\",\"owner\":\"help@example.org\",\"to\":\"bob@example.org\"",
+		NULL, "bob:BH"},
 	{"the second before", 799, NULL, NULL, "bob:BEs an3:BE anna:B help:B"},
 	{"bob has left", 800, NULL, NULL, "bob:-BE-s anna:-BE-s an3:-BE help:-BE"},
 	{"a grant afterwards", 810,
@@ -99,6 +102,7 @@ static const struct {
 		"an3:BE bob:-BE help:-B"},
 	{"bob is back", 820, "\"cmd\":\"person.return\",\"addr\":\"$B\"", NULL,
 		"bob:BEs an3:BE help:-B"},
+	{"without what he was granted", 821, NULL, NULL, "bob:B-H"},
 	{"a grant to keep", 830,
 		"\"cmd\":\"key.grant\",\"owner\":\"bob@example.org\",\"to\":\"ann@example.org\",\"keep\":"
 		"true",
