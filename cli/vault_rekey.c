@@ -32,7 +32,7 @@ const struct command vault_rekey = {
 	.help = "another master key; with --deep everything is encrypted anew",
 	.details =
 		"  --to SPEC          where it will come from, as vault.master_key: file:PATH,\n"
-		"                     credential:NAME, ask; default: what vault.master_key says\n"
+		"                     credential:NAME, ask, pkcs11:…; default: what vault.master_key says\n"
 		"  --key FILE         the new master key, 64 hex digits, instead of a random one\n"
 		"  --deep             a new store key as well, under which everything is written anew\n"
 		"  --finish           vault.master_key names the new one now: drop the old one\n"
@@ -87,6 +87,10 @@ make_master(struct rekey *r, struct err *err)
 
 	if (strcmp(r->spec, "ask") == 0)
 		return master_make("ask", r->dir, r->kdf, &r->master, err);
+	if (strncmp(r->spec, "pkcs11:", 7) == 0) {
+		rc = vault_read_pins(r->cli->conf, true, err);
+		return rc ? rc : master_make(r->spec, r->dir, r->kdf, &r->master, err);
+	}
 	if (r->key_file) {
 		char spec[PATH_MAX + 8];
 
@@ -187,7 +191,7 @@ begin(struct rekey *r, bool deep)
 	}
 	if (!rc && r->file)
 		rc = put_in_place(r, &err);
-	if (!rc && same && (r->file || strcmp(r->spec, "ask") == 0)) {
+	if (!rc && same && (r->file || master_needs_kdf(r->spec))) {
 		rc = finish(r, &err);
 		if (!rc && deep)
 			return deepen(r);

@@ -35,5 +35,5 @@ libcrypto_sg_a_SOURCES += crypto/crl_source.c crypto/crl_source.h crypto/issue_c
 libcrypto_sg_a_SOURCES += crypto/kek.h crypto/kek.c
 
 ## Tokens
-libcrypto_sg_a_SOURCES += crypto/cryptoki.h crypto/token.c crypto/token.h crypto/token_key.c crypto/token_key.h crypto/token_process.c \
+libcrypto_sg_a_SOURCES += crypto/cryptoki.h crypto/oaep.c crypto/oaep.h crypto/token.c crypto/token.h crypto/token_key.c crypto/token_key.h crypto/token_process.c \
 	crypto/token_uri.c crypto/token_uri.h crypto/token_wire.h

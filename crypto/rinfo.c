@@ -3,6 +3,7 @@
 
 #include "crypto/ecdh.h"
 #include "crypto/mac.h"
+#include "crypto/oaep.h"
 #include "crypto/pkey_private.h"
 #include "crypto/token_key.h"
 
@@ -338,56 +339,16 @@ open_kari(EVP_PKEY *key, const struct parsed *p, unsigned char *cek, size_t cek_
 
 /* --- with a key in a token --- */
 
-/* MGF1 (RFC 8017 appendix B.2.1): OUT is XORed with the mask from SEED. */
-static bool
-mgf1_xor(enum digest digest, const unsigned char *seed, size_t seed_len, unsigned char *out,
-	size_t len)
-{
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	unsigned char block[EVP_MAX_MD_SIZE];
-	bool good = ctx != NULL;
-
-	for (unsigned counter = 0; good && len; counter++) {
-		unsigned char be[4] = {0, 0, (unsigned char)(counter >> 8), (unsigned char)counter};
-		size_t n = digest_size(digest) < len ? digest_size(digest) : len;
-
-		good = EVP_DigestInit_ex2(ctx, digest_evp(digest), NULL) == 1 &&
-		       EVP_DigestUpdate(ctx, seed, seed_len) == 1 &&
-		       EVP_DigestUpdate(ctx, be, sizeof be) == 1 &&
-		       EVP_DigestFinal_ex(ctx, block, NULL) == 1;
-		for (size_t i = 0; good && i < n; i++)
-			out[i] ^= block[i];
-		out += n;
-		len -= n;
-	}
-	EVP_MD_CTX_free(ctx);
-	secret_wipe(block, sizeof block);
-	return good;
-}
-
-/* OAEP (RFC 8017 section 7.1.2): the size of the content key is known, so each byte of the padding
- * has its place, and all are looked at once (Manger). EM is changed. */
 static void
 take_oaep(
 	const struct parsed *p, unsigned char *em, size_t size, unsigned char *cek, size_t cek_len)
 {
-	size_t h = digest_size(p->oaep_md), db_len, at;
-	unsigned char label[DIGEST_MAX_SIZE], bad, *db = em + 1 + h;
+	const unsigned char *data;
+	unsigned char mask;
 
-	if (h == 0 || size < 2 * h + 2 + cek_len)
-		return;
-	db_len = size - h - 1;
-	if (digest_bytes(p->oaep_md, p->label.p, p->label.len, label, NULL) ||
-		!mgf1_xor(p->mgf1_md, db, db_len, em + 1, h) ||
-		!mgf1_xor(p->mgf1_md, em + 1, h, db, db_len))
-		return;
-	at = db_len - cek_len - 1;
-	bad = (unsigned char)(em[0] | (db[at] ^ 1));
-	for (size_t i = 0; i < h; i++)
-		bad |= (unsigned char)(db[i] ^ label[i]);
-	for (size_t i = h; i < at; i++)
-		bad |= db[i];
-	take_if(is_zero(bad), cek, db + at + 1, cek_len);
+	if (oaep_open(p->oaep_md, p->mgf1_md, p->label.p, p->label.len, em, size, cek_len, &data,
+		    &mask))
+		take_if(mask, cek, data, cek_len);
 }
 
 static enum rc

@@ -42,6 +42,7 @@ enum state { UNUSED, STARTING, UP, DOWN, PIN_REFUSED };
 
 struct token {
 	char *name, *module, *pin_spec;
+	char *user, *group; /* that its process becomes when we are root */
 	size_t sessions;
 	int64_t timeout_ms;
 	pthread_mutex_t lock; /* over what follows */
@@ -120,7 +121,8 @@ spawn(const struct token *token, struct process *p, const int theirs[TOKEN_SESSI
 {
 	char sessions[16], program[] = "/proc/self/exe", word[] = TOKEN_PROCESS_WORD;
 	char name[] = "sealgate-token";
-	char *argv[] = {name, word, token->module, token->name, sessions, NULL};
+	char *argv[] = {
+		name, word, token->module, token->name, sessions, token->user, token->group, NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t none;
@@ -416,8 +418,10 @@ read_pin(const struct conf *conf, const struct token *token, uid_t owner, struct
 }
 
 static struct token *
-token_new(const struct conf_group *group)
+token_new(const struct conf *conf, const struct conf_group *group)
 {
+	const struct conf_group *vault = conf_section(conf, "vault");
+	const char *vault_group = conf_str(vault, "group");
 	struct token *token = calloc(1, sizeof(*token));
 	pthread_condattr_t attr;
 
@@ -431,10 +435,14 @@ token_new(const struct conf_group *group)
 	token->name = strdup(conf_str(group, "name"));
 	token->module = strdup(conf_str(group, "module"));
 	token->pin_spec = strdup(conf_str(group, "pin"));
+	token->user = strdup(conf_str(vault, "user"));
+	token->group = strdup(vault_group ? vault_group : "");
 	token->sessions = (size_t)conf_int(group, "sessions");
 	token->timeout_ms = conf_int(group, "timeout");
-	if (token->name && token->module && token->pin_spec)
+	if (token->name && token->module && token->pin_spec && token->user && token->group)
 		return token;
+	free(token->user);
+	free(token->group);
 	free(token->name);
 	free(token->module);
 	free(token->pin_spec);
@@ -488,6 +496,11 @@ take_pin(const struct conf *conf, struct token *token, uid_t owner, bool known, 
 	if (rc && token->pin) {
 		log_error(LOGL_WARN, NULL, "token-pin-kept", &why, "token", token->name, NULL);
 		rc = RC_OK;
+	} else if (rc &&
+		   why.code == ERR_TOKEN) { /* its keys wait; that is no reason for others to */
+		log_error(LOGL_ERROR, NULL, "token-no-pin", &why, "token", token->name, NULL);
+		snprintf(token->why, sizeof(token->why), "no PIN");
+		rc = RC_OK;
 	} else if (!rc) {
 		bool same = token->pin && secret_len(token->pin) == secret_len(pin) &&
 			    secret_compare(secret_data(token->pin), secret_data(pin),
@@ -526,7 +539,7 @@ set_all(const struct conf *conf, uid_t owner, struct err *err)
 		if (!token && n_tokens == sizeof(tokens) / sizeof(*tokens))
 			return err_set(err, ERR_CONFIG, "tokens changed too often: restart");
 		if (!token)
-			token = token_new(group);
+			token = token_new(conf, group);
 		if (!token)
 			return err_set(err, ERR_MEMORY, "tokens");
 		if (!known)
@@ -613,6 +626,18 @@ tokens_list(struct token_state out[TOKENS_MAX])
 	}
 	pthread_mutex_unlock(&lock);
 	return n;
+}
+
+bool
+tokens_refuse_pin(void)
+{
+	struct token_state list[TOKENS_MAX];
+	size_t n = tokens_list(list);
+
+	for (size_t i = 0; i < n; i++)
+		if (list[i].state == state_names[PIN_REFUSED])
+			return true;
+	return false;
 }
 
 /* --- use --- */

@@ -55,6 +55,7 @@ struct token_state {
 	char why[200];
 };
 size_t tokens_list(struct token_state out[TOKENS_MAX]);
+bool tokens_refuse_pin(void); /* has one of them refused its PIN? */
 
 /* In main, before anything else: is this the process of a token? Then it is all that main does. */
 #define TOKEN_PROCESS_WORD "--token-process"

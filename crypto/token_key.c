@@ -2,6 +2,7 @@
 #include "crypto/token_key.h"
 
 #include "crypto/der.h"
+#include "crypto/oaep.h"
 #include "crypto/oid.h"
 #include "crypto/openssl_glue.h"
 #include "crypto/pkey_private.h"
@@ -9,6 +10,8 @@
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/param_build.h>
+#include <openssl/rsa.h>
 #include <openssl/x509.h>
 
 #include <stdio.h>
@@ -267,5 +270,116 @@ token_key_derive(const struct pkey *pkey, const void *point, size_t len, unsigne
 		rc = err_set(err, ERR_TOKEN, "%s: the token does not derive with the key",
 			pkey->token->text);
 	*good = !rc && status == WIRE_OK;
+	return rc;
+}
+
+/* --- secrets for a token --- */
+
+static EVP_PKEY *
+make_public(const unsigned char *n, size_t n_len, const unsigned char *e, size_t e_len)
+{
+	BIGNUM *bn = BN_bin2bn(n, (int)n_len, NULL), *be = BN_bin2bn(e, (int)e_len, NULL);
+	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+	OSSL_PARAM *params = NULL;
+	EVP_PKEY *key = NULL;
+
+	if (bn && be && bld && ctx && OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, bn) == 1 &&
+		OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, be) == 1 &&
+		(params = OSSL_PARAM_BLD_to_param(bld)) != NULL && EVP_PKEY_fromdata_init(ctx) == 1)
+		(void)EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params);
+	OSSL_PARAM_free(params);
+	OSSL_PARAM_BLD_free(bld);
+	EVP_PKEY_CTX_free(ctx);
+	BN_free(bn);
+	BN_free(be);
+	return key;
+}
+
+/* The key URI with its public half as the token tells it. */
+static enum rc
+ask_public(const char *uri, struct pkey **out, struct err *err)
+{
+	unsigned char answer[4096], *spki = NULL;
+	size_t len = sizeof(answer), n_len;
+	struct token_uri parsed;
+	enum wire_status status;
+	EVP_PKEY *evp;
+	int spki_len;
+	enum rc rc = token_uri_parse(uri, strlen(uri), &parsed, err);
+
+	*out = NULL;
+	if (!rc)
+		rc = token_call(&parsed, WIRE_PUBLIC, 0, NULL, 0, &status, answer, &len, err);
+	if (rc)
+		return rc;
+	n_len = len > 2 ? (size_t)answer[0] << 8 | answer[1] : 0;
+	if (status != WIRE_OK || n_len < 256 || n_len + 3 > len)
+		return err_set(err, ERR_TOKEN, "%s: no RSA key of 2048 bits or more", uri);
+	evp = make_public(answer + 2, n_len, answer + 2 + n_len, len - 2 - n_len);
+	spki_len = evp ? i2d_PUBKEY(evp, &spki) : -1;
+	rc = spki_len > 0 ? key_open(uri, spki, (size_t)spki_len, out, err)
+			  : ossl_err(err, ERR_CRYPTO, "the public key of %s", uri);
+	OPENSSL_free(spki);
+	EVP_PKEY_free(evp);
+	return rc;
+}
+
+enum rc
+token_wrap(const char *uri, struct secret *secret, struct buf *wrapped, struct err *err)
+{
+	struct pkey *pkey = NULL;
+	EVP_PKEY_CTX *ctx = NULL;
+	unsigned char out[2048];
+	size_t len = sizeof(out);
+	enum rc rc = ask_public(uri, &pkey, err);
+
+	if (rc)
+		return rc;
+	ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey->evp, NULL);
+	if (!ctx || EVP_PKEY_encrypt_init(ctx) != 1 ||
+		EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING) != 1 ||
+		EVP_PKEY_CTX_set_rsa_oaep_md(ctx, digest_evp(DIGEST_SHA256)) != 1 ||
+		EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, digest_evp(DIGEST_SHA256)) != 1 ||
+		EVP_PKEY_encrypt(ctx, out, &len, secret_data(secret), secret_len(secret)) != 1)
+		rc = ossl_err(err, ERR_CRYPTO, "wrapping a secret for %s", uri);
+	else
+		rc = buf_append(wrapped, out, len, err);
+	EVP_PKEY_CTX_free(ctx);
+	pkey_unref(&pkey);
+	return rc;
+}
+
+enum rc
+token_unwrap(const char *uri, const void *wrapped, size_t len, size_t plain_len,
+	struct secret **out, struct err *err)
+{
+	unsigned char em[2048], mask = 0;
+	const unsigned char *data = em;
+	size_t n = sizeof(em), size;
+	struct pkey *pkey = NULL;
+	bool raw = false, good = false;
+	enum rc rc = ask_public(uri, &pkey, err);
+
+	*out = NULL;
+	if (!rc)
+		rc = token_key_decrypt(
+			pkey, DIGEST_SHA256, DIGEST_SHA256, wrapped, len, em, &n, &raw, &good, err);
+	size = rc ? 0 : (size_t)EVP_PKEY_get_size(pkey->evp);
+	if (!rc && good && raw && n < size) {
+		memmove(em + size - n, em, n);
+		memset(em, 0, size - n);
+		n = size;
+	}
+	if (!rc && good && raw)
+		(void)oaep_open(
+			DIGEST_SHA256, DIGEST_SHA256, "", 0, em, n, plain_len, &data, &mask);
+	else if (!rc && good && n == plain_len)
+		mask = 0xff;
+	if (!rc)
+		rc = mask ? secret_copy(data, plain_len, out, err)
+			  : err_set(err, ERR_KEYSTORE, "%s opens another secret", uri);
+	secret_wipe(em, sizeof(em));
+	pkey_unref(&pkey);
 	return rc;
 }

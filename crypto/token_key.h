@@ -22,6 +22,15 @@ const char *pkey_uri(const struct pkey *pkey);
 /* ERR_TOKEN: a use would fail now. */
 enum rc pkey_ready(const struct pkey *pkey, struct err *err);
 
+/*
+ * A secret for an RSA key in a token to open: OAEP with SHA-256, which every token can do, by the
+ * bare operation where not as a mechanism of its own. ERR_TOKEN; ERR_KEYSTORE: it was wrapped for
+ * another key.
+ */
+enum rc token_wrap(const char *uri, struct secret *secret, struct buf *wrapped, struct err *err);
+enum rc token_unwrap(const char *uri, const void *wrapped, size_t len, size_t plain_len,
+	struct secret **out, struct err *err);
+
 /* --- for the files of crypto/ --- */
 struct token_key {
 	struct token_uri uri;

@@ -339,6 +339,27 @@ derive(ck_ulong session, ck_ulong key, const struct request *r, struct answer *a
 		put_text(a, WIRE_TROUBLE, "the derived secret cannot be read", rv);
 }
 
+static void
+get_public(ck_ulong session, ck_ulong key, struct answer *a)
+{
+	unsigned char modulus[2048], exponent[64];
+	struct ck_attribute template[] = {{CKA_MODULUS, modulus, sizeof(modulus)},
+		{CKA_PUBLIC_EXPONENT, exponent, sizeof(exponent)}};
+	ck_ulong rv = f->get_attribute_value(session, key, template, 2);
+
+	if (rv != CKR_OK || template[0].value_len > sizeof(modulus) ||
+		template[1].value_len > sizeof(exponent)) {
+		put_text(a, WIRE_UNSUPPORTED, "no RSA key", rv);
+		return;
+	}
+	a->bytes[0] = WIRE_OK;
+	a->bytes[1] = (unsigned char)(template[0].value_len >> 8);
+	a->bytes[2] = (unsigned char)template[0].value_len;
+	memcpy(a->bytes + 3, modulus, template[0].value_len);
+	memcpy(a->bytes + 3 + template[0].value_len, exponent, template[1].value_len);
+	a->len = 3 + template[0].value_len + template[1].value_len;
+}
+
 /* "type\tid in hex\tlabel\n" for one key. */
 static void
 list_one(ck_ulong session, ck_ulong key, struct answer *a)
@@ -431,6 +452,9 @@ use_key(ck_ulong *session, const struct request *r, struct answer *a)
 	case WIRE_DERIVE:
 		derive(*session, key, r, a);
 		break;
+	case WIRE_PUBLIC:
+		get_public(*session, key, a);
+		break;
 	default:
 		put_text(a, WIRE_TROUBLE, "no such operation", r->op);
 	}
@@ -470,7 +494,7 @@ serve(void *arg)
 bool
 token_process_is_wanted(int argc, char **argv)
 {
-	return argc == 5 && strcmp(argv[1], TOKEN_PROCESS_WORD) == 0;
+	return argc == 7 && strcmp(argv[1], TOKEN_PROCESS_WORD) == 0;
 }
 
 int
@@ -484,11 +508,11 @@ token_process_main(char **argv)
 	struct request r;
 	ssize_t n;
 
-	/* Started by somebody who took another user's place for a while: for good. */
+	/* Started by somebody who took another user's place for a while: for good; or by root. */
 	if ((getegid() != getgid() && setresgid(getegid(), getegid(), getegid())) ||
 		(geteuid() != getuid() && setresuid(geteuid(), geteuid(), geteuid())))
 		return 70;
-	if (sandbox_harden(NULL))
+	if (sandbox_harden(NULL) || sandbox_drop(argv[5], *argv[6] ? argv[6] : NULL, NULL))
 		return 70;
 	signal(SIGPIPE, SIG_IGN);
 	for (int i = 0; i < sessions; i++)

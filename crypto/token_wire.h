@@ -8,10 +8,11 @@
 #ifndef CRYPTO_TOKEN_WIRE_H
 #define CRYPTO_TOKEN_WIRE_H
 
-#define WIRE_MAX     8192
-#define WIRE_HEAD    4
-#define WIRE_CONTROL 3 /* descriptor of the channel that begins, and ends with us; others follow \
-			*/
+#define WIRE_MAX  8192
+#define WIRE_HEAD 4
+#define WIRE_CONTROL                                                                \
+	3 /* descriptor of the channel that begins, and ends with us; others follow \
+	   */
 
 enum wire_op {
 	WIRE_LOGIN = 1, /* data: the PIN; on the control channel, once */
@@ -22,7 +23,8 @@ enum wire_op {
 	WIRE_DECRYPT,   /* RSA PKCS#1 v1.5 */
 	WIRE_OAEP,      /* parameter: digest * 16 + digest of MGF1; data: as for WIRE_RAW */
 	WIRE_DERIVE,    /* ECDH; data: the point */
-	WIRE_LIST       /* answer: a line for each private key */
+	WIRE_LIST,      /* answer: a line for each private key */
+	WIRE_PUBLIC     /* RSA: answer: length of the modulus (two bytes), modulus, exponent */
 };
 
 enum wire_status {

@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "crypto/openssl_glue.h"
+#include "crypto/token_key.h"
 
 #define SALT_SIZE      16
 #define PASSPHRASE_MAX 1024
@@ -179,10 +180,57 @@ stretch(const char *kdf, struct secret *passphrase, struct secret **out, struct 
 	return rc;
 }
 
+static bool
+is_token(const char *spec)
+{
+	return strncmp(spec, "pkcs11:", 7) == 0;
+}
+
+/* The wrapped form stands in the store; a key in the token opens it. */
+static enum rc
+read_token(const char *spec, const char *kdf, struct secret **out, struct err *err)
+{
+	unsigned char wrapped[2048];
+	size_t len = strncmp(kdf, "pkcs11 ", 7) == 0 ? strlen(kdf + 7) / 2 : 0;
+
+	if (len == 0 || len > sizeof(wrapped) || strlen(kdf + 7) != 2 * len ||
+		!hex_parse(kdf + 7, wrapped, len))
+		return err_set(err, ERR_KEYSTORE, "the store has no master key for a token");
+	return token_unwrap(spec, wrapped, len, MASTER_SIZE, out, err);
+}
+
+/* A new random one. */
+static enum rc
+make_token(const char *spec, char kdf[MASTER_KDF_SIZE], struct secret **out, struct err *err)
+{
+	struct buf wrapped = BUF_INIT(2048), text = BUF_INIT(MASTER_KDF_SIZE - 1);
+	enum rc rc = secret_random(MASTER_SIZE, out, err);
+
+	if (!rc)
+		rc = token_wrap(spec, *out, &wrapped, err);
+	if (!rc)
+		rc = buf_append_str(&text, "pkcs11 ", err);
+	if (!rc)
+		rc = buf_append_hex(&text, wrapped.data, wrapped.len, err);
+	if (!rc) {
+		struct secret *again = NULL;
+
+		/* Tried, for nobody else could tell. */
+		snprintf(kdf, MASTER_KDF_SIZE, "%s", buf_text(&text));
+		rc = read_token(spec, kdf, &again, err);
+		secret_free(&again);
+	}
+	if (rc)
+		secret_free(out);
+	buf_fini(&wrapped);
+	buf_fini(&text);
+	return rc;
+}
+
 bool
 master_needs_kdf(const char *spec)
 {
-	return strcmp(spec, "ask") == 0;
+	return strcmp(spec, "ask") == 0 || is_token(spec);
 }
 
 /* The file that SPEC names. */
@@ -200,7 +248,7 @@ spec_path(const char *spec, const char *dir, char **path, bool *credential, stru
 	} else if (strncmp(spec, "file:", 5) != 0 || !*name) {
 		return err_set(err, ERR_CONFIG,
 			"vault.master_key: \"%s\" is none of file:PATH, "
-			"credential:NAME, ask",
+			"credential:NAME, ask, pkcs11:…",
 			spec);
 	}
 	*path = *name == '/' ? strdup(name) : file_join(folder, name);
@@ -224,6 +272,8 @@ master_read(const char *spec, const char *dir, const char *kdf, uid_t owner, str
 		secret_free(&passphrase);
 		return rc;
 	}
+	if (is_token(spec))
+		return read_token(spec, kdf, out, err);
 	rc = spec_path(spec, dir, &path, &credential, err);
 	if (!rc)
 		rc = read_file(path, credential, owner, out, err);
@@ -322,6 +372,8 @@ master_make(const char *spec, const char *dir, char kdf[MASTER_KDF_SIZE], struct
 	kdf[0] = 0;
 	if (strcmp(spec, "ask") == 0)
 		return make_passphrase(kdf, out, err);
+	if (is_token(spec))
+		return make_token(spec, kdf, out, err);
 	rc = spec_path(spec, dir, &path, &credential, err);
 	if (!rc)
 		rc = credential ? read_file(path, true, geteuid(), out, err)

@@ -532,7 +532,10 @@ new_master(struct restore *r, struct secret **master, struct err *err)
 		if (!rc)
 			rc = master_make(spec, r->dir, kdf, master, err);
 	} else if (!rc) {
-		rc = master_make(r->spec, r->dir, kdf, master, err);
+		if (strncmp(r->spec, "pkcs11:", 7) == 0)
+			rc = vault_read_pins(r->conf, true, err);
+		if (!rc)
+			rc = master_make(r->spec, r->dir, kdf, master, err);
 	}
 	if (!rc)
 		rc = in_work(r, store, path, err);

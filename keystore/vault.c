@@ -73,10 +73,15 @@ vault_read_master(const struct conf *conf, struct secret **master, struct err *e
 	enum rc rc = dir ? RC_OK : err_set(err, ERR_MEMORY, "master key");
 
 	*master = NULL;
+	if (!rc && strncmp(spec, "pkcs11:", 7) == 0)
+		rc = vault_read_pins(conf, true, err);
 	if (!rc && master_needs_kdf(spec))
 		rc = find_kdf(conf, spec, kdf, err);
 	if (!rc)
 		rc = master_read(spec, dir, kdf, owner, master, err);
+	/* Not to be tried again by whatever restarts us: a token locks. */
+	if (rc && err->code == ERR_TOKEN && tokens_refuse_pin())
+		rc = err_set(err, ERR_CONFIG, "a token refused its PIN");
 	free(dir);
 	return rc;
 }
@@ -319,6 +324,8 @@ vault_create(struct conf *conf, struct vault **out, struct err *err)
 		rc = err_set(err, ERR_KEY_EXISTS, "%s: there is a key store already", path);
 	if (!rc)
 		rc = begin(conf, out, err);
+	if (!rc && strncmp(conf_str(group, "master_key"), "pkcs11:", 7) == 0)
+		rc = vault_read_pins(conf, true, err);
 	if (!rc)
 		rc = master_make(conf_str(group, "master_key"), dir, kdf, &master, err);
 	if (!rc)

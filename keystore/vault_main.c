@@ -144,6 +144,7 @@ start(const struct args *args, struct conf *conf, struct server **server, struct
 
 	if (!rc)
 		rc = vault_read_pins(conf, true, err);
+	tokens_stop(); /* a process that the master key needed is no child of what we become */
 	if (!rc && !args->foreground)
 		rc = sandbox_daemonize(err);
 	/* Locks are not inherited by the child. */

@@ -57,7 +57,7 @@ EXTRA_DIST += tests/flow/stucktoken.c
 tests/flow/stucktoken.so: tests/flow/stucktoken.c crypto/cryptoki.h
 	@mkdir -p tests/flow
 	$(AM_V_CCLD)$(CC) -O1 -g -fPIC -shared -I$(top_srcdir) -o $@ $(top_srcdir)/tests/flow/stucktoken.c
-check_SCRIPTS += tests/flow/token.sh
+check_SCRIPTS += tests/flow/token.sh tests/flow/token_master.sh
 ## Too long for make check: tests/run runs them.
 dist_noinst_SCRIPTS += tests/long/delivery.sh tests/long/kill.sh tests/long/corpora.sh tests/long/crowd.sh tests/long/nomem.sh \
 	tests/long/memory.sh
