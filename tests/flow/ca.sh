@@ -7,7 +7,9 @@
 sealgate=$builddir/sealgate
 vault=$builddir/sealgate-vault
 [ -x "$sealgate" ] && [ -x "$vault" ] || skip "sealgate and sealgate-vault are not built"
-command -v openssl >/dev/null || skip "openssl is not installed"
+for need in openssl certtool gpgsm; do
+	command -v "$need" >/dev/null || skip "$need is not installed"
+done
 d=$work/gate
 conf=$d/sealgate.conf
 tool() {
@@ -101,21 +103,17 @@ for who in alice desk joerg; do
 	want "openssl and $who" "$(verify "$d/ca.pem" "$work/$who.pem" -x509_strict -crl_check_all -CRLfile "$work/crls.pem")" \
 		"$work/$who.pem: OK"
 done
-if command -v certtool >/dev/null; then
-	cat "$work/alice.pem" "$d/ca.pem" >"$work/certtool.pem"
-	match "GnuTLS" "$(certtool --verify-chain --infile "$work/certtool.pem" 2>&1)" 'Verified. The certificate is trusted'
-fi
-if command -v gpgsm >/dev/null; then
-	mkdir -m 700 "$work/gpg"
-	printf 'disable-crl-checks\nno-secmem-warning\ndisable-dirmngr\n' >"$work/gpg/gpgsm.conf"
-	openssl x509 -in "$d/ca.pem" -noout -fingerprint -sha1 | sed 's/.*=\(.*\)/\1 S relax/' >"$work/gpg/trustlist.txt"
-	for file in "$d/ca.pem" "$work/alice.pem"; do
-		gpgsm --homedir "$work/gpg" --batch --import "$file" >>"$work/gpg.log" 2>&1 || fail "gpgsm --import $file"
-	done
-	# Its agent ends with its folder's socket.
-	match "GnuPG" "$(gpgsm --homedir "$work/gpg" --batch --with-validation --list-keys alice@example.org 2>&1)" 'certificate is good'
-	gpgconf --homedir "$work/gpg" --kill all >/dev/null 2>&1
-fi
+cat "$work/alice.pem" "$d/ca.pem" >"$work/certtool.pem"
+match "GnuTLS" "$(certtool --verify-chain --infile "$work/certtool.pem" 2>&1)" 'Verified. The certificate is trusted'
+mkdir -m 700 "$work/gpg"
+printf 'disable-crl-checks\nno-secmem-warning\ndisable-dirmngr\n' >"$work/gpg/gpgsm.conf"
+openssl x509 -in "$d/ca.pem" -noout -fingerprint -sha1 | sed 's/.*=\(.*\)/\1 S relax/' >"$work/gpg/trustlist.txt"
+for file in "$d/ca.pem" "$work/alice.pem"; do
+	gpgsm --homedir "$work/gpg" --batch --import "$file" >>"$work/gpg.log" 2>&1 || fail "gpgsm --import $file"
+done
+# Its agent ends with its folder's socket.
+match "GnuPG" "$(gpgsm --homedir "$work/gpg" --batch --with-validation --list-keys alice@example.org 2>&1)" 'certificate is good'
+gpgconf --homedir "$work/gpg" --kill all >/dev/null 2>&1
 
 # --- profiles that would not do: refused with file, line and reason
 refuse() {
