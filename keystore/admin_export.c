@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "crypto/cms_envelope.h"
 #include "crypto/p12.h"
+#include "crypto/token_key.h"
 
 #define FILE_MAX (1u << 20)
 
@@ -55,6 +56,18 @@ find_key(struct admin *a, struct store_key *key, struct err *err)
 
 	if (!rc && key->status == KEY_DESTROYED)
 		rc = err_set(err, ERR_VAULT_NO_KEY, "key %s was destroyed", key->id);
+	return rc;
+}
+
+/* A key in a token: the store has its name only. */
+static enum rc
+look_for_token(struct admin *a, const struct store_key *key, bool *in_token, struct err *err)
+{
+	struct pkey *pkey = NULL;
+	enum rc rc = store_unwrap_key(vault_store(a->vault), key->id, &pkey, NULL, err);
+
+	*in_token = !rc && pkey_uri(pkey);
+	pkey_unref(&pkey);
 	return rc;
 }
 
@@ -219,11 +232,16 @@ admin_key_export(struct admin *a, struct err *err)
 {
 	struct export e = {.to = NULL};
 	struct act act;
-	bool go = false;
+	bool go = false, in_token = false;
 	enum rc rc;
 
 	act_init(&act, "key.export", true);
 	rc = find_key(a, &e.key, err);
+	if (!rc)
+		rc = look_for_token(a, &e.key, &in_token, err);
+	if (!rc && in_token)
+		rc = err_set(err, ERR_VAULT_DENIED,
+			"key %s is in a token, out of which nobody here can take it", e.key.id);
 	if (!rc)
 		rc = take_recipient(a, &e, err);
 	/* What would fail for want of a password is not to use the approval up. */
@@ -292,11 +310,13 @@ admin_key_delete(struct admin *a, struct err *err)
 {
 	struct store_key key;
 	struct act act;
-	bool go = false;
+	bool go = false, in_token = false;
 	enum rc rc;
 
 	act_init(&act, "key.delete", true);
 	rc = find_key(a, &key, err);
+	if (!rc)
+		rc = look_for_token(a, &key, &in_token, err);
 	if (!rc && key.purpose == PURPOSE_CA && key.status == KEY_ACTIVE)
 		rc = err_set(err, ERR_VAULT_DENIED,
 			"key %s is the organisation's CA, which is in use", key.id);
@@ -304,7 +324,9 @@ admin_key_delete(struct admin *a, struct err *err)
 		rc = approval_describe_key(a, &act, &key, err);
 	if (!rc) {
 		act_put(&act, "effect",
-			"the private key is destroyed: what only it opens stays closed");
+			in_token
+				? "the vault forgets the key; in its token it has to be destroyed too"
+				: "the private key is destroyed: what only it opens stays closed");
 		rc = approval_require(a, &act, &go, err);
 	}
 	if (!rc && go)

@@ -70,6 +70,7 @@ gate key token add 'pkcs11:token=house%20hsm;id=%02' --cert "$work/bob.pem" >/de
 gate key token add 'pkcs11:token=house%20hsm;object=erin;id=%03' --cert "$work/erin.pem" >/dev/null || fail "add erin"
 match "again" "$(gate key token add 'pkcs11:token=house%20hsm;id=%02' --cert "$work/bob.pem")" 'known'
 match "test" "$(gate key token test "bob@$org")" 'good'
+match "no export, whoever approves" "$("$builddir/sealgate" -c "$conf" key export "alice@$org" 2>&1)" 'is in a token'
 match "no second login" "$(wc -l <"$work/stuck/logins")" '^[1-9]$'
 gate key new "dave@$org" --type p256 >/dev/null || fail "key new dave"
 staff_cert dave
