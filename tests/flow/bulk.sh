@@ -138,6 +138,11 @@ mismatch "due: not yet" "$(cat "$work/out")" 'bob'
 mismatch "due: our own CA's" "$(cat "$work/out")" 'dave'
 want "due: a row" "$(wc -l <"$work/renew.tsv")" 1
 want "due: the serial number in digits" "$(cut -f4 "$work/renew.tsv")" 19938767447360871404896427160952954350
+run 0 "a new CA of our own" ca rollover
+run 65 "due, of a former CA of our own" key bulk export --form upki-renew --people "$work/people.tsv" --due 1000d \
+	--status "$work/list.tsv" --out "$work/renew2.tsv"
+match "due, of others" "$(cat "$work/out")" "bob@$org"
+mismatch "due, of a former CA of our own" "$(cat "$work/out")" 'dave'
 run 0 "otherwise" key bulk export --form upki-renew --people "$work/people.tsv" --due 30d --status "$work/list.tsv" \
 	--out "$work/renew.tsv" --otherwise "$work/new.tsv"
 match "otherwise" "$(cat "$work/out")" "^issue +carol@$org .*not the address"
