@@ -45,3 +45,8 @@ tests_unit_crypto_csr_test_SOURCES = tests/unit/crypto/csr_test.c tests/unit/cry
 tests_unit_crypto_csr_test_CPPFLAGS = $(AM_CPPFLAGS) -DSRCDIR='"$(abs_top_srcdir)"'
 tests_unit_crypto_csr_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
 tests_unit_crypto_dn_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
+
+## Signatures of officers
+check_PROGRAMS += tests/unit/crypto/signed_by_test
+tests_unit_crypto_signed_by_test_SOURCES = tests/unit/crypto/signed_by_test.c tests/unit/crypto/people.h
+tests_unit_crypto_signed_by_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)

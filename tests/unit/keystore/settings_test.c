@@ -61,11 +61,12 @@ test_rights(void **state)
 
 	(void)state;
 	if (load("operators = ( { user = \"500\"; rights = [\"keys\", \"process\"]; },\n"
-		 " { user = \"501\"; rights = \"audit\"; }, { user = \"0\"; rights = \"process\"; } );\n",
+		 " { user = \"501\"; rights = \"audit\"; }, { user = \"503\"; rights = \"officer\"; }, { user = \"0\"; rights = \"process\"; } );\n",
 		    &s))
 		fail_msg("%s", err.detail);
 	CHECK_INT("500", settings_rights(s, 500, 99), RIGHT_KEYS | RIGHT_PROCESS);
 	CHECK_INT("501", settings_rights(s, 501, 99), RIGHT_AUDIT);
+	CHECK_INT("503", settings_rights(s, 503, 99), RIGHT_OFFICER);
 	CHECK_INT("502", settings_rights(s, 502, 99), 0);
 	CHECK_INT("root", settings_rights(s, 0, 99), RIGHT_KEYS | RIGHT_AUDIT | RIGHT_PROCESS);
 	CHECK_INT("own", settings_rights(s, 99, 99), RIGHT_KEYS | RIGHT_AUDIT);
