@@ -19,12 +19,13 @@ edit_find(struct admin *a, const char *who, struct store_person *out, char addr[
 	addr[0] = 0;
 	if (!strchr(who, '@')) {
 		rc = store_get_person(store, who, out, err);
-		return rc == RC_NONE ? err_set(err, ERR_USAGE, "no person %.64s", who) : rc;
+		return rc == RC_NONE ? err_set(err, ERR_VAULT_NO_KEY, "no person %.64s", who) : rc;
 	}
 	rc = store_find_addr(store, who, clock_now(), &row, err);
 	if (rc)
-		return rc == RC_NONE ? err_set(err, ERR_USAGE, "nobody has the address %s", who)
-				     : rc;
+		return rc == RC_NONE
+			       ? err_set(err, ERR_VAULT_NO_KEY, "nobody has the address %s", who)
+			       : rc;
 	strcpy(addr, row.addr);
 	rc = store_get_person(store, row.person, out, err);
 	return rc == RC_NONE ? err_set(err, ERR_KEYSTORE_TAMPERED, "an address belongs to nobody")

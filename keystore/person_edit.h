@@ -30,7 +30,8 @@ struct edit {
 	int64_t now;                /* one time for all steps */
 };
 
-/* WHO: a canonical address that is a person's now, or a person's id. ERR_USAGE: nobody's. */
+/* WHO: a canonical address that is a person's now, or a person's id. ERR_VAULT_NO_KEY:
+ * nobody's. */
 enum rc edit_find(struct admin *a, const char *who, struct store_person *out,
 	char addr[ADDR_MAX + 1], struct err *err);
 enum rc edit_begin(struct edit *edit, struct admin *a, const char *who, struct err *err);

@@ -163,7 +163,8 @@ test_persons(void **state)
 	assert_true(json_is_true(json_find(json_find(a, "person"), "client_key")));
 	json_free(&a);
 	world_do(&w, "{\"cmd\":\"address.end\",\"addr\":\"desk@example.org\"}", NULL);
-	refused(&w, "{\"cmd\":\"person.set\",\"addr\":\"desk@example.org\"}", NULL, ERR_USAGE);
+	refused(&w, "{\"cmd\":\"person.set\",\"addr\":\"desk@example.org\"}", NULL,
+		ERR_VAULT_NO_KEY);
 	a = world_admin(&w, "{\"cmd\":\"person.list\"}");
 	CHECK_INT("persons", json_count(json_find(a, "persons")), 2);
 	json_free(&a);
