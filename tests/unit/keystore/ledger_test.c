@@ -528,6 +528,62 @@ test_reserved(void **state)
 	world_fini(&world);
 }
 
+/* Waits until the file NAME is there, or gone. */
+static void
+wait_for_file(struct world *world, const char *name, bool there)
+{
+	char *path = world_path(world, name);
+
+	for (int i = 0; i < 1000 && (access(path, F_OK) == 0) != there; i++)
+		usleep(5000);
+	if ((access(path, F_OK) == 0) != there)
+		fail_msg("%s: still %s", name, there ? "missing" : "there");
+	free(path);
+}
+
+/* Segments end by age, and go when all their records are older than what is kept: one at a time. */
+static void
+test_keep(void **state)
+{
+	enum { DAY = 86400 };
+	struct world world;
+	struct ledger_report report;
+	char *third;
+
+	(void)state;
+	world_init(&world);
+	world.options.segment_age = 30 * DAY;
+	clock_set(1795300000);
+	world_open(&world);
+	world_fill(&world, 3);
+	world_close(&world);
+	for (int i = 1; i <= 2; i++) { /* two more months */
+		clock_set(1795300000 + i * 40 * DAY);
+		world_open(&world);
+		wait_for_file(&world, i == 1 ? "000002.jsonl" : "000003.jsonl", true);
+		world_fill(&world, 3);
+		world_close(&world);
+	}
+	world.options.keep = 100 * DAY;
+	world_open(&world);
+	world_fill(&world, 1);
+	world_close(&world);
+	CHECK_INT("nothing is so old", world_verify_ok(&world).dropped, 0);
+	world.options.keep = 20 * DAY; /* two are older, and one goes in an hour */
+	world_open(&world);
+	wait_for_file(&world, "000001.jsonl", false);
+	world_fill(&world, 1);
+	world_close(&world);
+	report = world_verify_ok(&world);
+	clock_set(-1);
+	CHECK_INT("dropped", report.dropped, 1);
+	CHECK_INT("segments", report.segments, 3);
+	third = world_path(&world, "000002.jsonl");
+	assert_int_equal(access(third, F_OK), 0);
+	free(third);
+	world_fini(&world);
+}
+
 /* With little room on the disk no key is used, and an administrator can still act. */
 static void
 test_room(void **state)
@@ -594,6 +650,7 @@ main(void)
 		cmocka_unit_test(test_many_recipients),
 		cmocka_unit_test(test_group),
 		cmocka_unit_test(test_reserved),
+		cmocka_unit_test(test_keep),
 		cmocka_unit_test(test_room),
 	};
 
