@@ -185,7 +185,8 @@ get_time(const struct json_value *object, const char *name, char out[CLOCK_TEXT_
 {
 	const char *text = json_get_text(object, name);
 
-	if (!text || strlen(text) != 27 || text[26] != 'Z')
+	/* It is shown to people, so it must be nothing else than a time. */
+	if (!text || strlen(text) != 27 || strspn(text, "0123456789-T:.Z") != 27)
 		return false;
 	memcpy(out, text, 28);
 	return true;
