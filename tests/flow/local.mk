@@ -60,7 +60,7 @@ tests/flow/stucktoken.so: tests/flow/stucktoken.c crypto/cryptoki.h
 check_SCRIPTS += tests/flow/token.sh tests/flow/token_master.sh
 ## Too long for make check: tests/run runs them.
 dist_noinst_SCRIPTS += tests/long/delivery.sh tests/long/kill.sh tests/long/corpora.sh tests/long/crowd.sh tests/long/nomem.sh \
-	tests/long/memory.sh
+	tests/long/memory.sh tests/long/bulk.sh
 
 ## The vault's program, killed at its work.
 check_PROGRAMS += tests/flow/vault_kill
