@@ -35,7 +35,7 @@ libkeystore_a_SOURCES += \
 	keystore/admin_grant.c keystore/admin_sync.c \
 	keystore/change.c keystore/change.h \
 	keystore/person_edit.c keystore/person_edit.h keystore/person_leave.c \
-	keystore/sync.c keystore/sync.h
+	keystore/sync.c keystore/sync.h keystore/sync_plan.c
 libkeystore_a_SOURCES += \
 	keystore/batch.c keystore/batch.h \
 	keystore/client.c \
