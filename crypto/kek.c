@@ -36,7 +36,8 @@ kek_remake(const char *id, struct secret *passphrase, struct secret **key, struc
 			4 ||
 		strlen(hex) != 2 * SALT_SIZE)
 		return err_set(err, ERR_CMS_UNSUPPORTED, "a key that comes from no passphrase");
-	if (n < 16384 || n > 1u << 20 || (n & (n - 1)) || r < 1 || r > 16 || p < 1 || p > 4)
+	if (n < 16384 || n > 1u << 20 || (n & (n - 1)) || r < 1 || r > 16 || p < 1 || p > 4 ||
+		n * r > 1u << 21) /* 256 MB */
 		return err_set(err, ERR_LIMIT, "scrypt parameters out of bounds");
 	for (size_t i = 0; i < SALT_SIZE; i++)
 		salt[i] = (unsigned char)(hex_digit(hex[2 * i]) << 4 | hex_digit(hex[2 * i + 1]));
