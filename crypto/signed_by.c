@@ -281,3 +281,35 @@ cert_key_id(const struct cert *cert, unsigned char out[SHA256_SIZE], struct err 
 	buf_fini(&text);
 	return rc;
 }
+
+bool
+cert_key_is_usual(const struct cert *cert)
+{
+	EVP_PKEY *key = cert_pubkey(cert);
+	unsigned char *der = NULL;
+	size_t len, usual = 0;
+	const unsigned char *spki = cert_spki(cert, &len);
+	int n = key ? i2d_PUBKEY(key, &der) : -1;
+	bool same = n > 0 && (size_t)n == len && memcmp(der, spki, len) == 0;
+
+	OPENSSL_free(der);
+	ossl_clear();
+	switch (cert_key_type(cert)) {
+	case KEY_EC_P256: /* the curve by name, the point with both coordinates */
+		usual = 91;
+		break;
+	case KEY_EC_P384:
+		usual = 120;
+		break;
+	case KEY_EC_P521:
+		usual = 158;
+		break;
+	case KEY_RSA:
+	case KEY_ED25519:
+		usual = len;
+		break;
+	default:
+		break;
+	}
+	return same && len == usual;
+}

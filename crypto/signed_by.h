@@ -30,5 +30,8 @@ enum rc signed_by(const void *cms, size_t len, const void *content, size_t conte
  * ERR_CERT_UNSUPPORTED for other keys.
  */
 enum rc cert_key_id(const struct cert *cert, unsigned char out[SHA256_SIZE], struct err *err);
+/* Is it one of those kinds (RSA without PSS), written in the one way in which keys are mostly
+ * written and pkey_public writes them? */
+bool cert_key_is_usual(const struct cert *cert);
 
 #endif

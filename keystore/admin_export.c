@@ -14,7 +14,8 @@
 #include "crypto/p12.h"
 #include "crypto/token_key.h"
 
-#define FILE_MAX (1u << 20)
+#define FILE_MAX     (1u << 20)
+#define PASSWORD_MAX 1000
 
 static enum rc
 put_addr(void *ctx, const struct store_addr *addr, struct err *err)
@@ -245,8 +246,11 @@ admin_key_export(struct admin *a, struct err *err)
 	if (!rc)
 		rc = take_recipient(a, &e, err);
 	/* What would fail for want of a password is not to use the approval up. */
-	if (!rc && a->approved && !e.to && (!a->blob || secret_len(a->blob) < 8))
-		rc = err_set(err, ERR_USAGE, "a PKCS#12 file needs a password of 8 bytes or more");
+	if (!rc && a->approved && !e.to &&
+		(!a->blob || secret_len(a->blob) < 8 || secret_len(a->blob) > PASSWORD_MAX ||
+			memchr(secret_data(a->blob), 0, secret_len(a->blob))))
+		rc = err_set(err, ERR_USAGE, "a PKCS#12 file needs a password of 8 to %d bytes",
+			PASSWORD_MAX);
 	if (!rc)
 		rc = load_cert(a, &e, err);
 	if (!rc)

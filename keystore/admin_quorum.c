@@ -57,7 +57,11 @@ check_cert(struct cert *cert, struct err *err)
 	if (now < cert_not_before(cert) || now > cert_not_after(cert))
 		return err_set(err, ERR_CERT_UNUSABLE, "the certificate of %.200s is not valid now",
 			cert_subject(cert));
-	if ((type == KEY_RSA || type == KEY_RSA_PSS) && cert_key_bits(cert) < MIN_RSA_BITS)
+	if (!cert_key_is_usual(cert)) /* else a key of the vault would not be known as such */
+		return err_set(err, ERR_CERT_UNSUPPORTED,
+			"an officer's key is RSA, P-256, P-384, P-521 or Ed25519, its point not "
+			"compressed");
+	if (type == KEY_RSA && cert_key_bits(cert) < MIN_RSA_BITS)
 		return err_set(err, ERR_CERT_UNUSABLE, "an RSA key of %d bits is too short",
 			cert_key_bits(cert));
 	return RC_OK;
@@ -82,7 +86,9 @@ take_officer(
 	if (!rc)
 		rc = take_name(json_get_text(value, "name"), set.v[0], out, err);
 	if (!rc)
-		rc = approval_key(a, set.v[0], out->keyid, err);
+		rc = approval_key(set.v[0], out->keyid, err);
+	if (!rc)
+		rc = approval_check_elsewhere(a, set.v[0], err);
 	if (!rc)
 		rc = store_new_id('o', out->id, err);
 	if (!rc)

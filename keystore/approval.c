@@ -151,9 +151,9 @@ hex_of(const unsigned char *data, size_t len, char *out)
 		snprintf(out + 2 * i, 3, "%02x", data[i]);
 }
 
-/* The vault must not be able to approve. */
-static enum rc
-check_not_ours(struct admin *a, struct cert *cert, struct err *err)
+/* The vault must not be able to approve. CERT's key is written as keys of the store are. */
+enum rc
+approval_check_elsewhere(struct admin *a, struct cert *cert, struct err *err)
 {
 	unsigned char hash[DIGEST_MAX_SIZE];
 	char fingerprint[2 * SHA256_SIZE + 1];
@@ -176,15 +176,14 @@ check_not_ours(struct admin *a, struct cert *cert, struct err *err)
 }
 
 enum rc
-approval_key(struct admin *a, struct cert *cert, char keyid[2 * SHA256_SIZE + 1], struct err *err)
+approval_key(const struct cert *cert, char keyid[2 * SHA256_SIZE + 1], struct err *err)
 {
 	unsigned char id[SHA256_SIZE];
 	enum rc rc = cert_key_id(cert, id, err);
 
-	if (rc)
-		return rc;
-	hex_of(id, SHA256_SIZE, keyid);
-	return check_not_ours(a, cert, err);
+	if (!rc)
+		hex_of(id, SHA256_SIZE, keyid);
+	return rc;
 }
 
 enum rc
@@ -201,7 +200,7 @@ approval_verify(struct admin *a, const struct store_act *request, const struct o
 	if (!rc)
 		rc = signed_by(cms, len, request->text, request->len, &known, &signer, err);
 	if (!rc)
-		rc = approval_key(a, signer, keyid, err);
+		rc = approval_key(signer, keyid, err);
 	if (rc == RC_PERM && err->code == ERR_CERT_UNSUPPORTED)
 		err->code = ERR_APPROVAL;
 	*officer = officers->n;
@@ -211,6 +210,8 @@ approval_verify(struct admin *a, const struct store_act *request, const struct o
 	if (!rc && *officer == officers->n)
 		rc = err_set(err, ERR_APPROVAL, "signed by %.200s, whose key is no officer's",
 			cert_subject(signer));
+	if (!rc)
+		rc = approval_check_elsewhere(a, officers->v[*officer].cert, err);
 	cert_unref(&signer);
 	certset_fini(&known);
 	return rc;

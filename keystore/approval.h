@@ -132,10 +132,10 @@ enum rc admin_officer_withdraw(struct admin *a, struct err *err);
 enum rc admin_officer_run(struct admin *a, struct err *err);
 
 /* --- between approval.c, admin_officer.c and admin_quorum.c --- */
-/* By what an officer with CERT is known (cert_key_id in hex). ERR_APPROVAL when the vault holds the
- * key itself, ERR_CERT_UNSUPPORTED. */
-enum rc
-approval_key(struct admin *a, struct cert *cert, char keyid[2 * SHA256_SIZE + 1], struct err *err);
+/* By what an officer with CERT is known (cert_key_id in hex). ERR_CERT_UNSUPPORTED. */
+enum rc approval_key(const struct cert *cert, char keyid[2 * SHA256_SIZE + 1], struct err *err);
+/* ERR_APPROVAL when the vault holds the key of an officer's CERT itself. */
+enum rc approval_check_elsewhere(struct admin *a, struct cert *cert, struct err *err);
 /* The time for expiries, which does not go back. */
 enum rc approval_now(struct admin *a, int64_t *now, struct err *err);
 /* Is REQUEST open, and may approvals of it be given and used? Marks it when it is not any more.

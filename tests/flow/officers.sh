@@ -97,7 +97,7 @@ want "one officer" "$(status tool officer init --cert anna.crt)" 64
 want "a threshold of one" "$(status tool officer init --cert anna.crt --cert ben.crt --threshold 1)" 64
 want "a threshold above the officers" "$(status tool officer init --cert anna.crt --cert ben.crt --threshold 3)" 64
 want "one key twice" "$(status tool officer init --cert anna.crt --cert anna2.crt)" 64
-want "one key twice, written otherwise" "$(status tool officer init --cert anna.crt --cert anna3.crt)" 64
+want "a key written otherwise" "$(status tool officer init --cert ben.crt --cert anna3.crt)" 65
 want "a weak key" "$(status tool officer init --cert anna.crt --cert weak.crt)" 65
 want "a certificate of the past" "$(status tool officer init --cert anna.crt --cert past.crt)" 65
 want "a key that the vault has" "$(status tool officer init --cert anna.crt --cert alice.crt)" 65
@@ -123,6 +123,8 @@ want "run without approval" "$(status tool officer run "$id" --out alice.p12 --p
 want "anna" "$(approve "$id" anna)" 0
 want "anna again" "$(approve "$id" anna)" 65
 want "anna by another certificate" "$(approve "$id" anna2)" 65
+cat anna3.key anna3.crt >anna3.pem
+want "anna by a key written otherwise" "$(approve "$id" anna3)" 65
 want "one is not enough" "$(status tool officer run "$id" --out alice.p12 --password pass)" 65
 [ ! -e alice.p12 ] || fail "a refused run left a file"
 openssl cms -sign -in text -signer ben.crt -inkey ben.key -outform DER -out ben.p7s 2>/dev/null

@@ -155,6 +155,7 @@ test_key_ids(void **state)
 	(void)cert_spki(a, &len_a);
 	(void)cert_spki(b, &len_b);
 	assert_true(len_b < len_a);
+	assert_true(cert_key_is_usual(a) && cert_key_is_usual(c) && !cert_key_is_usual(b));
 	MUST(cert_key_id(a, id_a, &must));
 	MUST(cert_key_id(b, id_b, &must));
 	MUST(cert_key_id(c, id_c, &must));
