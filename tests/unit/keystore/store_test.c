@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "crypto/issue.h"
 #include "keystore/rowcache.h"
+#include "keystore/store_held.h"
 #include "keystore/store_root.h"
 #include "keystore/store_row.h"
 #include "tests/unit/unit.h"
@@ -702,6 +703,115 @@ test_tampering(void **state)
 	}
 }
 
+/* A store with two key files that wait. */
+static struct store *
+fill_held(void)
+{
+	struct store_held held = {.id = "h1",
+		.addr = "alice@example.org",
+		.label = "a.p12",
+		.sha256 = "s1",
+		.created = 100,
+		.seq = 1};
+	struct store *store = fill();
+	struct secret *file;
+
+	MUST(secret_copy("first", 5, &file, &err));
+	MUST(store_begin(store, &err));
+	MUST(store_put_held(store, &held, file, &err));
+	secret_free(&file);
+	strcpy(held.id, "h2");
+	strcpy(held.sha256, "s2");
+	MUST(secret_copy("second", 6, &file, &err));
+	MUST(store_put_held(store, &held, file, &err));
+	MUST(store_commit(store, &err));
+	secret_free(&file);
+	return store;
+}
+
+/* Opens the store, and what is held in it. */
+static enum rc
+look_at_held(void)
+{
+	struct secret *file = NULL;
+	struct store_held held;
+	struct store *store;
+	enum rc rc;
+
+	err_clear(&err);
+	MUST(store_open(path, &store, &err));
+	rc = store_unlock(store, master, &err);
+	if (!rc)
+		rc = store_get_held(store, "h1", &held, &err);
+	if (!rc)
+		rc = store_unwrap_held(store, &held, &file, &err);
+	secret_free(&file);
+	store_close(&store);
+	return rc;
+}
+
+static enum rc
+count_held(void *ctx, const struct store_held *held, struct err *e)
+{
+	(void)held;
+	(void)e;
+	++*(size_t *)ctx;
+	return RC_OK;
+}
+
+static void
+test_held(void **state)
+{
+	static const char *const changes[] = {
+		"UPDATE held SET addr = 'mallory@example.org' WHERE id = 'h1'",
+		"UPDATE held SET label = 'b.p12' WHERE id = 'h1'",
+		"UPDATE held SET sha256 = 's3' WHERE id = 'h1'",
+		"UPDATE held SET is_foreign = 1 WHERE id = 'h1'",
+		"UPDATE held SET created = 1 WHERE id = 'h1'",
+		"UPDATE held SET tries = 5 WHERE id = 'h1'",
+		"UPDATE held SET key = 'k1' WHERE id = 'h1'",
+		"UPDATE held SET seq = 5 WHERE id = 'h1'",
+		"UPDATE held SET mac = zeroblob(32) WHERE id = 'h1'",
+		"UPDATE held SET wrapped = (SELECT wrapped FROM held WHERE id = 'h2') WHERE id = 'h1'",
+		"UPDATE held SET wrapped = x'' WHERE id = 'h1'",
+		"DELETE FROM held WHERE id = 'h2'",
+	};
+	struct store *store = fill_held();
+	struct store_held held;
+	struct secret *file;
+	size_t n = 0;
+
+	(void)state;
+	MUST(store_find_held(store, "s1", &held, &err));
+	MUST(store_unwrap_held(store, &held, &file, &err));
+	assert_memory_equal(secret_data(file), "first", 5);
+	secret_free(&file);
+	MUST(store_list_held(store, "ALICE@example.org", "", 10, count_held, &n, &err));
+	CHECK_INT("of one address", n, 2);
+	/* The key came: the bytes are gone, the row stays. */
+	strcpy(held.key, "k1");
+	MUST(store_begin(store, &err));
+	MUST(store_set_held(store, &held, &err));
+	MUST(store_del_held(store, "h2", &err));
+	MUST(store_commit(store, &err));
+	assert_true(store_unwrap_held(store, &held, &file, &err) != RC_OK);
+	n = 0;
+	MUST(store_list_held(store, NULL, "", 10, count_held, &n, &err));
+	CHECK_INT("waiting", n, 0);
+	MUST(store_get_held(store, "h1", &held, &err));
+	CHECK_STR("known", held.key, "k1");
+	CHECK_INT("dropped", store_get_held(store, "h2", &held, &err), RC_NONE);
+	store_close(&store);
+	for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
+		store = fill_held();
+		store_close(&store);
+		MUST(look_at_held());
+		by_hand(changes[i]);
+		CHECK_INT(changes[i], look_at_held(), RC_TEMP);
+		CHECK_INT(changes[i], err.code, ERR_KEYSTORE_TAMPERED);
+	}
+}
+
 static int
 begin(void **state)
 {
@@ -759,6 +869,7 @@ main(void)
 		cmocka_unit_test(test_live),
 		cmocka_unit_test(test_rowcache),
 		cmocka_unit_test(test_tampering),
+		cmocka_unit_test(test_held),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);
