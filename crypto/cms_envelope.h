@@ -69,6 +69,8 @@ struct rinfo { /* one recipient's way to the key; a KARI with several keys gives
 	/* … or a SubjectKeyIdentifier */
 	const unsigned char *ski;
 	size_t ski_len;
+	const unsigned char *encrypted_key; /* the encryptedKey of this recipient */
+	size_t encrypted_key_len;
 };
 struct cms_enveloped { /* what stands before the content */
 	enum cms_kind kind;

@@ -209,7 +209,11 @@ parse(const void *der, size_t len, struct rinfo *ids, size_t max, size_t *n, uns
 		memset(slot, 0, sizeof *slot);
 		slot->type = parsed->type = RINFO_KTRI;
 		*n = 1;
-		return parse_ktri(whole.body, slot, parsed) ? RC_OK : malformed(err);
+		if (!parse_ktri(whole.body, slot, parsed))
+			return malformed(err);
+		slot->encrypted_key = parsed->encrypted_key.p;
+		slot->encrypted_key_len = parsed->encrypted_key.len;
+		return RC_OK;
 	}
 	if (whole.tag != (DER_CONTEXT_CONSTRUCTED | 1)) {
 		parsed->type = RINFO_OTHER;
@@ -228,6 +232,8 @@ parse(const void *der, size_t len, struct rinfo *ids, size_t max, size_t *n, uns
 		if (!der_take(&list, DER_SEQUENCE, &one) || !take_id(&one.body, true, slot) ||
 			!der_take(&one.body, DER_OCTETS, &key) || !der_done(&one.body))
 			return malformed(err);
+		slot->encrypted_key = key.body.p;
+		slot->encrypted_key_len = key.body.len;
 		if (*n == index)
 			parsed->encrypted_key = key.body;
 	}

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/counter.h"
+#include "base/log.h"
+
 #define HOUR      3600
 #define DAY       86400
 #define NAME_SIZE 160
@@ -138,6 +141,59 @@ check(struct budget *budget, const struct settings *settings, const char *servic
 	return RC_OK;
 }
 
+/* SHARE percent of LIMIT, at least one use. */
+static int64_t
+share_of(int64_t limit, int64_t share)
+{
+	int64_t n = limit / 100 * share + limit % 100 * share / 100;
+
+	return n ? n : 1;
+}
+
+static void
+tell(const struct budget_rule *rule, const char *name, const char *period, int64_t uses,
+	int64_t limit)
+{
+	counter_add(COUNTER_BUDGET_ALARMS, 1);
+	log_event(LOGL_WARN, NULL, "budget-alarm", rule->service ? "service" : "key", name,
+		"period", period, "uses", LOG_NUM(uses), "limit", LOG_NUM(limit), NULL);
+}
+
+/* Each limit tells once in its hour or day when its share is reached, and once when it is used up.
+ * The count passes each number once, whatever the order of uses. */
+static void
+alarm_uses(const struct settings *settings, const struct budget_rule *rule, const char *name,
+	const struct count *count)
+{
+	if (rule->hour && (count->in_hour == share_of(rule->hour, settings->budget_alarm) ||
+				  count->in_hour == rule->hour))
+		tell(rule, name, "hour", count->in_hour, rule->hour);
+	if (rule->day && (count->in_day == share_of(rule->day, settings->budget_alarm) ||
+				 count->in_day == rule->day))
+		tell(rule, name, "day", count->in_day, rule->day);
+}
+
+/* After a use was counted. */
+static void
+alarm_all(struct budget *budget, const struct settings *settings, const char *service,
+	const char *key, unsigned use, int64_t now)
+{
+	for (size_t i = 0; i < settings->n_budgets; i++) {
+		const struct budget_rule *rule = &settings->budgets[i];
+		const char *name = rule->service ? rule->service : key;
+		char full[NAME_SIZE];
+		struct count *count;
+
+		if (!falls_under(rule, service, use))
+			continue;
+		snprintf(full, sizeof(full), "%u %s %s", rule->use,
+			rule->service ? "service" : "key", name);
+		count = get_count(budget, full, now);
+		if (count)
+			alarm_uses(settings, rule, name, count);
+	}
+}
+
 enum rc
 budget_charge(struct budget *budget, const struct settings *settings, const char *service,
 	const char *key, unsigned use, int64_t now, struct err *err)
@@ -154,6 +210,8 @@ budget_charge(struct budget *budget, const struct settings *settings, const char
 		hits[i]->in_hour++;
 		hits[i]->in_day++;
 	}
+	if (!rc)
+		alarm_all(budget, settings, service, key, use, now);
 	pthread_mutex_unlock(&budget->lock);
 	return rc;
 }

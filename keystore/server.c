@@ -243,7 +243,7 @@ keeper(void *ctx)
 				shutdown(c->fd, SHUT_RDWR);
 		pthread_mutex_unlock(&server->lock);
 		if (now - saved > SAVE_MS) {
-			vault_save_budgets(server->vault);
+			vault_tick(server->vault);
 			saved = now;
 		}
 		usleep(KEEPER_MS * 1000);

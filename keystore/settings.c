@@ -102,6 +102,8 @@ static enum rc
 read_budgets(struct settings *s, struct err *err)
 {
 	s->n_budgets = conf_count(s->conf, "budgets");
+	s->reopen_memory = conf_int(conf_section(s->conf, "vault"), "reopen_memory");
+	s->budget_alarm = conf_int(conf_section(s->conf, "vault"), "budget_alarm");
 	s->budgets = calloc(s->n_budgets + 1, sizeof(*s->budgets));
 	if (!s->budgets)
 		return err_set(err, ERR_MEMORY, "budgets");

@@ -56,6 +56,8 @@ struct settings {
 	size_t n_operators;
 	struct budget_rule *budgets;
 	size_t n_budgets;
+	int64_t reopen_memory;    /* seconds; 0: none */
+	int64_t budget_alarm;     /* percent of a budget at which the log says so */
 	struct profiles profiles; /* of the CA's certificates */
 	struct alias_map *aliases;
 	const char *const *domains; /* ours */

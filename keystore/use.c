@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "keystore/use.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@
 #define RINFO_PARTS    512 /* keys in one KeyAgreeRecipientInfo: more than fit into CMS_MAX_RINFO */
 #define TIME_BACK      (7 * 86400)
 #define TIME_AHEAD     600
+#define DETAIL_SIZE    200
 
 struct key_ids {
 	char ids[KEYS_OF_PERSON][STORE_ID_SIZE];
@@ -148,6 +150,10 @@ deny(struct vault *vault, const struct peer *peer, const char *event, const char
 	struct ledger_record record = LEDGER_RECORD_INIT(LEDGER_DENIED);
 	struct err err = ERR_INIT;
 
+	counter_add(COUNTER_VAULT_DENIED, 1);
+	if (!flood_admits(vault_flood(vault), peer->service, event, key, err_name(why->code),
+		    clock_now()))
+		return err_rc(why->code);
 	record.event = event;
 	record.reason = err_name(why->code);
 	record.observed.key = key;
@@ -158,7 +164,6 @@ deny(struct vault *vault, const struct peer *peer, const char *event, const char
 	record.lazy = true;
 	if (ledger_append(vault_ledger(vault), &record, NULL, &err))
 		log_error(LOGL_WARN, qid, "ledger-denied-lost", &err, NULL);
-	counter_add(COUNTER_VAULT_DENIED, 1);
 	log_error(LOGL_INFO, qid, "key-denied", why, "use", event, "service", peer->service, "key",
 		key, NULL);
 	return err_rc(why->code);
@@ -282,6 +287,8 @@ put_sign_intent(struct use *use, const struct peer *peer, const struct vault_sig
 	hex_of(request->value, digest_size(request->digest), digest);
 	record.observed.digest_name = digest_name(request->digest);
 	record.observed.digest = digest;
+	flood_credit(
+		vault_flood(use->vault), peer->service, request->claim.n_recipients, clock_now());
 	return ledger_group_add(use->group, &record, &use->index, err);
 }
 
@@ -439,10 +446,16 @@ use_match(struct vault *vault, const struct settings *settings, const struct pee
 	return rc ? rc : RC_NONE;
 }
 
-/* What the RecipientInfo says by which its key is found. */
+/* What the RecipientInfo says: by what its key is found, and what that key opens. */
+struct target {
+	struct candidate c;
+	unsigned char ident[SHA256_SIZE];
+	const unsigned char *encrypted_key;
+	size_t encrypted_key_len;
+};
+
 static enum rc
-candidate_of(const struct open_request *request, struct candidate *c,
-	unsigned char ident[SHA256_SIZE], struct err *err)
+target_of(const struct open_request *request, struct target *target, struct err *err)
 {
 	struct rinfo parts[RINFO_PARTS];
 	size_t n = 0;
@@ -453,13 +466,15 @@ candidate_of(const struct open_request *request, struct candidate *c,
 
 		if (part->index != request->index || part->type == RINFO_OTHER)
 			continue;
+		target->encrypted_key = part->encrypted_key;
+		target->encrypted_key_len = part->encrypted_key_len;
 		if (part->ski_len) {
-			*c = (struct candidate){true, part->ski, part->ski_len};
+			target->c = (struct candidate){true, part->ski, part->ski_len};
 			return RC_OK;
 		}
-		rc = store_ident(
-			part->issuer, part->issuer_len, part->serial, part->serial_len, ident, err);
-		*c = (struct candidate){false, ident, SHA256_SIZE};
+		rc = store_ident(part->issuer, part->issuer_len, part->serial, part->serial_len,
+			target->ident, err);
+		target->c = (struct candidate){false, target->ident, SHA256_SIZE};
 		return rc;
 	}
 	return rc ? rc
@@ -472,25 +487,23 @@ candidate_of(const struct open_request *request, struct candidate *c,
 static enum rc
 decide_open(struct use *use, const struct settings *settings, const struct peer *peer,
 	const struct open_request *request, const char *resolved, const struct err *why,
-	struct err *err)
+	struct target *target, struct err *err)
 {
 	struct vault *vault = use->vault;
-	unsigned char ident[SHA256_SIZE];
 	char owner[STORE_ID_SIZE];
-	struct candidate c;
 	struct keyent *found = NULL;
 	bool known = false, left = false;
 	enum rc rc;
 
 	if (!(peer->role & ROLE_OPEN))
 		return err_set(err, ERR_VAULT_DENIED, "service %s may not open", peer->service);
-	rc = candidate_of(request, &c, ident, err);
+	rc = target_of(request, target, err);
 	if (!rc && !resolved)
 		rc = err_set(err, why->code, "%s", why->detail);
 	if (!rc)
 		rc = find_recipient(vault, resolved, owner, &left, err);
 	if (!rc)
-		rc = find_opener(vault, owner, &c, &found, &known, err);
+		rc = find_opener(vault, owner, &target->c, &found, &known, err);
 	if (rc == RC_NONE)
 		return known ? err_set(err, ERR_VAULT_DENIED,
 				       left ? "the recipient has left"
@@ -525,9 +538,37 @@ put_open_intent(struct use *use, const struct peer *peer, const struct open_requ
 	fill_intent(&record, "open", peer, use->ent, claim);
 	record.observed.rinfo = hex;
 	record.detail = detail;
-	if (!detail && use->ent->key.status == KEY_REVOKED)
-		record.detail = "{\"key\":\"revoked\"}";
+	flood_credit(vault_flood(use->vault), peer->service, claim->n_recipients, clock_now());
 	return ledger_group_add(use->group, &record, &use->index, err);
+}
+
+/* What is worth saying about an opening: a revoked key, and a content key that was opened before.
+ * NULL: nothing. */
+static const char *
+describe_open(const struct use *use, const struct settings *settings, const struct peer *peer,
+	const struct target *target, const char *qid, char out[DETAIL_SIZE])
+{
+	bool revoked = use->ent->key.status == KEY_REVOKED;
+	struct opened_before before = {.count = 0};
+	char first[CLOCK_TEXT_SIZE], reopen[DETAIL_SIZE - 32] = "";
+
+	if (settings->reopen_memory)
+		opened_note(vault_opened(use->vault), use->ent->key.id, target->encrypted_key,
+			target->encrypted_key_len, qid, clock_now(), &before);
+	if (before.count) {
+		snprintf(reopen, sizeof(reopen),
+			"\"reopen\":true,\"opened\":%" PRId64 ",\"first\":\"%s\"%s", before.count,
+			clock_format(before.first, first), before.retry ? ",\"retry\":true" : "");
+		counter_add(COUNTER_VAULT_REOPENS, 1);
+		log_event(before.retry ? LOGL_INFO : LOGL_WARN, qid, "reopen", "service",
+			peer->service, "key", use->ent->key.id, "opened", LOG_NUM(before.count),
+			"first", first, "retry", before.retry ? "yes" : "no", NULL);
+	}
+	if (!revoked && !before.count)
+		return NULL;
+	snprintf(out, DETAIL_SIZE, "{%s%s%s}", revoked ? "\"key\":\"revoked\"" : "",
+		revoked && before.count ? "," : "", reopen);
+	return out;
 }
 
 enum rc
@@ -539,6 +580,8 @@ use_open_begin(struct use *use, struct vault *vault, const struct settings *sett
 	char resolved[ADDR_MAX + 1];
 	const char *recipient = resolved;
 	struct err why = ERR_INIT;
+	struct target target;
+	char detail[DETAIL_SIZE];
 	bool is_addr;
 	enum rc rc;
 
@@ -550,12 +593,15 @@ use_open_begin(struct use *use, struct vault *vault, const struct settings *sett
 		snprintf(resolved, sizeof(resolved), "%s", request->recipient);
 	claim.recipients = &recipient;
 	claim.n_recipients = 1;
-	rc = decide_open(use, settings, peer, request, is_addr ? resolved : NULL, &why, err);
+	rc = decide_open(
+		use, settings, peer, request, is_addr ? resolved : NULL, &why, &target, err);
 	if (rc && (err->code == ERR_VAULT_DENIED || err->code == ERR_VAULT_NO_KEY ||
 			  err->code == ERR_VAULT_BUDGET))
 		deny(vault, peer, "open", use->ent ? use->ent->key.id : NULL, &claim, claim.qid,
 			err);
-	return rc ? rc : put_open_intent(use, peer, request, &claim, NULL, err);
+	return rc ? rc
+		  : put_open_intent(use, peer, request, &claim,
+			    describe_open(use, settings, peer, &target, claim.qid, detail), err);
 }
 
 enum rc
@@ -576,14 +622,13 @@ enum rc
 use_named_keys(struct vault *vault, const struct open_request *request,
 	char ids[USE_NAMED_KEYS][STORE_ID_SIZE], size_t *n, struct err *err)
 {
-	unsigned char ident[SHA256_SIZE];
-	struct candidate c;
-	enum rc rc = candidate_of(request, &c, ident, err);
+	struct target target;
+	enum rc rc = target_of(request, &target, err);
 
 	*n = 0;
 	return rc ? rc
-		  : store_match(vault_store(vault), c.is_ski, c.value, c.len, ids, USE_NAMED_KEYS,
-			    n, err);
+		  : store_match(vault_store(vault), target.c.is_ski, target.c.value, target.c.len,
+			    ids, USE_NAMED_KEYS, n, err);
 }
 
 enum rc
@@ -613,6 +658,10 @@ use_record(struct vault *vault, const struct peer *peer, const char *event,
 	if (strcmp(event, "sealed") != 0 && strcmp(event, "opened") != 0 &&
 		strcmp(event, "refused") != 0)
 		return err_set(err, ERR_USAGE, "no decision \"%s\"", event);
+	if (!flood_spend(vault_flood(vault), peer->service, clock_now())) {
+		err_set(err, ERR_VAULT_BUDGET, "more decisions than uses of keys");
+		return deny(vault, peer, "record", NULL, claim, claim->qid, err);
+	}
 	record.event = event;
 	record.observed.service = peer->service;
 	record.observed.uid = peer->uid;

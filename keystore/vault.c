@@ -32,6 +32,8 @@ struct vault {
 	struct keycache *cache;
 	struct rowcache *rows;
 	struct budget *budget;
+	struct flood *flood;
+	struct opened *opened;
 	struct backup *backup;
 	int lock_fd;
 };
@@ -232,6 +234,11 @@ finish(struct vault *vault, bool create, struct err *err)
 		rc = rowcache_new(vault->store, &vault->rows, err);
 	if (!rc)
 		rc = budget_new(&vault->budget, err);
+	if (!rc)
+		rc = flood_new(&vault->flood, err);
+	if (!rc)
+		rc = opened_new(conf_str(conf_section(vault->settings->conf, "vault"), "store"),
+			&vault->opened, err);
 	if (!rc && store_get_secret(vault->store, "budgets", &counts, &ignored) == RC_OK)
 		budget_parse(vault->budget, (const char *)secret_data(counts), secret_len(counts));
 	secret_free(&counts);
@@ -340,8 +347,8 @@ vault_create(struct conf *conf, struct vault **out, struct err *err)
 	return rc;
 }
 
-void
-vault_save_budgets(struct vault *vault)
+static void
+save_budgets(struct vault *vault)
 {
 	struct buf text = BUF_INIT(64u << 20);
 	struct secret *secret = NULL;
@@ -358,6 +365,43 @@ vault_save_budgets(struct vault *vault)
 	buf_fini(&text);
 }
 
+/* Refusals that were only counted, as one record. */
+static bool
+record_flood(void *ctx, const struct flood_kind *kind)
+{
+	struct ledger_record record = LEDGER_RECORD_INIT(LEDGER_DENIED);
+	struct vault *vault = ctx;
+	char detail[160], first[CLOCK_TEXT_SIZE], last[CLOCK_TEXT_SIZE];
+	struct err err = ERR_INIT;
+
+	snprintf(detail, sizeof(detail), "{\"count\":%" PRId64 ",\"first\":\"%s\",\"last\":\"%s\"}",
+		kind->count, clock_format(kind->first, first), clock_format(kind->last, last));
+	record.event = kind->use;
+	record.reason = kind->reason;
+	record.observed.key = kind->key[0] ? kind->key : NULL;
+	record.observed.service = kind->service;
+	record.detail = detail;
+	if (ledger_append(vault->ledger, &record, NULL, &err)) {
+		log_error(LOGL_WARN, NULL, "ledger-denied-late", &err, NULL);
+		return false;
+	}
+	log_event(LOGL_WARN, NULL, "key-denied-flood", "service", kind->service, "use", kind->use,
+		"reason", kind->reason, "count", LOG_NUM(kind->count), NULL);
+	return true;
+}
+
+void
+vault_tick(struct vault *vault)
+{
+	struct settings *settings;
+
+	save_budgets(vault);
+	flood_flush(vault->flood, clock_now(), false, record_flood, vault);
+	settings = vault_settings(vault);
+	opened_tick(vault->opened, clock_now(), settings->reopen_memory);
+	settings_unref(&settings);
+}
+
 void
 vault_stop(struct vault **vault)
 {
@@ -369,12 +413,16 @@ vault_stop(struct vault **vault)
 		return;
 	backup_free(&v->backup);
 	if (v->budget)
-		vault_save_budgets(v);
+		save_budgets(v);
+	if (v->flood && v->ledger)
+		flood_flush(v->flood, clock_now(), true, record_flood, v);
 	if (v->ledger && ledger_close(&v->ledger, &err))
 		log_error(LOGL_ERROR, NULL, "ledger-close", &err, NULL);
 	keycache_free(&v->cache);
 	rowcache_free(&v->rows);
 	budget_free(&v->budget);
+	flood_free(&v->flood);
+	opened_free(&v->opened);
 	if (v->store && store_checkpoint(v->store, &err))
 		log_error(LOGL_WARN, NULL, "store-checkpoint", &err, NULL);
 	store_close(&v->store);
@@ -451,4 +499,16 @@ struct backup **
 vault_backup_slot(struct vault *vault)
 {
 	return &vault->backup;
+}
+
+struct flood *
+vault_flood(struct vault *vault)
+{
+	return vault->flood;
+}
+
+struct opened *
+vault_opened(struct vault *vault)
+{
+	return vault->opened;
 }

@@ -12,11 +12,13 @@
 #define KEYSTORE_VAULT_H
 
 #include "keystore/budget.h"
+#include "keystore/flood.h"
 #include "keystore/keycache.h"
 #include "keystore/ledger.h"
 #include "keystore/rowcache.h"
 #include "keystore/settings.h"
 #include "keystore/store.h"
+#include "keystore/store_opened.h"
 
 struct vault;
 
@@ -34,8 +36,9 @@ enum rc vault_create(struct conf *conf, struct vault **out, struct err *err);
 void vault_stop(struct vault **vault);
 
 enum rc vault_reload(struct vault *vault, struct conf *conf, struct err *err);
-/* Keeps the budgets' counts over a crash; called now and then. */
-void vault_save_budgets(struct vault *vault);
+/* Keeps the budgets' counts over a crash, and records refusals that were only counted; called once
+ * a minute or so. */
+void vault_tick(struct vault *vault);
 
 struct settings *vault_settings(struct vault *vault); /* a reference for the caller */
 struct store *vault_store(struct vault *vault);
@@ -43,6 +46,8 @@ struct ledger *vault_ledger(struct vault *vault);
 struct keycache *vault_keycache(struct vault *vault);
 struct rowcache *vault_rowcache(struct vault *vault);
 struct budget *vault_budget(struct vault *vault);
+struct flood *vault_flood(struct vault *vault);
+struct opened *vault_opened(struct vault *vault);
 /* The backup that is being made, or NULL; for the admin commands, of which one runs at a time. */
 struct backup;
 struct backup **vault_backup_slot(struct vault *vault);

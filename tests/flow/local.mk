@@ -46,7 +46,7 @@ noinst_PROGRAMS += killat
 killat_SOURCES = tests/flow/killat.c
 check_SCRIPTS += tests/flow/rekey.sh tests/flow/backup.sh
 ## Of the real daemons, and too long for the inner loop.
-more_checks += tests/flow/daemon.sh tests/flow/hostile.sh tests/flow/slow.sh tests/flow/senders.sh tests/flow/addresses.sh \
+more_checks += tests/flow/entitlement.sh tests/flow/daemon.sh tests/flow/hostile.sh tests/flow/slow.sh tests/flow/senders.sh tests/flow/addresses.sh \
 	tests/flow/notices.sh tests/flow/reinject.sh tests/flow/leave.sh tests/flow/rules.sh tests/flow/retry.sh \
 	tests/flow/officers.sh
 EXTRA_DIST += tests/flow/lib.sh tests/flow/world.sh tests/long/nomem.c tests/long/memscan.c

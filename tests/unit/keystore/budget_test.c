@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "keystore/budget.h"
 
+#include "base/counter.h"
+#include "base/log.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -115,10 +117,47 @@ test_nonsense(void **state)
 	budget_free(&budget);
 }
 
+/* At four fifths, and when it is used up: once for each limit, key and period. */
+static void
+test_alarm(void **state)
+{
+	struct settings *settings =
+		settings_of("{ use = \"open\"; hour = 10; }, { service = \"a\"; day = 15; }");
+	struct budget *budget;
+	static const struct {
+		const char *key;
+		int uses;
+		int64_t at;
+		long alarms;
+	} steps[] = {{"k", 7, 0, 0}, {"k", 1, 0, 1}, {"k", 1, 0, 1}, {"k", 1, 0, 2},
+		{"k", 3, 0, 2},    /* refused: nothing is counted */
+		{"l", 1, 0, 2},    /* 11 of the service's 15 */
+		{"l", 1, 0, 3},    /* 12 */
+		{"l", 3, 3600, 4}, /* 15: used up */
+		{"l", 8, 86400, 5} /* 8 of the key's hour; 8 of the service's day */};
+
+	(void)state;
+	log_set_level(LOGL_ERROR);
+	assert_int_equal(budget_new(&budget, &err), RC_OK);
+	long before = counter_get(COUNTER_BUDGET_ALARMS);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+		char label[40];
+
+		for (int k = 0; k < steps[i].uses; k++)
+			(void)budget_charge(
+				budget, settings, "a", steps[i].key, ROLE_OPEN, steps[i].at, &err);
+		snprintf(label, sizeof(label), "step %zu", i + 1);
+		CHECK_INT(label, counter_get(COUNTER_BUDGET_ALARMS) - before, steps[i].alarms);
+	}
+	budget_free(&budget);
+	settings_unref(&settings);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_alarm),
 		cmocka_unit_test(test_budgets),
 		cmocka_unit_test(test_nonsense),
 	};

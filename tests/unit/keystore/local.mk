@@ -84,3 +84,10 @@ tests_unit_keystore_lifecycle_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/keystore/ca_test
 tests_unit_keystore_ca_test_SOURCES = tests/unit/keystore/ca_test.c tests/unit/keystore/vault_world.h
 tests_unit_keystore_ca_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/keystore/flood_test
+tests_unit_keystore_flood_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/keystore/deny_test
+tests_unit_keystore_deny_test_SOURCES = tests/unit/keystore/deny_test.c tests/unit/keystore/vault_world.h
+tests_unit_keystore_deny_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
