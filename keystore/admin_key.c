@@ -249,6 +249,24 @@ admin_key_show(struct admin *a, struct err *err)
 	return rc ? rc : put_one(a, &key, true, err);
 }
 
+/* The root above a certificate of a CA here, which messages do without: whoever gets the file finds
+ * the whole path in it. */
+static enum rc
+put_root(struct admin *a, const struct store_cert *cert, struct buf *pem, struct err *err)
+{
+	struct store_cert above = {0};
+	struct store_ca ca;
+	enum rc rc = revoke_find_issuer(vault_store(a->vault), cert->cert, &ca, err);
+
+	if (!rc)
+		rc = store_current_cert(vault_store(a->vault), ca.key, clock_now(), &above, err);
+	for (size_t i = 0; !rc && i < above.chain.n; i++)
+		if (cert_is_self_issued(above.chain.v[i]))
+			rc = cert_format_pem(above.chain.v[i], pem, err);
+	store_cert_fini(&above);
+	return rc == RC_NONE ? RC_OK : rc; /* from elsewhere */
+}
+
 enum rc
 admin_key_cert(struct admin *a, struct err *err)
 {
@@ -271,6 +289,8 @@ admin_key_cert(struct admin *a, struct err *err)
 		rc = cert_format_pem(cert.cert, &pem, err);
 	for (size_t i = 0; !rc && i < cert.chain.n; i++)
 		rc = cert_format_pem(cert.chain.v[i], &pem, err);
+	if (!rc)
+		rc = put_root(a, &cert, &pem, err);
 	if (!rc) {
 		json_str(a->out, "key", key.id);
 		json_str(a->out, "sha256", cert.sha256);
