@@ -49,6 +49,7 @@
 #define IN_FLIGHT   64
 #define MAX_CORES   64
 #define GOAL        0.70
+#define PART_US     500000 /* of each way in each round */
 
 static double
 cpu_of(int who)
@@ -180,7 +181,7 @@ ask_vault(void *ctx)
 	return NULL;
 }
 
-/* THREADS of WORK for a second: operations in it. */
+/* THREADS of WORK for a while: operations in a second. */
 static double
 measure(struct run *run, void *(*work)(void *), int threads)
 {
@@ -192,7 +193,7 @@ measure(struct run *run, void *(*work)(void *), int threads)
 	for (int i = 0; i < threads; i++)
 		if (pthread_create(&t[i], NULL, work, run))
 			world_die("thread", NULL);
-	sleep(1);
+	usleep(PART_US);
 	run->stop = true;
 	for (int i = 0; i < threads; i++)
 		pthread_join(t[i], NULL);
@@ -228,7 +229,7 @@ median(const struct figure *figures, size_t offset)
 
 #define MEDIAN(figures, member) median(figures, offsetof(struct figure, member))
 
-/* Many requests in flight for a second. */
+/* Many requests in flight for a while. */
 static double
 measure_volley(struct volley *volley)
 {
@@ -241,7 +242,7 @@ measure_volley(struct volley *volley)
 	for (int i = 0; i < CONNECTIONS; i++)
 		if (pthread_create(&t[i], NULL, volley_run, volley))
 			world_die("thread", NULL);
-	sleep(1);
+	usleep(PART_US);
 	stop = true;
 	for (int i = 0; i < CONNECTIONS; i++)
 		pthread_join(t[i], NULL);
@@ -268,7 +269,7 @@ print_figure(const char *kind, const char *way, const struct figure *figures, do
 	fflush(stdout);
 }
 
-/* One way of asking, for a second. VOLLEY NULL: one request at a time from each client. */
+/* One way of asking, for a while. VOLLEY NULL: one request at a time from each client. */
 static void
 ask(struct run *run, struct volley *volley, pid_t pid, struct figure *figure)
 {
