@@ -10,7 +10,7 @@
  * not synced, old or new. Each of these disks must verify, open, go on, hold every record that had
  * been reported, and satisfy every anchor. A cut while that disk is mended is tried the same way.
  *
- * SEALGATE_EVERY_BYTE=1 in the environment: beginnings of every length, which takes minutes.
+ * SEALGATE_EVERY_BYTE=1 in the environment: beginnings of every length, which takes long.
  */
 #include "tests/unit/keystore/ledger_world.h"
 
