@@ -12,7 +12,7 @@ sealgate_SOURCES = \
 	cli/people.c cli/people.h cli/person.c cli/person.h cli/person_show.c cli/person_sync.c \
 	cli/check.c cli/check.h cli/check_vault.c cli/explain.c cli/judge.c cli/judge.h cli/mail.c cli/mail.h cli/process.c cli/verify.c
 ## The key store as a whole.
-sealgate_SOURCES += cli/key_token.c cli/vault.c cli/vault.h cli/vault_backup.c cli/vault_rekey.c cli/vault_restore.c
+sealgate_SOURCES += cli/key_token.c cli/vault.c cli/vault.h cli/vault_backup.c cli/vault_budgets.c cli/vault_rekey.c cli/vault_restore.c
 ## Forms and lists of services.
 sealgate_SOURCES += cli/tsv.c cli/tsv.h cli/bulk.c cli/bulk.h cli/bulk_export.c cli/bulk_form.c cli/bulk_form.h \
 	cli/bulk_map.c cli/bulk_map.h cli/bulk_status.c cli/bulk_status.h cli/bulk_vault.c cli/bulk_vault.h

@@ -31,7 +31,7 @@ static int
 run(struct cli *cli, int argc, char **argv)
 {
 	static const struct command *const table[] = {
-		&vault_status, &vault_rekey, &vault_backup, &vault_restore};
+		&vault_status, &vault_budgets, &vault_rekey, &vault_backup, &vault_restore};
 
 	return cmd_dispatch(&cmd_vault, table, sizeof(table) / sizeof(*table), cli, argc, argv);
 }

@@ -7,7 +7,7 @@
 
 #include "cli/answer.h"
 
-extern const struct command vault_backup, vault_rekey, vault_restore;
+extern const struct command vault_backup, vault_budgets, vault_rekey, vault_restore;
 
 /* One request without members, for its effect. */
 enum rc vault_do(struct cli *cli, const char *cmd, struct secret *blob, struct err *err);

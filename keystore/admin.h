@@ -29,6 +29,7 @@
  *     audit.erase (audit)  period: "2026-05", destroys its pseudonym key          → period record
  *     audit.retire (audit)  [before: time] [segment: the last one] [dry_run] → segments, more: true
  *                                                              when another call is to go on
+ *     vault.budgets (either)  [least: percent]  → budgets: [{key | service, use, in_hour, hour, in_day, day}], more
  *     vault.status (either) → version pid
  *
  * Persons (P: an address that somebody has now, or a person's id; times may be left out: now, and

@@ -252,6 +252,7 @@ static const struct {
 	{"ca.new-root", RIGHT_KEYS, admin_ca_new_root},
 	{"ca.renew", RIGHT_KEYS, admin_ca_renew},
 	{"ca.import", RIGHT_KEYS, admin_ca_import},
+	{"vault.budgets", RIGHT_KEYS | RIGHT_AUDIT, admin_budgets},
 	{"vault.status", RIGHT_KEYS | RIGHT_AUDIT | RIGHT_PROCESS, vault_status},
 	{"key.token", RIGHT_KEYS, admin_key_token},
 	{"token.list", RIGHT_KEYS | RIGHT_AUDIT, admin_token_list},

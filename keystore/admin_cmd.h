@@ -134,6 +134,7 @@ enum rc admin_person_add(struct admin *a, struct err *err);
 enum rc admin_person_show(struct admin *a, struct err *err);
 enum rc admin_person_set(struct admin *a, struct err *err);
 enum rc admin_person_list(struct admin *a, struct err *err);
+enum rc admin_budgets(struct admin *a, struct err *err);
 enum rc admin_person_rename(struct admin *a, struct err *err);
 enum rc admin_person_leave(struct admin *a, struct err *err);
 enum rc admin_person_return(struct admin *a, struct err *err);

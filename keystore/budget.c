@@ -216,6 +216,43 @@ budget_charge(struct budget *budget, const struct settings *settings, const char
 	return rc;
 }
 
+/* The service or key that COUNT is of, when it is one of RULE's; else NULL. */
+static const char *
+name_under(const struct budget_rule *rule, const struct count *count)
+{
+	char head[32];
+	size_t len;
+
+	len = (size_t)snprintf(
+		head, sizeof(head), "%u %s ", rule->use, rule->service ? "service" : "key");
+	if (strncmp(count->name, head, len) != 0)
+		return NULL;
+	return !rule->service || strcmp(rule->service, count->name + len) == 0 ? count->name + len
+									       : NULL;
+}
+
+enum rc
+budget_list(struct budget *budget, const struct settings *settings, int64_t now, budget_each *each,
+	void *ctx, struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	pthread_mutex_lock(&budget->lock);
+	for (size_t i = 0; i < settings->n_budgets; i++)
+		for (unsigned b = 0; b < BUCKETS; b++)
+			for (const struct count *c = budget->buckets[b]; !rc && c; c = c->next) {
+				struct budget_use use = {.rule = &settings->budgets[i],
+					.name = name_under(&settings->budgets[i], c),
+					.in_hour = c->hour == now / HOUR ? c->in_hour : 0,
+					.in_day = c->day == now / DAY ? c->in_day : 0};
+
+				if (use.name && (use.in_hour || use.in_day))
+					rc = each(ctx, &use, err);
+			}
+	pthread_mutex_unlock(&budget->lock);
+	return rc;
+}
+
 enum rc
 budget_format(struct budget *budget, int64_t now, struct buf *out, struct err *err)
 {

@@ -25,6 +25,17 @@ void budget_free(struct budget **budget);
  * up. */
 enum rc budget_charge(struct budget *budget, const struct settings *settings, const char *service,
 	const char *key, unsigned use, int64_t now, struct err *err);
+
+/* What was counted, for each budget and each service or key that has uses in this hour or day. NAME
+ * is the service or the key. EACH must not call the budget; anything but RC_OK ends the list. */
+struct budget_use {
+	const struct budget_rule *rule;
+	const char *name;
+	int64_t in_hour, in_day;
+};
+typedef enum rc budget_each(void *ctx, const struct budget_use *use, struct err *err);
+enum rc budget_list(struct budget *budget, const struct settings *settings, int64_t now,
+	budget_each *each, void *ctx, struct err *err);
 enum rc budget_format(struct budget *budget, int64_t now, struct buf *out, struct err *err);
 /* What cannot be read is ignored: nobody but the vault wrote it, and no counts are no reason to
  * stop mail. */

@@ -23,6 +23,7 @@ libkeystore_a_SOURCES += \
 	keystore/import_whose.c keystore/admin_held.c keystore/store_held.c keystore/store_held.h \
 	keystore/admin_issue.c keystore/admin_key.c keystore/admin_person.c \
 	keystore/budget.c keystore/budget.h \
+	keystore/admin_budget.c \
 	keystore/flood.c keystore/flood.h \
 	keystore/store_opened.c keystore/store_opened.h \
 	keystore/keycache.c keystore/keycache.h \

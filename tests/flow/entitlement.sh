@@ -98,10 +98,17 @@ letter bob9 "$work/bob2.pem"
 opens "a new letter" bob9 bob
 mismatch "a new letter" "$(last_intent)" reopen
 
+# What was counted of the budgets that init sets; a restart keeps it.
+uses=$(gate vault budgets | sed -n "s/^key .*  open  \([0-9]*\) of 2000 this hour.*/\1/p" | paste -sd+ | bc)
+want "openings in the budgets" "$uses" "$(cat "$dir"/ledger/*.jsonl | grep '"type":"intent"' | grep -c '"event":"open"')"
+match "as JSON" "$(gate vault budgets --json)" '"v":1,.*"use":"open","in_hour":[0-9]+,"hour":2000'
+want "none has reached half" "$(gate vault budgets --least 50 | wc -l)" 0
+
 # It is known after a restart. Without its file it begins anew, and mail goes on.
 stop "$vault"
 vault_up
 opens "after a restart" bob7 bob QLATER
+[ "$(gate vault budgets | grep -c "^key .*  open  ")" -ge 3 ] || fail "a restart forgets the budgets"
 match "after a restart" "$(last_intent)" '"reopen":true,"opened":4'
 stop "$vault"
 rm -f "$dir"/vault/*.opened*
