@@ -361,7 +361,7 @@ rewrite(struct store *copy, const struct keyring *old, const struct store_master
 static enum rc
 copy_secrets(struct store *live, struct store *copy, struct err *err)
 {
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	enum rc rc = store_exec(copy, "BEGIN; DELETE FROM secrets", err);
 
 	if (!rc)
@@ -378,6 +378,8 @@ copy_secrets(struct store *live, struct store *copy, struct err *err)
 				copy, (const char *)sqlite3_column_text(st, 0), secret, err);
 		secret_free(&secret);
 	}
+	if (st)
+		sqlite3_reset(st); /* after a failure it would keep the live file's log */
 	return rc == RC_NONE ? store_exec(copy, "COMMIT", err) : rc;
 }
 

@@ -183,6 +183,7 @@ wait_for 10 sh -c "[ \$('$sealgate' -c '$conf' ca crl --publish --due | wc -l) =
 want "mode of the lists" "$(stat -c %a "$d/crls/$(ca issuing active).crl")" 640
 chmod 644 "$d"/crls/*
 
+tool vault rekey --deep || fail "rekey --deep between revocation and rollover"
 # --- rollover: the old CA signs its list as long as it is needed
 old=$(ca issuing active)
 tool key new bob@example.org >/dev/null || fail "key new bob"

@@ -85,6 +85,7 @@ json=$(gate process --sender "alice@$org" --user "alice@$org" --rcpt "x@$partner
 mismatch "signed by a key that waits" "$json" '"signed":true'
 want "no certificate yet" "$(status key export --cert "alice@$org")" 65
 
+gate vault rekey --deep 2>>"$work/tool.log" || fail "rekey --deep with requests under way"
 # --- certificates back: PEM, DER, PKCS#7, the chain in a file of its own, strangers among them
 issue "$csr" "$work/back/1.cer"
 bob=$(ls "$work/req"/bob*.pem)

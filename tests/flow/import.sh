@@ -267,6 +267,7 @@ match "held, as JSON" "$(tool key held --json)" '"held":"'"$id"'","address":"h1@
 want "no keys yet" "$(keys)" "$before"
 want "a wrong PIN" "$(echo no | status tool key pin h1@example.org)" 65
 match "is counted" "$(tool key held)" "$id .* 1 wrong"
+tool vault rekey --deep || fail "rekey --deep with held files"
 match "the PIN" "$(echo secret1 | tool key pin h1@example.org)" ' both .*h1@example.org'
 want "no more" "$(echo secret1 | status tool key pin "$id")" 65
 match "is known" "$(tool key import --hold h1.p12)" 'its key is in already'

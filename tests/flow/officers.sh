@@ -263,6 +263,7 @@ ask audit open mail --reason 'complaint 4711'
 match "which message" "$(tool officer show "$id" | tr -d '\r')" "^message: $(sha256sum <mail | cut -d' ' -f1)\$"
 want "opening without approval" "$(status tool audit open mail --request "$id" --out opened)" 65
 want "anna" "$(approve "$id" anna)" 0
+tool vault rekey --deep || fail "rekey --deep between two approvals"
 want "ben" "$(approve "$id" ben)" 0
 tool audit open mail --request "$id" --out opened || fail "opening"
 match "what was opened" "$(cat opened)" 'The secret plan'

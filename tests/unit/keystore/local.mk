@@ -91,3 +91,8 @@ tests_unit_keystore_flood_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/keystore/deny_test
 tests_unit_keystore_deny_test_SOURCES = tests/unit/keystore/deny_test.c tests/unit/keystore/vault_world.h
 tests_unit_keystore_deny_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
+
+## A new store key for everything in the store.
+check_PROGRAMS += tests/unit/keystore/reencrypt_test
+tests_unit_keystore_reencrypt_test_SOURCES = tests/unit/keystore/reencrypt_test.c
+tests_unit_keystore_reencrypt_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
