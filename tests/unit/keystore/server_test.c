@@ -12,13 +12,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 
 #include "keystore/proto.h"
 #include "tests/unit/keystore/vault_world.h"
 
 static struct world w;
 static struct vault_client *client;
+static struct later stranger, flooder; /* made before the vault has threads */
 static struct err err = ERR_INIT;
 
 static int
@@ -274,41 +274,42 @@ test_half_closed(void **state)
 	buf_fini(&out);
 }
 
+/* A stranger's part of test_strangers: how many of its connections stay. */
+static int
+dial_often(void *ctx)
+{
+	int open_ones = 0, fds[100];
+	char c;
+
+	(void)ctx;
+	if (setgid(65534) || setuid(65534))
+		return 255;
+	for (int i = 0; i < 100; i++)
+		fds[i] = dial("admin");
+	usleep(300000);
+	for (int i = 0; i < 100; i++)
+		open_ones += recv(fds[i], &c, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
+	return open_ones;
+}
+
 /* Another user's connections to the admin socket are few, and take nothing from the services. */
 static void
 test_strangers(void **state)
 {
-	int status, open_ones = 0, fds[100];
-	pid_t child;
-
 	(void)state;
 	if (geteuid() != 0)
 		skip();
 	assert_int_equal(chmod(w.dir, 0755), 0);
-	child = fork();
-	if (child == 0) {
-		char c;
-
-		if (setgid(65534) || setuid(65534))
-			_exit(255);
-		for (int i = 0; i < 100; i++)
-			fds[i] = dial("admin");
-		usleep(300000);
-		for (int i = 0; i < 100; i++)
-			open_ones += recv(fds[i], &c, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
-		_exit(open_ones);
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
+	later_go(&stranger);
+	CHECK_INT("connections of a stranger", later_wait(&stranger), 16);
 	assert_int_equal(chmod(w.dir, 0700), 0);
-	assert_true(WIFEXITED(status));
-	CHECK_INT("connections of a stranger", WEXITSTATUS(status), 16);
 	MUST(vault_ping(client, &err));
 }
 
 /* Floods the vault as service "other" with questions that take long, and reads no answer but what
  * it must. */
-static void
-flood(void)
+static int
+flood(void *ctx)
 {
 	struct buf out = BUF_INIT(1u << 20);
 	unsigned char candidate[33] = {'i'};
@@ -316,12 +317,16 @@ flood(void)
 	struct pollfd p[150];
 	char answers[65536];
 
+	(void)ctx;
+	alarm(20);
+	if (setuid(4242))
+		return 255;
 	proto_begin(&wr, &out, PROTO_MATCH, 1);
 	proto_put_text(&wr, TAG_ADDR, "alice@example.org");
 	for (int i = 0; i < 2000; i++)
 		proto_put(&wr, TAG_CANDIDATE, candidate, sizeof(candidate));
 	if (proto_end(&wr, &err))
-		_exit(1);
+		return 1;
 	for (int i = 0; i < 150; i++) {
 		struct buf hello = BUF_INIT(4096);
 
@@ -329,7 +334,7 @@ flood(void)
 		put_hello(&hello, PROTO_VERSION, "other", "all");
 		send_buf(p[i].fd, &hello);
 		if (next_type(p[i].fd) != PROTO_WELCOME)
-			_exit(2);
+			return 2;
 	}
 	for (;;)
 		for (int i = 0; poll(p, 150, 1000) >= 0 && i < 150; i++) {
@@ -338,7 +343,7 @@ flood(void)
 			if (p[i].revents & POLLOUT)
 				(void)send(p[i].fd, out.data, out.len, MSG_NOSIGNAL);
 			if (p[i].revents & (POLLHUP | POLLERR))
-				_exit(3);
+				return 3;
 		}
 }
 
@@ -346,29 +351,21 @@ flood(void)
 static void
 test_flood(void **state)
 {
-	int status;
 	int64_t began;
-	pid_t child;
 
 	(void)state;
 	if (geteuid() != 0)
 		skip();
 	assert_int_equal(chmod(w.dir, 0755), 0);
-	child = fork();
-	if (child == 0) {
-		alarm(20);
-		if (setuid(4242))
-			_exit(255);
-		flood();
-	}
+	later_go(&flooder);
 	usleep(1500000);
 	began = clock_monotonic_ms();
 	for (int i = 0; i < 20; i++)
 		MUST(vault_ping(client, &err));
 	began = clock_monotonic_ms() - began;
-	assert_int_equal(waitpid(child, &status, WNOHANG), 0);
-	kill(child, SIGKILL);
-	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(waitpid(flooder.pid, NULL, WNOHANG), 0);
+	kill(flooder.pid, SIGKILL);
+	CHECK_INT("killed", later_wait(&flooder), 256);
 	assert_int_equal(chmod(w.dir, 0700), 0);
 	if (began > 1500)
 		fail_msg("20 pings took %d ms", (int)began);
@@ -421,6 +418,8 @@ begin(void **state)
 {
 	(void)state;
 	world_init(&w, NULL);
+	stranger = later_begin(dial_often, NULL);
+	flooder = later_begin(flood, NULL);
 	world_start(&w);
 	MUST(vault_client_new(w.conf, "all", &client, &err));
 	return 0;
