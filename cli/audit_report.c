@@ -15,11 +15,9 @@ static int run(struct cli *cli, int argc, char **argv);
 
 const struct command audit_report = {
 	.name = "audit report",
-	.usage = "[--dir DIR] [--since TIME] [--until TIME]",
+	.usage = AUDIT_FILTER_USAGE,
 	.help = "uses of each key, counted",
-	.details =
-		"  --dir DIR          the ledger's folder; default: ledger.dir of the configuration\n"
-		"  --since, --until   RFC 3339 times or dates\n",
+	.details = AUDIT_FILTER_DETAILS,
 	.run = run,
 };
 
@@ -69,10 +67,10 @@ use_of(struct counts *counts, const char *key)
 
 /* Adds one use to the key's counts. */
 static void
-count_use(struct use *use, const struct ledger_line *prefix, const char *event)
+count_use(struct use *use, const struct ledger_line *prefix, const char *event, uint64_t n)
 {
 	if (prefix->type == LEDGER_DENIED)
-		use->denied++;
+		use->denied += n;
 	else if (event && strcmp(event, "sign") == 0)
 		use->sign++;
 	else if (event && strcmp(event, "open") == 0)
@@ -98,7 +96,8 @@ count_record(void *ctx, const char *line, size_t len, const struct ledger_line *
 	(void)line;
 	(void)len;
 	counts->intents += prefix->type == LEDGER_INTENT;
-	counts->denied += prefix->type == LEDGER_DENIED;
+	if (prefix->type == LEDGER_DENIED)
+		counts->denied += ledger_denied_count(record);
 	counts->decisions += prefix->type == LEDGER_DECISION;
 	counts->admin += prefix->type == LEDGER_ADMIN;
 	if (prefix->type == LEDGER_OUTCOME && event && strcmp(event, "failed") == 0)
@@ -110,7 +109,8 @@ count_record(void *ctx, const char *line, size_t len, const struct ledger_line *
 	use = use_of(counts, key ? key : "-");
 	if (!use)
 		return err_set(err, ERR_LIMIT, "too many keys for a report");
-	count_use(use, prefix, event);
+	count_use(use, prefix, event,
+		prefix->type == LEDGER_DENIED ? ledger_denied_count(record) : 1);
 	return RC_OK;
 }
 
@@ -191,35 +191,24 @@ print_text(struct counts *counts)
 static int
 run(struct cli *cli, int argc, char **argv)
 {
-	const char *opt = NULL, *dir, *since = NULL, *until = NULL;
-	const struct cmd_opt opts[] = {{"dir", OPT_VALUE, &opt}, {"since", OPT_VALUE, &since},
-		{"until", OPT_VALUE, &until}};
-	struct audit_filter *filter;
+	struct audit_options options = {.dir = NULL};
+	struct cmd_opt opts[AUDIT_N_OPTIONS];
 	struct counts counts = {.tree = NULL};
-	struct err err = ERR_INIT;
+	struct audit_filter filter;
 	int status;
 
-	if (!cmd_parse(&audit_report, cli, opts, 3, &argc, argv, &status))
+	audit_options(&options, opts);
+	if (!cmd_parse(&audit_report, cli, opts, AUDIT_N_OPTIONS, &argc, argv, &status))
 		return status;
 	if (argc > 1)
 		return cmd_usage(&audit_report, "too many arguments");
-	filter = calloc(1, sizeof(*filter));
-	if (!filter)
-		return EX_TEMPFAIL;
-	if (!audit_time(
-		    &audit_report, "since", since, filter->since_text, &filter->since, &status) ||
-		!audit_time(&audit_report, "until", until, filter->until_text, &filter->until,
-			&status) ||
-		!audit_dir(&audit_report, cli, opt, &dir, &status)) {
-		free(filter);
-		return status;
+	if (audit_filter_init(&filter, &audit_report, cli, &options, &status)) {
+		current = &counts;
+		status = audit_find(&filter, count_record, &counts);
+		if (status == EX_OK)
+			status = cli->json ? print_json(&counts) : print_text(&counts);
 	}
-	current = &counts;
-	if (audit_walk(dir, filter, count_record, &counts, &err) != RC_OK)
-		status = err.code == ERR_LEDGER_BROKEN ? cmd_fail(&err) : cmd_fail_input(&err);
-	else
-		status = cli->json ? print_json(&counts) : print_text(&counts);
 	tdestroy(counts.tree, free);
-	free(filter);
+	audit_filter_fini(&filter);
 	return status;
 }

@@ -25,4 +25,6 @@ sealgate_SOURCES += cli/audit_open.c cli/key_export.c cli/officer.c cli/officer.
 sealgate_SOURCES += cli/ask.c cli/ask.h cli/import_answer.c cli/import_report.c cli/import_report.h cli/import_run.c cli/import_run.h \
 	cli/import_table.c cli/import_table.h cli/key_content.c cli/key_files.c cli/key_files.h cli/key_held.c \
 	cli/text_file.c cli/text_file.h cli/zip_read.c cli/zip_read.h
+## Finding and reporting what the ledger holds.
+sealgate_SOURCES += cli/audit_filter.c cli/audit_index.c
 sealgate_LDADD = $(SG_LIBS_PIPELINE) $(ZIP_LIBS)

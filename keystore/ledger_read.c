@@ -356,6 +356,19 @@ ledger_reader_next(struct ledger_reader *reader, const char **line, size_t *len,
 	return RC_NONE;
 }
 
+enum rc
+ledger_reader_seek(struct ledger_reader *reader, int64_t offset, struct err *err)
+{
+	if (reader->fd < 0 || lseek(reader->fd, (off_t)offset, SEEK_SET) < 0)
+		return err_set(err, ERR_FILE, "ledger segment %06" PRIu64 ": %s", reader->segment,
+			strerror(errno));
+	reader->at = reader->end = 0;
+	reader->eof = false;
+	reader->line = 0;
+	reader->offset = reader->next = offset;
+	return RC_OK;
+}
+
 uint64_t
 ledger_reader_segment(const struct ledger_reader *reader)
 {

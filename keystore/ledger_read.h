@@ -57,6 +57,9 @@ void ledger_reader_close(struct ledger_reader **reader);
  * it is, also when it is longer than a line may be (then its beginning). RC_NONE: the end. */
 enum rc
 ledger_reader_next(struct ledger_reader *reader, const char **line, size_t *len, struct err *err);
+/* The next line is the one that begins at OFFSET of the segment that is being read. Lines count
+ * from there on then. */
+enum rc ledger_reader_seek(struct ledger_reader *reader, int64_t offset, struct err *err);
 /* Where that line is. */
 uint64_t ledger_reader_segment(const struct ledger_reader *reader);
 uint64_t ledger_reader_line(const struct ledger_reader *reader);

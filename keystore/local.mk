@@ -73,3 +73,8 @@ libkeystore_a_SOURCES += \
 	keystore/admin_ca.c keystore/admin_ca.h keystore/admin_ca_show.c keystore/admin_ca_use.c \
 	keystore/admin_crl.c keystore/admin_issue.h keystore/admin_publish.c keystore/admin_renew.c \
 	keystore/revoke.c keystore/revoke.h keystore/store_ca.c keystore/store_ca.h
+
+## Finding records of the ledger.
+libkeystore_a_SOURCES += \
+	keystore/ledger_index.c keystore/ledger_index.h keystore/ledger_search.c keystore/ledger_search.h \
+	keystore/ledger_terms.c keystore/ledger_terms.h

@@ -96,3 +96,8 @@ tests_unit_keystore_deny_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/keystore/reencrypt_test
 tests_unit_keystore_reencrypt_test_SOURCES = tests/unit/keystore/reencrypt_test.c
 tests_unit_keystore_reencrypt_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
+## Finding records.
+check_PROGRAMS += tests/unit/keystore/ledger_search_test
+tests_unit_keystore_ledger_search_test_SOURCES = tests/unit/keystore/ledger_search_test.c \
+	tests/unit/keystore/ledger_world.h
+tests_unit_keystore_ledger_search_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
