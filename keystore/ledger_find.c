@@ -55,18 +55,25 @@ has(const char *line, size_t len, const char *needle)
 	return memmem(line, len, needle, strlen(needle)) != NULL;
 }
 
-/* Texts of others stand in a line with their quotation marks escaped, so these members are ours. */
 static void
-note(const char *line, size_t len, const struct ledger_line *parsed, const char *request,
-	struct ledger_since *out)
+note_time(const struct ledger_line *parsed, struct ledger_since *out)
 {
-	char time[CLOCK_TEXT_SIZE], member[64];
+	char time[CLOCK_TEXT_SIZE];
 	int64_t seconds;
 
 	memcpy(time, parsed->time, 27);
 	time[27] = 0;
 	if (clock_parse(time, &seconds, NULL) == RC_OK && seconds > out->newest)
 		out->newest = seconds;
+}
+
+/* Texts of others stand in a line with their quotation marks escaped, so these members are ours. */
+static void
+note(const char *line, size_t len, const struct ledger_line *parsed, const char *request,
+	struct ledger_since *out)
+{
+	char member[64];
+
 	if (parsed->type != LEDGER_ADMIN)
 		return;
 	snprintf(member, sizeof(member), "\"request\":\"%.40s\"", request);
@@ -104,9 +111,12 @@ walk_line(struct walk *walk, const char *line, size_t len, const char *hash, con
 		return RC_TEMP;
 	if (!walk->found && strcmp(walk->hash, hash) != 0)
 		return RC_NONE;
-	walk->found = true;
 	walk->seq++;
-	note(line, len, &parsed, request, out);
+	note_time(&parsed, out);
+	/* The record that the request names was there before it: what it did is no change since. */
+	if (walk->found)
+		note(line, len, &parsed, request, out);
+	walk->found = true;
 	return RC_OK;
 }
 

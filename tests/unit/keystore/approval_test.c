@@ -899,7 +899,7 @@ static void
 test_since(void **state)
 {
 	struct ledger_since since;
-	struct ledger_head head;
+	struct ledger_head named, head;
 	struct asked asked;
 	struct house h;
 	const char *dir;
@@ -910,11 +910,15 @@ test_since(void **state)
 	clock_set(START);
 	house_init(&h);
 	dir = conf_str(conf_section(h.w.conf, "ledger"), "dir");
+	ledger_head(vault_ledger(h.w.vault), &named);
 	new_key(&h, "alice@example.org", key);
 	ledger_head(vault_ledger(h.w.vault), &head);
 	ask(&h, buf_text(&h.export), &asked);
 	MUST(approve(&h, ANNA, &asked));
 	MUST(approve(&h, BEN, &asked));
+	MUST(ledger_read_since(dir, named.seq, named.hash, asked.id, &since, &err));
+	CHECK_INT("naming the officers, in the record before the request", since.changes, 0);
+	CHECK_INT("the time of that record", since.newest, START);
 	MUST(ledger_read_since(dir, head.seq, head.hash, asked.id, &since, &err));
 	CHECK_INT("not run", since.runs, 0);
 	CHECK_INT("no change", since.changes, 0);
