@@ -16,7 +16,7 @@ int key_print(const struct cli *cli, const struct json_value *answer);
 /* Says that a certificate ends with the CA, earlier than wanted, when the answer has it. */
 void key_note_limit(const struct json_value *answer);
 
-/* "30d", "12h", "5m", "90s", "2w" or seconds. */
+/* "30d", "12h", "5m", "90s", "2w"; a bare number is refused, for who writes 30 means days. */
 bool cmd_age(const char *text, int64_t *seconds);
 /* Each key whose last certificate ends within so many seconds and that has no successor; EACH
  * returns whether to go on. */

@@ -300,7 +300,7 @@ run(struct cli *cli, int argc, char **argv)
 	if (!cmd_parse(&key_expiring, cli, opts, 2, &argc, argv, &status))
 		return status;
 	if (argc > 1 || !within || !cmd_age(within, &e.within))
-		return cmd_usage(&key_expiring, "--within is a time such as 60d");
+		return cmd_usage(&key_expiring, "--within is a time with a unit, such as 60d");
 	if (mail && (addr_canonical(mail, strlen(mail), to, &e.err) != RC_OK || !addr_domain(to)))
 		return cmd_usage(&key_expiring, "%s is no mail address", mail);
 	if (!cmd_conf(&key_expiring, cli, &status))

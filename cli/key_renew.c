@@ -71,8 +71,8 @@ cmd_age(const char *text, int64_t *seconds)
 
 	if (end == text || n < 0 || n > DUE_MAX)
 		return false;
-	unit = *end ? strchr(units, *end) : strchr(units, 's');
-	if (!unit || (*end && end[1]) || n > DUE_MAX / factors[unit - units])
+	unit = *end ? strchr(units, *end) : NULL;
+	if (!unit || end[1] || n > DUE_MAX / factors[unit - units])
 		return false;
 	*seconds = n * factors[unit - units];
 	return true;
@@ -333,9 +333,9 @@ check(struct renewal *r, const char *due, const char *stagger, const char *limit
 	const char *wrong = NULL;
 
 	if (due && (!cmd_age(due, &r->due) || r->due == 0))
-		wrong = "--due is a time such as 30d";
+		wrong = "--due is a time with a unit, such as 30d";
 	else if (stagger && (!cmd_age(stagger, &r->stagger) || r->stagger >= r->due))
-		wrong = "--stagger is a time, shorter than --due";
+		wrong = "--stagger is a time with a unit, such as 14d, shorter than --due";
 	else if (limit && (!is_number(limit, LIMIT_MAX) || strtol(limit, NULL, 10) < 1))
 		wrong = "--limit is a number";
 	else if (r->days && (!is_number(r->days, 100000) || strtol(r->days, NULL, 10) < 1))

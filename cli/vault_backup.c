@@ -44,6 +44,7 @@ struct making {
 	bool ask;
 	const char *passphrase_file;
 	struct buf parts; /* of the request */
+	struct buf names; /* of the files in it, each with a NUL */
 };
 
 /* --- the request --- */
@@ -52,6 +53,18 @@ static void
 leave_out(const char *path, const char *why)
 {
 	fprintf(stderr, "sealgate: not in the backup: %s: %s\n", path, why);
+}
+
+/* Two options may name one file or folder. */
+static bool
+has_name(const struct making *m, const char *name)
+{
+	const char *names = (const char *)m->names.data;
+
+	for (size_t i = 0; i < m->names.len; i += strlen(names + i) + 1)
+		if (strcmp(names + i, name) == 0)
+			return true;
+	return false;
 }
 
 /* The file PATH, if it is a small one that can be read. */
@@ -63,8 +76,8 @@ add_file(struct making *m, const char *name, const char *path, struct err *err)
 	struct stat st;
 	enum rc rc = RC_OK;
 
-	if (stat(path, &st) || !S_ISREG(st.st_mode))
-		return RC_OK; /* none yet */
+	if (has_name(m, name) || stat(path, &st) || !S_ISREG(st.st_mode))
+		return RC_OK; /* there already, or none yet */
 	if (file_read(path, &data, &why) != RC_OK)
 		leave_out(path, why.detail);
 	else if (strlen(name) >= TAR_NAME || m->parts.len + data.len > REQUEST_MAX)
@@ -73,6 +86,8 @@ add_file(struct making *m, const char *name, const char *path, struct err *err)
 		rc = admin_pack_part(&m->parts, ADMIN_PART_NAME, name, strlen(name), err);
 		if (!rc)
 			rc = admin_pack_part(&m->parts, ADMIN_PART_FILE, data.data, data.len, err);
+		if (!rc)
+			rc = buf_append(&m->names, name, strlen(name) + 1, err);
 	}
 	buf_fini(&data);
 	return rc;
@@ -304,7 +319,11 @@ run(struct cli *cli, int argc, char **argv)
 {
 	struct cmd_values certs = {.n = 0};
 	struct making m = {
-		.cli = cli, .certs = &certs, .parts = {.max = 2 * REQUEST_MAX, .wipe = true}};
+		.cli = cli,
+		.certs = &certs,
+		.parts = {.max = 2 * REQUEST_MAX, .wipe = true},
+		.names = {.max = REQUEST_MAX},
+	};
 	const struct cmd_opt opts[] = {{"to", OPT_VALUES, &certs}, {"passphrase", OPT_FLAG, &m.ask},
 		{"passphrase-file", OPT_VALUE, &m.passphrase_file}};
 	struct err err = ERR_INIT;
@@ -322,6 +341,7 @@ run(struct cli *cli, int argc, char **argv)
 		return status;
 	rc = write_backup(&m, argv[1], &seq, &err);
 	buf_fini(&m.parts);
+	buf_fini(&m.names);
 	if (rc)
 		return cmd_fail(&err);
 	fprintf(stderr, "sealgate: %s has the ledger up to record %lld\n", argv[1], (long long)seq);

@@ -82,7 +82,8 @@ admin_time(struct admin *a, const char *member, int64_t otherwise, int64_t *out,
 	if (!text)
 		return RC_OK;
 	if (clock_parse(text, out, err) || *out < 0)
-		return err_set(err, ERR_USAGE, "%s: not a time", member);
+		return err_set(err, ERR_USAGE,
+			"%s: not an RFC 3339 time or date, such as 2026-12-31", member);
 	return RC_OK;
 }
 

@@ -26,6 +26,9 @@ chmod 600 "$work/passphrase"
 opens "before"
 gate audit anchor >"$work/anchor.before" || fail "anchor"
 
+# Lists of revocations stand in a folder that two options name.
+gate ca crl --publish >>"$work/tool.log" || fail "ca crl"
+
 # --- while mail goes on
 {
 	while [ ! -e "$work/enough" ]; do
@@ -62,6 +65,7 @@ want "a full disk" "$(find "$work/small" -type f)" ""
 openssl cms -decrypt -inform DER -in "$work/backup.p7m" -inkey "$work/officer.key" -recip "$work/officer.pem" \
 	-out "$work/backup.tar" 2>>"$work/openssl.log" || fail "openssl with the officer's key"
 tar tf "$work/backup.tar" >"$work/list" 2>>"$work/openssl.log" || fail "tar"
+want "each file once" "$(sort "$work/list" | uniq -d)" ""
 for name in backup.json store.key conf/sealgate.conf conf/ca.pem conf/stamp.key ledger/000001.jsonl vault.db; do
 	grep -qx "$name" "$work/list" || fail "the backup has no $name"
 done
@@ -94,6 +98,7 @@ want "no old path" "$(grep -c "$work/gate" "$conf")" 0
 want "mode of the master key" "$(stat -c %a "$dir/vault/master.key")" 400
 cmp -s "$dir/vault/master.key" "$work/burnt/vault/master.key" && fail "the old master key"
 cmp -s "$dir/stamp.key" "$work/burnt/stamp.key" || fail "the stamp's key"
+[ -n "$(ls "$dir/crls")" ] && diff -r "$dir/crls" "$work/burnt/crls" >>"$work/tool.log" || fail "the revocation lists"
 want "what stays of it" "$(ls "$dir/.." | wc -l)" 1
 gate check >/dev/null || fail "check"
 sock=unix:$dir/run/milter.sock

@@ -258,6 +258,7 @@ match "its text" "$(cat "$work/mail")" 'r1@example.org'
 want "all of the CA's, and nothing else" "$(tool key renew --due 30d --dry-run | grep -c ' due ')" 4
 want "a dry run does nothing" "$(tool key list | grep -c 'r[1-4]@')" 4
 want "a bad time" "$(status tool key renew --due soon)" 64
+want "a time without its unit" "$(status tool key renew --due 30) $(status tool key expiring --within 60)" "64 64"
 want "staggered over longer than the time" "$(status tool key renew --due 30d --stagger 31d)" 64
 match "staggered, the time has just begun" "$(tool key renew --due 1728060s --stagger 19d --dry-run | tail -n 1)" '^[01] due, [34] later'
 want "always the same" "$(tool key renew --due 30d --stagger 29d --dry-run)" "$(tool key renew --due 30d --stagger 29d --dry-run)"
