@@ -20,8 +20,8 @@ static int
 run(struct cli *cli, int argc, char **argv)
 {
 	static const struct command *const table[] = {&audit_verify, &audit_anchor, &audit_show,
-		&audit_search, &audit_report, &audit_export, &audit_index, &audit_retire,
-		&audit_erase, &audit_open};
+		&audit_search, &audit_report, &audit_export, &audit_index, &audit_reconcile,
+		&audit_retire, &audit_erase, &audit_open};
 
 	return cmd_dispatch(&cmd_audit, table, sizeof(table) / sizeof(*table), cli, argc, argv);
 }

@@ -8,7 +8,8 @@
 #include "cli/answer.h"
 #include "keystore/ledger_search.h"
 
-extern const struct command audit_show, audit_search, audit_export, audit_report, audit_index;
+extern const struct command audit_show, audit_search, audit_export, audit_report, audit_index,
+	audit_reconcile;
 extern const struct command audit_verify, audit_anchor, audit_retire, audit_erase;
 
 /* The ledger's folder: --dir, or the configuration's. False: *status is what to return. */

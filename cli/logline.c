@@ -51,8 +51,8 @@ parse_iso_time(const char *text, size_t len)
 	return clock_parse(copy, &seconds, NULL) == RC_OK ? seconds : -1;
 }
 
-static int64_t
-parse_time(const char *line, int64_t now)
+int64_t
+logline_time(const char *line, int64_t now)
 {
 	size_t len = strcspn(line, " ");
 
@@ -129,7 +129,7 @@ logline_parse(char *line, int64_t now, struct logline *out)
 	p = p ? strstr(p, "]: ") : NULL;
 	if (!p)
 		return false;
-	out->time = parse_time(line, now);
+	out->time = logline_time(line, now);
 	p += 3;
 	if (strcspn(p, " ") < strcspn(p, "=")) /* the level, on standard error */
 		p += strcspn(p, " ") + 1;

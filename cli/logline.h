@@ -28,6 +28,8 @@ struct logline {
 /* False: no line of the milter's. LINE is changed: values lose their quotes. NOW is for times
  * without a year. */
 bool logline_parse(char *line, int64_t now, struct logline *out);
+/* The time in front of a line of any program; -1. */
+int64_t logline_time(const char *line, int64_t now);
 const char *logline_get(const struct logline *line, const char *key); /* or NULL */
 
 #endif

@@ -15,3 +15,4 @@ tally_LDADD = $(CRYPTO_LIBS)
 dist_noinst_SCRIPTS += tests/mta/notices.sh
 dist_noinst_SCRIPTS += tests/mta/matrix.sh tests/mta/dkim.sh
 dist_noinst_SCRIPTS += tests/mta/publish.sh
+dist_noinst_SCRIPTS += tests/mta/reconcile.sh
