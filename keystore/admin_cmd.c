@@ -294,7 +294,10 @@ run_one(struct admin *a, enum rc (*run)(struct admin *a, struct err *err), struc
 	enum rc rc;
 
 	pthread_mutex_lock(&one_at_a_time);
-	rc = run(a, err);
+	/* What a command finds decides what it does: no row is to be hidden from it. */
+	rc = store_look_now(vault_store(a->vault), err);
+	if (!rc)
+		rc = run(a, err);
 	store_rollback(vault_store(a->vault)); /* what a failed command left open */
 	if (a->changed)
 		keycache_flush(vault_keycache(a->vault));

@@ -131,6 +131,8 @@ store_open_file(const char *path, struct store **out, struct err *err)
 	pthread_mutexattr_destroy(&attr);
 	store->path = strdup(path);
 	rc = store->path ? store_connect(path, &store->db, err) : err_set(err, ERR_MEMORY, "store");
+	if (!rc)
+		rc = store_version(store, &store->version, err);
 	if (rc) {
 		store_close(&store);
 		return rc;
@@ -341,19 +343,36 @@ store_generation(const struct store *store)
 	return __atomic_load_n(&store->generation, __ATOMIC_ACQUIRE);
 }
 
-/* A copy of the store put in place by hand, or another program's change, is seen here. */
+/* A copy of the store put in place by hand, or another program's change, is seen here. Whoever
+ * comes while it is looked at waits for what comes out. */
 static enum rc
 look_at_version(struct store *store, struct err *err)
 {
 	int64_t version;
-	enum rc rc = store_version(store, &version, err);
+	enum rc rc = RC_OK;
 
-	if (rc || __atomic_exchange_n(&store->version, version, __ATOMIC_ACQ_REL) == version)
-		return rc;
-	store_next_generation(store);
-	rc = store_check(store, err);
-	if (rc)
-		log_error(LOGL_ERROR, NULL, "keystore-changed", err, NULL);
+	pthread_mutex_lock(&store->lock);
+	/* Within our own transaction nobody else writes, and it was looked when that began. */
+	if (!store->in_tx)
+		rc = store_version(store, &version, err);
+	if (!rc && !store->in_tx &&
+		__atomic_exchange_n(&store->version, version, __ATOMIC_ACQ_REL) != version) {
+		store_next_generation(store);
+		rc = store_check(store, err);
+		if (rc)
+			log_error(LOGL_ERROR, NULL, "keystore-changed", err, NULL);
+	}
+	pthread_mutex_unlock(&store->lock);
+	return rc;
+}
+
+enum rc
+store_look_now(struct store *store, struct err *err)
+{
+	enum rc rc = look_at_version(store, err);
+
+	if (!rc && store_is_broken(store))
+		rc = err_set(err, ERR_KEYSTORE_TAMPERED, "rows of the key store were changed");
 	return rc;
 }
 
@@ -382,18 +401,28 @@ begin_tx(struct store *store)
 enum rc
 store_begin(struct store *store, struct err *err)
 {
+	struct err ignored;
 	enum rc rc;
 
 	pthread_mutex_lock(&store->lock);
-	rc = store->in_tx    ? err_set(err, ERR_INTERNAL, "a transaction within a transaction")
-	     : store->broken ? err_set(err, ERR_KEYSTORE_TAMPERED,
-				       "nothing is added to a store that was changed")
-			     : store_exec(store, "BEGIN IMMEDIATE", err);
-	if (rc)
+	rc = store->in_tx ? err_set(err, ERR_INTERNAL, "a transaction within a transaction")
+			  : store_exec(store, "BEGIN IMMEDIATE", err);
+	if (rc) {
 		pthread_mutex_unlock(&store->lock);
-	else
-		begin_tx(store);
-	return rc;
+		return rc;
+	}
+	/* From here on nobody else writes: was there somebody? */
+	rc = look_at_version(store, err);
+	if (!rc && store->broken)
+		rc = err_set(
+			err, ERR_KEYSTORE_TAMPERED, "nothing is added to a store that was changed");
+	if (rc) {
+		(void)store_exec(store, "ROLLBACK", &ignored);
+		pthread_mutex_unlock(&store->lock);
+		return rc;
+	}
+	begin_tx(store);
+	return RC_OK;
 }
 
 /* The lock that store_begin took is given up whatever came out. */

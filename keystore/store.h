@@ -134,6 +134,8 @@ enum rc store_version(struct store *store, int64_t *version, struct err *err);
  * changed the file, and checks the rows then. ERR_KEYSTORE_TAMPERED when the store is broken.
  */
 enum rc store_look(struct store *store, struct err *err);
+/* The same at once, whenever the last look was: before what an operator asks for. */
+enum rc store_look_now(struct store *store, struct err *err);
 /* Another number after every change of rows, by us or (once store_look saw it) by others. Taken
  * before rows are read, it tells later whether they are still what they were. */
 uint64_t store_generation(const struct store *store);

@@ -311,6 +311,8 @@ store_copy(struct store *store, const char *path, struct store **out, struct err
 		rc = copy_file(store, (*out)->db, err);
 	if (!rc)
 		rc = store_exec(*out, "PRAGMA journal_mode=DELETE; PRAGMA journal_mode=OFF;", err);
+	if (!rc)
+		rc = store_version(*out, &(*out)->version, err); /* the copying was ours */
 	if (rc)
 		store_close(out);
 	return rc;

@@ -10,30 +10,42 @@
  * rows that count are added up, as numbers of 256 bits, and the sum stands in the table meta with
  * an HMAC of its own. Each write within a transaction changes the sum by what it takes out and puts
  * in; when the store is opened, and whenever another program changed the file, the sum is made anew
- * and compared. What is left is putting back an old copy of the whole file; the ledger tells of
- * what that copy does not know.
+ * and compared. Each row is then held against its HMAC too: a row whose columns were changed would
+ * be found when it is read, but a column that it is looked for by can hide it, for as long as
+ * somebody leaves, or from the next list of revoked certificates. What is left is putting back an
+ * old copy of the whole file; the ledger tells of what that copy does not know.
  */
 
 static const struct {
 	const char *name;
 	const char *one; /* the HMAC of one row */
 	const char *all;
+	const char *rows; /* with every column */
 } tables[] = {
-	{"persons", "SELECT mac FROM persons WHERE id = ?", "SELECT mac FROM persons"},
-	{"addresses", "SELECT mac FROM addresses WHERE id = ?", "SELECT mac FROM addresses"},
-	{"grants", "SELECT mac FROM grants WHERE id = ?", "SELECT mac FROM grants"},
-	{"keys", "SELECT mac FROM keys WHERE id = ?", "SELECT mac FROM keys"},
-	{"certs", "SELECT mac FROM certs WHERE sha256 = ?", "SELECT mac FROM certs"},
-	{"held", "SELECT mac FROM held WHERE id = ?", "SELECT mac FROM held"},
-	{"requests", "SELECT mac FROM requests WHERE key = ?", "SELECT mac FROM requests"},
-	{"masters", "SELECT mac FROM masters WHERE state = ?", "SELECT mac FROM masters"},
-	{"officers", "SELECT mac FROM officers WHERE id = ?", "SELECT mac FROM officers"},
-	{"quorum", "SELECT mac FROM quorum WHERE id = ?", "SELECT mac FROM quorum"},
-	{"acts", "SELECT mac FROM acts WHERE id = ?", "SELECT mac FROM acts"},
-	{"approvals", "SELECT mac FROM approvals WHERE id = ?", "SELECT mac FROM approvals"},
-	{"cas", "SELECT mac FROM cas WHERE key = ?", "SELECT mac FROM cas"},
+	{"persons", "SELECT mac FROM persons WHERE id = ?", "SELECT mac FROM persons",
+		"SELECT * FROM persons"},
+	{"addresses", "SELECT mac FROM addresses WHERE id = ?", "SELECT mac FROM addresses",
+		"SELECT * FROM addresses"},
+	{"grants", "SELECT mac FROM grants WHERE id = ?", "SELECT mac FROM grants",
+		"SELECT * FROM grants"},
+	{"keys", "SELECT mac FROM keys WHERE id = ?", "SELECT mac FROM keys", "SELECT * FROM keys"},
+	{"certs", "SELECT mac FROM certs WHERE sha256 = ?", "SELECT mac FROM certs",
+		"SELECT * FROM certs"},
+	{"held", "SELECT mac FROM held WHERE id = ?", "SELECT mac FROM held", "SELECT * FROM held"},
+	{"requests", "SELECT mac FROM requests WHERE key = ?", "SELECT mac FROM requests",
+		"SELECT * FROM requests"},
+	{"masters", "SELECT mac FROM masters WHERE state = ?", "SELECT mac FROM masters",
+		"SELECT * FROM masters"},
+	{"officers", "SELECT mac FROM officers WHERE id = ?", "SELECT mac FROM officers",
+		"SELECT * FROM officers"},
+	{"quorum", "SELECT mac FROM quorum WHERE id = ?", "SELECT mac FROM quorum",
+		"SELECT * FROM quorum"},
+	{"acts", "SELECT mac FROM acts WHERE id = ?", "SELECT mac FROM acts", "SELECT * FROM acts"},
+	{"approvals", "SELECT mac FROM approvals WHERE id = ?", "SELECT mac FROM approvals",
+		"SELECT * FROM approvals"},
+	{"cas", "SELECT mac FROM cas WHERE key = ?", "SELECT mac FROM cas", "SELECT * FROM cas"},
 	{"revocations", "SELECT mac FROM revocations WHERE sha256 = ?",
-		"SELECT mac FROM revocations"},
+		"SELECT mac FROM revocations", "SELECT * FROM revocations"},
 };
 
 #define TABLES (sizeof(tables) / sizeof(*tables))
@@ -103,6 +115,47 @@ sum_table(struct store *store, const char *sql, unsigned char *sum, struct err *
 	return rc == RC_NONE ? RC_OK : rc;
 }
 
+/* The row that ST stands on: are all columns before the HMAC as the vault wrote them? */
+static enum rc
+check_row(struct store *store, const char *table, sqlite3_stmt *st, int mac, struct err *err)
+{
+	struct row row;
+	enum rc rc;
+
+	row_read(&row, store, table, st);
+	for (int i = 0; i < mac; i++)
+		row_get_any(&row);
+	rc = row_check(&row, err);
+	if (rc && err->code == ERR_KEYSTORE_TAMPERED)
+		err_set(err, ERR_KEYSTORE_TAMPERED,
+			"row %.80s of table %s is not as the vault wrote it",
+			(const char *)sqlite3_column_text(st, 0), table);
+	return rc;
+}
+
+/* As sum_table, with a look at each row. */
+static enum rc
+check_table(struct store *store, size_t t, unsigned char *sum, struct err *err)
+{
+	sqlite3_stmt *st;
+	int mac = 0, n;
+	enum rc rc = store_prepare(store, tables[t].rows, &st, err);
+
+	if (rc)
+		return rc;
+	n = sqlite3_column_count(st);
+	while (mac < n && strcmp(sqlite3_column_name(st, mac), "mac") != 0)
+		mac++;
+	while ((rc = store_step(store, st, err)) == RC_OK) {
+		rc = check_row(store, tables[t].name, st, mac, err);
+		if (rc)
+			break;
+		add(sum, sqlite3_column_blob(st, mac), false);
+	}
+	sqlite3_reset(st);
+	return rc == RC_NONE ? RC_OK : rc;
+}
+
 static void
 format(const unsigned char *sum, char out[2 * WRAP_MAC_SIZE + 1])
 {
@@ -141,7 +194,7 @@ check(struct store *store, struct err *err)
 	enum rc rc = RC_OK;
 
 	for (size_t t = 0; !rc && t < TABLES; t++)
-		rc = sum_table(store, tables[t].all, sum, err);
+		rc = check_table(store, t, sum, err);
 	if (!rc)
 		rc = store_get_meta(store, "sum", stored, sizeof(stored), err);
 	format(sum, text);

@@ -543,6 +543,45 @@ test_live(void **state)
 	store_close(&store);
 }
 
+/* A column by which a row is looked for hides the row when it is changed, and not after it is put
+ * back: nothing may be done in between. */
+static void
+test_hidden(void **state)
+{
+	static const char *const changes[][2] = {
+		{"UPDATE grants SET person = 'px'", "UPDATE grants SET person = 'p2'"},
+		{"UPDATE addresses SET lookup = 'x@example.org'",
+			"UPDATE addresses SET lookup = 'alice@example.org'"},
+		{"UPDATE keys SET person = 'px' WHERE id = 'k1'",
+			"UPDATE keys SET person = 'p1' WHERE id = 'k1'"},
+		{"UPDATE certs SET key = 'kx' || key", "UPDATE certs SET key = substr(key, 3)"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
+		struct store *store = fill();
+		struct err why = ERR_INIT;
+
+		MUST(store_look_now(store, &err));
+		by_hand(changes[i][0]);
+		CHECK_INT(changes[i][0], store_begin(store, &why), RC_TEMP);
+		CHECK_INT(changes[i][0], why.code, ERR_KEYSTORE_TAMPERED);
+		CHECK_INT(changes[i][0], store_look_now(store, &why), RC_TEMP);
+		CHECK_INT(changes[i][0], why.code, ERR_KEYSTORE_TAMPERED);
+		by_hand(changes[i][1]);
+		MUST(store_look_now(store, &err));
+		MUST(store_begin(store, &err));
+		store_rollback(store);
+		/* Nobody has to read the row. */
+		by_hand(changes[i][0]);
+		store_close(&store);
+		MUST(store_open(path, &store, &err));
+		CHECK_INT(changes[i][0], store_unlock(store, master, &why), RC_TEMP);
+		CHECK_INT(changes[i][0], why.code, ERR_KEYSTORE_TAMPERED);
+		store_close(&store);
+	}
+}
+
 /* How often rows were asked for. */
 static int
 count_queries(struct store *store)
@@ -868,6 +907,7 @@ main(void)
 		cmocka_unit_test(test_lifecycle_put_back),
 		cmocka_unit_test(test_live),
 		cmocka_unit_test(test_rowcache),
+		cmocka_unit_test(test_hidden),
 		cmocka_unit_test(test_tampering),
 		cmocka_unit_test(test_held),
 	};
