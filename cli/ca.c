@@ -5,7 +5,7 @@
 #include "cli/ca.h"
 
 #include "base/file.h"
-#include "cli/answer.h"
+#include "cli/officer.h"
 #include "crypto/cert.h"
 
 #include <stdio.h>
@@ -51,11 +51,12 @@ static const struct command ca_new = {
 };
 static const struct command ca_rollover = {
 	.name = "ca rollover",
-	.usage = "[--root] [--type TYPE]",
+	.usage = "[--root] [--type TYPE] [--reason TEXT] [--hours N] | --request REQUEST",
 	.help = "make a new issuing CA; the old one only signs its revocation list from now on",
 	.details =
-		"  --root        a new root as well, certified by the old one\n"
-		"  --type TYPE   rsa2048, rsa3072, rsa4096, p256, p384, p521; default: ca.type\n",
+		"  --root             a new root as well, certified by the old one\n"
+		"  --type TYPE        rsa2048, rsa3072, rsa4096, p256, p384, p521; default: ca.type\n" OFFICER_ACT_DETAILS
+		"Where there are officers, --root makes a request first.\n",
 	.run = run_rollover,
 };
 static const struct command ca_renew = {
@@ -67,8 +68,9 @@ static const struct command ca_renew = {
 };
 static const struct command ca_import = {
 	.name = "ca import",
-	.usage = "FILE…",
+	.usage = "[--reason TEXT] [--hours N] FILE… | --request REQUEST",
 	.help = "take the certificate for an issuing CA's key, with the chain up to its root",
+	.details = OFFICER_ACT_DETAILS "Where there are officers, this makes a request first.\n",
 	.run = run_import,
 };
 static const struct command ca_export = {
@@ -117,26 +119,57 @@ print_full(const struct json_value *ca)
 			printf("%-12s %s\n", names[i], json_get_text(ca, names[i]));
 }
 
-/* Sends what is asked; the CAs of the answer are printed by EACH, then a request in it. */
+/* The CAs of the answer by EACH, or the request in it. */
+static int
+print_answer(
+	const struct cli *cli, struct json_value *answer, void (*each)(const struct json_value *ca))
+{
+	const struct json_value *cas = json_find(answer, "cas");
+	const char *csr = json_get_text(answer, "csr");
+
+	if (cli->json)
+		return answer_print_json(answer, EX_OK);
+	if (csr)
+		fputs(csr, stdout);
+	for (size_t i = 0; !csr && cas && i < json_count(cas); i++)
+		each(json_at(cas, i));
+	return EX_OK;
+}
+
+/* Sends what is asked, and prints the answer. */
 static int
 finish(struct cli *cli, struct asking *asking, void (*each)(const struct json_value *ca))
 {
-	const struct json_value *cas;
 	struct json_value *answer;
 	struct err err = ERR_INIT;
-	const char *csr;
-	int status = EX_OK;
+	int status;
 
 	if (asking_send(asking, cli->conf, NULL, &answer, &err) != RC_OK)
 		return cmd_fail(&err);
-	cas = json_find(answer, "cas");
-	csr = json_get_text(answer, "csr");
-	if (cli->json)
-		status = answer_print_json(answer, EX_OK);
-	else if (csr)
-		fputs(csr, stdout);
-	for (size_t i = 0; !cli->json && !csr && cas && i < json_count(cas); i++)
-		each(json_at(cas, i));
+	status = print_answer(cli, answer, each);
+	json_free(&answer);
+	return status;
+}
+
+/* The same for an act that officers may have to approve first. */
+static int
+finish_act(struct cli *cli, struct asking *asking)
+{
+	struct json_value *answer = NULL;
+	const struct json_value *cas;
+	const char *role = NULL;
+	bool made;
+	int status = officer_ask(cli, asking, NULL, &answer, &made);
+
+	if (status == EX_OK && !made) {
+		status = print_answer(cli, answer, print_line);
+		cas = json_find(answer, "cas");
+		if (cas && json_count(cas))
+			role = json_get_text(json_at(cas, 0), "role");
+		if (status == EX_OK && role && strcmp(role, "root") == 0)
+			fprintf(stderr, "sealgate: the new root has to become an anchor wherever "
+					"the old one is (ca export --cert --root)\n");
+	}
 	json_free(&answer);
 	return status;
 }
@@ -211,24 +244,40 @@ run_new(struct cli *cli, int argc, char **argv)
 	return finish(cli, &asking, print_line);
 }
 
+/* What was asked for before, and is approved. */
+static int
+run_approved(struct cli *cli, const char *request)
+{
+	struct asking asking;
+
+	asking_begin(&asking, "officer.run");
+	json_str(&asking.json, "request", request);
+	return finish_act(cli, &asking);
+}
+
 static int
 run_rollover(struct cli *cli, int argc, char **argv)
 {
 	bool root = false;
 	const char *type = NULL;
-	const struct cmd_opt opts[] = {{"root", OPT_FLAG, &root}, {"type", OPT_VALUE, &type}};
+	struct officer_act act = {NULL};
+	struct cmd_opt opts[OFFICER_ACT_OPTS + 2] = {
+		[OFFICER_ACT_OPTS] = {"root", OPT_FLAG, &root}, {"type", OPT_VALUE, &type}};
 	struct asking asking;
 	int status;
 
-	if (!parse(&ca_rollover, cli, opts, 2, &argc, argv, 0, &status))
+	officer_act_opts(&act, opts);
+	if (!parse(&ca_rollover, cli, opts, OFFICER_ACT_OPTS + 2, &argc, argv, 0, &status))
 		return status;
+	if (act.request)
+		return run_approved(cli, act.request);
 	asking_begin(&asking, root ? "ca.new-root" : "ca.new");
 	json_str(&asking.json, "type", type);
-	status = finish(cli, &asking, print_line);
-	if (status == EX_OK && root)
-		fprintf(stderr, "sealgate: the new root has to become an anchor wherever the old "
-				"one is (ca export --cert --root)\n");
-	return status;
+	if (!officer_act_put(&ca_rollover, &act, &asking, &status)) {
+		buf_fini(&asking.text);
+		return status;
+	}
+	return finish_act(cli, &asking);
 }
 
 static int
@@ -248,41 +297,58 @@ run_renew(struct cli *cli, int argc, char **argv)
 	return finish(cli, &asking, print_line);
 }
 
+/* The certificates of the files NAMES as PEM. */
+static enum rc
+read_certs(char **names, int n, struct buf *pem, struct err *err)
+{
+	struct buf file = BUF_INIT(PEM_MAX);
+	struct certset set = {0};
+	enum rc rc = RC_OK;
+
+	for (int i = 0; rc == RC_OK && i < n; i++) {
+		buf_clear(&file);
+		rc = file_read(names[i], &file, err);
+		if (rc == RC_NONE)
+			rc = err_set(err, ERR_FILE, "%s is not there", names[i]);
+		if (rc == RC_OK && (rc = certset_parse(buf_text(&file), file.len, &set, err)))
+			err_prefix(err, "%s", names[i]);
+	}
+	for (size_t i = 0; rc == RC_OK && i < set.n; i++)
+		rc = cert_format_pem(set.v[i], pem, err);
+	certset_fini(&set);
+	buf_fini(&file);
+	return rc;
+}
+
 static int
 run_import(struct cli *cli, int argc, char **argv)
 {
-	struct buf file = BUF_INIT(PEM_MAX), pem = BUF_INIT(PEM_MAX);
-	struct certset set = {0};
+	struct officer_act act = {NULL};
+	struct cmd_opt opts[OFFICER_ACT_OPTS];
+	struct buf pem = BUF_INIT(PEM_MAX);
 	struct err err = ERR_INIT;
 	struct asking asking;
 	int status;
-	enum rc rc = RC_OK;
 
-	if (!cmd_parse(&ca_import, cli, NULL, 0, &argc, argv, &status))
+	officer_act_opts(&act, opts);
+	if (!cmd_parse(&ca_import, cli, opts, OFFICER_ACT_OPTS, &argc, argv, &status))
 		return status;
-	if (argc < 2)
-		return cmd_usage(&ca_import, "which file?");
+	if ((argc < 2) != (act.request != NULL))
+		return cmd_usage(&ca_import, "FILE…, or --request REQUEST");
 	if (!cmd_conf(&ca_import, cli, &status))
 		return status;
-	for (int i = 1; rc == RC_OK && i < argc; i++) {
-		buf_clear(&file);
-		rc = file_read(argv[i], &file, &err);
-		if (rc == RC_NONE)
-			rc = err_set(&err, ERR_FILE, "%s is not there", argv[i]);
-		if (rc == RC_OK && (rc = certset_parse(buf_text(&file), file.len, &set, &err)))
-			err_prefix(&err, "%s", argv[i]);
-	}
-	for (size_t i = 0; rc == RC_OK && i < set.n; i++)
-		rc = cert_format_pem(set.v[i], &pem, &err);
-	if (rc != RC_OK) {
+	if (act.request)
+		return run_approved(cli, act.request);
+	if (read_certs(argv + 1, argc - 1, &pem, &err) != RC_OK) {
 		status = cmd_fail_input(&err);
 	} else {
 		asking_begin(&asking, "ca.import");
 		json_str(&asking.json, "pem", buf_text(&pem));
-		status = finish(cli, &asking, print_line);
+		if (officer_act_put(&ca_import, &act, &asking, &status))
+			status = finish_act(cli, &asking);
+		else
+			buf_fini(&asking.text);
 	}
-	certset_fini(&set);
-	buf_fini(&file);
 	buf_fini(&pem);
 	return status;
 }

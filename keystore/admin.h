@@ -74,8 +74,9 @@
  *
  * ca.list → cas (with pem and chain); ca.show [key] [role root|issuing] → cas (one), pem. ca.new
  * [type] [csr: true] → cas, csr (PEM). ca.new-root [type] → cas. ca.renew [key] [csr] → cas, csr.
- * ca.import pem: certificates → cas. ca.crl [key] [days] [due: true] → crls: [{key, role, issuer,
- * ski, entries, next_update, der (base64)}].
+ * ca.import pem: certificates → cas. Where there are officers, ca.new-root and ca.import need them.
+ * ca.crl [key] [days] [due: true] → crls: [{key, role, issuer, ski, entries, next_update, der
+ * (base64)}].
  *
  * publish.list [addr] [after] → persons: [{person, addresses, former, certificates: [{sha256, want,
  * der, p7 (base64)}]}], next. publish.ours: sha256: […] → ours: those of keys here.

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "keystore/approval.h"
 
 #define BACKDATE  300
 #define DAY       (int64_t)86400
@@ -399,6 +400,28 @@ admin_ca_new(struct admin *a, struct err *err)
 							  : new_issuing(a, type, err);
 }
 
+/* Where there are officers, they have to approve that everybody is to trust another key. */
+static enum rc
+ask_for_root(struct admin *a, const struct ca *old, bool *go, struct err *err)
+{
+	struct act act;
+	enum rc rc;
+
+	act_init(&act, "ca.new-root", false);
+	if (old->ent) {
+		act_put(&act, "root so far", old->row.key);
+		act_put_shown(&act, "its name", cert_subject(old->ent->cert.cert));
+		act_put(&act, "its fingerprint", old->ent->cert.sha256);
+	}
+	act_put(&act, "type", json_get_text(a->request, "type"));
+	act_put(&act, "effect",
+		"a new root and a new issuing CA sign from now on; the new root has to become an "
+		"anchor wherever the old one is");
+	rc = approval_require(a, &act, go, err);
+	act_fini(&act);
+	return rc;
+}
+
 /*
  * A new root with a new key, and an issuing CA below it. The old root certifies the new one, and
  * that certificate goes with every chain: who knows only the old root believes the new
@@ -415,11 +438,17 @@ admin_ca_new_root(struct admin *a, struct err *err)
 	struct err why = ERR_INIT;
 	struct ca old = {.ent = NULL};
 	uint64_t first, seq, intent = 0;
+	bool go = false;
 	enum rc rc = ca_open_root(a, &old, &why);
 
 	/* Without an old root nobody has to be led over. */
 	if (rc && why.code != ERR_VAULT_NO_KEY) {
 		*err = why;
+		return rc;
+	}
+	rc = ask_for_root(a, &old, &go, err);
+	if (rc || !go) {
+		ca_fini(&old);
 		return rc;
 	}
 	rc = begin_ca(a, &root, CA_ROOT, type, org, err);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "keystore/approval.h"
 #include "message/b64.h"
 
 #define CHAIN_DEPTH 8
@@ -285,6 +286,29 @@ take_over(struct admin *a, const struct store_ca *ca, uint64_t seq, struct err *
 	return rc;
 }
 
+/* Where there are officers, they have to approve who stands above people's certificates. CHAIN
+ * ends with the root; without one CERT is its own. */
+static enum rc
+ask_for_import(struct admin *a, const struct store_ca *ca, struct cert *cert,
+	const struct certset *chain, bool *go, struct err *err)
+{
+	struct cert *root = chain->n ? chain->v[chain->n - 1] : cert;
+	struct act act;
+	enum rc rc;
+
+	act_init(&act, "ca.import", false);
+	act_put(&act, "ca", ca->key);
+	act_put_shown(&act, "name", cert_subject(cert));
+	act_put(&act, "certificate", cert_fingerprint(cert));
+	act_put_time(&act, "until", cert_not_after(cert));
+	act_put_shown(&act, "root", cert_subject(root));
+	act_put(&act, "root certificate", cert_fingerprint(root));
+	act_put(&act, "effect", "this CA signs people's certificates from now on");
+	rc = approval_require(a, &act, go, err);
+	act_fini(&act);
+	return rc;
+}
+
 enum rc
 admin_ca_import(struct admin *a, struct err *err)
 {
@@ -295,6 +319,7 @@ admin_ca_import(struct admin *a, struct err *err)
 	struct store_key key;
 	struct store_ca ca;
 	uint64_t seq;
+	bool go = false;
 	enum rc rc = pem ? certset_parse(pem, strlen(pem), &all, err)
 			 : err_set(err, ERR_USAGE, "\"pem\" is missing");
 
@@ -307,7 +332,10 @@ admin_ca_import(struct admin *a, struct err *err)
 	if (!rc)
 		rc = check_chain(cert, &all, &chain, err);
 	if (!rc)
-		rc = admin_record(a, "ca.import", ca.key, NULL, NULL, &seq, err);
+		rc = ask_for_import(a, &ca, cert, &chain, &go, err);
+	if (rc || !go)
+		goto out;
+	rc = admin_record(a, "ca.import", ca.key, NULL, NULL, &seq, err);
 	if (!rc)
 		rc = store_begin(store, err);
 	if (!rc)
@@ -320,6 +348,7 @@ admin_ca_import(struct admin *a, struct err *err)
 	if (!rc)
 		rc = admin_put_ca(a, ca.key, true, err);
 	json_array_end(a->out);
+out:
 	certset_fini(&all);
 	certset_fini(&chain);
 	return rc == RC_NONE ? err_set(err, ERR_KEYSTORE_TAMPERED, "a CA has no key") : rc;

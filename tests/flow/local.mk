@@ -29,22 +29,25 @@ check_SCRIPTS += tests/flow/driver.sh tests/flow/cli_keys.sh tests/flow/gateway.
 ## The gate, and opened mail.
 check_SCRIPTS += tests/flow/gate.sh tests/flow/opened.sh
 ## Keys from files.
-check_SCRIPTS += tests/flow/import.sh
+more_checks += tests/flow/import.sh
 
 ## Persons: renames, shared addresses, leavers.
 check_SCRIPTS += tests/flow/persons.sh
 ## Rules and rights.
 check_SCRIPTS += tests/flow/marks.sh
 ## The ledger's anchors, and dropping its segments.
-check_SCRIPTS += tests/flow/anchor.sh tests/flow/retire.sh
+check_SCRIPTS += tests/flow/anchor.sh
+more_checks += tests/flow/retire.sh
 ## Keys of outside CAs.
-check_SCRIPTS += tests/flow/csr.sh tests/flow/bulk.sh tests/flow/umin.sh
+check_SCRIPTS += tests/flow/umin.sh
+more_checks += tests/flow/csr.sh tests/flow/bulk.sh
 ## Observe rules, and tables of expectations.
 check_SCRIPTS += tests/flow/report.sh tests/flow/policy.sh
 ## The key store as a whole.
 noinst_PROGRAMS += killat
 killat_SOURCES = tests/flow/killat.c
-check_SCRIPTS += tests/flow/rekey.sh tests/flow/backup.sh
+check_SCRIPTS += tests/flow/backup.sh
+more_checks += tests/flow/rekey.sh
 ## Of the real daemons, and too long for the inner loop.
 more_checks += tests/flow/entitlement.sh tests/flow/daemon.sh tests/flow/hostile.sh tests/flow/slow.sh tests/flow/senders.sh tests/flow/addresses.sh \
 	tests/flow/notices.sh tests/flow/reinject.sh tests/flow/leave.sh tests/flow/rules.sh tests/flow/retry.sh \
@@ -57,7 +60,7 @@ EXTRA_DIST += tests/flow/stucktoken.c
 tests/flow/stucktoken.so: tests/flow/stucktoken.c crypto/cryptoki.h
 	@mkdir -p tests/flow
 	$(AM_V_CCLD)$(CC) -O1 -g -fPIC -shared -I$(top_srcdir) -o $@ $(top_srcdir)/tests/flow/stucktoken.c
-check_SCRIPTS += tests/flow/token.sh tests/flow/token_master.sh
+more_checks += tests/flow/token.sh tests/flow/token_master.sh
 ## Too long for make check: tests/run runs them.
 dist_noinst_SCRIPTS += tests/long/delivery.sh tests/long/kill.sh tests/long/corpora.sh tests/long/crowd.sh tests/long/nomem.sh \
 	tests/long/memory.sh tests/long/bulk.sh

@@ -303,6 +303,41 @@ want "no message" "$(status tool audit open nothing --reason x)" 66
 seal bob.crt -aes-256-cbc inner mail
 want "a reason of two lines" "$(status tool audit open mail --reason "$(printf 'a\nact: x')")" 64
 
+# --- the CA: its key like any other, a new root, a certificate from outside
+issuing=$(tool ca show --json | field key)
+want "no CA's key by its own command" "$(status tool ca export)" 65
+approved key export --to eve.crt "$issuing"
+match "the officers read whose it is" "$(tool officer show "$id" | tr -d '\r')" '^kind: .*, CA OF THE ORGANISATION, active$'
+tool key export --request "$id" --out ca.p7m >/dev/null || fail "export of the CA's key"
+openssl cms -decrypt -inform DER -in ca.p7m -inkey eve.key -recip eve.crt -out ca.pem 2>/dev/null || fail "eve opens it"
+want "the CA's key" "$(openssl pkey -in ca.pem -pubout)" "$(tool ca export --cert | openssl x509 -noout -pubkey)"
+match "recorded" "$(tool audit search --type intent --key "$issuing" | tail -n 1)" "export .*request=$id"
+root=$(tool ca show --root --json | field key)
+ask ca rollover --root --type p256 --reason 'the old root is weak'
+match "which root" "$(tool officer show "$id" | tr -d '\r')" "^root so far: $root\$"
+want "no new root yet" "$(tool ca show --root --json | field key)" "$root"
+want "without approval" "$(status tool ca rollover --request "$id")" 65
+want "anna" "$(approve "$id" anna)" 0
+want "ben" "$(approve "$id" ben)" 0
+match "a new root" "$(tool ca rollover --request "$id")" '^k[0-9a-f]+ +root '
+[ "$(tool ca show --root --json | field key)" != "$root" ] || fail "the root is the old one"
+want "a new issuing CA needs nobody" "$(status tool ca rollover --type p256)" 0
+# shellcheck disable=SC2086
+openssl req -x509 $ec -nodes -keyout off.key -out off.crt -days 99 -subj '/CN=Offline Root' \
+	-addext keyUsage=critical,keyCertSign,cRLSign 2>/dev/null
+tool ca new --csr --type p256 >ca.csr || fail "ca new --csr"
+printf 'basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n' >ca.ext
+openssl x509 -req -in ca.csr -CA off.crt -CAkey off.key -CAcreateserial -days 90 -extfile ca.ext -out sub.crt 2>/dev/null
+issuing=$(tool ca show --json | field key)
+ask ca import sub.crt off.crt
+match "which certificate" "$(tool officer show "$id" | tr -d '\r')" \
+	"^certificate: $(openssl x509 -in sub.crt -outform DER | sha256sum | cut -d' ' -f1)\$"
+want "one is not enough" "$(approve "$id" anna; status tool ca import --request "$id")" "$(printf '0\n65')"
+want "the CA so far" "$(tool ca show --json | field key)" "$issuing"
+want "carl" "$(approve "$id" carl)" 0
+tool officer run "$id" >/dev/null || fail "run of the import"
+match "under the root outside" "$(tool ca show)" 'issuer +CN=Offline Root'
+
 # --- other officers
 ask officer change --add dora.crt --name Dora --remove 'Ben' --reason 'ben retires'
 change=$id

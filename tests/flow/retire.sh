@@ -122,4 +122,24 @@ want "lines and stub" "$(status tool key list)" 0
 note z@example.org
 [ ! -e "$d/ledger/000003.jsonl" ] || fail "the removal was not taken up again"
 want "whole" "$(status tool audit verify --anchor "$work/anchors")" 0
+
+# --- with officers: a request first
+for who in anna ben; do
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/$who.key" -out "$work/$who.crt" -days 30 \
+		-subj "/CN=$who" 2>/dev/null || fail "a certificate for $who"
+	cat "$work/$who.key" "$work/$who.crt" >"$work/$who.pem"
+done
+tool officer init --cert "$work/anna.crt" --cert "$work/ben.crt" >/dev/null || fail "officer init"
+want "a dry run asks nobody" "$(tool audit retire --segment 4 --dry-run | grep -c 'would be dropped')" 1
+id=$(tool audit retire --segment 4 --reason 'ten years are over' --json | field request)
+match "what they read" "$(tool officer show "$id" | tr -d '\r')" '^segment: 4$'
+for who in anna ben; do
+	want "too few approvals" "$(status tool audit retire --request "$id")" 65
+	[ -e "$d/ledger/000004.jsonl" ] || fail "dropped without approval"
+	want "$who" "$(status tool officer approve "$id" --yes --key "$work/$who.pem")" 0
+done
+match "dropped" "$(tool audit retire --request "$id")" '^segment 000004, .*: dropped, record'
+[ ! -e "$d/ledger/000004.jsonl" ] || fail "segment 4 is still there"
+match "recorded" "$(tool audit search --event officer.run)" "request=$id"
+want "whole" "$(status tool audit verify --anchor "$work/anchors" --root "$root")" 0
 finish
