@@ -4,10 +4,14 @@
  */
 #include "crypto/p12_private.h"
 
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define MAX_DER 65536 /* of one key; an RSA key of P12_MAX_RSA bits has 5 KB */
 
 /* ASN.1 of ECParameters' named curve: what OpenSSL does not know has no other name. */
 static enum rc
@@ -35,6 +39,31 @@ unsupported(const PKCS8_PRIV_KEY_INFO *info, struct err *err)
 		"a private key on the curve %s: only P-256, P-384 and P-521 are supported", name);
 }
 
+/*
+ * OpenSSL takes a modulus of 2048 bits with primes and exponents of millions, and one signature
+ * with it takes minutes to hours: no part may be longer than the modulus.
+ */
+static bool
+has_sane_parts(EVP_PKEY *key)
+{
+	static const char *const parts[] = {OSSL_PKEY_PARAM_RSA_FACTOR,
+		OSSL_PKEY_PARAM_RSA_EXPONENT, OSSL_PKEY_PARAM_RSA_COEFFICIENT};
+	bool sane = true;
+
+	/* 0: the private exponent; then for each of the primes, of which there may be ten. */
+	for (int i = 0; sane && i <= 10 * 3; i++) {
+		BIGNUM *part = NULL;
+		char name[40];
+
+		snprintf(name, sizeof(name), "%s%d", parts[i % 3], (i + 2) / 3);
+		if (EVP_PKEY_get_bn_param(key, i ? name : OSSL_PKEY_PARAM_RSA_D, &part))
+			sane = BN_num_bits(part) <= EVP_PKEY_get_bits(key);
+		BN_clear_free(part);
+	}
+	ossl_clear();
+	return sane;
+}
+
 /* A key of a kind and size that we use. */
 static enum rc
 check_kind(const PKCS8_PRIV_KEY_INFO *info, const struct pkey *pkey, struct err *err)
@@ -46,8 +75,12 @@ check_kind(const PKCS8_PRIV_KEY_INFO *info, const struct pkey *pkey, struct err 
 		return unsupported(info, err);
 	case KEY_RSA:
 	case KEY_RSA_PSS:
-		return bits <= P12_MAX_RSA ? RC_OK
-					   : err_set(err, ERR_LIMIT, "an RSA key of %d bits", bits);
+		if (bits > P12_MAX_RSA)
+			return err_set(err, ERR_LIMIT, "an RSA key of %d bits", bits);
+		return has_sane_parts(pkey_evp(pkey))
+			       ? RC_OK
+			       : err_set(err, ERR_KEY_MALFORMED,
+					 "an RSA key of %d bits with parts that are longer", bits);
 	default:
 		return RC_OK;
 	}
@@ -101,6 +134,10 @@ p12_add_key(struct reading *r, const PKCS8_PRIV_KEY_INFO *info, struct err *err)
 	len = i2d_PKCS8_PRIV_KEY_INFO(info, &der);
 	if (len <= 0)
 		return ossl_err(err, ERR_KEY_MALFORMED, "a private key in it cannot be read");
+	if (len > MAX_DER) {
+		OPENSSL_clear_free(der, (size_t)len);
+		return err_set(err, ERR_LIMIT, "a private key of %d bytes", len);
+	}
 	rc = pkey_parse(der, (size_t)len, KEY_OTHER, &pkey, err);
 	OPENSSL_clear_free(der, (size_t)len);
 	if (rc == RC_PERM && err && err->code == ERR_KEY_MALFORMED)

@@ -4,6 +4,7 @@
 #include "crypto/openssl_glue.h"
 #include "tests/unit/crypto/pki.h"
 
+#include <openssl/core_names.h>
 #include <openssl/hmac.h>
 #include <openssl/pkcs12.h>
 #include <openssl/provider.h>
@@ -528,6 +529,64 @@ a_lying_key(void **state)
 	unmake(&m);
 }
 
+/* RSAPrivateKey (RFC 8017 A.1.2) out of the numbers of KEY; number LONG_ONE gets BITS bits. */
+static unsigned char *
+rsa_der(EVP_PKEY *key, int long_one, int bits, int *len)
+{
+	static const char *const names[] = {OSSL_PKEY_PARAM_RSA_N, OSSL_PKEY_PARAM_RSA_E,
+		OSSL_PKEY_PARAM_RSA_D, OSSL_PKEY_PARAM_RSA_FACTOR1, OSSL_PKEY_PARAM_RSA_FACTOR2,
+		OSSL_PKEY_PARAM_RSA_EXPONENT1, OSSL_PKEY_PARAM_RSA_EXPONENT2,
+		OSSL_PKEY_PARAM_RSA_COEFFICIENT1};
+	STACK_OF(ASN1_TYPE) *all = sk_ASN1_TYPE_new_null();
+	unsigned char *der = NULL;
+
+	for (int i = -1; i < 8; i++) {
+		BIGNUM *number = i < 0 ? BN_new() : NULL;
+		ASN1_TYPE *type = ASN1_TYPE_new();
+
+		if (i >= 0)
+			assert_int_equal(EVP_PKEY_get_bn_param(key, names[i], &number), 1);
+		if (i == long_one)
+			assert_int_equal(BN_set_bit(number, bits - 1), 1);
+		ASN1_TYPE_set(type, V_ASN1_INTEGER, BN_to_ASN1_INTEGER(number, NULL));
+		assert_true(sk_ASN1_TYPE_push(all, type) > 0);
+		BN_clear_free(number);
+	}
+	*len = i2d_ASN1_SEQUENCE_ANY(all, &der);
+	assert_true(*len > 0);
+	sk_ASN1_TYPE_pop_free(all, ASN1_TYPE_free);
+	return der;
+}
+
+/* One signature with such a key would take for ever. */
+static void
+rsa_with_long_parts(void **state)
+{
+	EVP_PKEY *key = EVP_RSA_gen(2048);
+	struct p12 p12;
+	struct err err;
+
+	(void)state;
+	for (int i = 1; i <= 8; i++) { /* 1: the public exponent, 8: none of them is long */
+		for (int bits = 3000; bits <= 1000000; bits += 997000) {
+			int len;
+			unsigned char *der = rsa_der(key, i, bits, &len);
+			enum rc rc = parse(der, (size_t)len, NULL, &p12, &err);
+
+			CHECK_INT("its parts", rc, i == 1 || i == 8 ? RC_OK : RC_PERM);
+			if (rc == RC_OK)
+				p12_fini(&p12);
+			else
+				CHECK_INT("too long", err.code,
+					bits > 3000 ? ERR_LIMIT : ERR_KEY_MALFORMED);
+			OPENSSL_free(der);
+			if (i == 1 || i == 8)
+				break;
+		}
+	}
+	EVP_PKEY_free(key);
+}
+
 /* An encrypted file with every byte changed, one at a time: never a crash, never another key. */
 static void
 mutations(void **state)
@@ -620,6 +679,7 @@ main(void)
 		cmocka_unit_test(scrypt_is_limited),
 		cmocka_unit_test(several_keys),
 		cmocka_unit_test(a_lying_key),
+		cmocka_unit_test(rsa_with_long_parts),
 		cmocka_unit_test(mutations),
 		cmocka_unit_test(rfc9216_and_pkits),
 	};
