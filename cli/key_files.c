@@ -48,9 +48,11 @@ readable(const char *prefix, const char *name)
 		name = (const char *)secret_data(text);
 	if (asprintf(&out, "%s%s%s", prefix, *prefix ? "/" : "", name) < 0)
 		out = NULL;
-	for (char *p = out; p && *p; p++)
-		if ((unsigned char)*p < 32 || *p == 127 || (!text && (unsigned char)*p > 127))
+	for (unsigned char *p = (unsigned char *)out; p && *p; p++)
+		if (*p < 32 || *p == 127 || (!text && *p > 127))
 			*p = '?';
+		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) /* U+0080 to U+009F */
+			p[0] = p[1] = '?';
 	secret_free(&text);
 	return out;
 }

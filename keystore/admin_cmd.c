@@ -305,6 +305,22 @@ run_one(struct admin *a, enum rc (*run)(struct admin *a, struct err *err), struc
 	return rc;
 }
 
+/* What takes seconds stands in nobody's way. */
+static enum rc
+run_before(struct admin *a, enum rc (*run)(struct admin *a, struct err *err), struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	if (run == admin_key_import)
+		return admin_key_import_before(a, err);
+	if (run != admin_key_pin)
+		return RC_OK;
+	rc = admin_key_pin_check(a, err);
+	if (!rc)
+		rc = run_one(a, admin_key_pin_count, err);
+	return rc ? rc : admin_key_pin_open(a, err);
+}
+
 static enum rc
 dispatch(struct admin *a, struct err *err)
 {
@@ -315,8 +331,7 @@ dispatch(struct admin *a, struct err *err)
 	if (rc)
 		return rc;
 	cmd = commands[i].name;
-	/* What takes seconds stands in nobody's way. */
-	rc = commands[i].run == admin_key_import ? admin_key_import_before(a, err) : RC_OK;
+	rc = run_before(a, commands[i].run, err);
 	if (!rc)
 		rc = run_one(a, commands[i].run, err);
 	if (rc)
@@ -380,6 +395,7 @@ admin_run(struct vault *vault, unsigned rights, int64_t uid, int64_t pid, const 
 		}
 	}
 	admin_import_free(&a);
+	admin_held_free(&a);
 	if (!rc)
 		*result = a.result;
 	else

@@ -21,6 +21,7 @@ struct admin {
 	int64_t uid, pid;
 	bool changed;          /* the store, or about to */
 	struct import *import; /* a file that was taken apart before the lock was taken; or NULL */
+	struct held_try *held; /* a PIN that is tried (admin_held.c), or NULL */
 	unsigned rights;
 	const char *request_text; /* REQUEST as it came */
 	size_t request_len;
@@ -116,6 +117,11 @@ enum rc admin_ca_crl(struct admin *a, struct err *err);
 enum rc admin_make_ca(struct admin *a, const char *organisation, const char *type, struct buf *pem,
 	struct err *err);
 /* admin_import.c */
+/* key.pin in four parts, of which the first and the third need no lock. */
+enum rc admin_key_pin_check(struct admin *a, struct err *err);
+enum rc admin_key_pin_count(struct admin *a, struct err *err);
+enum rc admin_key_pin_open(struct admin *a, struct err *err);
+void admin_held_free(struct admin *a);
 enum rc admin_key_import_before(struct admin *a, struct err *err);
 enum rc admin_key_import(struct admin *a, struct err *err);
 enum rc admin_import_new(struct admin *a, struct err *err);

@@ -9,6 +9,7 @@
 #include "keystore/store_held.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -322,78 +323,155 @@ import(struct admin *a, struct store_held *held, struct err *err)
 	return import_put(a, im, err);
 }
 
-/* Takes the file apart with the PIN of the request. */
-static enum rc
-open_held(struct admin *a, const struct store_held *held, const struct import_blob *pin,
-	struct secret **file, struct err *err)
-{
-	struct import_blob both = *pin;
-	enum rc rc = store_unwrap_held(vault_store(a->vault), held, file, err);
+/* A try at a PIN: counted, then made without the commands' lock, then what comes of it. */
+struct held_try {
+	struct store_held held;
+	struct secret *file;
+	enum rc rc; /* of taking the file apart */
+	struct err err;
+};
 
-	if (rc)
-		return rc == RC_NONE ? err_set(err, ERR_KEYSTORE_TAMPERED, "held file %s is gone",
-					       held->id)
-				     : rc;
-	both.files[0] = (struct admin_bytes){secret_data(*file), secret_len(*file)};
-	both.n_files = 1;
-	return import_read(&both, a->import, err);
+void
+admin_held_free(struct admin *a)
+{
+	if (a->held)
+		secret_free(&a->held->file);
+	free(a->held);
+	a->held = NULL;
 }
 
-/* Counts the try before it is made, and takes it back when it was none. */
+/* The row as it is now: it may have been dropped, or the PIN found, while nobody looked. */
 static enum rc
-try_pin(struct admin *a, struct store_held *held, const struct import_blob *pin, struct err *err)
+look_again(struct admin *a, struct store_held *held, struct err *err)
 {
-	struct secret *file = NULL;
-	struct err ignored;
+	char id[STORE_ID_SIZE];
 	enum rc rc;
 
+	strcpy(id, held->id);
+	rc = store_get_held(vault_store(a->vault), id, held, err);
+	if (rc == RC_NONE)
+		return err_set(err, ERR_VAULT_NO_KEY, "no held file %.64s", id);
+	if (!rc && held->key[0])
+		return err_set(err, ERR_KEY_EXISTS, "the key of held file %s is in already", id);
+	return rc;
+}
+
+/* The try was none. */
+static void
+give_back(struct admin *a, struct store_held *held)
+{
+	struct err ignored;
+
+	if (held->tries > 0)
+		held->tries--;
+	held->key[0] = 0;
+	(void)keep(a, held, NULL, &ignored);
+}
+
+/* Counts the try before it is made. */
+enum rc
+admin_key_pin_count(struct admin *a, struct err *err)
+{
+	struct store_held *held;
+	enum rc rc = admin_import_new(a, err);
+
+	a->held = calloc(1, sizeof(*a->held));
+	if (!rc && !a->held)
+		rc = err_set(err, ERR_MEMORY, "a held file");
+	if (rc)
+		return rc;
+	held = &a->held->held;
+	rc = find(a, held, err);
+	if (!rc && held->key[0])
+		rc = err_set(
+			err, ERR_KEY_EXISTS, "the key of held file %s is in already", held->id);
+	if (!rc && held->tries >= HELD_TRIES)
+		rc = err_set(err, ERR_VAULT_DENIED,
+			"held file %s is locked after %d wrong PINs: hold the file again", held->id,
+			HELD_TRIES);
+	if (rc)
+		return rc;
 	held->tries++;
 	rc = record(a, "key.pin", held, err);
 	if (!rc)
 		rc = keep(a, held, NULL, err);
 	if (rc)
 		return rc;
-	rc = open_held(a, held, pin, &file, err);
-	if (rc == RC_PERM && err->code == ERR_KEY_PASSWORD) {
-		(void)record(a, "key.pin.wrong", held, &ignored);
-		err_set(err, ERR_KEY_PASSWORD, "the PIN is wrong; %lld more may be tried",
-			(long long)(HELD_TRIES - held->tries));
-	} else {
-		held->tries--;
-		if (!rc)
-			rc = import(a, held, err);
-		if (rc) {
-			held->key[0] = 0;
-			(void)keep(a, held, NULL, &ignored);
-		}
+	rc = store_unwrap_held(vault_store(a->vault), held, &a->held->file, err);
+	if (rc)
+		give_back(a, held);
+	return rc == RC_NONE ? err_set(err, ERR_KEYSTORE_TAMPERED, "held file %s is gone", held->id)
+			     : rc;
+}
+
+/* Takes the file apart with the PIN of the request: seconds, or as many as the file asks for. */
+enum rc
+admin_key_pin_open(struct admin *a, struct err *err)
+{
+	struct import_blob pin;
+	struct held_try *try = a->held;
+	enum rc rc = import_blob_open(a->blob, &pin, err);
+
+	if (!rc) {
+		pin.files[0] = (struct admin_bytes){secret_data(try->file), secret_len(try->file)};
+		pin.n_files = 1;
+		try->rc = import_read(&pin, a->import, &try->err);
 	}
-	secret_free(&file);
+	secret_free(&try->file);
+	import_blob_fini(&pin);
 	return rc;
 }
 
+/* One PIN and nothing else? Before anything is counted. */
 enum rc
-admin_key_pin(struct admin *a, struct err *err)
+admin_key_pin_check(struct admin *a, struct err *err)
 {
 	struct import_blob pin;
-	struct store_held held;
 	enum rc rc = import_blob_open(a->blob, &pin, err);
 
 	if (!rc && (pin.n_passwords != 1 || pin.n_files))
 		rc = err_set(err, ERR_USAGE, "one PIN at a time");
-	if (!rc)
-		rc = find(a, &held, err);
-	if (!rc && held.key[0])
-		rc = err_set(err, ERR_KEY_EXISTS, "the key of held file %s is in already", held.id);
-	if (!rc && held.tries >= HELD_TRIES)
-		rc = err_set(err, ERR_VAULT_DENIED,
-			"held file %s is locked after %d wrong PINs: hold the file again", held.id,
-			HELD_TRIES);
-	if (!rc)
-		rc = admin_import_new(a, err);
-	if (!rc)
-		rc = try_pin(a, &held, &pin, err);
-	if (!rc)
-		put_held(a, "held", &held);
 	import_blob_fini(&pin);
+	return rc;
+}
+
+/* What came of the try. Work without an end is no reason to try for nothing: it counts. */
+enum rc
+admin_key_pin(struct admin *a, struct err *err)
+{
+	struct held_try *try = a->held;
+	struct err ignored;
+	struct store_held *held;
+	enum rc rc;
+
+	if (!try)
+		return err_set(err, ERR_INTERNAL, "no PIN was tried");
+	held = &try->held;
+	rc = look_again(a, held, err);
+	if (rc)
+		return rc;
+	if (try->rc == RC_PERM && try->err.code == ERR_KEY_PASSWORD) {
+		(void)record(a, "key.pin.wrong", held, &ignored);
+		return err_set(err, ERR_KEY_PASSWORD, "the PIN is wrong; %lld more may be tried",
+			(long long)(HELD_TRIES - held->tries));
+	}
+	if (try->rc == RC_PERM && try->err.code == ERR_LIMIT) {
+		*err = try->err;
+		return try->rc;
+	}
+	if (try->rc) {
+		*err = try->err;
+		give_back(a, held);
+		return try->rc;
+	}
+	if (held->tries > 0)
+		held->tries--;
+	rc = import(a, held, err);
+	if (rc) {
+		held->tries++;
+		give_back(a, held);
+	} else {
+		put_held(a, "held", held);
+	}
 	return rc;
 }

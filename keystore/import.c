@@ -49,8 +49,13 @@ import_read(const struct import_blob *blob, struct import *im, struct err *err)
 		im->keys = calloc(im->p12.n, sizeof(*im->keys));
 		rc = im->keys ? RC_OK : err_set(err, ERR_MEMORY, "import");
 	}
-	for (; !rc && im->n < im->p12.n; im->n++)
-		im->keys[im->n].item = &im->p12.items[im->n];
+	for (; !rc && im->n < im->p12.n; im->n++) {
+		struct p12_item *item = &im->p12.items[im->n];
+
+		im->keys[im->n].item = item;
+		if (item->cert)
+			rc = p12_check_pair(item->pkey, item->cert, err);
+	}
 	if (rc)
 		import_fini(im);
 	return rc;
@@ -226,9 +231,7 @@ judge(struct admin *a, const struct import *im, struct import_key *key, struct e
 	key->outcome = IMPORT_NEW;
 	if (!key->item->cert)
 		return no_cert(im, err);
-	rc = p12_check_pair(key->item->pkey, key->item->cert, err);
-	if (!rc)
-		rc = choose_certs(key, err);
+	rc = choose_certs(key, err);
 	if (rc || key->outcome == IMPORT_SKIPPED)
 		return rc;
 	rc = import_find_owner(a, im, key, err);

@@ -222,6 +222,11 @@ head -c 3000000 /dev/zero >zeros.p12
 zip -q bomb.zip zeros.p12
 match "a bomb" "$(tool key import bomb.zip)" 'failed .*compressed more than 100 times'
 
+cp zeros.p12 "$(printf 'a\302\2332Jb\033c.p12')"
+zip -q names.zip a*b*c.p12 && rm a*b*c.p12
+match "a name for terminals" "$(tool key import names.zip)" 'failed .*names.zip/a..2Jb.c.p12'
+mismatch "a name for terminals" "$(tool key import names.zip)" "$(printf '\302\233')"
+
 # --- tables: address, file, PIN; CP932 and CR LF; standard input
 for i in 1 2 3; do
 	person t$i t$i@example.org
@@ -295,6 +300,21 @@ for event in key.hold key.pin key.pin.wrong key.held.drop; do
 done
 match "the ledger names the held file" "$out" "event=key.import .*held=$id"
 strings -n 6 "$d/vault.db" | grep -q 'h3.p12' && fail "a dropped row is still in the file"
+
+# A PIN that takes seconds to try: it is counted before, and others are served meanwhile.
+person h5 h5@example.org
+p12 h5 secret5 -iter 1500000
+h5=$(tool key import --hold --address h5@example.org h5.p12)
+h5=${h5%% *}
+echo secret5 >h5.pin
+"$sealgate" -c "$conf" key pin "$h5" <h5.pin >h5.out 2>&1 &
+runner=$!
+pids="$pids $runner"
+wait_for 20 sh -c "'$sealgate' -c '$conf' key held | grep -q '^$h5 .* 1 wrong\$'" ||
+	fail "the vault serves nobody while a PIN is tried: $(cat h5.out)"
+wait $runner
+want "a slow PIN" $? 0
+want "it is no more held" "$(tool key held | grep -c "^$h5")" 0
 
 # --- rights: one holds, the other has the PIN
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
