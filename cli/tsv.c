@@ -21,6 +21,18 @@ decode(const char *data, size_t len, struct buf *out, struct err *err)
 	return charset_decode("cp932", 5, data, len, out, err);
 }
 
+/* U+0080 to U+009F, which terminals obey, and U+FEFF, which begins files and is not seen. */
+static const char *
+find_unseen(const char *p, size_t len)
+{
+	for (size_t i = 0; i + 1 < len; i++)
+		if (((unsigned char)p[i] == 0xc2 && (unsigned char)p[i + 1] >= 0x80 &&
+			    (unsigned char)p[i + 1] < 0xa0) ||
+			(len - i >= 3 && memcmp(p + i, BOM, 3) == 0))
+			return p + i;
+	return NULL;
+}
+
 /* What no field may hold: control characters, and characters that could not be read. */
 static enum rc
 check_field(
@@ -43,6 +55,10 @@ check_field(
 				"%s: row %zu, column %zu: neither UTF-8 nor CP932", name, line,
 				column);
 	}
+	if (find_unseen(p, len))
+		return err_set(err, ERR_USAGE, "%s: row %zu, column %zu: %s", name, line, column,
+			*find_unseen(p, len) == '\xc2' ? "a control character"
+						       : "a byte order mark within the file");
 	if (len > 1 && p[0] == '"' && p[len - 1] == '"')
 		return err_set(err, ERR_USAGE,
 			"%s: row %zu, column %zu: the field is in quotes, which the format does not "
@@ -243,6 +259,9 @@ append_field(const struct tsv_style *style, const char *field, size_t row, size_
 								       : "a control character");
 	if (!utf8_is_valid(field, len))
 		return err_set(err, ERR_USAGE, "row %zu, column %zu: no UTF-8", row, column);
+	if (find_unseen(field, len))
+		return err_set(err, ERR_USAGE, "row %zu, column %zu: a character that is not seen",
+			row, column);
 	if (len > 1 && field[0] == '"' && field[len - 1] == '"')
 		return err_set(
 			err, ERR_USAGE, "row %zu, column %zu: a field in quotes", row, column);

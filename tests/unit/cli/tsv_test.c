@@ -46,6 +46,12 @@ reads(void **state)
 			"list: row 2, column 1: a control character (0d)"},
 		{"escape", "a\nx\tb\x1b\n", NULL,
 			"list: row 2, column 2: a control character (1b)"},
+		{"a control character of terminals",
+			"a\xc2\x9b"
+			"2J",
+			NULL, "list: row 1, column 1: a control character"},
+		{"two files in one", "a\n\ufeffb", NULL,
+			"list: row 2, column 1: a byte order mark within the file"},
 		{"DEL", "\x7f", NULL, "list: row 1, column 1: a control character (7f)"},
 		{"neither", "ok\nx\ty\t\xff\xff\n", NULL,
 			"list: row 2, column 3: neither UTF-8 nor CP932"},
