@@ -84,7 +84,8 @@ take_subject(struct compile *c)
 			return conf_err(c->err, c->conf, c->group, "subject",
 				"\"%.60s\": only %%n %%a %%l %%d %%o and %%%% are known", v[i]);
 		if (strcmp(type, "C") == 0 &&
-			strspn(attr->text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") + strlen(attr->text) != 4)
+			(strlen(attr->text) != 2 ||
+				strspn(attr->text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 2))
 			return conf_err(c->err, c->conf, c->group, "subject",
 				"C is a country's two capital letters (ISO 3166)");
 	}
