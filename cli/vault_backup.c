@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "cli/vault.h"
 #include "crypto/kek.h"
+#include "directory/certstore.h"
 #include "keystore/admin.h"
 #include "keystore/admin_backup.h"
 #include "keystore/master.h"
@@ -40,11 +41,12 @@ const struct command vault_backup = {
 
 struct making {
 	struct cli *cli;
-	const struct cmd_values *certs;
+	const struct cmd_values *to;
 	bool ask;
 	const char *passphrase_file;
 	struct buf parts; /* of the request */
 	struct buf names; /* of the files in it, each with a NUL */
+	int certs;        /* a copy of certs.db; -1: none */
 };
 
 /* --- the request --- */
@@ -144,7 +146,8 @@ is_state(const char *section, const char *name)
 {
 	static const char *const rows[][2] = {{"vault", "store"}, {"vault", "socket"},
 		{"vault", "admin_socket"}, {"ledger", "dir"}, {"milter", "spool"},
-		{"journal", "path"}, {"notices", "store"}, {"certstore", "path"}};
+		{"journal", "path"}, {"notices", "store"}, {"certstore", "path"},
+		{"replies", "path"}, {"tokens", "module"}};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		if (strcmp(rows[i][0], section) == 0 && strcmp(rows[i][1], name) == 0)
@@ -189,10 +192,10 @@ add_certs(struct making *m, struct err *err)
 {
 	enum rc rc = RC_OK;
 
-	for (size_t i = 0; !rc && i < m->certs->n; i++) {
+	for (size_t i = 0; !rc && i < m->to->n; i++) {
 		struct buf data = BUF_INIT(FILE_LIMIT);
 
-		rc = file_read(m->certs->v[i], &data, err);
+		rc = file_read(m->to->v[i], &data, err);
 		if (rc == RC_NONE)
 			rc = RC_TEMP;
 		if (!rc)
@@ -221,6 +224,36 @@ add_passphrase(struct making *m, struct err *err)
 	return rc;
 }
 
+/* A copy of the certificate store beside the backup, without a name; its size goes along. */
+static enum rc
+add_certstore(struct making *m, const char *backup, struct err *err)
+{
+	const char *path = conf_str(conf_section(m->cli->conf, "certstore"), "path");
+	char temp[PATH_MAX], size[24];
+	struct err why = ERR_INIT;
+	struct stat st;
+	enum rc rc;
+
+	if ((size_t)snprintf(temp, sizeof(temp), "%s.XXXXXX", backup) >= sizeof(temp))
+		return err_set(err, ERR_USAGE, "the name of the file is too long");
+	m->certs = mkostemp(temp, O_CLOEXEC);
+	if (m->certs < 0)
+		return err_set(err, ERR_FILE, "%s: %s", temp, strerror(errno));
+	rc = certstore_copy(path, temp, &why);
+	(void)unlink(temp);
+	if (!rc && !fstat(m->certs, &st) && st.st_size > 0) {
+		snprintf(size, sizeof(size), "%lld", (long long)st.st_size);
+		return admin_pack_part(&m->parts, ADMIN_PART_CERTDB, size, strlen(size), err);
+	}
+	close(m->certs);
+	m->certs = -1;
+	if (access(path, R_OK) == 0 && rc) /* it is ours to read: a backup without it would lie */
+		return err_set(err, why.code, "%s", why.detail);
+	if (rc && rc != RC_NONE)
+		leave_out(path, why.detail);
+	return RC_OK;
+}
+
 static enum rc
 make_request(struct making *m, struct secret **blob, struct err *err)
 {
@@ -235,10 +268,33 @@ make_request(struct making *m, struct secret **blob, struct err *err)
 
 /* --- the file --- */
 
+/* What the vault wants next of the certificate store. */
+static enum rc
+read_certs(const struct making *m, int64_t wants, struct secret **blob, struct err *err)
+{
+	enum rc rc;
+	ssize_t n;
+
+	*blob = NULL;
+	if (wants <= 0)
+		return RC_OK;
+	rc = secret_new(wants < FILE_LIMIT ? (size_t)wants : FILE_LIMIT, blob, err);
+	n = rc ? 0 : read(m->certs, secret_data(*blob), secret_len(*blob));
+	if (!rc && n <= 0)
+		rc = err_set(err, ERR_FILE, "the copy of certs.db: %s",
+			n < 0 ? strerror(errno) : "it became shorter");
+	if (!rc)
+		secret_truncate(*blob, (size_t)n);
+	else
+		secret_free(blob);
+	return rc;
+}
+
 /* All pieces into FD. */
 static enum rc
-take_pieces(struct admin_session *session, int64_t seq, int fd, struct err *err)
+take_pieces(struct making *m, struct admin_session *session, int64_t seq, int fd, struct err *err)
 {
+	int64_t wants = 0;
 	struct buf request = BUF_INIT(256);
 	bool done = false;
 	enum rc rc = buf_appendf(
@@ -246,11 +302,16 @@ take_pieces(struct admin_session *session, int64_t seq, int fd, struct err *err)
 
 	while (!rc && !done) {
 		struct json_value *answer = NULL;
-		struct secret *piece = NULL;
+		struct secret *piece = NULL, *more = NULL;
 
-		rc = admin_ask(session, request.data, NULL, &answer, &piece, err);
+		rc = read_certs(m, wants, &more, err);
+		if (!rc)
+			rc = admin_ask(session, request.data, more, &answer, &piece, err);
 		if (!rc)
 			done = json_is_true(json_find(answer, "done"));
+		if (!rc)
+			wants = json_get_int(answer, "wants", 0);
+		secret_free(&more);
 		if (!rc && piece)
 			rc = file_write_all(fd, secret_data(piece), secret_len(piece), err);
 		secret_free(&piece);
@@ -291,7 +352,9 @@ write_backup(struct making *m, const char *path, int64_t *seq, struct err *err)
 		return err_set(err, ERR_KEY_EXISTS, "%s: is there already", path);
 	if ((size_t)snprintf(temp, sizeof(temp), "%s.XXXXXX", path) >= sizeof(temp))
 		return err_set(err, ERR_USAGE, "the name of the file is too long");
-	rc = make_request(m, &blob, err);
+	rc = add_certstore(m, path, err);
+	if (!rc)
+		rc = make_request(m, &blob, err);
 	if (!rc && (fd = mkostemp(temp, O_CLOEXEC)) < 0)
 		rc = err_set(err, ERR_FILE, "%s: %s", path, strerror(errno));
 	if (!rc)
@@ -300,7 +363,7 @@ write_backup(struct making *m, const char *path, int64_t *seq, struct err *err)
 		rc = admin_ask(session, "{\"cmd\":\"vault.backup\"}", blob, &answer, NULL, err);
 	if (!rc) {
 		*seq = json_get_int(answer, "seq", -1);
-		rc = take_pieces(session, *seq, fd, err);
+		rc = take_pieces(m, session, *seq, fd, err);
 	}
 	if (!rc)
 		rc = give_name(fd, temp, path, err);
@@ -311,6 +374,8 @@ write_backup(struct making *m, const char *path, int64_t *seq, struct err *err)
 		close(fd);
 		(void)unlink(temp);
 	}
+	if (m->certs >= 0)
+		close(m->certs);
 	return rc;
 }
 
@@ -320,7 +385,8 @@ run(struct cli *cli, int argc, char **argv)
 	struct cmd_values certs = {.n = 0};
 	struct making m = {
 		.cli = cli,
-		.certs = &certs,
+		.to = &certs,
+		.certs = -1,
 		.parts = {.max = 2 * REQUEST_MAX, .wipe = true},
 		.names = {.max = REQUEST_MAX},
 	};

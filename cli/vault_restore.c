@@ -8,7 +8,6 @@
 #include "directory/certstore.h"
 #include "keystore/restore.h"
 
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -63,32 +62,16 @@ read_keys(const struct cmd_values *files, const char *password_file, struct p12 
 	return rc;
 }
 
-/* The store of other people's certificates is not in the backup; the milter wants to find one. */
+/* Other people's certificates: the store of the backup has to be one; without one there is an empty
+ * one. */
 static enum rc
-make_certstore(const char *conf_file, struct err *err)
+make_certstore(const struct conf *conf, struct err *err)
 {
-	static const char *const suffixes[] = {"", "-wal", "-shm"};
+	const char *path = conf_str(conf_section(conf, "certstore"), "path");
 	struct certstore *store = NULL;
-	struct conf *conf = NULL;
-	const struct passwd *pw;
-	const char *path;
-	enum rc rc = conf_load(conf_file, &conf, err);
+	enum rc rc = certstore_open(path, access(path, F_OK) != 0, &store, err);
 
-	if (rc)
-		return rc;
-	path = conf_str(conf_section(conf, "certstore"), "path");
-	pw = getpwnam(conf_str(conf_section(conf, "milter"), "user"));
-	if (access(path, F_OK) != 0)
-		rc = certstore_open(path, true, &store, err);
 	certstore_close(&store);
-	for (size_t i = 0; rc == RC_OK && geteuid() == 0 && pw && i < 3; i++) {
-		char name[4200];
-
-		snprintf(name, sizeof(name), "%.4096s%s", path, suffixes[i]);
-		if (access(name, F_OK) == 0 && lchown(name, pw->pw_uid, pw->pw_gid))
-			rc = err_set(err, ERR_FILE, "%s: its owner cannot be changed", name);
-	}
-	conf_unref(&conf);
 	return rc;
 }
 
@@ -97,8 +80,8 @@ report(const struct restore_result *result)
 {
 	printf("%s is ready, from a backup of %s.\n"
 	       "Its ledger goes on behind record %llu; what came after that is not in it.\n"
-	       "The master key is new: %s. Other people's certificates (certs.db), the journal and\n"
-	       "notices under way are not in a backup.\n",
+	       "The master key is new: %s. The journal, notices under way and PINs are not in a\n"
+	       "backup.\n",
 		result->conf, result->time, (unsigned long long)result->seq, result->master);
 }
 
@@ -111,7 +94,8 @@ run(struct cli *cli, int argc, char **argv)
 		{"password", OPT_VALUE, &password},
 		{"passphrase-file", OPT_VALUE, &passphrase_file}, {"master", OPT_VALUE, &master}};
 	struct p12 officers[KEYS_MAX] = {0};
-	struct restore_keys keys = {.officers = officers, .passphrase = ask_passphrase};
+	struct restore_keys keys = {
+		.officers = officers, .passphrase = ask_passphrase, .complete = make_certstore};
 	struct restore_result result;
 	struct err err = ERR_INIT;
 	int status;
@@ -126,8 +110,6 @@ run(struct cli *cli, int argc, char **argv)
 		rc = err.code == ERR_FILE ? RC_NONE : err_rc(err.code);
 	else
 		rc = restore_backup(argv[1], dir, master, &keys, &result, &err);
-	if (!rc)
-		rc = make_certstore(result.conf, &err);
 	for (size_t i = 0; i < KEYS_MAX; i++)
 		p12_fini(&officers[i]);
 	if (rc)

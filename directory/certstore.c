@@ -4,6 +4,7 @@
 #include "directory/certstore.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -165,6 +166,36 @@ check_schema(sqlite3 *db, const char *path, bool create, struct err *err)
 	if (chmod(path, 0640) != 0)
 		return err_set(err, ERR_STORE, "%s: its mode cannot be set", path);
 	return RC_OK;
+}
+
+enum rc
+certstore_copy(const char *path, const char *to, struct err *err)
+{
+	sqlite3 *from = NULL, *db = NULL;
+	sqlite3_backup *backup = NULL;
+	struct stat st;
+	enum rc rc;
+	int code = SQLITE_ERROR;
+
+	if (stat(path, &st) && errno == ENOENT)
+		return RC_NONE;
+	rc = open_connection(path, false, CERTSTORE_BUSY_MS, &from, err);
+	if (!rc)
+		rc = check_schema(from, path, false, err);
+	if (!rc)
+		rc = open_connection(to, false, 0, &db, err);
+	if (!rc)
+		backup = sqlite3_backup_init(db, "main", from, "main");
+	if (backup) { /* all in one step, which is one moment */
+		code = sqlite3_backup_step(backup, -1);
+		(void)sqlite3_backup_finish(backup);
+	}
+	if (!rc && code != SQLITE_DONE)
+		rc = err_set(err, ERR_STORE, "%s: copying: %s", path,
+			backup ? sqlite3_errstr(code) : sqlite3_errmsg(db));
+	sqlite3_close(db);
+	sqlite3_close(from);
+	return rc;
 }
 
 enum rc

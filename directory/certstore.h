@@ -59,6 +59,8 @@ enum rc certstore_by_fingerprint(struct certstore *store, const char *sha256_pre
 enum rc certstore_pin(struct certstore *store, const char *fingerprint, bool pinned,
 	struct err *err); /* RC_NONE: no such */
 enum rc certstore_forget(struct certstore *store, const char *fingerprint, struct err *err);
+/* A copy of the file as it is at one moment, into the empty file TO; RC_NONE: there is none. */
+enum rc certstore_copy(const char *path, const char *to, struct err *err);
 void certrows_free(struct certrow **rows, size_t n);
 /* Changes with every write by any process: for caches and for reloading anchors. Never waits:
  * RC_TEMP while somebody writes. */

@@ -56,6 +56,7 @@ struct wish {
 	struct backup_file files[FILES_MAX];
 	char names[FILES_MAX][TAR_NAME];
 	size_t n;
+	uint64_t certs; /* size of certs.db */
 };
 
 static enum rc
@@ -66,6 +67,18 @@ take_text(const unsigned char *data, size_t len, char *out, size_t size, struct 
 	memcpy(out, data, len);
 	out[len] = 0;
 	return RC_OK;
+}
+
+static enum rc
+take_size(const unsigned char *data, size_t len, uint64_t *out, struct err *err)
+{
+	char text[16], *end = text;
+	enum rc rc = take_text(data, len, text, sizeof(text), err);
+
+	*out = rc ? 0 : strtoull(text, &end, 10);
+	return rc || (*end == 0 && *out && text[0] != '-')
+		       ? rc
+		       : err_set(err, ERR_USAGE, "vault.backup: a size");
 }
 
 static enum rc
@@ -90,6 +103,8 @@ take_one(struct wish *wish, char kind, const unsigned char *data, size_t len, st
 		wish->files[wish->n] = (struct backup_file){wish->names[wish->n], data, len};
 		wish->n++;
 		return RC_OK;
+	case ADMIN_PART_CERTDB:
+		return take_size(data, len, &wish->certs, err);
 	default:
 		return err_set(err, ERR_USAGE, "vault.backup: a part of another kind");
 	}
@@ -150,6 +165,7 @@ admin_vault_backup(struct admin *a, struct err *err)
 		options.kek = wish->kek.key ? &wish->kek : NULL;
 		options.files = wish->files;
 		options.n_files = wish->n;
+		options.certs = wish->certs;
 		rc = backup_begin(a->vault, &options, slot, err);
 	}
 	if (!rc) {
@@ -175,11 +191,15 @@ admin_vault_backup_next(struct admin *a, struct err *err)
 	/* Two at a time would each get half of it. */
 	if (!rc && (!*slot || json_get_int(a->request, "seq", -1) != (int64_t)backup_seq(*slot)))
 		rc = err_set(err, ERR_USAGE, "no such backup is being made");
+	if (!rc && a->blob)
+		rc = backup_feed(*slot, secret_data(a->blob), secret_len(a->blob), err);
 	if (!rc)
 		rc = backup_next(*slot, &piece, &done, err);
 	if (!rc)
 		rc = secret_copy(piece.data, piece.len, &a->result, err);
 	json_bool(a->out, "done", done);
+	if (!rc)
+		json_int(a->out, "wants", (int64_t)backup_wants(*slot));
 	if (rc || done)
 		backup_free(slot);
 	buf_fini(&piece);

@@ -15,6 +15,7 @@
 #define ADMIN_PART_KEK    'k'
 #define ADMIN_PART_NAME   'n'
 #define ADMIN_PART_FILE   'f'
+#define ADMIN_PART_CERTDB 'd' /* the size of certs.db, in digits; its bytes are asked for later */
 enum rc admin_pack_part(struct buf *out, char kind, const void *data, size_t len, struct err *err);
 
 #endif

@@ -20,9 +20,10 @@
 #define TRIES     3
 #define CHUNK     (256u << 10)
 
-/* One file of the archive: bytes in memory, or SIZE bytes of a file on the disk. */
+/* One file of the archive: bytes in memory, or SIZE bytes of a file on the disk, or what is fed. */
 struct entry {
 	char *name;
+	bool fed;
 	struct secret *data;
 	char *path; /* NULL: FD, or DATA */
 	int fd;
@@ -39,6 +40,8 @@ struct backup {
 	size_t at;      /* the present entry … */
 	uint64_t done;  /* … and how much of it was read */
 	bool begun;     /* its header was written */
+	struct buf food;
+	size_t eaten;
 	unsigned char chunk[CHUNK];
 };
 
@@ -283,6 +286,12 @@ add_all(struct backup *b, struct vault *vault, const struct settings *settings,
 	}
 	if (!rc)
 		rc = add_ledger(b, conf_str(ledger, "dir"), err);
+	if (!rc && options->certs)
+		rc = add_entry(b, "certs.db", &e, err);
+	if (!rc && options->certs) {
+		e->fed = true;
+		e->size = options->certs;
+	}
 	if (!rc && fstat(fd, &st))
 		rc = err_set(err, ERR_KEYSTORE, "the copy of the store: %s", strerror(errno));
 	if (!rc)
@@ -310,6 +319,7 @@ backup_begin(struct vault *vault, const struct backup_options *options, struct b
 	*out = NULL;
 	if (!rc) {
 		buf_init(&b->out, 8 * BACKUP_PIECE);
+		buf_init(&b->food, 8 * BACKUP_PIECE);
 		to = sink_to_buf(&b->out);
 		rc = add_all(b, vault, settings, options, err);
 		b->total = TAR_END;
@@ -334,6 +344,12 @@ read_entry(struct backup *b, struct entry *e, size_t *len, struct err *err)
 	ssize_t n;
 
 	*len = left < CHUNK ? (size_t)left : CHUNK;
+	if (e->fed) { /* step is not called while there is nothing */
+		*len = *len < b->food.len - b->eaten ? *len : b->food.len - b->eaten;
+		memcpy(b->chunk, b->food.data + b->eaten, *len);
+		b->eaten += *len;
+		return RC_OK;
+	}
 	if (e->data) {
 		memcpy(b->chunk, secret_data(e->data) + b->done, *len);
 		return RC_OK;
@@ -389,13 +405,31 @@ step(struct backup *b, const struct sink *sink, struct err *err)
 	return rc;
 }
 
+uint64_t
+backup_wants(const struct backup *b)
+{
+	const struct entry *e = b->at < b->n ? &b->entries[b->at] : NULL;
+
+	return e && e->fed && b->begun && b->eaten == b->food.len ? e->size - b->done : 0;
+}
+
+enum rc
+backup_feed(struct backup *b, const void *data, size_t len, struct err *err)
+{
+	if (len > backup_wants(b))
+		return err_set(err, ERR_USAGE, "backup: %zu bytes that nobody wants", len);
+	buf_clear(&b->food);
+	b->eaten = 0;
+	return buf_append(&b->food, data, len, err);
+}
+
 enum rc
 backup_next(struct backup *b, struct buf *out, bool *done, struct err *err)
 {
 	struct sink sink = cms_envelope_sink(b->envelope);
 	enum rc rc = RC_OK;
 
-	while (!rc && b->at < b->n && b->out.len < BACKUP_PIECE)
+	while (!rc && b->at < b->n && b->out.len < BACKUP_PIECE && !backup_wants(b))
 		rc = step(b, &sink, err);
 	*done = b->at == b->n;
 	if (!rc)
@@ -434,5 +468,6 @@ backup_free(struct backup **backup)
 	free(b->entries);
 	cms_envelope_free(&b->envelope);
 	buf_fini(&b->out);
+	buf_fini(&b->food);
 	free(b);
 }

@@ -9,6 +9,7 @@
  *     store.key       64 hex digits: the store key. Who can open the backup has every key.
  *     conf/…          the files that came with the request
  *     ledger/…        the segments, up to a checkpoint
+ *     certs.db        other people's certificates, as they are fed in
  *     vault.db        the key store at one moment, not later than that checkpoint
  *
  * It is made piece by piece, as fast as somebody takes it. On the vault's disk is for that time a
@@ -36,6 +37,7 @@ struct backup_options {
 	const struct kek *kek; /* or NULL */
 	const struct backup_file *files;
 	size_t n_files;
+	uint64_t certs; /* size of certs.db; 0: none */
 };
 
 struct backup;
@@ -44,6 +46,10 @@ enum rc backup_begin(struct vault *vault, const struct backup_options *options, 
 	struct err *err);
 /* Appends the next piece of the encrypted archive; *done: that was the last. */
 enum rc backup_next(struct backup *backup, struct buf *out, bool *done, struct err *err);
+/* It goes on only with more of certs.db: how much is missing; 0: it does not wait for that. */
+uint64_t backup_wants(const struct backup *backup);
+/* Copies it. ERR_USAGE: more than is wanted. */
+enum rc backup_feed(struct backup *backup, const void *data, size_t len, struct err *err);
 /* The last record that is in it. */
 uint64_t backup_seq(const struct backup *backup);
 uint64_t backup_size(const struct backup *backup); /* of the archive */

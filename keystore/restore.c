@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <libgen.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,9 +24,11 @@
 #include "keystore/admin_cmd.h"
 #include "keystore/ledger_verify.h"
 #include "keystore/master.h"
+#include "keystore/restore_owner.h"
 #include "keystore/store_root.h"
 
 #define KEY_TEXT (2 * MASTER_SIZE)
+#define KEKS_MAX 4
 
 struct restore {
 	char dir[PATH_MAX];  /* where it shall be */
@@ -40,7 +41,9 @@ struct restore {
 	struct buf *memory;
 	struct buf root_text;
 	/* afterwards */
-	struct conf *conf;
+	struct conf *conf;      /* as it will be */
+	struct conf *work_conf; /* the same while everything is in the work folder */
+	bool has_certs;
 	const char *spec;
 	char spec_text[512];
 	uint64_t seq;
@@ -94,10 +97,15 @@ open_by_passphrase(const struct cms_enveloped *e, const struct restore_keys *key
 	struct secret *passphrase = NULL, *key = NULL;
 	char id[KEK_ID_MAX + 1];
 	enum rc rc = RC_NONE;
+	int tries = 0;
 
 	for (size_t i = 0; rc == RC_NONE && keys->passphrase && i < e->n; i++) {
+		secret_free(&key);
 		rc = kek_parse(e->rinfos[i].der, e->rinfos[i].der_len, id, err);
-		if (!rc)
+		/* Each costs a quarter of a second; we write one. */
+		if (!rc && ++tries > KEKS_MAX)
+			rc = err_set(err, ERR_LIMIT, "too many passphrases");
+		if (!rc && !passphrase)
 			rc = keys->passphrase(&passphrase, err);
 		if (!rc)
 			rc = kek_remake(id, passphrase, &key, err);
@@ -180,8 +188,9 @@ open_file(void *ctx, const char *name, uint64_t size, struct err *err)
 						       : NULL;
 	if (r->memory)
 		return size <= 4096 ? RC_OK : err_set(err, ERR_LIMIT, "archive: %s", name);
-	if (strcmp(name, "vault.db") != 0 && strncmp(name, "ledger/", 7) != 0 &&
-		strncmp(name, "conf/", 5) != 0)
+	r->has_certs |= strcmp(name, "certs.db") == 0;
+	if (strcmp(name, "vault.db") != 0 && strcmp(name, "certs.db") != 0 &&
+		strncmp(name, "ledger/", 7) != 0 && strncmp(name, "conf/", 5) != 0)
 		return err_set(
 			err, ERR_MSG_MALFORMED, "archive: %.100s does not belong there", name);
 	if ((size_t)snprintf(r->file, sizeof(r->file), "%s/%s", r->work, name) >= sizeof(r->file))
@@ -190,6 +199,8 @@ open_file(void *ctx, const char *name, uint64_t size, struct err *err)
 	if (rc)
 		return rc;
 	r->fd = open(r->file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (r->fd < 0 && errno == EEXIST)
+		return err_set(err, ERR_MSG_MALFORMED, "archive: %s is there twice", name);
 	return r->fd >= 0 ? RC_OK : err_set(err, ERR_FILE, "%s: %s", r->file, strerror(errno));
 }
 
@@ -263,6 +274,14 @@ map_path(const struct restore *r, const char *old_dir, const char *path, struct 
 	return buf_appendf(out, err, "%s%s", r->dir, path);
 }
 
+/* A path of ours. A token's module is the system's. */
+static bool
+is_ours(const struct conf_option *row)
+{
+	return row->type == CONF_PATH &&
+	       !(strcmp(row->section, "tokens") == 0 && strcmp(row->name, "module") == 0);
+}
+
 /* Is TEXT, which begins with a slash, a path that an option has? */
 static bool
 is_option(const struct conf *conf, const char *text)
@@ -273,7 +292,7 @@ is_option(const struct conf *conf, const char *text)
 	for (size_t i = 0; i < n; i++) {
 		size_t groups = rows[i].list ? conf_count(conf, rows[i].section) : 1;
 
-		for (size_t g = 0; rows[i].type == CONF_PATH && g < groups; g++) {
+		for (size_t g = 0; is_ours(&rows[i]) && g < groups; g++) {
 			const struct conf_group *group =
 				rows[i].list ? conf_item(conf, rows[i].section, g)
 					     : conf_section(conf, rows[i].section);
@@ -373,6 +392,57 @@ move_to(const struct restore *r, const char *from, const char *path, struct err 
 	return rc;
 }
 
+/* However the backup's configuration is written (strings in two pieces, escapes): no path of the
+ * new one leads out of the new folder. */
+static enum rc
+check_paths(const struct restore *r, const struct conf *conf, struct err *err)
+{
+	char ignored[PATH_MAX];
+	size_t n;
+	const struct conf_option *rows = conf_options(&n);
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; !rc && i < n; i++) {
+		size_t groups = rows[i].list ? conf_count(conf, rows[i].section) : 1;
+
+		for (size_t g = 0; !rc && is_ours(&rows[i]) && g < groups; g++) {
+			const char *value =
+				conf_str(rows[i].list ? conf_item(conf, rows[i].section, g)
+						      : conf_section(conf, rows[i].section),
+					rows[i].name);
+
+			if (value && (strstr(value, "/../") || strstr(value, "/./")))
+				rc = err_set(err, ERR_CONFIG, "%s: not a plain path", value);
+			else if (value)
+				rc = in_work(r, value, ignored, err);
+		}
+	}
+	return rc;
+}
+
+/* The configuration TEXT with the work folder instead of the final one. */
+static enum rc
+parse_for_work(struct restore *r, const char *text, struct err *err)
+{
+	struct buf out = BUF_INIT(8u << 20);
+	char name[PATH_MAX + 32];
+	size_t len = strlen(r->dir);
+	enum rc rc = RC_OK;
+
+	while (!rc && *text)
+		if (strncmp(text, r->dir, len) == 0 && text[len] == '/') {
+			rc = buf_append_str(&out, r->work, err);
+			text += len;
+		} else {
+			rc = buf_append_char(&out, *text++, err);
+		}
+	snprintf(name, sizeof(name), "%s/sealgate.conf", r->work);
+	if (!rc)
+		rc = conf_parse(buf_text(&out), name, r->work, &r->work_conf, err);
+	buf_fini(&out);
+	return rc;
+}
+
 /* The folder that the old configuration lay in, from its manifest beside it. */
 static enum rc
 take_conf(struct restore *r, const char *master, struct err *err)
@@ -416,9 +486,13 @@ take_conf(struct restore *r, const char *master, struct err *err)
 	snprintf(name, sizeof(name), "%s/sealgate.conf", r->dir);
 	if (!rc)
 		rc = conf_parse(buf_text(&out), name, r->dir, &r->conf, err);
+	if (!rc)
+		rc = check_paths(r, r->conf, err);
 	snprintf(path, sizeof(path), "%.3000s/sealgate.conf", r->work);
 	if (!rc)
 		rc = file_write_new(path, out.data, out.len, 0644, err);
+	if (!rc)
+		rc = parse_for_work(r, buf_text(&out), err);
 	conf_unref(&old);
 	buf_fini(&text);
 	buf_fini(&dir);
@@ -486,6 +560,9 @@ place(struct restore *r, struct err *err)
 
 	if (!rc)
 		rc = move_to(r, "vault.db", store, err);
+	if (!rc && r->has_certs)
+		rc = move_to(
+			r, "certs.db", conf_str(conf_section(r->conf, "certstore"), "path"), err);
 	if (!rc)
 		rc = place_conf_files(r, err);
 	if (!rc) {
@@ -572,14 +649,14 @@ check_ledger(struct restore *r, struct restore_result *result, struct err *err)
 	return rc;
 }
 
-/* The ledger goes on, and says why. In its final place. */
+/* The ledger goes on, and says why. */
 static enum rc
 record_restore(const struct restore *r, struct secret *master, struct err *err)
 {
 	struct ledger_record record = LEDGER_RECORD_INIT(LEDGER_ADMIN);
 	struct vault *vault = NULL;
 	char detail[128];
-	enum rc rc = vault_start(r->conf, master, &vault, err);
+	enum rc rc = vault_start(r->work_conf, master, &vault, err);
 
 	snprintf(detail, sizeof(detail), "{\"backup_seq\":%" PRIu64 "}", r->seq);
 	record.event = "vault.restored";
@@ -624,59 +701,44 @@ begin(struct restore *r, const char *dir, struct err *err)
 	return RC_OK;
 }
 
-/* The milter's folders, empty. */
+/* All of it to the disk. */
 static enum rc
-make_milter_folders(const struct restore *r, struct err *err)
+sync_work(const struct restore *r, struct err *err)
 {
-	static const struct {
-		const char *section, *name;
-		bool file; /* the folder is the one above */
-	} places[] = {{"milter", "spool", false}, {"journal", "path", true},
-		{"notices", "store", true}, {"certstore", "path", true},
-		{"trust", "crl_dir", false}};
-	const struct passwd *pw = getpwnam(conf_str(conf_section(r->conf, "milter"), "user"));
-	uid_t uid = pw ? pw->pw_uid : geteuid();
-	gid_t gid = pw ? pw->pw_gid : getegid();
-	enum rc rc = RC_OK;
+	int fd = open(r->work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int failed = fd < 0 || syncfs(fd);
 
-	for (size_t i = 0; !rc && i < sizeof(places) / sizeof(*places); i++) {
-		char path[PATH_MAX], *dir = path;
-
-		snprintf(path, sizeof(path), "%s",
-			conf_str(conf_section(r->conf, places[i].section), places[i].name));
-		if (places[i].file)
-			dir = dirname(path);
-		if (strncmp(dir, r->dir, strlen(r->dir)) != 0 || access(dir, F_OK) == 0)
-			continue;
-		rc = file_make_dir(dir, strcmp(places[i].name, "crl_dir") ? 0700 : 0755, err);
-		if (!rc && geteuid() == 0 && lchown(dir, uid, gid))
-			rc = err_set(err, ERR_FILE, "%s: %s", dir, strerror(errno));
-	}
-	return rc;
+	if (failed)
+		err_set(err, ERR_FILE, "%s: %s", r->work, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return failed ? RC_TEMP : RC_OK;
 }
 
-/* The work folder becomes DIR, and the vault is started in it once. */
+/* The vault is started once in the work folder, which then becomes DIR: the last step. */
 static enum rc
-finish(struct restore *r, struct secret *master, struct err *err)
+finish(struct restore *r, struct secret *master, const struct restore_keys *keys, struct err *err)
 {
-	static const char *const sockets[] = {"socket", "admin_socket"};
-	enum rc rc = RC_OK;
+	char parent[PATH_MAX];
+	enum rc rc = restore_make_folders(r->work_conf, r->work, err);
 
-	if (chmod(r->work, 0755) || rename(r->work, r->dir))
-		return err_set(err, ERR_FILE, "%s: %s", r->dir, strerror(errno));
-	snprintf(r->work, sizeof(r->work), "%s", r->dir); /* to be removed if need be */
-	for (size_t i = 0; !rc && i < 2; i++) {
-		char path[PATH_MAX];
-
-		snprintf(path, sizeof(path), "%s",
-			conf_str(conf_section(r->conf, "vault"), sockets[i]));
-		rc = file_make_dir(dirname(path), 0755, err);
-	}
-	if (!rc)
-		rc = make_milter_folders(r, err);
 	if (!rc)
 		rc = record_restore(r, master, err);
-	return rc ? rc : admin_give_away(r->conf, err);
+	if (!rc && keys->complete)
+		rc = keys->complete(r->work_conf, err);
+	if (!rc)
+		rc = restore_give(r->work_conf, r->work, err);
+	if (!rc)
+		rc = admin_give_away(r->work_conf, err);
+	if (!rc)
+		rc = sync_work(r, err);
+	if (!rc && (chmod(r->work, 0755) || rename(r->work, r->dir)))
+		rc = err_set(err, ERR_FILE, "%s: %s", r->dir, strerror(errno));
+	if (rc)
+		return rc;
+	snprintf(r->work, sizeof(r->work), "%s", r->dir); /* to be removed if need be */
+	snprintf(parent, sizeof(parent), "%s", r->dir);
+	return file_sync_dir(dirname(parent), err);
 }
 
 static enum rc
@@ -704,7 +766,7 @@ restore(struct restore *r, const char *path, const char *master_spec,
 	if (!rc)
 		rc = new_master(r, &master, err);
 	if (!rc)
-		rc = finish(r, master, err);
+		rc = finish(r, master, keys, err);
 	secret_free(&master);
 	return rc;
 }
@@ -730,5 +792,6 @@ restore_backup(const char *path, const char *dir, const char *master,
 	buf_fini(&r.root_text);
 	buf_fini(&r.manifest);
 	conf_unref(&r.conf);
+	conf_unref(&r.work_conf);
 	return rc;
 }

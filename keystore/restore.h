@@ -13,6 +13,7 @@
 #ifndef KEYSTORE_RESTORE_H
 #define KEYSTORE_RESTORE_H
 
+#include "base/conf.h"
 #include "base/secret.h"
 #include "crypto/cert.h"
 
@@ -23,6 +24,8 @@ struct restore_keys {
 	size_t n;
 	/* Asked when the backup is for a passphrase and no key fits; NULL: there is none. */
 	enum rc (*passphrase)(struct secret **out, struct err *err);
+	/* For what is not the vault's, before the folder gets its name and its owners; or NULL. */
+	enum rc (*complete)(const struct conf *conf, struct err *err);
 };
 
 struct restore_result {

@@ -24,6 +24,13 @@ cat "$work/officer.key" "$work/officer.pem" >"$work/officer.both"
 printf 'open sesame\n' >"$work/passphrase"
 chmod 600 "$work/passphrase"
 opens "before"
+# What the milter has of its own: certificates of others, a pin, anchors, revocation lists.
+partner_cert carol "carol@$partner" rsa:2048
+gate cert add --anchor "$work/ca.pem" >/dev/null || fail "cert add --anchor"
+gate cert add "$work/carol.pem" >/dev/null || fail "cert add"
+gate cert list >"$work/certs.before" || fail "cert list"
+grep -q "carol@$partner" "$work/certs.before" || fail "no certificate to lose"
+printf 'a list' >"$dir/crls/some.crl"
 gate audit anchor >"$work/anchor.before" || fail "anchor"
 
 # Lists of revocations stand in a folder that two options name.
@@ -66,7 +73,7 @@ openssl cms -decrypt -inform DER -in "$work/backup.p7m" -inkey "$work/officer.ke
 	-out "$work/backup.tar" 2>>"$work/openssl.log" || fail "openssl with the officer's key"
 tar tf "$work/backup.tar" >"$work/list" 2>>"$work/openssl.log" || fail "tar"
 want "each file once" "$(sort "$work/list" | uniq -d)" ""
-for name in backup.json store.key conf/sealgate.conf conf/ca.pem conf/stamp.key ledger/000001.jsonl vault.db; do
+for name in backup.json store.key conf/sealgate.conf conf/ca.pem conf/stamp.key conf/crls/some.crl ledger/000001.jsonl certs.db vault.db; do
 	grep -qx "$name" "$work/list" || fail "the backup has no $name"
 done
 id=$(LC_ALL=C grep -ao -E 'scrypt:65536:8:1:[0-9a-f]{32}' "$work/backup.p7m" | head -n 1)
@@ -104,6 +111,10 @@ gate check >/dev/null || fail "check"
 sock=unix:$dir/run/milter.sock
 vault_up
 opens "restored"
+gate cert list | cmp -s - "$work/certs.before" || fail "other people's certificates"
+cmp -s "$dir/crls/some.crl" "$work/burnt/crls/some.crl" || fail "revocation lists"
+want "mode of the stamp's key" "$(stat -c %a "$dir/stamp.key")" 400
+want "mode of a public file" "$(stat -c %a "$dir/ca.pem")" 644
 gate key new "bob@$org" --type p256 >/dev/null || fail "a new key"
 match "the ledger verifies" "$(gate audit verify --anchor "$work/anchor.before")" 'The ledger is whole'
 match "the ledger says so" "$(gate audit search --type admin)" 'vault.restored'
@@ -129,6 +140,118 @@ done
 head -c $((size / 2)) "$work/backup.p7m" >"$work/damaged"
 "$builddir/sealgate" vault restore --dir "$work/d" --key "$work/officer.both" "$work/damaged" >>"$work/tool.log" 2>&1 &&
 	fail "cut"
+
+# --- a full disk while it is restored, a kill at many places: all or nothing
+nothing_half() {
+	if [ -e "$work/d" ]; then
+		"$builddir/sealgate" -c "$work/d/sealgate.conf" audit verify >/dev/null || fail "$1: the ledger"
+		"$builddir/sealgate" -c "$work/d/sealgate.conf" key list | grep -q "alice@$org" || fail "$1: half restored"
+	fi
+	rm -rf "$work/d"
+}
+for size in 0 1 8 20 60; do
+	(
+		ulimit -f $size
+		trap '' XFSZ
+		"$builddir/sealgate" vault restore --dir "$work/d" --key "$work/officer.both" "$work/backup.p7m" >>"$work/tool.log" 2>&1
+	)
+	want "a full disk ($size)" $? 75
+	want "a full disk ($size): nothing left" "$(find "$work" -maxdepth 1 -name 'd' -o -maxdepth 1 -name 'd.*')" ""
+done
+n=0 killed=0
+while n=$((n + ${SEALGATE_KILL_STEP:-13})); do
+	"$builddir/killat" $n "$builddir/sealgate" vault restore --dir "$work/d" --key "$work/officer.both" "$work/backup.p7m" \
+		>>"$work/kill.log" 2>&1
+	code=$?
+	[ $code = 3 ] && break
+	[ $code = 0 ] || fail "killat $n: $code"
+	killed=$((killed + 1))
+	nothing_half "killed at $n"
+	rm -rf "$work"/d.??????
+	[ "$failures" -gt 3 ] && break
+done
+[ -e "$work/d" ] || fail "not restored in the end"
+nothing_half "at the end"
+[ "$killed" -gt 5 ] || fail "killed only $killed times"
+
+# --- anybody can make a backup for the officer: it leads nowhere outside of its folder
+mkdir "$work/evil"
+tar xf "$work/backup.tar" -C "$work/evil" || fail "tar x"
+# pack NAME OPTION…: the files of evil/, as tar makes them, for the officer
+pack() {
+	local name=$1
+	shift
+	(cd "$work/evil" && find . -type f -o -type l | sed 's#^./##' | sort | tar --format=ustar -c -f "$work/$name.tar" -T - "$@") ||
+		fail "tar c"
+	openssl cms -encrypt -binary -aes-256-gcm -outform DER -in "$work/$name.tar" -out "$work/$name.p7m" "$work/officer.pem" \
+		2>>"$work/openssl.log" || fail "openssl cms -encrypt"
+}
+# refused NAME TEXT
+refused() {
+	"$builddir/sealgate" vault restore --dir "$work/d" --key "$work/officer.both" "$work/$1.p7m" >/dev/null 2>"$work/refused"
+	[ $? = 0 ] && fail "$1: not refused"
+	match "$1" "$(cat "$work/refused")" "$2"
+	want "$1: nothing left" "$(find "$work" -maxdepth 1 -name 'd' -o -maxdepth 1 -name 'd.*' -o -name 'outside*')" ""
+}
+pack honest
+"$builddir/sealgate" vault restore --dir "$work/d" --key "$work/officer.both" "$work/honest.p7m" >>"$work/tool.log" 2>&1 ||
+	fail "a backup that other programs packed"
+nothing_half "packed by others"
+pack above --transform 's#^conf/ca.pem#../outside#'
+refused above 'could not be opened'
+pack absolute -P --transform "s#^conf/ca.pem#$work/outside#"
+refused absolute 'could not be opened'
+pack elsewhere --transform 's#^conf/ca.pem#outside#'
+refused elsewhere 'could not be opened'
+pack twice --transform 's#^conf/ca.pem#conf/stamp.key#'
+refused twice 'could not be opened'
+pack parent --transform 's#^conf/ca.pem#conf/stamp.key/x#'
+refused parent '.'
+ln -s "$work" "$work/evil/conf/link"
+pack link
+refused link 'could not be opened'
+rm "$work/evil/conf/link"
+cp "$work/evil/conf/sealgate.conf" "$work/honest.conf"
+for line in "certstore = { path = \"${work%/*}\" \"/${work##*/}/outside\"; };" "certstore = { path = \"$work\\x2foutside\"; };" \
+	'certstore = { path = "certs/../../outside"; };'; do
+	grep -v '^certstore' "$work/honest.conf" >"$work/evil/conf/sealgate.conf"
+	printf '%s\n' "$line" >>"$work/evil/conf/sealgate.conf"
+	pack path
+	refused path 'would not be in|not a plain path'
+done
+cp "$work/honest.conf" "$work/evil/conf/sealgate.conf"
+cp "$work/evil/certs.db" "$work/honest.certs"
+echo 'nonsense' >"$work/evil/certs.db"
+pack nocerts
+refused nocerts 'certs.db'
+cp "$work/honest.certs" "$work/evil/certs.db"
+
+# --- by root for the daemons' users: each gets what it needs, and no more
+if [ "$(id -u)" = 0 ]; then
+	awk '/^milter/ { user = "nobody" } /^vault/ { user = "daemon" } /user = / { sub(/user = "[^"]*"/, "user = \"" user "\"") } 1' \
+		"$work/honest.conf" >"$work/evil/conf/sealgate.conf"
+	pack users
+	"$builddir/sealgate" vault restore --dir "$work/d" --key "$work/officer.both" "$work/users.p7m" >>"$work/tool.log" 2>&1 ||
+		fail "restore for other users"
+	owner() {
+		want "owner of $1" "$(stat -c '%U %a' "$work/d/$1")" "$2"
+	}
+	owner . 'root 755'
+	owner run 'root 755'
+	owner sealgate.conf 'root 644'
+	owner vault 'daemon 700'
+	owner vault/vault.db 'daemon 600'
+	owner vault/master.key 'daemon 400'
+	owner ledger 'daemon 700'
+	owner stamp.key 'nobody 400'
+	owner certs 'nobody 700'
+	owner certs/certs.db 'nobody 640'
+	owner state 'nobody 700'
+	owner spool 'nobody 700'
+	owner crls/some.crl 'nobody 644'
+	want "no other owner in the vault" "$(find "$work/d/vault" "$work/d/ledger" ! -user daemon)" ""
+	rm -rf "$work/d"
+fi
 
 # --- without a vault
 mv "$work/burnt" "$work/gate"
