@@ -46,7 +46,6 @@ check_SCRIPTS += tests/flow/report.sh tests/flow/policy.sh
 ## The key store as a whole.
 noinst_PROGRAMS += killat
 killat_SOURCES = tests/flow/killat.c
-check_SCRIPTS += tests/flow/backup.sh
 more_checks += tests/flow/rekey.sh
 ## Of the real daemons, and too long for the inner loop.
 more_checks += tests/flow/entitlement.sh tests/flow/daemon.sh tests/flow/hostile.sh tests/flow/slow.sh tests/flow/senders.sh tests/flow/addresses.sh \
