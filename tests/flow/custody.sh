@@ -150,9 +150,8 @@ while read -r noun verb; do
 done <"$work/named"
 
 # --- those of the templates are those of the chapter
-ls "$srcdir"/contrib/custody/*/*.md >/dev/null 2>&1 && for file in "$srcdir"/contrib/custody/*/*.md; do
-	sed -n 's/^ *\(- \)\{0,1\}    \(sealgate .*\)/\2/p' "$file"
-done | sort -u >"$work/commands"
+sed -nE 's/^ +((sealgate|openssl) .*)/\1/p' "$srcdir"/contrib/custody/*/*.md | sort -u >"$work/commands"
+[ -s "$work/commands" ] || fail "no commands in the templates"
 cat "$work"/blocks/*.sh | sed "s#$work##g" | sed -e ':a' -e '/\\$/N; s/ *\\\n */ /; ta' | sed 's/  */ /g' >"$work/chapter"
 while read -r command; do
 	grep -qxF -- "$command" "$work/chapter" || fail "not in the chapter: $command"
