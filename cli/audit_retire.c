@@ -13,7 +13,8 @@ static int run(struct cli *cli, int argc, char **argv);
 
 const struct command audit_retire = {
 	.name = "audit retire",
-	.usage = "[--before TIME] [--segment N] [--dry-run] [--reason TEXT] | --request REQUEST",
+	.usage =
+		"[--before TIME] [--segment N] [--dry-run] [--reason TEXT] [--hours N] | --request REQUEST",
 	.help = "drop old segments of the ledger; a signed stub of each is left",
 	.details =
 		"  --before TIME      segments all of whose records are older; an RFC 3339 time or a date\n"

@@ -71,9 +71,10 @@ static const struct command key_grant = {
 static int
 run(struct cli *cli, int argc, char **argv)
 {
-	static const struct command *const table[] = {&key_new, &key_request, &key_import, &key_token,
-		&key_held, &key_pin, &key_import_certs, &key_bulk, &key_list, &key_show, &key_renew,
-		&key_expiring, &key_retire, &key_revoke, &key_grant, &key_export, &key_delete};
+	static const struct command *const table[] = {&key_new, &key_request, &key_import,
+		&key_token, &key_held, &key_pin, &key_import_certs, &key_bulk, &key_list, &key_show,
+		&key_renew, &key_expiring, &key_retire, &key_revoke, &key_grant, &key_export,
+		&key_delete};
 
 	return cmd_dispatch(&cmd_key, table, sizeof(table) / sizeof(*table), cli, argc, argv);
 }
@@ -312,8 +313,8 @@ static void
 print_full(const struct json_value *key)
 {
 	static const char *const names[] = {"key", "person", "name", "status", "purpose", "type",
-		"created", "changed", "requested", "fingerprint", "sha256", "subject", "issuer",
-		"serial", "not_before", "not_after", "use_from", "replaces"};
+		"created", "changed", "left", "requested", "fingerprint", "sha256", "subject",
+		"issuer", "serial", "not_before", "not_after", "use_from", "replaces"};
 	const struct json_value *list;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)

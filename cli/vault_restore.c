@@ -23,7 +23,7 @@ const struct command vault_restore = {
 		   "  --key FILE               private key and certificate of somebody it is for\n"
 		   "  --password FILE          the first line of FILE is the password of that\n"
 		   "  --passphrase-file FILE   the first line of FILE is the backup's passphrase;\n"
-		   "                           without it, it is asked for where needed\n"
+		   "                           without it and without --key, it is asked for\n"
 		   "  --master SPEC            where the new master key will come from, as\n"
 		   "                           vault.master_key; default: a file\n",
 	.run = run,
@@ -37,6 +37,15 @@ static enum rc
 ask_passphrase(struct secret **out, struct err *err)
 {
 	return vault_passphrase(passphrase_file, false, out, err);
+}
+
+static bool
+has_cert(const struct p12 *p12)
+{
+	for (size_t i = 0; i < p12->n; i++)
+		if (p12->items[i].cert)
+			return true;
+	return false;
 }
 
 static enum rc
@@ -54,6 +63,11 @@ read_keys(const struct cmd_values *files, const char *password_file, struct p12 
 			rc = RC_TEMP;
 		if (!rc)
 			rc = p12_parse(data.data, data.len, password, &keys[*n], err);
+		if (!rc && !has_cert(&keys[*n])) {
+			p12_fini(&keys[*n]);
+			rc = err_set(err, ERR_KEY_MALFORMED,
+				"a key without its certificate, by which a backup names who opens it");
+		}
 		if (rc && err)
 			err_prefix(err, "%s", files->v[*n]);
 		buf_fini(&data);
@@ -106,6 +120,8 @@ run(struct cli *cli, int argc, char **argv)
 		return status;
 	if (argc != 2 || !dir || files.n > KEYS_MAX)
 		return cmd_usage(&vault_restore, "--dir and one backup are needed");
+	if (files.n && !passphrase_file)
+		keys.passphrase = NULL; /* who has a key is not asked for a passphrase */
 	if (read_keys(&files, password, officers, &keys.n, &err) != RC_OK)
 		rc = err.code == ERR_FILE ? RC_NONE : err_rc(err.code);
 	else

@@ -47,7 +47,9 @@ static void
 put_text(struct answer *a, enum wire_status status, const char *what, ck_ulong rv)
 {
 	a->bytes[0] = (unsigned char)status;
-	a->len = 1 + (size_t)snprintf((char *)a->bytes + 1, 200, "%s (0x%lx)", what, rv);
+	a->len = 1 + (size_t)(rv == CKR_OK ? snprintf((char *)a->bytes + 1, 200, "%s", what)
+					   : snprintf((char *)a->bytes + 1, 200, "%s (0x%lx)", what,
+						     rv));
 }
 
 /* What a return value means for whoever asked. */
@@ -210,7 +212,7 @@ find_key(ck_ulong session, const struct request *r, ck_ulong *key, struct answer
 		put_text(a, WIRE_TROUBLE, "C_FindObjects", rv);
 	else if (n != 1)
 		put_text(a, WIRE_NO_KEY,
-			n ? "more than one key of this name" : "no such key in the token", n);
+			n ? "more than one key of this name" : "no such key in the token", CKR_OK);
 	*key = found[0];
 	return rv == CKR_OK && n == 1;
 }

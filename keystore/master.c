@@ -123,7 +123,7 @@ read_line(int fd, struct secret **out, struct err *err)
 		(void)tcsetattr(fd, TCSAFLUSH, &old);
 	if (n == 0 || n == PASSPHRASE_MAX || got < 0) {
 		secret_free(out);
-		return err_set(err, ERR_KEYSTORE, "no passphrase");
+		return err_set(err, ERR_KEYSTORE, "no passphrase was given");
 	}
 	secret_truncate(*out, n);
 	return RC_OK;

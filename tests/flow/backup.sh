@@ -95,6 +95,10 @@ restore() {
 want "no key there" "$(restore --dir "$work/x" --key "$work/none"; echo $?)" 66
 cat "$work/ca.key" "$work/ca.pem" >"$work/ca.both"
 want "somebody else's key" "$(restore --dir "$work/x" --passphrase-file "$work/in.eml" --key "$work/ca.both"; echo $?)" 65
+want "somebody else's key, and no passphrase" "$(restore --dir "$work/x" --key "$work/ca.both" </dev/null; echo $?)" 65
+match "is told so" "$(tail -n 1 "$work/tool.log")" 'none of these keys'
+want "a key alone" "$(restore --dir "$work/x" --key "$work/officer.key" </dev/null; echo $?)" 65
+match "is told so, too" "$(tail -n 1 "$work/tool.log")" 'without its certificate'
 want "another passphrase" "$(restore --dir "$work/x" --passphrase-file "$work/in.eml"; echo $?)" 65
 [ -e "$work/x" ] && fail "a refused restore left a folder"
 dir=$work/new/place/gate

@@ -73,6 +73,7 @@ want "two master keys" "$(gate vault status | wc -l)" 2
 want "not another on top" "$(gate vault rekey; echo $?)" 65
 rm -f "$key.rekey-new"
 want "not finished before it is there" "$(gate vault rekey --finish; echo $?)" 75
+match "and it says what is missing" "$(tail -n 1 "$work/tool.log")" 'vault.master_key does not give the new master key'
 gate vault rekey --cancel || fail "cancel"
 one_master "cancel"
 rm -f "$dir/vault/second.key"
