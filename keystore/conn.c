@@ -14,6 +14,37 @@
 #define LOAD      40960u
 #define ANSWER    4096u           /* a signature with its certificates */
 #define KEEP_CAP  (2 * READ_STEP) /* an idle connection has no larger buffer */
+#define BEGUN_MAX (128u << 20)    /* bytes of large frames on their way in, for each socket */
+
+/* What connections with a larger buffer than KEEP_CAP have, services' and operators': whoever may
+ * connect often could have us wait for the ends of a thousand large frames. */
+static size_t begun[2];
+
+/* Notes the size of CONN's buffer; false: there is no room for it. */
+static bool
+count_buffer(struct conn *conn)
+{
+	size_t *sum = &begun[conn->session.admin ? 1 : 0],
+	       cap = conn->in.cap > KEEP_CAP ? conn->in.cap : 0, now;
+
+	now = __atomic_add_fetch(sum, cap - conn->counted, __ATOMIC_RELAXED);
+	conn->counted = cap;
+	return cap == 0 || now <= BEGUN_MAX;
+}
+
+static bool
+make_room(struct conn *conn)
+{
+	struct err err = ERR_INIT;
+
+	if (buf_reserve(&conn->in, READ_STEP, &err) != RC_OK)
+		return false;
+	if (count_buffer(conn))
+		return true;
+	err_set(&err, ERR_MEMORY, "too many large frames were begun");
+	session_log_broken(&conn->session, &err);
+	return false;
+}
 
 struct conn *
 conn_new(int fd, bool admin, struct vault *vault, const struct ucred *cred)
@@ -42,6 +73,7 @@ conn_free(struct conn **conn)
 		return;
 	close(c->fd);
 	buf_fini(&c->in);
+	(void)count_buffer(c);
 	buf_fini(&c->out);
 	free(c);
 }
@@ -75,12 +107,10 @@ conn_has_frame(const struct conn *conn)
 bool
 conn_read(struct conn *conn)
 {
-	struct err err = ERR_INIT;
-
 	while (!conn_has_frame(conn)) {
 		ssize_t n;
 
-		if (buf_reserve(&conn->in, READ_STEP, &err))
+		if (!make_room(conn))
 			return false;
 		n = recv(conn->fd, conn->in.data + conn->in.len, READ_STEP, MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
@@ -128,8 +158,10 @@ conn_consume(struct conn *conn)
 	conn->in.len = left;
 	conn->taken = 0;
 	conn->moved = true;
-	if (left == 0 && conn->in.cap > KEEP_CAP)
+	if (left == 0 && conn->in.cap > KEEP_CAP) {
 		buf_fini(&conn->in);
+		(void)count_buffer(conn);
+	}
 }
 
 bool

@@ -26,6 +26,7 @@ struct conn {
 	bool broken;   /* no more frames: to be closed */
 	struct buf in, out;
 	size_t taken;       /* of IN: frames that are being worked on */
+	size_t counted;     /* of its bytes, while it is a large buffer */
 	size_t sent;        /* of OUT */
 	bool moved;         /* something came to its end since it was armed last */
 	int64_t busy_since; /* when HELLO was due, a frame begun or an answer stuck; 0: idle */

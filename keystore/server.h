@@ -7,7 +7,8 @@
  *
  * Limits: SERVER_MAX_CONNS connections, half of them for one uid; PROTO_MAX_HELLO bytes before
  * HELLO; ten seconds for HELLO and for a begun frame; an answer of which nothing could be sent in
- * ten seconds ends its connection.
+ * ten seconds ends its connection. Frames of more than 64 KB that are on their way in share 128 MB
+ * for each socket; what goes beyond is closed.
  */
 #ifndef KEYSTORE_SERVER_H
 #define KEYSTORE_SERVER_H

@@ -202,6 +202,66 @@ test_pieces(void **state)
 	buf_fini(&out);
 }
 
+/* Sends N zero bytes, in so far as the vault takes them; false: it closed the connection. */
+static bool
+push_zeros(int fd, size_t n)
+{
+	static const unsigned char zeros[65536];
+
+	while (n) {
+		ssize_t did = send(fd, zeros, n < sizeof(zeros) ? n : sizeof(zeros), MSG_NOSIGNAL);
+
+		if (did <= 0)
+			return false;
+		n -= (size_t)did;
+	}
+	return true;
+}
+
+/* Begins a large frame; *fd: the connection. */
+static bool
+begin_large(int *fd)
+{
+	static const unsigned char head[PROTO_HEAD] = {0, 0x0f, 0xff, 0, 0, PROTO_RECORD};
+	struct buf hello = BUF_INIT(4096);
+	unsigned char answer[512];
+
+	*fd = dial("vault");
+	put_hello(&hello, PROTO_VERSION, "all", "all");
+	send_buf(*fd, &hello);
+	buf_fini(&hello);
+	return read(*fd, answer, sizeof(answer)) > 0 &&
+	       send(*fd, head, sizeof(head), MSG_NOSIGNAL) == sizeof(head) &&
+	       push_zeros(*fd, 1000000);
+}
+
+/* Large frames that never come to their end have only so much memory, and others are served. */
+static void
+test_begun(void **state)
+{
+	enum { PEERS = 200 };
+	int fds[PEERS], taken = 0;
+	bool again = false;
+
+	(void)state;
+	for (int i = 0; i < PEERS; i++)
+		taken += begin_large(&fds[i]);
+	/* 128 MB, and what lies in the sockets themselves */
+	if (taken < 50 || taken > 160)
+		fail_msg("%d large frames were taken", taken);
+	MUST(vault_ping(client, &err));
+	for (int i = 0; i < PEERS; i++)
+		close(fds[i]);
+	/* The room is there again as soon as the vault saw that. */
+	for (int i = 0; i < 1000 && !again; i++) {
+		again = begin_large(&fds[0]);
+		close(fds[0]);
+		if (!again)
+			poll(NULL, 0, 20);
+	}
+	assert_true(again);
+}
+
 /* Many silent peers, with and without half a frame, hold no worker. */
 static void
 test_silent(void **state)
@@ -441,6 +501,7 @@ main(void)
 		cmocka_unit_test(test_hello),
 		cmocka_unit_test(test_broken),
 		cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_begun),
 		cmocka_unit_test(test_silent),
 		cmocka_unit_test(test_deaf),
 		cmocka_unit_test(test_half_closed),
