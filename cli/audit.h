@@ -63,6 +63,8 @@ struct audit_filter {
 	size_t n_texts;
 	char **erased; /* months whose pseudonyms nobody can tell, although records have them */
 	size_t n_erased;
+	char **names; /* "PSEUDONYM ADDRESS" of the addresses that were asked for */
+	size_t n_names;
 };
 /* False: *status is what to return, and it was said. FILTER is to be ended in any case. */
 bool audit_filter_init(struct audit_filter *filter, const struct command *command, struct cli *cli,

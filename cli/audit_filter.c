@@ -106,6 +106,19 @@ add_own(struct audit_filter *filter, char kind, const char *text, struct err *er
 	return kept ? ledger_query_add(&filter->query, kind, kept, err) : RC_TEMP;
 }
 
+/* The same for a pseudonym of ADDR, which is noted. */
+static enum rc
+add_name(
+	struct audit_filter *filter, char kind, const char *text, const char *addr, struct err *err)
+{
+	char name[1024];
+
+	snprintf(name, sizeof(name), "%s %s", text, addr);
+	if (!keep(&filter->names, &filter->n_names, name, err))
+		return RC_TEMP;
+	return add_own(filter, kind, text, err);
+}
+
 /* --- months --- */
 
 struct periods {
@@ -238,7 +251,7 @@ add_pseudonyms(struct audit_filter *filter, struct cli *cli, const struct period
 		const char *period = json_get_text(json_at(list, i), "period");
 
 		if (text)
-			rc = add_own(filter, kind, text, err);
+			rc = add_name(filter, kind, text, addr, err);
 		else if (period)
 			rc = note_erased(filter, period, err);
 	}
@@ -406,8 +419,9 @@ audit_filter_fini(struct audit_filter *filter)
 	ledger_query_fini(&filter->query);
 	free_list(filter->texts, filter->n_texts);
 	free_list(filter->erased, filter->n_erased);
-	filter->texts = filter->erased = NULL;
-	filter->n_texts = filter->n_erased = 0;
+	free_list(filter->names, filter->n_names);
+	filter->texts = filter->erased = filter->names = NULL;
+	filter->n_texts = filter->n_erased = filter->n_names = 0;
 }
 
 /* Below this much, nobody waits for a search without an index. */

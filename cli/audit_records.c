@@ -36,13 +36,22 @@ const struct command audit_export = {
 	.run = run_export,
 };
 
+/* What others claimed is shown on a terminal, which obeys. */
+static void
+print_tame(const char *text)
+{
+	for (; text && *text; text++)
+		putchar((unsigned char)*text < ' ' || *text == 127 ? '?' : *text);
+}
+
 /* NAME=value for a text, a number or a flag. */
 static void
 print_member(const char *name, const struct json_value *value)
 {
 	switch (json_type(value)) {
 	case JSON_STRING:
-		printf(" %s=%s", name, json_text(value));
+		printf(" %s=", name);
+		print_tame(json_text(value));
 		break;
 	case JSON_INT:
 		printf(" %s=%" PRId64, name, json_number(value, 0));
@@ -52,8 +61,10 @@ print_member(const char *name, const struct json_value *value)
 		break;
 	case JSON_ARRAY:
 		printf(" %s=", name);
-		for (size_t i = 0; i < json_count(value); i++)
-			printf("%s%s", i ? "," : "", json_text(json_at(value, i)));
+		for (size_t i = 0; i < json_count(value); i++) {
+			fputs(i ? "," : "", stdout);
+			print_tame(json_text(json_at(value, i)));
+		}
 		break;
 	default:
 		break;

@@ -75,3 +75,5 @@ tests_flow_smtp_client_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
 
 ## The organisation's CA.
 check_SCRIPTS += tests/flow/ca.sh
+## What an auditor asks.
+more_checks += tests/flow/auditor.sh

@@ -14,3 +14,7 @@ check_PROGRAMS += tests/unit/cli/import_test
 tests_unit_cli_import_test_SOURCES = tests/unit/cli/import_test.c cli/import_table.c cli/key_content.c cli/key_files.c \
 	cli/text_file.c cli/zip_read.c
 tests_unit_cli_import_test_LDADD = $(SG_LIBS_CRYPTO) $(ZIP_LIBS) $(CMOCKA_LIBS)
+## Tables for spreadsheets, and lines of a mail log.
+check_PROGRAMS += tests/unit/cli/csv_test
+tests_unit_cli_csv_test_SOURCES = tests/unit/cli/csv_test.c cli/csv.c cli/logline.c cli/mta_log.c
+tests_unit_cli_csv_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)

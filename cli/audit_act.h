@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * audit_act.h - one line of the auditor's report: who did what with which key
+ */
+#ifndef CLI_AUDIT_ACT_H
+#define CLI_AUDIT_ACT_H
+
+#include "cli/audit.h"
+
+enum report_format { REPORT_TEXT, REPORT_CSV, REPORT_JSON };
+
+enum act_outcome { ACT_UNKNOWN, ACT_DONE, ACT_FAILED };
+
+/* Names that the vault told. */
+struct act_names {
+	const struct audit_filter *filter; /* pseudonyms of the addresses that were asked for */
+	void *owners;                      /* of keys; filled by act_names_load */
+	size_t n_owners;
+};
+/* The owners of all keys; needs the right to read them. */
+enum rc act_names_load(struct act_names *names, struct cli *cli, struct err *err);
+void act_names_fini(struct act_names *names);
+
+/* Writes the act of the record LINE to OUT; JSON: into the array that is open in it. */
+enum rc act_header(enum report_format format, struct buf *out, struct err *err);
+enum rc act_write(enum report_format format, const char *line, size_t len, enum act_outcome outcome,
+	const struct act_names *names, struct buf *out, struct json *json, struct err *err);
+
+/* Who could open mail to ADDR at TIME. The exit status. */
+int audit_could(struct cli *cli, const char *addr, int64_t time, enum report_format format);
+
+#endif
