@@ -69,6 +69,18 @@ err_public(enum errcode code)
 	return rows[code].text;
 }
 
+/* What came from elsewhere may stand in a detail, and details go to terminals: control characters
+ * but line ends and tabs become "?". */
+static void
+clean(char *text)
+{
+	for (unsigned char *p = (unsigned char *)text; *p; p++)
+		if ((*p < 0x20 && *p != '\n' && *p != '\t') || *p == 0x7f)
+			*p = '?';
+		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) /* U+0080 to U+009F */
+			p[0] = p[1] = '?';
+}
+
 enum rc
 err_set(struct err *err, enum errcode code, const char *fmt, ...)
 {
@@ -79,6 +91,7 @@ err_set(struct err *err, enum errcode code, const char *fmt, ...)
 		va_start(ap, fmt);
 		vsnprintf(text, sizeof text, fmt, ap);
 		va_end(ap);
+		clean(text);
 		memcpy(err->detail, text, sizeof text);
 		err->code = code;
 	}
@@ -99,6 +112,7 @@ err_prefix(struct err *err, const char *fmt, ...)
 	va_end(ap);
 	if (n >= 0 && (size_t)n < sizeof text)
 		snprintf(text + n, sizeof text - (size_t)n, ": %s", err->detail);
+	clean(text);
 	memcpy(err->detail, text, sizeof text);
 	return err_rc(err->code);
 }

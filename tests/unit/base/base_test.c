@@ -41,6 +41,11 @@ errors(void **state)
 	CHECK_STR("name", err_name(ERR_VAULT_DOWN), "vault-down");
 	err_set(&err, ERR_FILE, "again: %s", err.detail);
 	CHECK_STR("itself", err.detail, "again: a 1: x");
+	/* Nothing that a terminal obeys. */
+	err_set(&err, ERR_FILE, "a\nb\t\x1b[J\x7f\r\xc2\x9bz\xc3\x9b");
+	CHECK_STR("controls", err.detail, "a\nb\t?[J????z\xc3\x9b");
+	err_prefix(&err, "\x07");
+	CHECK_STR("controls", err.detail, "?: a\nb\t?[J????z\xc3\x9b");
 	/* A reply's class, its enhanced code and its outcome never contradict each other, texts are
 	 * ASCII. */
 	for (int i = 1; i < ERR_COUNT; i++) {
