@@ -20,6 +20,24 @@ malformed(struct err *err, const char *what)
 	return ossl_err(err, ERR_CERT_MALFORMED, "certificate: %s", what);
 }
 
+/* A copy of a name's text, in which U+0080 to U+009F, which terminals obey, are "\C2\80" to
+ * "\C2\9F"; OpenSSL has done so with other control characters. */
+static char *
+escape_controls(const char *data, size_t len)
+{
+	char *text = malloc(3 * len + 1), *to = text;
+
+	for (size_t i = 0; text && i < len && data[i]; i++)
+		if (data[i] == '\xc2' && i + 1 < len && (unsigned char)data[i + 1] >= 0x80 &&
+			(unsigned char)data[i + 1] < 0xa0)
+			to += sprintf(to, "\\C2\\%02X", (unsigned char)data[++i]);
+		else
+			*to++ = data[i];
+	if (text)
+		*to = 0;
+	return text;
+}
+
 /* A name by RFC 4514 in UTF-8. */
 static char *
 name_text(const X509_NAME *name)
@@ -30,7 +48,7 @@ name_text(const X509_NAME *name)
 
 	if (bio && X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) >= 0) {
 		len = BIO_get_mem_data(bio, &data); /* get0 */
-		text = strndup(data ? data : "", len > 0 ? (size_t)len : 0);
+		text = escape_controls(data, data && len > 0 ? (size_t)len : 0);
 	}
 	BIO_free(bio);
 	return text;
