@@ -19,6 +19,7 @@
 #include "keystore/import.h"
 #include "keystore/store_request.h"
 
+#define SIGNATURES_MAX 32          /* that are looked at: a file may be full of CAs of one name */
 #define ANSWERS_BEFORE (2 * 86400) /* a CA may date its certificate back */
 
 /* One certificate of the file and what becomes of it. */
@@ -138,11 +139,12 @@ check_asked(struct admin *a, struct arrival *arrival)
 /* Among the CAs of a set: one that the certificate names, and one that made it. */
 static void
 look_for_issuer(const struct arrival *arrival, const struct certset *set, const struct cert **named,
-	bool *made)
+	bool *made, unsigned *left)
 {
-	for (size_t i = 0; i < set->n && !*made; i++) {
+	for (size_t i = 0; i < set->n && !*made && *left; i++) {
 		if (!cert_names_issuer(arrival->cert, set->v[i]))
 			continue;
+		--*left;
 		*named = set->v[i];
 		*made = cert_is_issued_by(arrival->cert, set->v[i]);
 	}
@@ -153,12 +155,13 @@ static void
 check_signature(struct admin *a, struct arrival *arrival, const struct certset *pool)
 {
 	const struct cert *named = NULL;
+	unsigned left = SIGNATURES_MAX;
 	bool made = false;
 
 	if (arrival->outcome || arrival->again)
 		return;
-	look_for_issuer(arrival, pool, &named, &made);
-	look_for_issuer(arrival, &a->settings->intermediates, &named, &made);
+	look_for_issuer(arrival, &a->settings->intermediates, &named, &made, &left);
+	look_for_issuer(arrival, pool, &named, &made, &left);
 	if (!named || made)
 		return;
 	arrival->outcome = "refused";
