@@ -36,38 +36,66 @@ const struct command audit_export = {
 	.run = run_export,
 };
 
-/* What others claimed is shown on a terminal, which obeys. */
-static void
-print_tame(const char *text)
+/* The code point of the valid UTF-8 sequence AT of N bytes. */
+static unsigned
+code_point(const unsigned char *at, size_t n)
 {
-	for (; text && *text; text++)
-		putchar((unsigned char)*text < ' ' || *text == 127 ? '?' : *text);
+	unsigned c = n == 1 ? *at : *at & (0xffu >> (n + 1));
+
+	for (size_t i = 1; i < n; i++)
+		c = c << 6 | (at[i] & 0x3f);
+	return c;
+}
+
+/* Would C do something to a terminal: control characters, and what turns the direction? */
+static bool
+is_hidden(unsigned c)
+{
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x061c || c == 0x200e || c == 0x200f ||
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
+}
+
+/* TEXT as it may stand on a terminal; the ledger has names in it that others chose. */
+static void
+print_shown(const char *text)
+{
+	for (size_t n, left = strlen(text); left; text += n, left -= n) {
+		const unsigned char *at = (const unsigned char *)text;
+
+		n = json_utf8_length(text, left);
+		if (n && *at != '\\' && !is_hidden(code_point(at, n)))
+			fwrite(text, 1, n, stdout);
+		else if (n > 1)
+			printf("\\u{%x}", code_point(at, n));
+		else
+			printf("\\x%02x", *at);
+		n = n ? n : 1;
+	}
 }
 
 /* NAME=value for a text, a number or a flag. */
 static void
 print_member(const char *name, const struct json_value *value)
 {
-	switch (json_type(value)) {
-	case JSON_STRING:
-		printf(" %s=", name);
-		print_tame(json_text(value));
-		break;
-	case JSON_INT:
-		printf(" %s=%" PRId64, name, json_number(value, 0));
-		break;
-	case JSON_BOOL:
-		printf(" %s=%s", name, json_is_true(value) ? "yes" : "no");
-		break;
-	case JSON_ARRAY:
-		printf(" %s=", name);
-		for (size_t i = 0; i < json_count(value); i++) {
-			fputs(i ? "," : "", stdout);
-			print_tame(json_text(json_at(value, i)));
-		}
-		break;
-	default:
-		break;
+	enum json_type type = json_type(value);
+
+	if (type != JSON_STRING && type != JSON_INT && type != JSON_BOOL && type != JSON_ARRAY)
+		return;
+	putchar(' ');
+	print_shown(name);
+	putchar('=');
+	if (type == JSON_STRING)
+		print_shown(json_text(value));
+	else if (type == JSON_INT)
+		printf("%" PRId64, json_number(value, 0));
+	else if (type == JSON_BOOL)
+		fputs(json_is_true(value) ? "yes" : "no", stdout);
+	for (size_t i = 0; type == JSON_ARRAY && i < json_count(value); i++) {
+		const char *text = json_text(json_at(value, i));
+
+		if (i)
+			putchar(',');
+		print_shown(text ? text : "?");
 	}
 }
 
@@ -98,8 +126,11 @@ print_record(void *ctx, const char *line, size_t len, const struct ledger_line *
 			print_member(name, value);
 			continue;
 		}
-		if (json_count(value))
-			printf(" %s:", name);
+		if (json_count(value)) {
+			putchar(' ');
+			print_shown(name);
+			putchar(':');
+		}
 		for (size_t k = 0; k < json_count(value); k++)
 			print_member(json_key_at(value, k), json_at(value, k));
 	}

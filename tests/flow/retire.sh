@@ -123,6 +123,13 @@ note z@example.org
 [ ! -e "$d/ledger/000003.jsonl" ] || fail "the removal was not taken up again"
 want "whole" "$(status tool audit verify --anchor "$work/anchors")" 0
 
+# --- what others wrote into the ledger does nothing to a terminal
+cp -r "$d/ledger" "$work/bad"
+sed -i '$s/}$/,"rule":"a\\u001b[2J\\u0007\\\\b'"$(printf '\342\200\256')c$(printf '\302\233')"'d","list":["\\u000d","カ"]}/' \
+	"$work/bad/000005.jsonl"
+want "escaped" "$("$sealgate" audit show --dir "$work/bad" | sed -n '$s/.* rule=/rule=/p')" \
+	'rule=a\x1b[2J\x07\x5cb\u{202e}c\u{9b}d list=\x0d,カ'
+
 # --- with officers: a request first
 for who in anna ben; do
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/$who.key" -out "$work/$who.crt" -days 30 \
