@@ -14,11 +14,16 @@ typedef unsigned char ck_byte;
 
 #define CKR_OK                         0x000ul
 #define CKR_HOST_MEMORY                0x002ul
+#define CKR_SLOT_ID_INVALID            0x003ul
 #define CKR_GENERAL_ERROR              0x005ul
 #define CKR_FUNCTION_FAILED            0x006ul
+#define CKR_ARGUMENTS_BAD              0x007ul
 #define CKR_ATTRIBUTE_TYPE_INVALID     0x012ul
 #define CKR_DATA_INVALID               0x020ul
 #define CKR_DATA_LEN_RANGE             0x021ul
+#define CKR_DEVICE_ERROR               0x030ul
+#define CKR_DEVICE_MEMORY              0x031ul
+#define CKR_DEVICE_REMOVED             0x032ul
 #define CKR_ENCRYPTED_DATA_INVALID     0x040ul
 #define CKR_ENCRYPTED_DATA_LEN_RANGE   0x041ul
 #define CKR_KEY_HANDLE_INVALID         0x060ul
@@ -32,8 +37,14 @@ typedef unsigned char ck_byte;
 #define CKR_PIN_LEN_RANGE              0x0a2ul
 #define CKR_PIN_EXPIRED                0x0a3ul
 #define CKR_PIN_LOCKED                 0x0a4ul
+#define CKR_SESSION_CLOSED             0x0b0ul
+#define CKR_SESSION_HANDLE_INVALID     0x0b3ul
+#define CKR_TOKEN_NOT_PRESENT          0x0e0ul
+#define CKR_TOKEN_NOT_RECOGNIZED       0x0e1ul
 #define CKR_USER_ALREADY_LOGGED_IN     0x100ul
+#define CKR_USER_NOT_LOGGED_IN         0x101ul
 #define CKR_USER_PIN_NOT_INITIALIZED   0x102ul
+#define CKR_NOT_INITIALIZED            0x190ul
 #define CKR_ALREADY_INITIALIZED        0x191ul
 
 #define CKF_SERIAL_SESSION     0x4ul
@@ -144,7 +155,8 @@ struct ck_functions {
 	void *get_mechanism_list, *get_mechanism_info, *init_token, *init_pin, *set_pin;
 	ck_ulong (*open_session)(
 		ck_ulong slot, ck_ulong flags, void *app, void *notify, ck_ulong *session);
-	void *close_session, *close_all_sessions, *get_session_info, *get_operation_state,
+	ck_ulong (*close_session)(ck_ulong session);
+	void *close_all_sessions, *get_session_info, *get_operation_state,
 		*set_operation_state;
 	ck_ulong (*login)(ck_ulong session, ck_ulong user, const ck_byte *pin, ck_ulong pin_len);
 	void *logout, *create_object, *copy_object;

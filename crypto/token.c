@@ -2,48 +2,28 @@
 #include "crypto/token.h"
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
+#include "crypto/token_channel.h"
+#include "crypto/token_pin.h"
+#include "crypto/token_trouble.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define START_MS    15000 /* for a module to be loaded and logged in */
 #define BACKOFF_MS  500   /* before the first new start; doubled up to … */
 #define BACKOFF_MAX 30000
-#define HIGH_FD     100 /* above every descriptor that the process has */
-#define PIN_MAX     256
-
-extern char **environ;
-
-/* A process, as long as somebody talks to it. */
-struct process {
-	int refs; /* under the token's lock, as BUSY */
-	pid_t pid;
-	int control;
-	int fds[TOKEN_SESSIONS_MAX];
-	bool busy[TOKEN_SESSIONS_MAX];
-	size_t n;
-};
 
 enum state { UNUSED, STARTING, UP, DOWN, PIN_REFUSED };
 
 struct token {
-	char *name, *module, *pin_spec;
-	char *user, *group; /* that its process becomes when we are root */
-	size_t sessions;
+	struct process_spec spec;
+	char *pin_spec;
 	int64_t timeout_ms;
 	pthread_mutex_t lock; /* over what follows */
 	pthread_cond_t idle;  /* a session, or the state, changed */
@@ -51,176 +31,18 @@ struct token {
 	char why[200];
 	struct secret *pin;
 	struct process *process; /* UP only */
-	bool keeper;             /* a thread is starting it, or waits to */
-	bool gone;               /* no longer in the configuration */
+	struct token_troubles troubles;
+	unsigned failures; /* in a row, of whatever keys, with no use that was good */
+	bool keeper;       /* a thread is starting it, or waits to */
+	bool gone;         /* no longer in the configuration */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* over the list */
 static struct token *tokens[TOKENS_MAX * 4];
 static size_t n_tokens;
 static bool background;
-static token_prompt *ask;
 
 static const char *const state_names[] = {"unused", "starting", "up", "down", "pin-refused"};
-
-/* --- processes --- */
-
-/* Is it gone? Waits a moment for one that was killed. */
-static void
-reap(pid_t pid)
-{
-	for (int i = 0; i < 100 && waitpid(pid, NULL, WNOHANG) == 0; i++)
-		usleep(10000);
-}
-
-/* With the token's lock. */
-static void
-process_unref(struct process *p)
-{
-	if (--p->refs > 0)
-		return;
-	if (p->control >= 0)
-		close(p->control);
-	for (size_t i = 0; i < p->n; i++)
-		close(p->fds[i]);
-	free(p);
-}
-
-/* Whoever waits for an answer gets an end. */
-static void
-process_kill(struct process *p)
-{
-	kill(p->pid, SIGKILL);
-	shutdown(p->control, SHUT_RDWR);
-	for (size_t i = 0; i < p->n; i++)
-		shutdown(p->fds[i], SHUT_RDWR);
-	reap(p->pid);
-}
-
-/* A pair with our end in *OURS; the other one far above the numbers that it gets there. */
-static bool
-make_pair(int *ours, int *theirs)
-{
-	int pair[2], high;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-		return false;
-	high = fcntl(pair[1], F_DUPFD_CLOEXEC, HIGH_FD);
-	close(pair[1]);
-	if (high < 0) {
-		close(pair[0]);
-		return false;
-	}
-	*ours = pair[0];
-	*theirs = high;
-	return true;
-}
-
-static bool
-spawn(const struct token *token, struct process *p, const int theirs[TOKEN_SESSIONS_MAX + 1])
-{
-	char sessions[16], program[] = "/proc/self/exe", word[] = TOKEN_PROCESS_WORD;
-	char name[] = "sealgate-token";
-	char *argv[] = {
-		name, word, token->module, token->name, sessions, token->user, token->group, NULL};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t none;
-	int failed;
-
-	snprintf(sessions, sizeof(sessions), "%zu", p->n);
-	sigemptyset(&none);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	for (size_t i = 0; i <= p->n; i++)
-		posix_spawn_file_actions_adddup2(&actions, theirs[i], WIRE_CONTROL + (int)i);
-	failed = posix_spawn(&p->pid, program, &actions, &attr, argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attr);
-	errno = failed;
-	return failed == 0;
-}
-
-static struct process *
-process_new(const struct token *token)
-{
-	struct process *p = calloc(1, sizeof(*p));
-	int theirs[TOKEN_SESSIONS_MAX + 1];
-	size_t made = 0;
-	bool good;
-
-	if (!p)
-		return NULL;
-	p->refs = 1;
-	p->control = -1;
-	good = make_pair(&p->control, &theirs[0]);
-	made = good;
-	while (good && p->n < token->sessions) {
-		good = make_pair(&p->fds[p->n], &theirs[p->n + 1]);
-		p->n += good;
-		made += good;
-	}
-	good = good && spawn(token, p, theirs);
-	for (size_t i = 0; i < made; i++)
-		close(theirs[i]);
-	if (!good)
-		process_unref(p);
-	return good ? p : NULL;
-}
-
-/* --- packets --- */
-
-/* One exchange by the time UNTIL. False: no answer. */
-static bool
-exchange(int fd, const unsigned char *packet, size_t len, int64_t until, unsigned char *answer,
-	size_t *answer_len)
-{
-	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-	int64_t left;
-	ssize_t n;
-
-	if (send(fd, packet, len, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)len)
-		return false;
-	while ((left = until - clock_monotonic_ms()) > 0) {
-		int ready = poll(&poll_fd, 1, left > 1000000 ? 1000000 : (int)left);
-
-		if (ready < 0 && errno != EINTR)
-			return false;
-		if (ready <= 0)
-			continue;
-		n = recv(fd, answer, WIRE_MAX, MSG_DONTWAIT);
-		if (n < 0 && (errno == EINTR || errno == EAGAIN))
-			continue;
-		*answer_len = n > 0 ? (size_t)n : 0;
-		return n > 0;
-	}
-	return false;
-}
-
-static size_t
-put_request(unsigned char packet[WIRE_MAX], enum wire_op op, unsigned param,
-	const struct token_uri *uri, const void *data, size_t len)
-{
-	size_t label = uri ? strlen(uri->object) : 0, id = uri ? uri->id_len : 0;
-	unsigned char *p = packet;
-
-	if (WIRE_HEAD + label + id + len > WIRE_MAX)
-		return 0;
-	*p++ = (unsigned char)op;
-	*p++ = (unsigned char)param;
-	*p++ = (unsigned char)label;
-	*p++ = (unsigned char)id;
-	if (label)
-		memcpy(p, uri->object, label);
-	if (id)
-		memcpy(p + label, uri->id, id);
-	if (len)
-		memcpy(p + label + id, data, len);
-	return WIRE_HEAD + label + id + len;
-}
 
 /* --- one token's life --- */
 
@@ -251,7 +73,7 @@ go_down(struct token *token, struct process *process, const char *why)
 	token->process = NULL;
 	token->state = DOWN;
 	snprintf(token->why, sizeof(token->why), "%s", why);
-	log_event(LOGL_ERROR, NULL, "token-down", "token", token->name, "reason", why, NULL);
+	log_event(LOGL_ERROR, NULL, "token-down", "token", token->spec.name, "reason", why, NULL);
 	process_kill(process);
 	process_unref(process);
 	pthread_cond_broadcast(&token->idle);
@@ -264,7 +86,7 @@ static struct process *
 begin_process(struct token *token, struct secret *pin, enum wire_status *status, char why[200])
 {
 	unsigned char packet[WIRE_MAX], answer[WIRE_MAX];
-	struct process *p = process_new(token);
+	struct process *p = process_new(&token->spec);
 	size_t len, n = 0;
 
 	*status = WIRE_TROUBLE;
@@ -272,9 +94,9 @@ begin_process(struct token *token, struct secret *pin, enum wire_status *status,
 		snprintf(why, 200, "no process: %s", strerror(errno));
 		return NULL;
 	}
-	len = put_request(packet, WIRE_LOGIN, 0, NULL, pin ? secret_data(pin) : NULL,
+	len = process_request(packet, WIRE_LOGIN, 0, NULL, pin ? secret_data(pin) : NULL,
 		pin ? secret_len(pin) : 0);
-	if (exchange(p->control, packet, len, clock_monotonic_ms() + START_MS, answer, &n))
+	if (process_exchange(p->control, packet, len, clock_monotonic_ms() + START_MS, answer, &n))
 		*status = answer[0];
 	secret_wipe(packet, sizeof(packet));
 	if (n && *status == WIRE_OK)
@@ -315,14 +137,15 @@ start(struct token *token)
 				secret_data(token->pin), secret_data(pin), secret_len(pin)) == 0))
 		status = WIRE_TROUBLE;
 	token->process = p;
+	token->failures = 0;
 	token->state = p ? UP : status == WIRE_PIN ? PIN_REFUSED : DOWN;
 	if (p) {
-		log_event(LOGL_INFO, NULL, "token-up", "token", token->name, NULL);
+		log_event(LOGL_INFO, NULL, "token-up", "token", token->spec.name, NULL);
 	} else {
 		if (strcmp(why, token->why) != 0)
 			log_event(LOGL_ERROR, NULL,
 				status == WIRE_PIN ? "token-pin-refused" : "token-down", "token",
-				token->name, "reason", why, NULL);
+				token->spec.name, "reason", why, NULL);
 		snprintf(token->why, sizeof(token->why), "%s", why);
 	}
 	secret_free(&pin);
@@ -353,70 +176,6 @@ keep(void *arg)
 
 /* --- the set --- */
 
-void
-tokens_set_prompt(token_prompt *prompt)
-{
-	ask = prompt;
-}
-
-/* The one line of a PIN file. */
-static enum rc
-read_pin_file(const char *path, bool credential, uid_t owner, struct secret **out, struct err *err)
-{
-	struct buf text = {.max = PIN_MAX, .wipe = true};
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	struct stat st;
-	enum rc rc = RC_OK;
-
-	if (fd < 0 || fstat(fd, &st))
-		rc = err_set(err, ERR_TOKEN, "PIN %s: %s", path, strerror(errno));
-	else if (!S_ISREG(st.st_mode) ||
-		 (st.st_uid != geteuid() && st.st_uid != 0 && st.st_uid != owner) ||
-		 (!credential && (st.st_mode & 07377)))
-		rc = err_set(err, ERR_CONFIG,
-			"PIN %s: must be a plain file of mode 0400 of ours or root's", path);
-	if (!rc)
-		rc = file_read_fd(fd, path, &text, err);
-	if (fd >= 0)
-		close(fd);
-	while (text.len && (text.data[text.len - 1] == '\n' || text.data[text.len - 1] == '\r'))
-		text.len--;
-	if (!rc && (text.len == 0 || memchr(text.data, '\n', text.len)))
-		rc = err_set(err, ERR_CONFIG, "PIN %s: is not one line", path);
-	if (!rc)
-		rc = secret_copy(text.data, text.len, out, err);
-	buf_fini(&text);
-	return rc;
-}
-
-static enum rc
-read_pin(const struct conf *conf, const struct token *token, uid_t owner, struct secret **out,
-	struct err *err)
-{
-	const char *spec = token->pin_spec, *dir = getenv("CREDENTIALS_DIRECTORY");
-	char *path = NULL, text[80];
-	bool credential = strncmp(spec, "credential:", 11) == 0;
-	enum rc rc;
-
-	*out = NULL;
-	if (strcmp(spec, "ask") == 0) {
-		snprintf(text, sizeof(text), "PIN of token %s: ", token->name);
-		return ask ? ask(text, out, err)
-			   : err_set(err, ERR_TOKEN, "nobody to ask for the PIN of token %s",
-				     token->name);
-	}
-	if (credential)
-		path = dir && spec[11] && !strchr(spec + 11, '/') ? file_join(dir, spec + 11)
-								  : NULL;
-	else if (strncmp(spec, "file:", 5) == 0 && spec[5])
-		path = conf_absolute(conf, spec + 5);
-	rc = path ? read_pin_file(path, credential, owner, out, err)
-		  : err_set(err, ERR_CONFIG,
-			    "tokens.pin: \"%s\" is none of file:PATH, credential:NAME, ask", spec);
-	free(path);
-	return rc;
-}
-
 static struct token *
 token_new(const struct conf *conf, const struct conf_group *group)
 {
@@ -432,19 +191,20 @@ token_new(const struct conf *conf, const struct conf_group *group)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&token->idle, &attr);
 	pthread_condattr_destroy(&attr);
-	token->name = strdup(conf_str(group, "name"));
-	token->module = strdup(conf_str(group, "module"));
+	token->spec.name = strdup(conf_str(group, "name"));
+	token->spec.module = strdup(conf_str(group, "module"));
 	token->pin_spec = strdup(conf_str(group, "pin"));
-	token->user = strdup(conf_str(vault, "user"));
-	token->group = strdup(vault_group ? vault_group : "");
-	token->sessions = (size_t)conf_int(group, "sessions");
+	token->spec.user = strdup(conf_str(vault, "user"));
+	token->spec.group = strdup(vault_group ? vault_group : "");
+	token->spec.sessions = (size_t)conf_int(group, "sessions");
 	token->timeout_ms = conf_int(group, "timeout");
-	if (token->name && token->module && token->pin_spec && token->user && token->group)
+	if (token->spec.name && token->spec.module && token->pin_spec && token->spec.user &&
+		token->spec.group)
 		return token;
-	free(token->user);
-	free(token->group);
-	free(token->name);
-	free(token->module);
+	free(token->spec.user);
+	free(token->spec.group);
+	free(token->spec.name);
+	free(token->spec.module);
 	free(token->pin_spec);
 	free(token);
 	return NULL;
@@ -457,10 +217,10 @@ find_same(const struct conf_group *group)
 	for (size_t i = 0; i < n_tokens; i++) {
 		struct token *t = tokens[i];
 
-		if (!t->gone && strcmp(t->name, conf_str(group, "name")) == 0 &&
-			strcmp(t->module, conf_str(group, "module")) == 0 &&
+		if (!t->gone && strcmp(t->spec.name, conf_str(group, "name")) == 0 &&
+			strcmp(t->spec.module, conf_str(group, "module")) == 0 &&
 			strcmp(t->pin_spec, conf_str(group, "pin")) == 0 &&
-			t->sessions == (size_t)conf_int(group, "sessions") &&
+			t->spec.sessions == (size_t)conf_int(group, "sessions") &&
 			t->timeout_ms == conf_int(group, "timeout"))
 			return t;
 	}
@@ -491,14 +251,14 @@ take_pin(const struct conf *conf, struct token *token, uid_t owner, bool known, 
 
 	if (known && strcmp(token->pin_spec, "ask") == 0)
 		return RC_OK;
-	rc = read_pin(conf, token, owner, &pin, &why);
+	rc = token_read_pin(conf, token->spec.name, token->pin_spec, owner, &pin, &why);
 	pthread_mutex_lock(&token->lock);
 	if (rc && token->pin) {
-		log_error(LOGL_WARN, NULL, "token-pin-kept", &why, "token", token->name, NULL);
+		log_error(LOGL_WARN, NULL, "token-pin-kept", &why, "token", token->spec.name, NULL);
 		rc = RC_OK;
 	} else if (rc &&
 		   why.code == ERR_TOKEN) { /* its keys wait; that is no reason for others to */
-		log_error(LOGL_ERROR, NULL, "token-no-pin", &why, "token", token->name, NULL);
+		log_error(LOGL_ERROR, NULL, "token-no-pin", &why, "token", token->spec.name, NULL);
 		snprintf(token->why, sizeof(token->why), "no PIN");
 		rc = RC_OK;
 	} else if (!rc) {
@@ -534,7 +294,7 @@ set_all(const struct conf *conf, uid_t owner, struct err *err)
 		bool known = token != NULL;
 
 		for (size_t k = 0; k < i; k++)
-			if (strcmp(wanted[k]->name, conf_str(group, "name")) == 0)
+			if (strcmp(wanted[k]->spec.name, conf_str(group, "name")) == 0)
 				return conf_err(err, conf, group, "name", "it is there twice");
 		if (!token && n_tokens == sizeof(tokens) / sizeof(*tokens))
 			return err_set(err, ERR_CONFIG, "tokens changed too often: restart");
@@ -616,7 +376,7 @@ tokens_list(struct token_state out[TOKENS_MAX])
 
 		pthread_mutex_lock(&token->lock);
 		if (!token->gone) {
-			out[n].name = token->name;
+			out[n].name = token->spec.name;
 			out[n].state = state_names[token->state];
 			snprintf(out[n].why, sizeof(out[n].why), "%s",
 				token->state == UP ? "" : token->why);
@@ -648,7 +408,7 @@ find(const char *label, struct token **out, struct err *err)
 	*out = NULL;
 	pthread_mutex_lock(&lock);
 	for (size_t i = 0; i < n_tokens; i++)
-		if (!tokens[i]->gone && strcmp(tokens[i]->name, label) == 0)
+		if (!tokens[i]->gone && strcmp(tokens[i]->spec.name, label) == 0)
 			*out = tokens[i];
 	pthread_mutex_unlock(&lock);
 	return *out ? RC_OK
@@ -658,8 +418,8 @@ find(const char *label, struct token **out, struct err *err)
 static enum rc
 down(const struct token *token, struct err *err)
 {
-	return err_set(err, ERR_TOKEN, "token %s is %s%s%s", token->name, state_names[token->state],
-		token->why[0] ? ": " : "", token->why);
+	return err_set(err, ERR_TOKEN, "token %s is %s%s%s", token->spec.name,
+		state_names[token->state], token->why[0] ? ": " : "", token->why);
 }
 
 enum rc
@@ -705,7 +465,7 @@ take_session(struct token *token, int64_t until, struct process **process, size_
 				return RC_OK;
 			}
 		if (!wait_idle(token, until))
-			return err_set(err, ERR_TOKEN, "token %s is busy", token->name);
+			return err_set(err, ERR_TOKEN, "token %s is busy", token->spec.name);
 	}
 	return down(token, err);
 }
@@ -719,14 +479,70 @@ take_answer(const struct token *token, const unsigned char *answer, size_t n,
 	if (*status == WIRE_REFUSED || *status == WIRE_UNSUPPORTED)
 		return RC_OK;
 	if (*status != WIRE_OK)
-		return err_set(err, ERR_TOKEN, "token %s: %.*s", token->name, (int)(n - 1),
+		return err_set(err, ERR_TOKEN, "token %s: %.*s", token->spec.name, (int)(n - 1),
 			(const char *)answer + 1);
 	if (n - 1 > *out_len)
-		return err_set(
-			err, ERR_TOKEN, "token %s: an answer of %zu bytes", token->name, n - 1);
+		return err_set(err, ERR_TOKEN, "token %s: an answer of %zu bytes", token->spec.name,
+			n - 1);
 	memcpy(out, answer + 1, n - 1);
 	*out_len = n - 1;
 	return RC_OK;
+}
+
+static void
+give_session(struct token *token, struct process *p, size_t index)
+{
+	p->busy[index] = false;
+	process_unref(p);
+	pthread_cond_broadcast(&token->idle);
+}
+
+/* Gives the session back when the key has to wait. */
+static enum rc
+may_try(struct token *token, const struct token_uri *uri, struct process *p, size_t index,
+	struct err *err)
+{
+	int64_t ms = troubles_wait(&token->troubles, uri, clock_monotonic_ms());
+
+	if (ms == 0)
+		return RC_OK;
+	give_session(token, p, index);
+	return err_set(err, ERR_TOKEN, "token %s fails with this key: not tried for another %lld s",
+		token->spec.name, (long long)(ms + 999) / 1000);
+}
+
+/* What the answer (NULL: none) means for the key and for the token. One key that fails is that
+ * key's trouble; with no use between that was good, a fresh start may mend it. */
+static void
+note_outcome(struct token *token, const struct token_uri *uri, struct process *p,
+	const unsigned char *answer, size_t n)
+{
+	enum wire_status status = answer ? answer[0] : WIRE_TROUBLE;
+	int64_t now = clock_monotonic_ms();
+	char why[200] = "";
+
+	if (answer && status != WIRE_OK)
+		snprintf(why, sizeof(why), "%.*s", (int)(n - 1), (const char *)answer + 1);
+	switch (status) {
+	case WIRE_OK:
+	case WIRE_REFUSED:
+		troubles_clear(&token->troubles, uri);
+		token->failures = 0;
+		break;
+	case WIRE_FAILED:
+		troubles_note(&token->troubles, uri, 0, now);
+		log_event(LOGL_ERROR, NULL, "token-key-failed", "token", token->spec.name, "object",
+			uri->object, "reason", why, NULL);
+		if (++token->failures > 1)
+			go_down(token, p, why);
+		break;
+	case WIRE_UNSUPPORTED:
+	case WIRE_NO_KEY:
+		break;
+	default:
+		troubles_note(&token->troubles, uri, p->serial, now);
+		go_down(token, p, why);
+	}
 }
 
 enum rc
@@ -734,11 +550,10 @@ token_call(const struct token_uri *uri, enum wire_op op, unsigned param, const v
 	size_t len, enum wire_status *status, unsigned char *out, size_t *out_len, struct err *err)
 {
 	unsigned char packet[WIRE_MAX], answer[WIRE_MAX];
-	size_t n = 0, index = 0, size = put_request(packet, op, param, uri, data, len);
+	size_t n = 0, index = 0, size = process_request(packet, op, param, uri, data, len);
 	struct process *p = NULL;
 	struct token *token;
 	int64_t until;
-	char why[200];
 	bool answered;
 	enum rc rc = size ? find(uri->token, &token, err)
 			  : err_set(err, ERR_TOKEN, "%zu bytes for a token", len);
@@ -749,25 +564,22 @@ token_call(const struct token_uri *uri, enum wire_op op, unsigned param, const v
 	until = clock_monotonic_ms() + token->timeout_ms;
 	pthread_mutex_lock(&token->lock);
 	rc = take_session(token, until, &p, &index, err);
+	if (!rc)
+		rc = may_try(token, uri, p, index, err);
 	pthread_mutex_unlock(&token->lock);
 	if (rc)
 		return rc;
 	until = clock_monotonic_ms() + token->timeout_ms;
-	answered = exchange(p->fds[index], packet, size, until, answer, &n);
+	answered = process_exchange(p->fds[index], packet, size, until, answer, &n);
 	pthread_mutex_lock(&token->lock);
-	if (!answered) {
+	if (!answered)
 		go_down(token, p,
 			clock_monotonic_ms() >= until ? "it did not answer in time"
 						      : "its process ended");
-	} else if (answer[0] == WIRE_TROUBLE || answer[0] == WIRE_PIN) {
-		snprintf(why, sizeof(why), "%.*s", (int)(n - 1), (const char *)answer + 1);
-		go_down(token, p, why);
-	}
-	p->busy[index] = false;
-	process_unref(p);
-	pthread_cond_broadcast(&token->idle);
+	note_outcome(token, uri, p, answered ? answer : NULL, n);
+	give_session(token, p, index);
 	if (!answered)
-		rc = err_set(err, ERR_TOKEN, "token %s: no answer", token->name);
+		rc = err_set(err, ERR_TOKEN, "token %s: no answer", token->spec.name);
 	pthread_mutex_unlock(&token->lock);
 	if (!rc)
 		rc = take_answer(token, answer, n, status, out, out_len, err);
@@ -780,7 +592,7 @@ enum rc
 token_list(const char *label, struct buf *out, struct err *err)
 {
 	unsigned char packet[WIRE_MAX], answer[WIRE_MAX];
-	size_t n = 0, size = put_request(packet, WIRE_LIST, 0, NULL, NULL, 0), index;
+	size_t n = 0, size = process_request(packet, WIRE_LIST, 0, NULL, NULL, 0), index;
 	struct process *p = NULL;
 	struct token *token;
 	bool answered = false;
@@ -793,14 +605,12 @@ token_list(const char *label, struct buf *out, struct err *err)
 	rc = take_session(token, clock_monotonic_ms() + token->timeout_ms, &p, &index, err);
 	if (!rc) {
 		pthread_mutex_unlock(&token->lock);
-		answered = exchange(p->control, packet, size,
+		answered = process_exchange(p->control, packet, size,
 			clock_monotonic_ms() + token->timeout_ms, answer, &n);
 		pthread_mutex_lock(&token->lock);
 		if (!answered || answer[0] != WIRE_OK)
 			go_down(token, p, "it could not list its keys");
-		p->busy[index] = false;
-		process_unref(p);
-		pthread_cond_broadcast(&token->idle);
+		give_session(token, p, index);
 	}
 	pthread_mutex_unlock(&token->lock);
 	if (!rc && (!answered || answer[0] != WIRE_OK))

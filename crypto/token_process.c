@@ -63,6 +63,7 @@ put_failure(struct answer *a, const char *what, ck_ulong rv)
 	case CKR_ENCRYPTED_DATA_LEN_RANGE:
 		put_text(a, WIRE_REFUSED, what, rv);
 		return;
+	case CKR_ARGUMENTS_BAD: /* so SoftHSM says of OAEP with other hashes than SHA-1 */
 	case CKR_MECHANISM_INVALID:
 	case CKR_MECHANISM_PARAM_INVALID:
 	case CKR_KEY_FUNCTION_NOT_PERMITTED:
@@ -77,8 +78,21 @@ put_failure(struct answer *a, const char *what, ck_ulong rv)
 	case CKR_USER_PIN_NOT_INITIALIZED:
 		put_text(a, WIRE_PIN, what, rv);
 		return;
-	default:
+	case CKR_HOST_MEMORY:
+	case CKR_SLOT_ID_INVALID:
+	case CKR_DEVICE_ERROR:
+	case CKR_DEVICE_MEMORY:
+	case CKR_DEVICE_REMOVED:
+	case CKR_SESSION_CLOSED:
+	case CKR_SESSION_HANDLE_INVALID:
+	case CKR_TOKEN_NOT_PRESENT:
+	case CKR_TOKEN_NOT_RECOGNIZED:
+	case CKR_USER_NOT_LOGGED_IN:
+	case CKR_NOT_INITIALIZED:
 		put_text(a, WIRE_TROUBLE, what, rv);
+		return;
+	default:
+		put_text(a, WIRE_FAILED, what, rv);
 	}
 }
 
@@ -107,7 +121,7 @@ find_slot(const char *label, struct ck_token_info *info, struct answer *a)
 		put_text(a, WIRE_TROUBLE, "C_GetSlotList", rv);
 		return false;
 	}
-	for (ck_ulong i = 0; i < n; i++)
+	for (ck_ulong i = 0; i < n && i < SLOTS_MAX; i++)
 		if (f->get_token_info(slots[i], info) == CKR_OK && same_label(info->label, label)) {
 			slot = slots[i];
 			return true;
@@ -209,7 +223,7 @@ find_key(ck_ulong session, const struct request *r, ck_ulong *key, struct answer
 		(void)f->find_objects_final(session);
 	}
 	if (rv != CKR_OK)
-		put_text(a, WIRE_TROUBLE, "C_FindObjects", rv);
+		put_failure(a, "C_FindObjects", rv);
 	else if (n != 1)
 		put_text(a, WIRE_NO_KEY,
 			n ? "more than one key of this name" : "no such key in the token", CKR_OK);
@@ -238,6 +252,16 @@ hash_mechanism(enum digest digest, ck_ulong *hash, ck_ulong *mgf)
 	return false;
 }
 
+/* LEN is what the module says that it wrote. */
+static void
+put_result(struct answer *a, ck_ulong len)
+{
+	a->bytes[0] = WIRE_OK;
+	a->len = 1 + len;
+	if (len > WIRE_MAX - 1)
+		put_text(a, WIRE_FAILED, "a length that cannot be", len);
+}
+
 static void
 sign(ck_ulong session, ck_ulong key, const struct request *r, struct answer *a)
 {
@@ -260,8 +284,7 @@ sign(ck_ulong session, ck_ulong key, const struct request *r, struct answer *a)
 	rv = f->sign_init(session, &mechanism, key);
 	if (rv == CKR_OK)
 		rv = f->sign(session, r->data, r->len, a->bytes + 1, &len);
-	a->bytes[0] = WIRE_OK;
-	a->len = 1 + len;
+	put_result(a, len);
 	if (rv != CKR_OK)
 		put_failure(a, "C_Sign", rv);
 }
@@ -288,8 +311,7 @@ decrypt(ck_ulong session, ck_ulong key, const struct request *r, struct answer *
 		return;
 	}
 	rv = f->decrypt(session, r->data, r->len, a->bytes + 1, &len);
-	a->bytes[0] = WIRE_OK;
-	a->len = 1 + len;
+	put_result(a, len);
 	/* Tokens call bad padding by several names. What is more than that is in their own words.
 	 */
 	if (r->op != WIRE_RAW && (rv == CKR_GENERAL_ERROR || rv == CKR_FUNCTION_FAILED))
@@ -335,10 +357,9 @@ derive(ck_ulong session, ck_ulong key, const struct request *r, struct answer *a
 	}
 	rv = f->get_attribute_value(session, derived, &value, 1);
 	(void)f->destroy_object(session, derived);
-	a->bytes[0] = WIRE_OK;
-	a->len = 1 + value.value_len;
+	put_result(a, value.value_len);
 	if (rv != CKR_OK || value.value_len != size)
-		put_text(a, WIRE_TROUBLE, "the derived secret cannot be read", rv);
+		put_text(a, WIRE_FAILED, "the derived secret cannot be read", rv);
 }
 
 static void
@@ -401,7 +422,7 @@ list(struct answer *a)
 	}
 	a->bytes[0] = WIRE_OK;
 	a->len = 1;
-	for (ck_ulong i = 0; rv == CKR_OK && i < n; i++)
+	for (ck_ulong i = 0; rv == CKR_OK && i < n && i < 64; i++)
 		list_one(session, keys[i], a);
 	if (rv != CKR_OK)
 		put_text(a, WIRE_TROUBLE, "C_FindObjects", rv);
@@ -487,6 +508,10 @@ serve(void *arg)
 		if (!take_request(packet, (size_t)n, &r))
 			break;
 		use_key(&session, &r, &a);
+		if (a.bytes[0] == WIRE_FAILED && session) { /* whatever it was in the middle of */
+			(void)f->close_session(session);
+			session = 0;
+		}
 		explicit_bzero(packet, (size_t)n);
 		send_answer(fd, &a);
 	}

@@ -33,7 +33,8 @@ enum wire_status {
 	WIRE_UNSUPPORTED, /* the token cannot do that */
 	WIRE_NO_KEY,
 	WIRE_PIN,    /* refused: not to be tried again */
-	WIRE_TROUBLE /* anything else: the process ends */
+	WIRE_FAILED, /* with this key, now; the session is begun anew */
+	WIRE_TROUBLE /* the token, or the way to it: the process ends */
 };
 
 #endif

@@ -7,6 +7,9 @@
  *                    hang   uses of keys and look-ups of tokens never return
  *                    gone   the token was pulled out
  *                    crash  the next use of a key is the end of the process
+ *                    noraw  no bare RSA operation, as with tokens that follow FIPS 140
+ *                    broken-LABEL
+ *                           uses of the key LABEL end with CKR_GENERAL_ERROR
  *                    and "logins" gets a line for each time somebody logged in
  */
 #include "crypto/cryptoki.h"
@@ -17,8 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define CKR_DEVICE_REMOVED 0x32ul
 
 static const struct ck_functions *real;
 static struct ck_functions ours;
@@ -32,6 +33,8 @@ told(const char *name)
 	return access(path, F_OK) == 0;
 }
 
+static _Thread_local char label[256]; /* of the key that was looked for last */
+
 static ck_ulong
 misbehave(void)
 {
@@ -39,7 +42,27 @@ misbehave(void)
 		abort();
 	while (told("hang"))
 		pause();
+	if (label[0] && told(label))
+		return CKR_GENERAL_ERROR;
 	return told("gone") ? CKR_DEVICE_REMOVED : CKR_OK;
+}
+
+static ck_ulong
+find_objects_init(ck_ulong session, struct ck_attribute *attributes, ck_ulong count)
+{
+	for (ck_ulong i = 0; i < count; i++)
+		if (attributes[i].type == CKA_LABEL)
+			snprintf(label, sizeof(label), "broken-%.*s", (int)attributes[i].value_len,
+				(const char *)attributes[i].value);
+	return real->find_objects_init(session, attributes, count);
+}
+
+static ck_ulong
+decrypt_init(ck_ulong session, struct ck_mechanism *mechanism, ck_ulong key)
+{
+	if (mechanism->mechanism == CKM_RSA_X_509 && told("noraw"))
+		return CKR_MECHANISM_INVALID;
+	return real->decrypt_init(session, mechanism, key);
 }
 
 static ck_ulong
@@ -111,6 +134,8 @@ C_GetFunctionList(const struct ck_functions **out)
 	ours = *real;
 	ours.get_slot_list = get_slot_list;
 	ours.login = login;
+	ours.find_objects_init = find_objects_init;
+	ours.decrypt_init = decrypt_init;
 	ours.sign = sign;
 	ours.decrypt = decrypt;
 	ours.derive_key = derive_key;

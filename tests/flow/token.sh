@@ -29,6 +29,7 @@ chmod 400 "$dir/vault/pin"
 cat >>"$conf" <<E
 tokens = ( { name = "house hsm"; module = "$builddir/tests/flow/stucktoken.so"; pin = "file:vault/pin"; timeout = "1s"; } );
 E
+echo 'rules = ( { name = "pss"; recipients = "@pss.example"; sign = "required"; encrypt = "never"; preset = "modern"; } );' >>"$conf"
 gate check >/dev/null || fail "check"
 
 # token_cert NAME USAGE: a certificate over the token's public key
@@ -92,6 +93,14 @@ for who in alice bob erin dave; do
 	signs $who || fail "$who does not sign"
 done
 
+# RSA-PSS, where a rule wants it.
+printf 'From: alice@%s\nTo: x@pss.example\nSubject: pss\nMessage-ID: <pss@%s>\n\nsigned here\n' "$org" "$org" |
+	gate process --sender "alice@$org" --user "alice@$org" --rcpt x@pss.example >"$work/pss.eml" || fail "PSS: not signed"
+openssl cms -verify -in "$work/pss.eml" -CAfile "$work/both.pem" -purpose any -out "$work/text" 2>>"$work/openssl.log" ||
+	fail "PSS: the signature is not good"
+grep -q 'signed here' "$work/text" || fail "PSS: another text"
+openssl cms -cmsout -print -noout -in "$work/pss.eml" 2>>"$work/openssl.log" | grep -q rsassaPss || fail "PSS: it is none"
+
 # --- opening
 # mail_for NAME FILE OPTIONS…
 mail_for() {
@@ -140,11 +149,42 @@ for mail in v15 oaep-sha256 ecdh; do
 	byte=$(od -An -tu1 -j $((at - 20)) -N 1 "$work/bent.der" | tr -d ' ')
 	printf "\\x$(printf %02x $((byte ^ 1)))" | dd of="$work/bent.der" bs=1 seek=$((at - 20)) conv=notrunc 2>/dev/null
 	base64 -w 64 "$work/bent.der" >>"$work/bent"
+	cp "$work/bent" "$work/bent-$mail"
 	gate process --sender "carol@$partner" --rcpt "$who@$org" <"$work/bent" >"$work/opened"
 	want "a changed $mail" $? 0
 	grep -q 'from outside' "$work/opened" && fail "a changed $mail opens"
 done
+# The same by a token that does not give the bare operation away.
+touch "$work/stuck/noraw"
+for mail in v15 oaep-sha1; do
+	opens alice "$work/$mail" || fail "without the bare operation: $mail does not open"
+done
+# This token has OAEP with SHA-1 only: such mail waits, and the token is none the worse.
+for mail in oaep-sha256 oaep-sha512; do
+	opens alice "$work/$mail" || want "without the bare operation: $mail" "$status" 75
+done
+gate process --sender "carol@$partner" --rcpt "alice@$org" <"$work/bent-v15" >"$work/opened"
+want "without the bare operation: a changed message" $? 0
+grep -q 'from outside' "$work/opened" && fail "without the bare operation: a changed message opens"
+rm "$work/stuck/noraw"
 grep -q token-down "$work/vault.log" && fail "a changed message brought the token down"
+
+# --- one broken key is that key's trouble: the token stays up for the others, and it is not tried for every message
+touch "$work/stuck/broken-alice"
+for i in 1 2 3 4 5 6; do
+	opens alice "$work/v15"
+	want "broken: mail for it" $? 75
+	opens erin "$work/ecdh384" || fail "broken: mail for another key of the token"
+done
+want "broken: tried twice, then it waits" "$(grep -c token-key-failed "$work/vault.log")" 2
+match "broken: why" "$(gate key token test "alice@$org" 2>&1; tail -n 3 "$work/tool.log")" 'not tried for another'
+grep -q token-down "$work/vault.log" && fail "one broken key brought the token down"
+rm "$work/stuck/broken-alice"
+for i in 1 2 3 4 5 6 7 8 9 10; do
+	opens alice "$work/v15" && break
+	sleep 0.5
+done
+opens alice "$work/v15" || fail "broken: it does not come back"
 
 # --- a token that is stuck: its keys' mail waits, others' goes on; it comes back by itself
 comes_back() {
@@ -213,6 +253,16 @@ cp -f "$work/right" "$dir/vault/pin"
 kill -USR1 "$vault"
 comes_back "another PIN"
 want "the right PIN: tried once" "$(wc -l <"$work/stuck/logins")" 2
+# --- the PIN as a credential
+stop "$vault"
+mkdir "$work/credentials"
+cp "$work/right" "$work/credentials/hsm-pin"
+chmod 440 "$work/credentials/hsm-pin"
+sed -i 's#pin = "file:vault/pin"#pin = "credential:hsm-pin"#' "$conf"
+rm -f "$dir/vault/pin"
+export CREDENTIALS_DIRECTORY=$work/credentials
+vault_up
+comes_back "a credential"
 # --- the process ends with the vault
 child=$(pgrep -P "$vault" -f token-process | head -n 1)
 [ -n "$child" ] || fail "no process for the token"

@@ -50,3 +50,8 @@ tests_unit_crypto_dn_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/crypto/signed_by_test
 tests_unit_crypto_signed_by_test_SOURCES = tests/unit/crypto/signed_by_test.c tests/unit/crypto/people.h
 tests_unit_crypto_signed_by_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
+
+## Keys that a token fails with
+check_PROGRAMS += tests/unit/crypto/token_trouble_test
+tests_unit_crypto_token_trouble_test_SOURCES = tests/unit/crypto/token_trouble_test.c
+tests_unit_crypto_token_trouble_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
