@@ -497,6 +497,7 @@ walk_all(struct ledger_search *search, ledger_found *each, void *ctx, struct err
 	struct walk walk = {.search = search, .each = each ? call : NULL, .ctx = &stop};
 	struct err trouble = ERR_INIT;
 	struct ledger_files files;
+	uint64_t gone = 0; /* the last segment that was dropped */
 	int folder = -1;
 	enum rc rc = ledger_files_list(search->dir, &files, err);
 
@@ -517,9 +518,12 @@ walk_all(struct ledger_search *search, ledger_found *each, void *ctx, struct err
 		if (ledger_files_kind(&files, n) & LEDGER_LINES) {
 			rc = walk_segment(&walk, folder, err);
 			rc = rc == RC_NONE ? RC_OK : rc; /* the end, or dropped meanwhile */
-		} else if (folder >= 0)
-			ledger_index_drop(folder, n + 1);
+		} else {
+			gone = n;
+		}
 	}
+	if (folder >= 0 && gone)
+		ledger_index_drop(folder, gone + 1);
 	if (folder >= 0)
 		close(folder);
 	free(walk.line);
