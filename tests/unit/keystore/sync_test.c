@@ -164,12 +164,11 @@ static void
 read_person(const char *text, struct sync_person *p)
 {
 	struct sync_addr *addrs = calloc(8, sizeof(*addrs));
-	const char *list[8];
+	const char *list[8], *name;
 
 	p->id = strdup(word(&text));
-	p->uid = strdup(word(&text));
-	if (strcmp(p->uid, "-") == 0)
-		p->uid = "";
+	name = word(&text);
+	p->uid = strdup(strcmp(name, "-") == 0 ? "" : name);
 	p->name = strdup(word(&text));
 	p->n_addrs = split(word(&text), list, 8);
 	for (size_t i = 0; i < p->n_addrs; i++) {
@@ -262,7 +261,7 @@ forget_case(const struct sync_view *view)
 			free((char *)(uintptr_t)persons[i].addrs[k].addr);
 		free((void *)(uintptr_t)persons[i].addrs);
 		free((char *)(uintptr_t)persons[i].id);
-		free(*persons[i].uid ? (char *)(uintptr_t)persons[i].uid : NULL);
+		free((char *)(uintptr_t)persons[i].uid);
 		free((char *)(uintptr_t)persons[i].name);
 	}
 	for (size_t i = 0; i < view->n_groups; i++) {
