@@ -156,8 +156,7 @@ struct ck_functions {
 	ck_ulong (*open_session)(
 		ck_ulong slot, ck_ulong flags, void *app, void *notify, ck_ulong *session);
 	ck_ulong (*close_session)(ck_ulong session);
-	void *close_all_sessions, *get_session_info, *get_operation_state,
-		*set_operation_state;
+	void *close_all_sessions, *get_session_info, *get_operation_state, *set_operation_state;
 	ck_ulong (*login)(ck_ulong session, ck_ulong user, const ck_byte *pin, ck_ulong pin_len);
 	void *logout, *create_object, *copy_object;
 	ck_ulong (*destroy_object)(ck_ulong session, ck_ulong object);

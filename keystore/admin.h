@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* clang-format off */
 /*
  * admin.h - the operator's side of the vault: persons, keys, grants
  *
@@ -109,6 +110,7 @@
  * one; everything under a new store key vault.backup       blob: parts (admin_backup.h) → seq size
  *     vault.backup.next  seq                        → done; beside the answer the next piece
  */
+/* clang-format on */
 #ifndef KEYSTORE_ADMIN_H
 #define KEYSTORE_ADMIN_H
 

@@ -24,8 +24,8 @@ struct vault;
 
 /* Reads the master key as the configuration says; for "ask" that includes asking. */
 enum rc vault_read_master(const struct conf *conf, struct secret **master, struct err *err);
-/* Takes the tokens of the configuration with their PINs, which are asked for where the configuration
- * says so and MAY_ASK. */
+/* Takes the tokens of the configuration with their PINs, which are asked for where the
+ * configuration says so and MAY_ASK. */
 enum rc vault_read_pins(const struct conf *conf, bool may_ask, struct err *err);
 /* MASTER is borrowed and no longer needed afterwards. ERR_VAULT_DOWN when another process holds the
  * lock. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * pastclock.c - a clock that is CLOCK_BACK seconds late, for a program it is loaded into (LD_PRELOAD)
+ * pastclock.c - a clock that is CLOCK_BACK seconds late, for a program it is loaded into
+ * (LD_PRELOAD)
  *
  * So a test can have something happen last month, which the programs themselves offer no way to.
  */

@@ -645,7 +645,8 @@ occurs(const struct world *w, const char *needle, size_t len)
 
 		snprintf(path, sizeof(path), "%s%s", store, suffixes[i]);
 		if (file_read(path, &file, &err) == RC_OK)
-			for (at = file.data; at &&
+			for (at = file.data;
+				at &&
 				(at = memmem(at, file.len - (size_t)(at - file.data), needle, len));
 				at++)
 				n++;
