@@ -19,6 +19,7 @@
 #define DIRECTORY_LOOKUP_H
 
 #include "base/conf.h"
+#include "crypto/smimecaps.h"
 #include "crypto/trust.h"
 #include "directory/certstore.h"
 
@@ -29,7 +30,8 @@ struct candidate {
 	char *source;      /* "store", "ldap:NAME" */
 	enum tier tier;
 	bool proven;
-	bool used;     /* chosen */
+	struct smimecaps caps; /* what they say that they can open */
+	bool used;             /* chosen */
 	char why[200]; /* why it lost: "expired 2025-01-01", "no keyEncipherment", "worse tier"; ""
 			  when used */
 };

@@ -55,3 +55,7 @@ tests_unit_crypto_signed_by_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/crypto/token_trouble_test
 tests_unit_crypto_token_trouble_test_SOURCES = tests/unit/crypto/token_trouble_test.c
 tests_unit_crypto_token_trouble_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
+
+## What correspondents can open
+check_PROGRAMS += tests/unit/crypto/smimecaps_test
+tests_unit_crypto_smimecaps_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
