@@ -50,22 +50,20 @@ struct judgement {
 
 /* Adds what was found about one signer to what was found before. */
 static void
-merge(struct verdict *all, const struct verdict *one, bool first)
+merge(struct verdict *all, struct verdict *one, bool first)
 {
 	if (first || signature_rank(one->signature) > signature_rank(all->signature))
-		all->signature = one->signature;
+		verdict_take(all, one, VERDICT_SIGNATURE);
 	if (first || path_rank(one->path) > path_rank(all->path))
-		all->path = one->path;
+		verdict_take(all, one, VERDICT_PATH);
 	if (first || revocation_rank(one->revocation) > revocation_rank(all->revocation))
-		all->revocation = one->revocation;
+		verdict_take(all, one, VERDICT_REVOCATION);
 	if (first || one->sender == SENDER_MATCH)
-		all->sender = one->sender;
-	if (one->strength == STRENGTH_WEAK)
-		all->strength = STRENGTH_WEAK;
+		verdict_take(all, one, VERDICT_SENDER);
+	if (first || (one->strength == STRENGTH_WEAK && all->strength == STRENGTH_OK))
+		verdict_take(all, one, VERDICT_STRENGTH);
 	if (first)
 		all->signing_time = one->signing_time;
-	if (one->reason[0])
-		verdict_reason(all, "%s", one->reason);
 }
 
 struct search {
@@ -116,12 +114,13 @@ check_signature(const struct judgement *j, const struct signer *signer, struct c
 	*cert = NULL;
 	v->signature = SIGNATURE_UNSUPPORTED;
 	if (signer->digest == DIGEST_NONE) {
-		verdict_reason(v, "the signature's digest is not supported");
+		verdict_note(v, VERDICT_SIGNATURE, NULL, "the signature's digest is not supported");
 		return RC_OK;
 	}
 	if (!(j->sd->listed & 1u << signer->digest)) {
 		v->signature = SIGNATURE_BAD;
-		verdict_reason(v, "the signature's digest is not among those announced");
+		verdict_note(v, VERDICT_SIGNATURE, NULL,
+			"the signature's digest is not among those announced");
 		return RC_OK;
 	}
 	search.digest = hasher_value(j->hasher, signer->digest);
@@ -144,16 +143,19 @@ check_signature(const struct judgement *j, const struct signer *signer, struct c
 	*cert = search.cert;
 	if (!sound) {
 		v->signature = SIGNATURE_BAD;
-		verdict_reason(v, "%s", reason);
+		verdict_note(v, VERDICT_SIGNATURE, search.cert, "%s", reason);
 	} else if (!search.cert) {
-		verdict_reason(v, "the signer's certificate was not found");
+		verdict_note(v, VERDICT_SIGNATURE, NULL, "the signer's certificate was not found");
 	} else {
 		v->signature = search.signature;
 		if (search.signature != SIGNATURE_GOOD)
-			verdict_reason(v, "%s", search.reason);
+			verdict_note(v, VERDICT_SIGNATURE, search.cert, "%s", search.reason);
 	}
-	if (search.weak)
+	if (search.weak) {
 		v->strength = STRENGTH_WEAK;
+		verdict_note(v, VERDICT_STRENGTH, search.cert,
+			"the signature uses a weak algorithm or key");
+	}
 	return RC_OK;
 }
 
@@ -161,16 +163,21 @@ check_signature(const struct judgement *j, const struct signer *signer, struct c
 static enum rc
 check_cert(const struct judgement *j, struct cert *cert, struct verdict *v, struct err *err)
 {
-	bool weak = v->strength == STRENGTH_WEAK;
+	struct verdict found;
 	enum rc rc;
 
 	if (!cert || !j->trust)
 		return RC_OK;
-	rc = trust_check(j->trust, cert, j->candidates, CERT_SIGN, j->addr, j->at, v, err);
-	if (weak && v->strength == STRENGTH_OK) {
-		v->strength = STRENGTH_WEAK;
-		verdict_reason(v, "the signature uses a weak algorithm or key");
+	verdict_init(&found);
+	rc = trust_check(j->trust, cert, j->candidates, CERT_SIGN, j->addr, j->at, &found, err);
+	if (rc == RC_OK) {
+		verdict_take(v, &found, VERDICT_PATH);
+		verdict_take(v, &found, VERDICT_REVOCATION);
+		verdict_take(v, &found, VERDICT_SENDER);
+		if (v->strength == STRENGTH_OK)
+			verdict_take(v, &found, VERDICT_STRENGTH);
 	}
+	verdict_fini(&found);
 	return rc;
 }
 
@@ -185,12 +192,12 @@ check_signer(const struct judgement *j, size_t i, struct verdict *all, struct er
 	rc = check_signature(j, &j->sd->signers[i], &cert, &v, err);
 	if (rc == RC_OK)
 		rc = check_cert(j, cert, &v, err);
-	if (rc != RC_OK)
-		return rc;
-	merge(all, &v, i == 0);
-	if (cert && all->n_signers < VERDICT_MAX_SIGNERS)
+	if (rc == RC_OK)
+		merge(all, &v, i == 0);
+	verdict_fini(&v);
+	if (rc == RC_OK && cert && all->n_signers < VERDICT_MAX_SIGNERS)
 		all->signers[all->n_signers++] = cert_ref(cert);
-	return RC_OK;
+	return rc;
 }
 
 /* The message's certificates and EXTRA in one set. */

@@ -17,6 +17,7 @@
 #include "crypto/path.h"
 
 #include "base/clock.h"
+#include "crypto/cert.h"
 #include "crypto/openssl_glue.h"
 
 #include <openssl/err.h>
@@ -26,9 +27,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_ATTEMPTS 8
-#define NAME_SIZE    128
-#define MAX_DEPTH    16 /* intermediates; OpenSSL would take 100 from whoever sends them */
+#define MAX_ATTEMPTS  8
+#define NAME_SIZE     128
+#define SENTENCE_SIZE 384
+#define MAX_DEPTH     16 /* intermediates; OpenSSL would take 100 from whoever sends them */
 
 /* One run of X509_verify_cert. */
 struct run {
@@ -67,6 +69,30 @@ name_of(const X509 *x509, char out[NAME_SIZE])
 	return text_of(x509 ? X509_get_subject_name(x509) : NULL, out);
 }
 
+/* Ours of OpenSSL's: what a verdict says is about a struct cert. NULL without one, or memory. */
+static struct cert *
+cert_of(const X509 *x509)
+{
+	struct cert *cert = NULL;
+	unsigned char *der = NULL;
+	int len = x509 ? i2d_X509(x509, &der) : 0;
+
+	if (len > 0)
+		(void)cert_parse(der, (size_t)len, &cert, NULL);
+	OPENSSL_free(der);
+	return cert;
+}
+
+/* verdict_note about one of OpenSSL's. */
+static void
+note(struct verdict *verdict, enum verdict_part part, const X509 *x509, const char *text)
+{
+	struct cert *about = cert_of(x509);
+
+	verdict_note(verdict, part, about, "%s", text);
+	cert_unref(&about);
+}
+
 /* The context at the top: OpenSSL makes contexts of its own for the paths of CRL issuers. */
 static X509_STORE_CTX *
 top_of(X509_STORE_CTX *ctx)
@@ -88,35 +114,38 @@ is_weakness(int error)
 static void
 note_weak(struct run *run, int error, const X509 *cert)
 {
-	char name[NAME_SIZE];
+	char name[NAME_SIZE], text[SENTENCE_SIZE];
 
 	run->verdict->strength = STRENGTH_WEAK;
 	name_of(cert, name);
 	if (error == X509_V_ERR_CA_MD_TOO_WEAK)
-		verdict_reason(run->verdict,
+		(void)snprintf(text, sizeof(text),
 			"the certificate of %s is signed with a hash that is too weak", name);
 	else
-		verdict_reason(run->verdict, "the key of %s is too short or too weak", name);
+		(void)snprintf(text, sizeof(text), "the key of %s is too short or too weak", name);
+	note(run->verdict, VERDICT_STRENGTH, cert, text);
 }
 
 /* What OpenSSL says of a certificate's revocation. Revoked outweighs unknown. */
 static void
 note_revocation(struct run *run, int error, const X509 *cert)
 {
-	char name[NAME_SIZE];
+	char name[NAME_SIZE], text[SENTENCE_SIZE];
 
 	name_of(cert, name);
+	if (run->verdict->revocation == REVOCATION_REVOKED)
+		return;
 	if (error == X509_V_ERR_CERT_REVOKED) {
-		if (run->verdict->revocation != REVOCATION_REVOKED)
-			run->verdict->reason[0] = '\0'; /* graver than whatever stood there */
+		verdict_forget(run->verdict, VERDICT_REVOCATION); /* "unknown" is less grave */
 		run->verdict->revocation = REVOCATION_REVOKED;
-		verdict_reason(run->verdict, "the certificate of %s is revoked", name);
-	} else if (run->verdict->revocation != REVOCATION_REVOKED) {
+		(void)snprintf(text, sizeof(text), "the certificate of %s is revoked", name);
+	} else {
 		run->verdict->revocation = REVOCATION_UNKNOWN;
-		verdict_reason(run->verdict,
+		(void)snprintf(text, sizeof(text),
 			"whether the certificate of %s is revoked is unknown: %s", name,
 			X509_verify_cert_error_string(error));
 	}
+	note(run->verdict, VERDICT_REVOCATION, cert, text);
 }
 
 static int
@@ -303,9 +332,8 @@ exclude(struct run *run, int place, STACK_OF(X509) * excluded, struct err *err)
 
 /* Why there is no path, for an administrator. */
 static void
-explain_path(const struct run *run, struct verdict *verdict)
+path_sentence(const struct run *run, X509 *cert, char text[SENTENCE_SIZE])
 {
-	X509 *cert = sk_X509_value(run->chain, run->depth); /* get0; NULL past the end */
 	char name[NAME_SIZE], issuer[NAME_SIZE], day[CLOCK_TEXT_SIZE];
 	const ASN1_TIME *until = cert ? X509_get0_notAfter(cert) : NULL;
 	struct tm tm;
@@ -313,35 +341,43 @@ explain_path(const struct run *run, struct verdict *verdict)
 	name_of(cert, name);
 	switch (run->error) {
 	case X509_V_ERR_CERT_HAS_EXPIRED:
-		if (until && ASN1_TIME_to_tm(until, &tm)) {
-			verdict_reason(verdict, "the certificate of %s expired on %.10s", name,
-				clock_format((int64_t)timegm(&tm), day));
-			return;
-		}
-		break;
+		if (!until || !ASN1_TIME_to_tm(until, &tm))
+			break;
+		(void)snprintf(text, SENTENCE_SIZE, "the certificate of %s expired on %.10s", name,
+			clock_format((int64_t)timegm(&tm), day));
+		return;
 	case X509_V_ERR_CERT_NOT_YET_VALID:
-		verdict_reason(verdict, "the certificate of %s is not valid yet", name);
+		(void)snprintf(text, SENTENCE_SIZE, "the certificate of %s is not valid yet", name);
 		return;
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
 	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-		if (cert) {
-			verdict_reason(verdict,
-				"no path to a trust anchor: the issuer of %s (%s) is not known or not trusted",
-				name, text_of(X509_get_issuer_name(cert), issuer));
-			return;
-		}
-		break;
+		if (!cert)
+			break;
+		(void)snprintf(text, SENTENCE_SIZE,
+			"no path to a trust anchor: the issuer of %s (%s) is not known or not trusted",
+			name, text_of(X509_get_issuer_name(cert), issuer));
+		return;
 	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-		verdict_reason(verdict,
+		(void)snprintf(text, SENTENCE_SIZE,
 			"no path to a trust anchor: it ends at %s, which is not trusted", name);
 		return;
 	default:
 		break;
 	}
-	verdict_reason(verdict, "the certificate of %s: %s", name,
+	(void)snprintf(text, SENTENCE_SIZE, "the certificate of %s: %s", name,
 		X509_verify_cert_error_string(run->error));
+}
+
+static void
+explain_path(const struct run *run, struct verdict *verdict)
+{
+	X509 *cert = sk_X509_value(run->chain, run->depth); /* get0; NULL past the end */
+	char text[SENTENCE_SIZE];
+
+	path_sentence(run, cert, text);
+	note(verdict, VERDICT_PATH, cert, text);
 }
 
 /* Tries until a path is valid or nothing is left to be tried. */
@@ -354,8 +390,9 @@ find_path(struct run *run, struct err *err)
 	int attempt, place;
 
 	verdict_init(&first);
+	verdict_init(&found);
 	for (attempt = 0; rc == RC_OK && attempt < MAX_ATTEMPTS; attempt++) {
-		verdict_init(&found);
+		verdict_fini(&found);
 		run->verdict = &found;
 		rc = run_once(run, err);
 		if (rc != RC_OK)
@@ -364,24 +401,32 @@ find_path(struct run *run, struct err *err)
 		if (run->valid && place < 0)
 			break;
 		if (run->valid) {
-			char name[NAME_SIZE];
+			X509 *ca = sk_X509_value(run->chain, place);
+			char name[NAME_SIZE], text[SENTENCE_SIZE];
 
 			run->valid = false;
-			verdict_reason(&found, "the CA %s may not issue certificates for mail",
-				name_of(sk_X509_value(run->chain, place), name));
+			(void)snprintf(text, sizeof(text),
+				"the CA %s may not issue certificates for mail", name_of(ca, name));
+			note(&found, VERDICT_PATH, ca, text);
 		} else {
-			found.reason[0] = '\0'; /* a weakness matters less */
 			explain_path(run, &found);
 		}
-		if (attempt == 0)
-			first = found;
+		if (attempt == 0) {
+			first = found; /* with all that it owns */
+			verdict_init(&found);
+		}
 		if (place <= 0)
 			break;
 		rc = exclude(run, place, excluded, err);
 	}
-	if (rc == RC_OK)
-		*verdict = run->valid ? found : first;
 	run->verdict = verdict;
+	if (rc == RC_OK) {
+		verdict_fini(verdict);
+		*verdict = run->valid ? found : first;
+		verdict_init(run->valid ? &found : &first);
+	}
+	verdict_fini(&first);
+	verdict_fini(&found);
 	sk_X509_pop_free(excluded, X509_free);
 	return rc;
 }
@@ -412,7 +457,7 @@ ask_index(struct run *run)
 
 	for (i = 0; i < sk_X509_num(run->chain) - 1; i++) {
 		X509 *cert = sk_X509_value(run->chain, i);
-		char name[NAME_SIZE], day[CLOCK_TEXT_SIZE];
+		char name[NAME_SIZE], day[CLOCK_TEXT_SIZE], text[SENTENCE_SIZE];
 		int64_t when = 0;
 
 		switch (crl_index_check(run->request->crls, cert, sk_X509_value(run->chain, i + 1),
@@ -423,15 +468,18 @@ ask_index(struct run *run)
 			return false;
 		case CRL_NONE:
 			run->verdict->revocation = REVOCATION_UNKNOWN;
-			verdict_reason(run->verdict,
+			(void)snprintf(text, sizeof(text),
 				"whether the certificate of %s is revoked is unknown: there is no CRL of its issuer",
 				name_of(cert, name));
+			note(run->verdict, VERDICT_REVOCATION, cert, text);
 			break;
 		case CRL_REVOKED:
 			run->verdict->revocation = REVOCATION_REVOKED;
-			run->verdict->reason[0] = '\0';
-			verdict_reason(run->verdict, "the certificate of %s was revoked on %.10s",
-				name_of(cert, name), clock_format(when, day));
+			verdict_forget(run->verdict, VERDICT_REVOCATION);
+			(void)snprintf(text, sizeof(text),
+				"the certificate of %s was revoked on %.10s", name_of(cert, name),
+				clock_format(when, day));
+			note(run->verdict, VERDICT_REVOCATION, cert, text);
 			return true;
 		}
 	}
@@ -441,7 +489,6 @@ ask_index(struct run *run)
 static enum rc
 check_revocation(struct run *run, struct err *err)
 {
-	struct verdict before = *run->verdict;
 	enum rc rc;
 
 	if (sk_X509_num(run->chain) < 2)
@@ -449,7 +496,7 @@ check_revocation(struct run *run, struct err *err)
 	run->verdict->revocation = REVOCATION_GOOD;
 	if (ask_index(run))
 		return RC_OK;
-	*run->verdict = before;
+	verdict_forget(run->verdict, VERDICT_REVOCATION);
 	run->verdict->revocation = REVOCATION_GOOD;
 	run->with_crls = true;
 	rc = run_once(run, err);
@@ -480,12 +527,11 @@ path_check(const struct path_request *request, struct verdict *verdict, struct e
 		found.path = PATH_INVALID;
 	}
 	if (rc == RC_OK) {
-		verdict->path = found.path;
-		verdict->revocation = found.revocation;
-		verdict->strength = found.strength;
-		if (found.reason[0])
-			verdict_reason(verdict, "%s", found.reason);
+		verdict_take(verdict, &found, VERDICT_PATH);
+		verdict_take(verdict, &found, VERDICT_REVOCATION);
+		verdict_take(verdict, &found, VERDICT_STRENGTH);
 	}
+	verdict_fini(&found);
 	sk_X509_pop_free(run.chain, X509_free);
 	sk_X509_free(run.untrusted); /* borrowed certificates */
 	X509_STORE_free(run.store);

@@ -33,12 +33,7 @@
 
 struct result {
 	unsigned char key[SHA256_SIZE];
-	bool used;
-	enum verdict_path path;
-	enum verdict_revocation revocation;
-	enum verdict_sender sender;
-	enum verdict_strength strength;
-	char reason[sizeof(((struct verdict *)0)->reason)];
+	struct verdict *found; /* owned; NULL: free. Never changed once it is here */
 };
 
 struct trust {
@@ -112,6 +107,14 @@ trust_new(const struct trust_options *options, struct trust **out, struct err *e
 	return rc;
 }
 
+static void
+drop(struct verdict *found)
+{
+	if (found)
+		verdict_fini(found);
+	free(found);
+}
+
 struct trust *
 trust_ref(struct trust *trust)
 {
@@ -129,6 +132,8 @@ trust_unref(struct trust **trust)
 	*trust = NULL;
 	if (!gone || atomic_fetch_sub_explicit(&gone->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	for (i = 0; gone->cache.results && i < SETS * WAYS; i++)
+		drop(gone->cache.results[i].found);
 	sk_X509_free(gone->untrusted);
 	anchorset_fini(&gone->anchors);
 	certset_fini(&gone->intermediates);
@@ -275,8 +280,19 @@ set_of(struct trust *trust, const unsigned char *key, pthread_mutex_t **lock)
 	return &trust->cache.results[set * WAYS];
 }
 
+/* The parts that trust_check fills. */
+static void
+answer(const struct verdict *found, struct verdict *out)
+{
+	verdict_copy(found, VERDICT_PATH, out);
+	verdict_copy(found, VERDICT_REVOCATION, out);
+	verdict_copy(found, VERDICT_SENDER, out);
+	verdict_copy(found, VERDICT_STRENGTH, out);
+	verdict_settle(out);
+}
+
 static bool
-cache_find(struct trust *trust, const unsigned char *key, struct result *out)
+cache_find(struct trust *trust, const unsigned char *key, struct verdict *out)
 {
 	pthread_mutex_t *lock;
 	struct result *set = set_of(trust, key, &lock);
@@ -285,24 +301,34 @@ cache_find(struct trust *trust, const unsigned char *key, struct result *out)
 
 	pthread_mutex_lock(lock);
 	for (i = 0; i < WAYS && !found; i++) {
-		found = set[i].used && memcmp(set[i].key, key, SHA256_SIZE) == 0;
+		found = set[i].found && memcmp(set[i].key, key, SHA256_SIZE) == 0;
 		if (found)
-			*out = set[i];
+			answer(set[i].found, out);
 	}
 	pthread_mutex_unlock(lock);
 	return found;
 }
 
+/* FOUND is taken. */
 static void
-cache_insert(struct trust *trust, const struct result *result)
+cache_insert(struct trust *trust, const unsigned char *key, struct verdict *found)
 {
+	struct verdict *kept = malloc(sizeof(*kept)), *old;
 	pthread_mutex_t *lock;
-	struct result *set = set_of(trust, result->key, &lock);
+	struct result *set = set_of(trust, key, &lock);
 	unsigned way = atomic_fetch_add(&trust->cache.turn, 1) % WAYS;
 
+	if (!kept) { /* it will be found out again */
+		verdict_fini(found);
+		return;
+	}
+	*kept = *found;
 	pthread_mutex_lock(lock);
-	set[way] = *result;
+	old = set[way].found;
+	set[way].found = kept;
+	memcpy(set[way].key, key, SHA256_SIZE);
 	pthread_mutex_unlock(lock);
+	drop(old);
 }
 
 /* Intermediates of ours and EXTRA ones, borrowed. */
@@ -338,10 +364,13 @@ explain_scope(struct trust *trust, const struct path_request *request, const cha
 	verdict_init(&other);
 	rc = wider.anchors ? path_check(&wider, &other, err)
 			   : err_set(err, ERR_MEMORY, "building a path");
-	if (rc == RC_OK && other.path == PATH_VALID)
-		(void)snprintf(verdict->reason, sizeof(verdict->reason),
+	if (rc == RC_OK && other.path == PATH_VALID) {
+		verdict_forget(verdict, VERDICT_PATH);
+		verdict_note(verdict, VERDICT_PATH, NULL,
 			"its path is valid, but the trust anchor at its end may not speak for %.200s",
 			addr_domain(addr) ? addr_domain(addr) : addr);
+	}
+	verdict_fini(&other);
 	sk_X509_free(wider.anchors);
 	return rc;
 }
@@ -378,8 +407,8 @@ check_path(struct trust *trust, struct cert *leaf, const struct certset *extra, 
 
 /* KeyUsage and ExtendedKeyUsage of the leaf. A signature by a key of an odd type is the CMS
  * reader's to judge. */
-static bool
-check_use(const struct cert *leaf, unsigned use, struct verdict *verdict)
+static void
+check_use(struct cert *leaf, unsigned use, struct verdict *verdict)
 {
 	static const enum cert_use uses[] = {CERT_SIGN, CERT_ENCRYPT};
 	size_t i;
@@ -391,15 +420,16 @@ check_use(const struct cert *leaf, unsigned use, struct verdict *verdict)
 			continue;
 		if (uses[i] == CERT_SIGN && why.code == ERR_CERT_UNSUPPORTED)
 			continue;
-		verdict_reason(
-			verdict, "the certificate of %.120s: %s", cert_subject(leaf), why.detail);
-		return false;
+		verdict->path = PATH_INVALID;
+		verdict_forget(verdict, VERDICT_PATH);
+		verdict_note(verdict, VERDICT_PATH, leaf, "the certificate of %.120s: %s",
+			cert_subject(leaf), why.detail);
+		return;
 	}
-	return true;
 }
 
 static void
-check_sender(const struct cert *leaf, const char *addr, struct verdict *verdict)
+check_sender(struct cert *leaf, const char *addr, struct verdict *verdict)
 {
 	const char *const *addrs;
 
@@ -410,15 +440,11 @@ check_sender(const struct cert *leaf, const char *addr, struct verdict *verdict)
 		return;
 	}
 	verdict->sender = SENDER_MISMATCH;
-	/* Graver than revocation that is only unknown. */
-	if (verdict->path == PATH_VALID && verdict->strength == STRENGTH_OK &&
-		verdict->revocation == REVOCATION_UNKNOWN)
-		verdict->reason[0] = '\0';
 	if (cert_addrs(leaf, true, &addrs))
-		verdict_reason(
-			verdict, "the certificate is for %.120s, not for %.120s", addrs[0], addr);
+		verdict_note(verdict, VERDICT_SENDER, leaf,
+			"the certificate is for %.120s, not for %.120s", addrs[0], addr);
 	else
-		verdict_reason(verdict,
+		verdict_note(verdict, VERDICT_SENDER, leaf,
 			"the certificate has no mail address, so it is not for %.120s", addr);
 }
 
@@ -426,15 +452,15 @@ static enum rc
 check_all(struct trust *trust, struct cert *leaf, const struct certset *extra, unsigned use,
 	const char *addr, int64_t at, struct verdict *found, struct err *err)
 {
-	bool fit = check_use(leaf, use, found);
 	enum rc rc = check_path(trust, leaf, extra, addr, at, found, err);
 
 	if (rc != RC_OK)
 		return rc;
-	if (!fit)
-		found->path = PATH_INVALID;
-	if (found->path != PATH_VALID)
+	check_use(leaf, use, found);
+	if (found->path != PATH_VALID) {
 		found->revocation = REVOCATION_UNCHECKED;
+		verdict_forget(found, VERDICT_REVOCATION);
+	}
 	check_sender(leaf, addr, found);
 	return RC_OK;
 }
@@ -455,38 +481,24 @@ trust_check(struct trust *trust, struct cert *leaf, const struct certset *extra,
 	char mailbox[ADDR_MAX + 1];
 	int64_t now = at < 0 ? clock_now() : at;
 	unsigned refusals = ossl_refusals();
-	struct result result;
 	struct verdict found;
 	enum rc rc;
 
 	canonical(addr, mailbox);
 	rc = make_key(leaf, extra, use, addr ? mailbox : NULL,
 		at < 0 ? -1 - now / BUCKET_SECONDS : at, key, err);
-	if (rc != RC_OK)
+	if (rc != RC_OK || cache_find(trust, key, verdict))
 		return rc;
-	if (!cache_find(trust, key, &result)) {
-		verdict_init(&found);
-		rc = check_all(trust, leaf, extra, use, addr ? mailbox : NULL, now, &found, err);
-		/* "No path" may mean "no memory for one": then nobody knows. */
-		if (rc == RC_OK && ossl_refusals() != refusals)
-			rc = err_set(err, ERR_MEMORY, "building a path");
-		if (rc != RC_OK)
-			return rc;
-		memset(&result, 0, sizeof(result));
-		memcpy(result.key, key, SHA256_SIZE);
-		result.used = true;
-		result.path = found.path;
-		result.revocation = found.revocation;
-		result.sender = found.sender;
-		result.strength = found.strength;
-		memcpy(result.reason, found.reason, sizeof(result.reason));
-		cache_insert(trust, &result);
+	verdict_init(&found);
+	rc = check_all(trust, leaf, extra, use, addr ? mailbox : NULL, now, &found, err);
+	/* "No path" may mean "no memory for one": then nobody knows. */
+	if (rc == RC_OK && ossl_refusals() != refusals)
+		rc = err_set(err, ERR_MEMORY, "building a path");
+	if (rc != RC_OK) {
+		verdict_fini(&found);
+		return rc;
 	}
-	verdict->path = result.path;
-	verdict->revocation = result.revocation;
-	verdict->sender = result.sender;
-	verdict->strength = result.strength;
-	if (result.reason[0])
-		verdict_reason(verdict, "%s", result.reason);
+	answer(&found, verdict);
+	cache_insert(trust, key, &found); /* taken */
 	return RC_OK;
 }

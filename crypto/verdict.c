@@ -5,7 +5,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const char *const overall_names[] = {
 	[VERDICT_NONE] = "none",
@@ -41,6 +43,14 @@ static const char *const sender_names[] = {
 static const char *const strength_names[] = {
 	[STRENGTH_OK] = "ok",
 	[STRENGTH_WEAK] = "weak",
+};
+
+static const char *const part_names[] = {
+	[VERDICT_SIGNATURE] = "signature",
+	[VERDICT_PATH] = "path",
+	[VERDICT_REVOCATION] = "revocation",
+	[VERDICT_SENDER] = "sender",
+	[VERDICT_STRENGTH] = "strength",
 };
 
 const char *
@@ -79,10 +89,43 @@ verdict_strength_name(enum verdict_strength strength)
 	return strength_names[strength];
 }
 
+const char *
+verdict_part_name(enum verdict_part part)
+{
+	return part_names[part];
+}
+
+const char *
+verdict_answer(const struct verdict *verdict, enum verdict_part part)
+{
+	switch (part) {
+	case VERDICT_SIGNATURE:
+		return signature_names[verdict->signature];
+	case VERDICT_PATH:
+		return path_names[verdict->path];
+	case VERDICT_REVOCATION:
+		return revocation_names[verdict->revocation];
+	case VERDICT_SENDER:
+		return sender_names[verdict->sender];
+	default:
+		return strength_names[verdict->strength];
+	}
+}
+
 void
 verdict_init(struct verdict *verdict)
 {
 	*verdict = (struct verdict){.signing_time = -1};
+}
+
+static void
+drop_missing(struct verdict *verdict)
+{
+	size_t i;
+
+	for (i = 0; i < verdict->n_missing; i++)
+		free(verdict->missing[i]);
+	verdict->n_missing = 0;
 }
 
 void
@@ -92,6 +135,9 @@ verdict_fini(struct verdict *verdict)
 
 	for (i = 0; i < verdict->n_signers; i++)
 		cert_unref(&verdict->signers[i]);
+	for (i = 0; i < VERDICT_PARTS; i++)
+		verdict_forget(verdict, (enum verdict_part)i);
+	drop_missing(verdict);
 	verdict_init(verdict);
 }
 
@@ -100,11 +146,146 @@ verdict_reason(struct verdict *verdict, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (verdict->reason[0])
+	if (verdict->said)
 		return;
 	va_start(ap, fmt);
 	(void)vsnprintf(verdict->reason, sizeof(verdict->reason), fmt, ap);
 	va_end(ap);
+	verdict->said = verdict->reason[0];
+}
+
+void
+verdict_note(
+	struct verdict *verdict, enum verdict_part part, struct cert *about, const char *fmt, ...)
+{
+	struct finding *finding = &verdict->found[part];
+	char text[sizeof(verdict->reason)];
+	va_list ap;
+
+	if (finding->text)
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	cert_unref(&finding->cert);
+	finding->cert = about ? cert_ref(about) : NULL;
+	finding->text = strdup(text); /* without memory the answer remains, without its reason */
+}
+
+void
+verdict_forget(struct verdict *verdict, enum verdict_part part)
+{
+	struct finding *finding = &verdict->found[part];
+
+	free(finding->text);
+	finding->text = NULL;
+	cert_unref(&finding->cert);
+}
+
+const char *
+verdict_text(const struct verdict *verdict, enum verdict_part part)
+{
+	return verdict->found[part].text ? verdict->found[part].text : "";
+}
+
+void
+verdict_missing(struct verdict *verdict, const char *url)
+{
+	size_t i;
+
+	if (verdict->n_missing == VERDICT_MAX_MISSING || strlen(url) > VERDICT_MAX_URL ||
+		(strncasecmp(url, "http://", 7) != 0 && strncasecmp(url, "ldap://", 7) != 0))
+		return;
+	for (i = 0; url[i]; i++)
+		if (url[i] <= ' ' || url[i] > '~')
+			return;
+	for (i = 0; i < verdict->n_missing; i++)
+		if (strcmp(verdict->missing[i], url) == 0)
+			return;
+	verdict->missing[i] = strdup(url);
+	verdict->n_missing += verdict->missing[i] != NULL;
+}
+
+static void
+set_answer(struct verdict *to, const struct verdict *from, enum verdict_part part)
+{
+	switch (part) {
+	case VERDICT_SIGNATURE:
+		to->signature = from->signature;
+		break;
+	case VERDICT_PATH:
+		to->path = from->path;
+		break;
+	case VERDICT_REVOCATION:
+		to->revocation = from->revocation;
+		break;
+	case VERDICT_SENDER:
+		to->sender = from->sender;
+		break;
+	case VERDICT_STRENGTH:
+	case VERDICT_PARTS:
+		to->strength = from->strength;
+	}
+}
+
+void
+verdict_copy(const struct verdict *from, enum verdict_part part, struct verdict *to)
+{
+	const struct finding *finding = &from->found[part];
+	size_t i;
+
+	set_answer(to, from, part);
+	verdict_forget(to, part);
+	if (finding->text)
+		to->found[part].text = strdup(finding->text);
+	to->found[part].cert = finding->cert ? cert_ref(finding->cert) : NULL;
+	if (part != VERDICT_PATH)
+		return;
+	drop_missing(to);
+	for (i = 0; i < from->n_missing; i++)
+		verdict_missing(to, from->missing[i]);
+}
+
+void
+verdict_take(struct verdict *verdict, struct verdict *from, enum verdict_part part)
+{
+	set_answer(verdict, from, part);
+	verdict_forget(verdict, part);
+	verdict->found[part] = from->found[part]; /* it is VERDICT's now */
+	from->found[part] = (struct finding){0};
+	if (part != VERDICT_PATH)
+		return;
+	drop_missing(verdict);
+	memcpy(verdict->missing, from->missing, sizeof(verdict->missing));
+	verdict->n_missing = from->n_missing;
+	from->n_missing = 0;
+}
+
+/* The part that decides; VERDICT_PARTS: all are well. */
+static enum verdict_part
+deciding(const struct verdict *verdict)
+{
+	if (verdict->signature == SIGNATURE_BAD || verdict->signature == SIGNATURE_UNSUPPORTED)
+		return VERDICT_SIGNATURE;
+	if (verdict->path == PATH_INVALID)
+		return VERDICT_PATH;
+	if (verdict->revocation == REVOCATION_REVOKED)
+		return VERDICT_REVOCATION;
+	if (verdict->sender == SENDER_MISMATCH)
+		return VERDICT_SENDER;
+	if (verdict->strength == STRENGTH_WEAK)
+		return VERDICT_STRENGTH;
+	return verdict->revocation == REVOCATION_UNKNOWN ? VERDICT_REVOCATION : VERDICT_PARTS;
+}
+
+void
+verdict_settle(struct verdict *verdict)
+{
+	enum verdict_part part = deciding(verdict);
+
+	if (!verdict->said)
+		(void)snprintf(verdict->reason, sizeof(verdict->reason), "%s",
+			part < VERDICT_PARTS ? verdict_text(verdict, part) : "");
 }
 
 /*
@@ -140,6 +321,7 @@ void
 verdict_conclude(struct verdict *verdict, bool revocation_required)
 {
 	verdict->overall = conclusion(verdict, revocation_required);
+	verdict_settle(verdict);
 	if (verdict->overall == VERDICT_PASS)
 		verdict->reason[0] = '\0';
 }
@@ -162,19 +344,56 @@ signer_json(const struct cert *cert, struct json *json)
 	json_object_end(json);
 }
 
+/* What was found about each part, for those of which there is something to say. */
+static void
+reasons_json(const struct verdict *verdict, struct json *json)
+{
+	size_t i;
+
+	json_object(json, "reasons");
+	for (i = 0; i < VERDICT_PARTS; i++) {
+		const struct finding *finding = &verdict->found[i];
+
+		if (!finding->text)
+			continue;
+		json_object(json, part_names[i]);
+		json_str(json, "text", finding->text);
+		if (finding->cert) {
+			json_str(json, "subject", cert_subject(finding->cert));
+			json_str(json, "issuer", cert_issuer(finding->cert));
+			json_str(json, "serial", cert_serial(finding->cert));
+			json_str(json, "sha256", cert_fingerprint(finding->cert));
+		}
+		json_object_end(json);
+	}
+	json_object_end(json);
+	if (!verdict->n_missing)
+		return;
+	json_array(json, "missing");
+	for (i = 0; i < verdict->n_missing; i++)
+		json_str(json, NULL, verdict->missing[i]);
+	json_array_end(json);
+}
+
+void
+verdict_json_parts(const struct verdict *verdict, struct json *json)
+{
+	size_t i;
+
+	json_str(json, "verdict", verdict_overall_name(verdict->overall));
+	for (i = 0; i < VERDICT_PARTS; i++)
+		json_str(json, part_names[i], verdict_answer(verdict, (enum verdict_part)i));
+	json_str(json, "reason", verdict->reason);
+	reasons_json(verdict, json);
+}
+
 void
 verdict_json(const struct verdict *verdict, struct json *json)
 {
 	size_t i;
 
 	json_int(json, "v", 1);
-	json_str(json, "verdict", verdict_overall_name(verdict->overall));
-	json_str(json, "signature", verdict_signature_name(verdict->signature));
-	json_str(json, "path", verdict_path_name(verdict->path));
-	json_str(json, "revocation", verdict_revocation_name(verdict->revocation));
-	json_str(json, "sender", verdict_sender_name(verdict->sender));
-	json_str(json, "strength", verdict_strength_name(verdict->strength));
-	json_str(json, "reason", verdict->reason);
+	verdict_json_parts(verdict, json);
 	if (verdict->signing_time >= 0)
 		json_time(json, "signing_time", verdict->signing_time);
 	json_array(json, "signers");

@@ -31,7 +31,25 @@ enum verdict_revocation {
 enum verdict_sender { SENDER_UNCHECKED, SENDER_MATCH, SENDER_MISMATCH };
 enum verdict_strength { STRENGTH_OK, STRENGTH_WEAK };
 
+/* The five answers, in the order in which the first bad one decides. */
+enum verdict_part {
+	VERDICT_SIGNATURE,
+	VERDICT_PATH,
+	VERDICT_REVOCATION,
+	VERDICT_SENDER,
+	VERDICT_STRENGTH,
+	VERDICT_PARTS
+};
+
 #define VERDICT_MAX_SIGNERS 16
+#define VERDICT_MAX_MISSING 8    /* addresses of missing issuers */
+#define VERDICT_MAX_URL     1024 /* bytes of one */
+
+/* Why one of the answers is what it is. */
+struct finding {
+	char *text;        /* owned; NULL: nothing to say. Read it with verdict_text. */
+	struct cert *cert; /* owned reference: the certificate that it is about; NULL: none */
+};
 
 struct verdict {
 	enum verdict_overall overall;
@@ -40,7 +58,12 @@ struct verdict {
 	enum verdict_revocation revocation;
 	enum verdict_sender sender;
 	enum verdict_strength strength;
-	char reason[384];                          /* why it is not pass; "" when it is */
+	struct finding found[VERDICT_PARTS];
+	char reason[384]; /* why it is not pass; "" when it is. The deciding part's, or SAID. */
+	bool said;        /* verdict_reason was called: the reason is none of the parts' */
+	char *missing[VERDICT_MAX_MISSING]; /* owned: caIssuers URLs (http, ldap) where an issuer
+					       that no path was found without may be had */
+	size_t n_missing;
 	struct cert *signers[VERDICT_MAX_SIGNERS]; /* references, owned */
 	size_t n_signers;
 	int64_t signing_time; /* claimed; -1: none */
@@ -50,7 +73,24 @@ void verdict_init(struct verdict *verdict);
 void verdict_fini(struct verdict *verdict);
 /* Sets overall from the parts; revocation_required makes "unknown" a policy failure. */
 void verdict_conclude(struct verdict *verdict, bool revocation_required);
-/* Keeps the first reason. */
+/* What was found about PART, and of which certificate (ABOUT is borrowed, may be NULL). The first
+ * note stays. */
+void verdict_note(struct verdict *verdict, enum verdict_part part, struct cert *about,
+	const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* Forgets what was noted about PART: something graver comes. */
+void verdict_forget(struct verdict *verdict, enum verdict_part part);
+const char *verdict_text(const struct verdict *verdict, enum verdict_part part); /* "": none */
+const char *verdict_part_name(enum verdict_part part);                           /* "path" */
+/* The answer to PART as a word: "valid". */
+const char *verdict_answer(const struct verdict *verdict, enum verdict_part part);
+/* The answer, note and certificate of PART become FROM's. Of the path, the missing URLs too. */
+void verdict_take(struct verdict *verdict, struct verdict *from, enum verdict_part part);
+void verdict_copy(const struct verdict *from, enum verdict_part part, struct verdict *to);
+/* A place where a missing issuer may be had; doubles, odd ones and one too many are left out. */
+void verdict_missing(struct verdict *verdict, const char *url);
+/* Makes the reason that of the part that decides. verdict_conclude does it too. */
+void verdict_settle(struct verdict *verdict);
+/* A reason that is about the message as a whole. Keeps the first. */
 void
 verdict_reason(struct verdict *verdict, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *verdict_overall_name(enum verdict_overall overall); /* "pass" */
@@ -59,6 +99,8 @@ const char *verdict_path_name(enum verdict_path path);
 const char *verdict_revocation_name(enum verdict_revocation revocation);
 const char *verdict_sender_name(enum verdict_sender sender);
 const char *verdict_strength_name(enum verdict_strength strength);
+/* The answers, the reason and what was found about each part, into an open object. */
+void verdict_json_parts(const struct verdict *verdict, struct json *json);
 /* Members of the contract's object, "v":1 included, into an open object. */
 void verdict_json(const struct verdict *verdict, struct json *json);
 /* 0 pass; 75 temperror; 65 anything else. */

@@ -25,7 +25,7 @@ trouble(enum rc rc, struct verdict *verdict, const struct err *err)
 		return rc;
 	if (err->code == ERR_CMS_UNSUPPORTED) {
 		verdict->signature = SIGNATURE_UNSUPPORTED;
-		verdict_reason(verdict, "%s", err->detail);
+		verdict_note(verdict, VERDICT_SIGNATURE, NULL, "%s", err->detail);
 		verdict_conclude(verdict, false);
 		return RC_OK;
 	}
@@ -44,10 +44,13 @@ verify_signers(const struct signature_check *check, struct cms_signed *sd,
 	if (rc != RC_OK || one || !check->from || verdict->signature == SIGNATURE_NONE)
 		return rc;
 	verdict->sender = SENDER_MISMATCH;
+	verdict_forget(verdict, VERDICT_SENDER);
 	if (check->from_fields > 1)
-		verdict_reason(verdict, "there are %zu From: fields", check->from_fields);
+		verdict_note(verdict, VERDICT_SENDER, NULL, "there are %zu From: fields",
+			check->from_fields);
 	else
-		verdict_reason(verdict, "From: names %zu addresses", check->from->n);
+		verdict_note(
+			verdict, VERDICT_SENDER, NULL, "From: names %zu addresses", check->from->n);
 	verdict_conclude(
 		verdict, check->trust && trust_revocation_mode(check->trust) == REVOKE_REQUIRED);
 	return RC_OK;

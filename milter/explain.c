@@ -260,6 +260,24 @@ yes(unsigned bit)
 	return bit ? "yes" : "no";
 }
 
+/* What was found about each part of a verdict, and of which certificate. */
+static void
+text_findings(struct text *t, const struct verdict *v)
+{
+	for (size_t i = 0; i < VERDICT_PARTS; i++) {
+		const struct finding *finding = &v->found[i];
+
+		if (!finding->text)
+			continue;
+		put(t, "    %-10s %s\n", verdict_part_name((enum verdict_part)i), finding->text);
+		if (finding->cert)
+			put(t, "               certificate %s of %s\n",
+				cert_fingerprint(finding->cert), cert_subject(finding->cert));
+	}
+	for (size_t i = 0; i < v->n_missing; i++)
+		put(t, "    missing    an issuer, to be had at %s\n", v->missing[i]);
+}
+
 static void
 text_copy(struct text *t, const struct result *result, size_t k)
 {
@@ -282,6 +300,7 @@ text_copy(struct text *t, const struct result *result, size_t k)
 			verdict_path_name(v->path), verdict_revocation_name(v->revocation),
 			verdict_sender_name(v->sender), verdict_strength_name(v->strength),
 			*v->reason ? "; " : "", v->reason);
+		text_findings(t, v);
 	}
 	if (*copy->detail)
 		put(t, "  note       %s\n", copy->detail);
@@ -478,13 +497,7 @@ static void
 json_verdict(struct json *json, const struct verdict *v)
 {
 	json_object(json, "signature");
-	json_str(json, "verdict", verdict_overall_name(v->overall));
-	json_str(json, "signature", verdict_signature_name(v->signature));
-	json_str(json, "path", verdict_path_name(v->path));
-	json_str(json, "revocation", verdict_revocation_name(v->revocation));
-	json_str(json, "sender", verdict_sender_name(v->sender));
-	json_str(json, "strength", verdict_strength_name(v->strength));
-	json_str(json, "reason", v->reason);
+	verdict_json_parts(v, json);
 	json_object_end(json);
 }
 

@@ -27,6 +27,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 			verdict_init(&verdict);
 			(void)trust_check(trust, set.v[i], &set, CERT_SIGN, "a@example.org",
 				1790000000, &verdict, NULL);
+			verdict_fini(&verdict);
 		}
 	}
 	if (len < 1024 && p12_parse(data, len, NULL, &p12, NULL) == RC_OK)

@@ -110,6 +110,7 @@ leaves_are_fit_for_mail(void **state)
 		if (v.path != PATH_VALID || v.revocation != REVOCATION_GOOD ||
 			v.sender != SENDER_MATCH || v.strength != STRENGTH_OK)
 			fail_msg("%s %s: %s", cases[i].ca, cases[i].leaf, v.reason);
+		verdict_fini(&v);
 		trust_unref(&trust);
 
 		revoked.serial = cert_serial_bytes(leaf, &revoked.serial_len);
@@ -124,9 +125,10 @@ leaves_are_fit_for_mail(void **state)
 		verdict_init(&v);
 		must("check", trust_check(trust, leaf, NULL, 0, NULL, -1, &v, &err), &err);
 		CHECK_STR("revoked", verdict_revocation_name(v.revocation), "revoked");
-		verdict_init(&v);
+		verdict_fini(&v);
 		must("check", trust_check(trust, again, NULL, 0, NULL, -1, &v, &err), &err);
 		CHECK_STR("not revoked", verdict_revocation_name(v.revocation), "good");
+		verdict_fini(&v);
 		trust_unref(&trust);
 		buf_fini(&crl);
 		buf_fini(&spki);
