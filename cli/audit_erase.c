@@ -54,7 +54,7 @@ run_approved(struct cli *cli, const char *request)
 	struct secret *result;
 	int status;
 
-	if (!officer_run_request(cli, request, NULL, &answer, &result, &status))
+	if (!officer_run_request(cli, request, "audit.erase", NULL, &answer, &result, &status))
 		return status;
 	status = print_done(cli, answer);
 	json_free(&answer);

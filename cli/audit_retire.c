@@ -40,6 +40,7 @@ ask(struct cli *cli, const struct order *order, struct json_value **answer, stru
 
 	asking_begin(&asking, order->act.request ? "officer.run" : "audit.retire");
 	json_str(&asking.json, "request", order->act.request);
+	json_str(&asking.json, "act", order->act.request ? "audit.retire" : NULL);
 	json_str(&asking.json, "reason", order->act.reason);
 	if (order->act.hours) /* the vault judges the number */
 		json_int(&asking.json, "hours", strtol(order->act.hours, NULL, 10));

@@ -246,12 +246,13 @@ run_new(struct cli *cli, int argc, char **argv)
 
 /* What was asked for before, and is approved. */
 static int
-run_approved(struct cli *cli, const char *request)
+run_approved(struct cli *cli, const char *request, const char *act)
 {
 	struct asking asking;
 
 	asking_begin(&asking, "officer.run");
 	json_str(&asking.json, "request", request);
+	json_str(&asking.json, "act", act);
 	return finish_act(cli, &asking);
 }
 
@@ -270,7 +271,7 @@ run_rollover(struct cli *cli, int argc, char **argv)
 	if (!parse(&ca_rollover, cli, opts, OFFICER_ACT_OPTS + 2, &argc, argv, 0, &status))
 		return status;
 	if (act.request)
-		return run_approved(cli, act.request);
+		return run_approved(cli, act.request, "ca.new-root");
 	asking_begin(&asking, root ? "ca.new-root" : "ca.new");
 	json_str(&asking.json, "type", type);
 	if (!officer_act_put(&ca_rollover, &act, &asking, &status)) {
@@ -338,7 +339,7 @@ run_import(struct cli *cli, int argc, char **argv)
 	if (!cmd_conf(&ca_import, cli, &status))
 		return status;
 	if (act.request)
-		return run_approved(cli, act.request);
+		return run_approved(cli, act.request, "ca.import");
 	if (read_certs(argv + 1, argc - 1, &pem, &err) != RC_OK) {
 		status = cmd_fail_input(&err);
 	} else {

@@ -92,27 +92,6 @@ ask_export(struct cli *cli, const struct export_options *o, const char *key)
 	return status;
 }
 
-/* The same as officer run, by the act's own name. */
-static int
-run_as_officer(struct cli *cli, const struct export_options *o)
-{
-	static char name[] = "run", out[] = "--out", password[] = "--password";
-	char *argv[8] = {name};
-	int argc = 1;
-
-	if (o->out) {
-		argv[argc++] = out;
-		argv[argc++] = (char *)(uintptr_t)o->out; /* not changed */
-	}
-	if (o->password) {
-		argv[argc++] = password;
-		argv[argc++] = (char *)(uintptr_t)o->password;
-	}
-	argv[argc++] = (char *)(uintptr_t)o->act.request;
-	argv[argc] = NULL;
-	return officer_run.run(cli, argc, argv);
-}
-
 static int
 run_export(struct cli *cli, int argc, char **argv)
 {
@@ -140,7 +119,9 @@ run_export(struct cli *cli, int argc, char **argv)
 		return status;
 	if (o.cert)
 		return export_cert(cli, argv[1], o.purpose);
-	return o.act.request ? run_as_officer(cli, &o) : ask_export(cli, &o, argv[1]);
+	if (o.act.request)
+		return officer_carry_out(cli, o.act.request, "key.export", o.out, o.password);
+	return ask_export(cli, &o, argv[1]);
 }
 
 /* --- deletion --- */
@@ -152,7 +133,7 @@ run_deletion(struct cli *cli, const char *request)
 	struct secret *result;
 	int status;
 
-	if (!officer_run_request(cli, request, NULL, &answer, &result, &status))
+	if (!officer_run_request(cli, request, "key.delete", NULL, &answer, &result, &status))
 		return status;
 	status = key_print(cli, answer);
 	fprintf(stderr,

@@ -282,7 +282,7 @@ run_changed(struct cli *cli, const char *request)
 	struct secret *result;
 	int status;
 
-	if (!officer_run_request(cli, request, NULL, &answer, &result, &status))
+	if (!officer_run_request(cli, request, "officer.change", NULL, &answer, &result, &status))
 		return status;
 	status = print_officers(cli, answer);
 	json_free(&answer);

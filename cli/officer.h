@@ -33,9 +33,13 @@ int officer_print_request(const struct cli *cli, const struct json_value *answer
  * is true. */
 int officer_ask(struct cli *cli, struct asking *asking, struct secret *blob,
 	struct json_value **answer, bool *made);
-/* Runs REQUEST, with BLOB; *answer and *result for the caller. False: *status, and it was said. */
-bool officer_run_request(struct cli *cli, const char *request, struct secret *blob,
+/* Runs REQUEST, which has to be one for ACT ("key.export"; NULL: any), with BLOB; *answer and
+ * *result for the caller. False: *status, and it was said. */
+bool officer_run_request(struct cli *cli, const char *request, const char *act, struct secret *blob,
 	struct json_value **answer, struct secret **result, int *status);
+/* The same as a command: `officer run`. */
+int officer_carry_out(struct cli *cli, const char *request, const char *act, const char *out,
+	const char *password);
 
 /* A password: the first line of the file PATH, or (NULL) asked for on the terminal; TWICE: a new
  * one. RC_NONE: there is no terminal. */

@@ -131,7 +131,7 @@ officer_ask(struct cli *cli, struct asking *asking, struct secret *blob, struct 
 }
 
 bool
-officer_run_request(struct cli *cli, const char *request, struct secret *blob,
+officer_run_request(struct cli *cli, const char *request, const char *act, struct secret *blob,
 	struct json_value **answer, struct secret **result, int *status)
 {
 	struct err err = ERR_INIT;
@@ -142,6 +142,7 @@ officer_run_request(struct cli *cli, const char *request, struct secret *blob,
 	*result = NULL;
 	asking_begin(&asking, "officer.run");
 	json_str(&asking.json, "request", request);
+	json_str(&asking.json, "act", act);
 	json_object_end(&asking.json);
 	rc = json_end(&asking.json, &err);
 	if (rc == RC_OK)
@@ -411,23 +412,39 @@ run_run(struct cli *cli, int argc, char **argv)
 	const char *out = NULL, *password = NULL;
 	const struct cmd_opt opts[] = {
 		{"out", OPT_VALUE, &out}, {"password", OPT_VALUE, &password}};
+	int status;
+
+	if (!parse_request(&officer_run, cli, opts, 2, argc, argv, &status))
+		return status;
+	return officer_carry_out(cli, argv[1], NULL, out, password);
+}
+
+int
+officer_carry_out(struct cli *cli, const char *request, const char *wanted, const char *out,
+	const char *password)
+{
 	struct secret *blob = NULL, *result = NULL;
 	struct json_value *answer = NULL;
 	bool pkcs12 = false;
 	char act[64];
 	int status;
 
-	if (!parse_request(&officer_run, cli, opts, 2, argc, argv, &status) ||
-		!look_at(cli, argv[1], act, &pkcs12, &status) ||
-		!prepare(act, pkcs12, out, password, &blob, &status))
+	if (!look_at(cli, request, act, &pkcs12, &status))
 		return status;
-	if (officer_run_request(cli, argv[1], blob, &answer, &result, &status)) {
+	if (wanted && strcmp(act, wanted) != 0) {
+		fprintf(stderr, "sealgate: request %s is for %s, not for %s\n", request, act,
+			wanted);
+		return EX_USAGE;
+	}
+	if (!prepare(act, pkcs12, out, password, &blob, &status))
+		return status;
+	if (officer_run_request(cli, request, wanted, blob, &answer, &result, &status)) {
 		if (result)
 			status = officer_write(out, result);
 		if (status == EX_OK && cli->json)
 			status = answer_print_json(answer, EX_OK);
 		else if (status == EX_OK)
-			printf("%s  %s  done\n", argv[1], act);
+			printf("%s  %s  done\n", request, act);
 	}
 	secret_free(&blob);
 	secret_free(&result);

@@ -36,7 +36,7 @@ get_officers(struct admin *a, struct officers **out, struct err *err)
 	*out = calloc(1, sizeof(**out));
 	if (!*out)
 		return err_set(err, ERR_MEMORY, "officers");
-	rc = store_get_officers(vault_store(a->vault), *out, err);
+	rc = approval_officers(a, *out, err);
 	return rc == RC_NONE ? err_set(err, ERR_OFFICERS,
 				       "there are no officers: see sealgate officer init")
 			     : rc;
@@ -275,6 +275,7 @@ enum rc
 admin_officer_run(struct admin *a, struct err *err)
 {
 	struct store_act request = {0};
+	const char *wanted = json_get_text(a->request, "act"); /* NULL: any */
 	struct officers *officers;
 	struct err ignored = ERR_INIT;
 	enum rc rc = get_officers(a, &officers, err);
@@ -285,6 +286,9 @@ admin_officer_run(struct admin *a, struct err *err)
 	if (!rc)
 		rc = approval_check_request(a, &request, officers, err);
 	free_officers(&officers);
+	if (!rc && wanted && strcmp(wanted, request.act) != 0)
+		rc = err_set(err, ERR_USAGE, "request %s is for %s, not for %.40s", request.id,
+			request.act, wanted);
 	a->approved = request.id;
 	a->used = false;
 	json_str(a->out, "request", request.id);

@@ -79,6 +79,25 @@ approval_set_state(struct admin *a, struct store_act *request, enum request_stat
 	return rc;
 }
 
+enum rc
+approval_officers(struct admin *a, struct officers *officers, struct err *err)
+{
+	enum rc rc = store_get_officers(vault_store(a->vault), officers, err), told;
+	uint64_t changed;
+
+	if (rc != RC_OK && rc != RC_NONE)
+		return rc;
+	told = ledger_officers_changed(ledger_dir(a), &changed, err);
+	if (told != RC_OK)
+		return told;
+	if (changed > (uint64_t)(rc == RC_OK ? officers->seq : 0))
+		return err_set(err, ERR_KEYSTORE_TAMPERED,
+			"the ledger's record %llu changed the officers, and the key store does not "
+			"know of it: an earlier copy was put back",
+			(unsigned long long)changed);
+	return rc;
+}
+
 /* --- is it still good? --- */
 
 /* What the ledger says about REQUEST; ERR_APPROVAL when it has another history. */
@@ -537,7 +556,7 @@ approval_require(struct admin *a, struct act *act, bool *go, struct err *err)
 	*go = false;
 	if (!officers)
 		return err_set(err, ERR_MEMORY, "officers");
-	rc = store_get_officers(vault_store(a->vault), officers, err);
+	rc = approval_officers(a, officers, err);
 	if (rc == RC_NONE && act->always) {
 		rc = err_set(err, ERR_OFFICERS,
 			"%s needs the approval of two officers, and there are none: see sealgate "

@@ -52,6 +52,9 @@
  *     that tells of no change of officers and of no use of this request that would be one too many.
  *     So a store that was put back to an earlier copy does not give a use back.
  *   - The row of the request is the vault's (HMAC) and no row is missing (the store's sum).
+ *   - The ledger tells of no change of officers that was carried out after the one that the key
+ *     store knows last. So an earlier copy of the store does not bring dismissed officers back, nor
+ *     the time before there were any.
  *
  * Before the act: what would be described now is what the text says, byte for byte. A key that was
  * retired meanwhile, another person by that address: the officers read something else, so a new
@@ -132,6 +135,9 @@ enum rc admin_officer_withdraw(struct admin *a, struct err *err);
 enum rc admin_officer_run(struct admin *a, struct err *err);
 
 /* --- between approval.c, admin_officer.c and admin_quorum.c --- */
+/* Who the officers are now; RC_NONE: there are none. ERR_KEYSTORE_TAMPERED when the ledger tells of
+ * a later change than the key store knows: an earlier copy was put back. */
+enum rc approval_officers(struct admin *a, struct officers *officers, struct err *err);
 /* By what an officer with CERT is known (cert_key_id in hex). ERR_CERT_UNSUPPORTED. */
 enum rc approval_key(const struct cert *cert, char keyid[2 * SHA256_SIZE + 1], struct err *err);
 /* ERR_APPROVAL when the vault holds the key of an officer's CERT itself. */

@@ -149,6 +149,72 @@ ledger_read_since(const char *dir, uint64_t seq, const char *hash, const char *r
 	return rc < 0 ? rc : walk.found ? RC_OK : RC_NONE;
 }
 
+/* What is looked for from the last segment backwards. */
+struct officers_walk {
+	uint64_t found; /* the newest change that was carried out */
+	bool done;      /* "done" was seen, its change is in an earlier segment */
+	int epochs;     /* hand-overs passed */
+};
+
+static void
+walk_officers(
+	struct officers_walk *walk, const char *line, size_t len, uint64_t *change, bool *waiting)
+{
+	struct ledger_line parsed;
+
+	if (!ledger_line_parse(line, len, &parsed))
+		return;
+	walk->epochs += parsed.type == LEDGER_EPOCH;
+	if (parsed.type != LEDGER_ADMIN)
+		return;
+	if (has(line, len, "\"event\":\"officer.change\"") ||
+		has(line, len, "\"event\":\"officer.init\""))
+		*change = parsed.seq;
+	if (!has(line, len, "\"event\":\"officer.done\"") ||
+		!(has(line, len, "\"act\":\"officer.change\"") ||
+			has(line, len, "\"act\":\"officer.init\"")))
+		return;
+	if (*change)
+		walk->found = *change;
+	else
+		*waiting = true;
+}
+
+enum rc
+ledger_officers_changed(const char *dir, uint64_t *seq, struct err *err)
+{
+	struct officers_walk walk = {0};
+	uint64_t first, last;
+	enum rc rc = ledger_segments(dir, &first, &last, err);
+
+	*seq = 0;
+	for (uint64_t n = last; !rc && n && n >= first && !walk.found && walk.epochs < 2; n--) {
+		struct ledger_reader *reader;
+		uint64_t change = 0;
+		bool waiting = false;
+		const char *line;
+		size_t len;
+
+		rc = ledger_reader_open_one(dir, n, &reader, err);
+		if (rc == RC_NONE) { /* dropped */
+			rc = RC_OK;
+			continue;
+		}
+		if (rc)
+			break;
+		while ((rc = ledger_reader_next(reader, &line, &len, err)) == RC_OK)
+			walk_officers(&walk, line, len, &change, &waiting);
+		ledger_reader_close(&reader);
+		if (walk.done && change)
+			walk.found = change;
+		walk.done |= waiting;
+		if (rc == RC_NONE)
+			rc = RC_OK;
+	}
+	*seq = walk.found;
+	return rc;
+}
+
 /* The last line that ends within TEXT and is one. */
 static void
 last_time(const char *text, size_t len, int64_t *seconds)

@@ -104,6 +104,7 @@ want "a key that the vault has" "$(status tool officer init --cert anna.crt --ce
 want "a name that hides something" \
 	"$(status tool officer init --cert anna.crt --name "$(printf 'Anna\342\200\256')" --cert ben.crt --name Ben)" 64
 match "still none" "$(tool officer list)" 'There are no officers'
+sqlite3 "$d/vault/vault.db" ".backup '$work/no-officers'" || fail "a copy of the store"
 tool officer init --cert anna.crt --name 'Anna Bauer' --cert ben.crt --name Ben --cert carl.crt --name 'カール 太郎' \
 	>officers || fail "officer init"
 match "officers" "$(cat officers)" 'Anna Bauer'
@@ -339,6 +340,7 @@ tool officer run "$id" >/dev/null || fail "run of the import"
 match "under the root outside" "$(tool ca show)" 'issuer +CN=Offline Root'
 
 # --- other officers
+sqlite3 "$d/vault/vault.db" ".backup '$work/with-ben'" || fail "a copy of the store"
 ask officer change --add dora.crt --name Dora --remove 'Ben' --reason 'ben retires'
 change=$id
 ask key export bob@example.org
@@ -369,6 +371,14 @@ want "too few to approve afterwards" "$(status tool officer change --remove Dora
 want "nobody of that name" "$(status tool officer change --remove Zoe)" 64
 want "nothing to change" "$(status tool officer change --threshold 3)" 64
 keep=$id # approved by all, not used yet
+# A request is carried out by its own act's command only.
+want "a deletion's command" "$(status tool key delete --request "$keep")" 64
+want "the officers' own" "$(status tool officer change --request "$keep")" 64
+want "a period's" "$(status tool audit erase --request "$keep")" 64
+want "a segment's" "$(status tool audit retire --request "$keep")" 64
+want "a CA's" "$(status tool ca rollover --request "$keep")" 64
+want "a CA's certificate" "$(status tool ca import --request "$keep")" 64
+want "not used by that" "$(tool officer requests --json | tr '{' '\n' | grep "$keep" | field state)" open
 
 # --- deletion
 ask key delete alice@example.org --reason 'court order'
@@ -402,6 +412,13 @@ for sql in "DELETE FROM officers WHERE name = 'Dora'" "UPDATE quorum SET thresho
 	sqlite3 "$store" "$sql" || fail "sqlite3: $sql"
 	want "$sql" "$(status tool officer run "$keep" --out z --password pass)" 75
 	want "$sql: list" "$(status tool officer requests --all)" 75
+done
+# An earlier copy of the whole store: the ledger tells of officers that it does not know.
+for copy in with-ben no-officers; do
+	cp "$work/$copy" "$store"
+	want "$copy: list" "$(status tool officer list)" 75
+	want "$copy: a request" "$(status tool key export bob@example.org)" 75
+	want "$copy: other officers" "$(status tool officer init --cert dora.crt --name D --cert eve.crt --name E)" 75
 done
 cp after "$store"
 want "as it was" "$(status tool officer list)" 0

@@ -942,6 +942,62 @@ test_since(void **state)
 	house_fini(&h);
 }
 
+/* The first LEN bytes of TEXT are segment 1, the rest of its SIZE bytes segment 2. */
+static uint64_t
+changed_in(const char *text, size_t len, size_t size)
+{
+	char dir[] = "/tmp/sealgate-approval.XXXXXX", one[64], two[64];
+	uint64_t seq = 0;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(one, sizeof(one), "%s/000001.jsonl", dir);
+	snprintf(two, sizeof(two), "%s/000002.jsonl", dir);
+	MUST(file_write(one, text, len, 0600, &err));
+	if (len < size)
+		MUST(file_write(two, text + len, size - len, 0600, &err));
+	MUST(ledger_officers_changed(dir, &seq, &err));
+	unlink(one);
+	unlink(two);
+	rmdir(dir);
+	return seq;
+}
+
+/* The change and the word that it was carried out may stand in two segments. */
+static void
+test_changed(void **state)
+{
+	struct buf text = BUF_INIT(1 << 20);
+	struct ledger_line line;
+	struct house h;
+	char path[4096];
+	const char *all, *init, *done, *after;
+
+	(void)state;
+	clock_set(START);
+	house_init(&h);
+	snprintf(path, sizeof(path), "%s/000001.jsonl",
+		conf_str(conf_section(h.w.conf, "ledger"), "dir"));
+	MUST(file_read(path, &text, &err));
+	all = buf_text(&text);
+	init = strstr(all, "\"event\":\"officer.init\"");
+	done = strstr(all, "\"event\":\"officer.done\"");
+	assert_true(init && done && init < done);
+	while (init > all && init[-1] != '\n')
+		init--;
+	while (done[-1] != '\n')
+		done--;
+	after = strchr(done, '\n') + 1;
+	assert_true(ledger_line_parse(init, (size_t)(strchr(init, '\n') + 1 - init), &line));
+	CHECK_INT("one segment", changed_in(all, text.len, text.len), line.seq);
+	CHECK_INT("two", changed_in(all, (size_t)(done - all), text.len), line.seq);
+	CHECK_INT("nothing after it", changed_in(all, (size_t)(after - all), text.len), line.seq);
+	CHECK_INT("never carried out", changed_in(all, (size_t)(done - all), (size_t)(done - all)),
+		0);
+	CHECK_INT("never begun", changed_in(all, (size_t)(init - all), (size_t)(init - all)), 0);
+	buf_fini(&text);
+	house_fini(&h);
+}
+
 int
 main(void)
 {
@@ -959,6 +1015,7 @@ main(void)
 		cmocka_unit_test(test_open_broken),
 		cmocka_unit_test(test_erase),
 		cmocka_unit_test(test_since),
+		cmocka_unit_test(test_changed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
