@@ -35,6 +35,10 @@ libcrypto_sg_a_SOURCES += crypto/crl_source.c crypto/crl_source.h crypto/issue_c
 ## Envelopes for a passphrase
 libcrypto_sg_a_SOURCES += crypto/kek.h crypto/kek.c
 
+## Revocation
+libcrypto_sg_a_SOURCES += crypto/name_text.c crypto/name_text.h crypto/ocsp.h crypto/path_revocation.c crypto/path_revocation.h \
+	crypto/revocation.c crypto/revocation.h crypto/revocation_private.h
+
 ## Tokens
 libcrypto_sg_a_SOURCES += crypto/cryptoki.h crypto/oaep.c crypto/oaep.h crypto/token.c crypto/token.h crypto/token_key.c crypto/token_key.h crypto/token_process.c \
 	crypto/token_channel.c crypto/token_channel.h crypto/token_pin.c crypto/token_pin.h crypto/token_trouble.c crypto/token_trouble.h \

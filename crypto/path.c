@@ -11,14 +11,15 @@
  * Weak algorithms are no path failure: OpenSSL's security level 2 finds them, the callback takes
  * note and lets the path go on, so that "right, but weak" and "wrong" stay different answers.
  *
- * Revocation is asked along the finished path, lists that need more than a look-up (crl.h) by a
- * second run of OpenSSL with its own machinery. The trust anchor itself is never asked for.
+ * Revocation is asked along the finished path (path_revocation.h).
  */
 #include "crypto/path.h"
 
 #include "base/clock.h"
 #include "crypto/cert.h"
+#include "crypto/name_text.h"
 #include "crypto/openssl_glue.h"
+#include "crypto/path_revocation.h"
 
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
@@ -28,7 +29,6 @@
 #include <string.h>
 
 #define MAX_ATTEMPTS  8
-#define NAME_SIZE     128
 #define SENTENCE_SIZE 384
 #define MAX_DEPTH     16 /* intermediates; OpenSSL would take 100 from whoever sends them */
 
@@ -38,36 +38,10 @@ struct run {
 	X509_STORE *store;
 	STACK_OF(X509) * untrusted;
 	STACK_OF(X509) * chain; /* owned; what was built */
-	bool with_crls;
 	bool valid;
 	int error, depth;        /* when not valid */
 	struct verdict *verdict; /* takes what the callback finds */
 };
-
-/* A name for a sentence. */
-static const char *
-text_of(const X509_NAME *name, char out[NAME_SIZE])
-{
-	BIO *bio = name ? BIO_new(BIO_s_mem()) : NULL;
-	char *data;
-	long len = 0;
-
-	if (bio && X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) >= 0)
-		len = BIO_get_mem_data(bio, &data); /* get0 */
-	if (len > 0)
-		(void)snprintf(out, NAME_SIZE, "%.*s", (int)len, data);
-	else
-		(void)snprintf(out, NAME_SIZE, "(without a name)");
-	BIO_free(bio);
-	return out;
-}
-
-/* A certificate's subject. */
-static const char *
-name_of(const X509 *x509, char out[NAME_SIZE])
-{
-	return text_of(x509 ? X509_get_subject_name(x509) : NULL, out);
-}
 
 /* Ours of OpenSSL's: what a verdict says is about a struct cert. NULL without one, or memory. */
 static struct cert *
@@ -83,25 +57,13 @@ cert_of(const X509 *x509)
 	return cert;
 }
 
-/* verdict_note about one of OpenSSL's. */
-static void
-note(struct verdict *verdict, enum verdict_part part, const X509 *x509, const char *text)
+void
+path_note(struct verdict *verdict, enum verdict_part part, const X509 *x509, const char *text)
 {
 	struct cert *about = cert_of(x509);
 
 	verdict_note(verdict, part, about, "%s", text);
 	cert_unref(&about);
-}
-
-/* The context at the top: OpenSSL makes contexts of its own for the paths of CRL issuers. */
-static X509_STORE_CTX *
-top_of(X509_STORE_CTX *ctx)
-{
-	X509_STORE_CTX *parent;
-
-	while ((parent = X509_STORE_CTX_get0_parent_ctx(ctx)))
-		ctx = parent;
-	return ctx;
 }
 
 static bool
@@ -114,68 +76,27 @@ is_weakness(int error)
 static void
 note_weak(struct run *run, int error, const X509 *cert)
 {
-	char name[NAME_SIZE], text[SENTENCE_SIZE];
+	char name[NAME_TEXT_SIZE], text[SENTENCE_SIZE];
 
 	run->verdict->strength = STRENGTH_WEAK;
-	name_of(cert, name);
+	name_text_of(cert, name);
 	if (error == X509_V_ERR_CA_MD_TOO_WEAK)
 		(void)snprintf(text, sizeof(text),
 			"the certificate of %s is signed with a hash that is too weak", name);
 	else
 		(void)snprintf(text, sizeof(text), "the key of %s is too short or too weak", name);
-	note(run->verdict, VERDICT_STRENGTH, cert, text);
-}
-
-/* What OpenSSL says of a certificate's revocation. Revoked outweighs unknown. */
-static void
-note_revocation(struct run *run, int error, const X509 *cert)
-{
-	char name[NAME_SIZE], text[SENTENCE_SIZE];
-
-	name_of(cert, name);
-	if (run->verdict->revocation == REVOCATION_REVOKED)
-		return;
-	if (error == X509_V_ERR_CERT_REVOKED) {
-		verdict_forget(run->verdict, VERDICT_REVOCATION); /* "unknown" is less grave */
-		run->verdict->revocation = REVOCATION_REVOKED;
-		(void)snprintf(text, sizeof(text), "the certificate of %s is revoked", name);
-	} else {
-		run->verdict->revocation = REVOCATION_UNKNOWN;
-		(void)snprintf(text, sizeof(text),
-			"whether the certificate of %s is revoked is unknown: %s", name,
-			X509_verify_cert_error_string(error));
-	}
-	note(run->verdict, VERDICT_REVOCATION, cert, text);
+	path_note(run->verdict, VERDICT_STRENGTH, cert, text);
 }
 
 static int
 on_verify(int ok, X509_STORE_CTX *ctx)
 {
-	X509_STORE_CTX *top = top_of(ctx);
-	struct run *run = X509_STORE_CTX_get_app_data(top);
-	int error = X509_STORE_CTX_get_error(ctx), depth = X509_STORE_CTX_get_error_depth(ctx);
+	int error = X509_STORE_CTX_get_error(ctx);
 
-	if (ok)
+	if (ok || !is_weakness(error))
 		return ok;
-	if (is_weakness(error)) {
-		if (!run->with_crls || ctx != top)
-			note_weak(run, error, X509_STORE_CTX_get_current_cert(ctx));
-		return 1;
-	}
-	if (ctx != top || !run->with_crls)
-		return 0;
-	/* The path itself was found good before: what comes now is about CRLs. */
-	if (depth < sk_X509_num(X509_STORE_CTX_get0_chain(ctx)) - 1)
-		note_revocation(run, error, X509_STORE_CTX_get_current_cert(ctx));
+	note_weak(X509_STORE_CTX_get_app_data(ctx), error, X509_STORE_CTX_get_current_cert(ctx));
 	return 1;
-}
-
-static STACK_OF(X509_CRL) * on_lookup_crls(const X509_STORE_CTX *ctx, const X509_NAME *name)
-{
-	/* top_of changes nothing; the getter merely lacks the const. */
-	const struct run *run = X509_STORE_CTX_get_app_data(top_of((X509_STORE_CTX *)ctx));
-
-	return crl_index_lookup(run->request->crls, name);
 }
 
 static bool
@@ -186,9 +107,6 @@ set_params(X509_STORE_CTX *ctx, const struct run *run)
 	unsigned long flags =
 		X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_POLICY_CHECK;
 
-	if (run->with_crls)
-		flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL |
-			 X509_V_FLAG_EXTENDED_CRL_SUPPORT | X509_V_FLAG_USE_DELTAS;
 	if (request->require_policy)
 		flags |= X509_V_FLAG_EXPLICIT_POLICY;
 	if (request->inhibit_mapping)
@@ -215,8 +133,6 @@ run_once(struct run *run, struct err *err)
 
 	sk_X509_pop_free(run->chain, X509_free);
 	run->chain = NULL;
-	if (run->with_crls) /* the context takes the function over when it is made */
-		X509_STORE_set_lookup_crls(run->store, on_lookup_crls);
 	if (!ctx || !X509_STORE_CTX_init(ctx, run->store, run->request->leaf, run->untrusted) ||
 		!set_params(ctx, run) || !X509_STORE_CTX_set_app_data(ctx, run)) {
 		rc = ossl_err(err, ERR_MEMORY, "building a path");
@@ -334,11 +250,11 @@ exclude(struct run *run, int place, STACK_OF(X509) * excluded, struct err *err)
 static void
 path_sentence(const struct run *run, X509 *cert, char text[SENTENCE_SIZE])
 {
-	char name[NAME_SIZE], issuer[NAME_SIZE], day[CLOCK_TEXT_SIZE];
+	char name[NAME_TEXT_SIZE], issuer[NAME_TEXT_SIZE], day[CLOCK_TEXT_SIZE];
 	const ASN1_TIME *until = cert ? X509_get0_notAfter(cert) : NULL;
 	struct tm tm;
 
-	name_of(cert, name);
+	name_text_of(cert, name);
 	switch (run->error) {
 	case X509_V_ERR_CERT_HAS_EXPIRED:
 		if (!until || !ASN1_TIME_to_tm(until, &tm))
@@ -356,7 +272,7 @@ path_sentence(const struct run *run, X509 *cert, char text[SENTENCE_SIZE])
 			break;
 		(void)snprintf(text, SENTENCE_SIZE,
 			"no path to a trust anchor: the issuer of %s (%s) is not known or not trusted",
-			name, text_of(X509_get_issuer_name(cert), issuer));
+			name, name_text(X509_get_issuer_name(cert), issuer));
 		return;
 	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
@@ -377,7 +293,7 @@ explain_path(const struct run *run, struct verdict *verdict)
 	char text[SENTENCE_SIZE];
 
 	path_sentence(run, cert, text);
-	note(verdict, VERDICT_PATH, cert, text);
+	path_note(verdict, VERDICT_PATH, cert, text);
 }
 
 /* Tries until a path is valid or nothing is left to be tried. */
@@ -402,12 +318,13 @@ find_path(struct run *run, struct err *err)
 			break;
 		if (run->valid) {
 			X509 *ca = sk_X509_value(run->chain, place);
-			char name[NAME_SIZE], text[SENTENCE_SIZE];
+			char name[NAME_TEXT_SIZE], text[SENTENCE_SIZE];
 
 			run->valid = false;
 			(void)snprintf(text, sizeof(text),
-				"the CA %s may not issue certificates for mail", name_of(ca, name));
-			note(&found, VERDICT_PATH, ca, text);
+				"the CA %s may not issue certificates for mail",
+				name_text_of(ca, name));
+			path_note(&found, VERDICT_PATH, ca, text);
 		} else {
 			explain_path(run, &found);
 		}
@@ -449,62 +366,6 @@ check_floors(struct run *run)
 	}
 }
 
-/* Asks our own index for each certificate of the path; true when it knew all the answers. */
-static bool
-ask_index(struct run *run)
-{
-	int i;
-
-	for (i = 0; i < sk_X509_num(run->chain) - 1; i++) {
-		X509 *cert = sk_X509_value(run->chain, i);
-		char name[NAME_SIZE], day[CLOCK_TEXT_SIZE], text[SENTENCE_SIZE];
-		int64_t when = 0;
-
-		switch (crl_index_check(run->request->crls, cert, sk_X509_value(run->chain, i + 1),
-			run->request->at, &when)) {
-		case CRL_GOOD:
-			break;
-		case CRL_COMPLEX:
-			return false;
-		case CRL_NONE:
-			run->verdict->revocation = REVOCATION_UNKNOWN;
-			(void)snprintf(text, sizeof(text),
-				"whether the certificate of %s is revoked is unknown: there is no CRL of its issuer",
-				name_of(cert, name));
-			note(run->verdict, VERDICT_REVOCATION, cert, text);
-			break;
-		case CRL_REVOKED:
-			run->verdict->revocation = REVOCATION_REVOKED;
-			verdict_forget(run->verdict, VERDICT_REVOCATION);
-			(void)snprintf(text, sizeof(text),
-				"the certificate of %s was revoked on %.10s", name_of(cert, name),
-				clock_format(when, day));
-			note(run->verdict, VERDICT_REVOCATION, cert, text);
-			return true;
-		}
-	}
-	return true;
-}
-
-static enum rc
-check_revocation(struct run *run, struct err *err)
-{
-	enum rc rc;
-
-	if (sk_X509_num(run->chain) < 2)
-		return RC_OK; /* the leaf is an anchor itself: nobody speaks for it */
-	run->verdict->revocation = REVOCATION_GOOD;
-	if (ask_index(run))
-		return RC_OK;
-	verdict_forget(run->verdict, VERDICT_REVOCATION);
-	run->verdict->revocation = REVOCATION_GOOD;
-	run->with_crls = true;
-	rc = run_once(run, err);
-	if (rc == RC_OK && !run->valid)
-		note_revocation(run, run->error, run->request->leaf);
-	return rc;
-}
-
 enum rc
 path_check(const struct path_request *request, struct verdict *verdict, struct err *err)
 {
@@ -521,8 +382,8 @@ path_check(const struct path_request *request, struct verdict *verdict, struct e
 	if (rc == RC_OK && run.valid) {
 		found.path = PATH_VALID;
 		check_floors(&run);
-		if (request->crls)
-			rc = check_revocation(&run, err);
+		if (request->revocation)
+			rc = path_check_revocation(request, run.chain, &found, err);
 	} else if (rc == RC_OK) {
 		found.path = PATH_INVALID;
 	}

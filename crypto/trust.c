@@ -43,7 +43,7 @@ struct trust {
 	struct anchorset anchors;
 	struct certset intermediates;
 	STACK_OF(X509) * untrusted; /* borrowed from INTERMEDIATES */
-	struct crl_index *crls;
+	struct revocation *revocation;
 	struct {
 		pthread_mutex_t lock[LOCKS];
 		struct result *results; /* SETS * WAYS */
@@ -100,7 +100,7 @@ trust_new(const struct trust_options *options, struct trust **out, struct err *e
 	else
 		rc = add_policies(trust, options, err);
 	if (rc == RC_OK)
-		rc = crl_index_new(&trust->crls, err);
+		rc = revocation_new(&trust->revocation, err);
 	if (rc != RC_OK)
 		trust_unref(&trust);
 	*out = trust;
@@ -137,7 +137,7 @@ trust_unref(struct trust **trust)
 	sk_X509_free(gone->untrusted);
 	anchorset_fini(&gone->anchors);
 	certset_fini(&gone->intermediates);
-	crl_index_free(&gone->crls);
+	revocation_unref(&gone->revocation);
 	sk_ASN1_OBJECT_pop_free(gone->policies, ASN1_OBJECT_free);
 	for (i = 0; i < LOCKS; i++)
 		pthread_mutex_destroy(&gone->cache.lock[i]);
@@ -173,7 +173,7 @@ trust_add_intermediate(struct trust *trust, struct cert *cert, struct err *err)
 enum rc
 trust_add_crl(struct trust *trust, const void *data, size_t len, struct err *err)
 {
-	return crl_index_add(trust->crls, data, len, err);
+	return revocation_add_crl(trust->revocation, data, len, NULL, err);
 }
 
 static enum rc
@@ -360,7 +360,7 @@ explain_scope(struct trust *trust, const struct path_request *request, const cha
 
 	wider.anchors = anchorset_for(
 		&trust->anchors, request->leaf, request->untrusted, NULL, &passed_over);
-	wider.crls = NULL;
+	wider.revocation = NULL;
 	verdict_init(&other);
 	rc = wider.anchors ? path_check(&wider, &other, err)
 			   : err_set(err, ERR_MEMORY, "building a path");
@@ -382,7 +382,7 @@ check_path(struct trust *trust, struct cert *leaf, const struct certset *extra, 
 	struct path_request request = {
 		.leaf = cert_x509(leaf),
 		.untrusted = untrusted_for(trust, extra),
-		.crls = trust->options.revocation == REVOKE_OFF ? NULL : trust->crls,
+		.revocation = trust->options.revocation == REVOKE_OFF ? NULL : trust->revocation,
 		.at = at,
 		.min_rsa = trust->options.min_rsa,
 		.policies = trust->policies,
