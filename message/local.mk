@@ -3,6 +3,7 @@ noinst_LIBRARIES += libmessage.a
 libmessage_a_SOURCES = \
 	message/addr.c message/addrlist.c message/addr.h \
 	message/alias.c message/alias.h \
+	message/authresults.c message/authresults.h \
 	message/b64.c message/b64_avx2.c message/b64.h message/b64_avx2.h \
 	message/charset.c message/charset_cp932.c message/charset.h \
 	message/classify.c message/classify.h \

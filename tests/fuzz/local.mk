@@ -22,7 +22,16 @@ tests_fuzz_cert_fuzz_SOURCES = tests/fuzz/cert_fuzz.c $(FUZZ_MAIN)
 tests_fuzz_cert_fuzz_LDADD = $(SG_LIBS_CRYPTO)
 tests_fuzz_cert_fuzz_LDFLAGS = $(FUZZ_LINKING)
 
+noinst_PROGRAMS += tests/fuzz/smimecaps_fuzz
+tests_fuzz_smimecaps_fuzz_SOURCES = tests/fuzz/smimecaps_fuzz.c $(FUZZ_MAIN)
+tests_fuzz_smimecaps_fuzz_LDADD = $(SG_LIBS_CRYPTO)
+tests_fuzz_smimecaps_fuzz_LDFLAGS = $(FUZZ_LINKING)
+
 ## message/
+noinst_PROGRAMS += tests/fuzz/authresults_fuzz
+tests_fuzz_authresults_fuzz_SOURCES = tests/fuzz/authresults_fuzz.c $(FUZZ_MAIN)
+tests_fuzz_authresults_fuzz_LDADD = $(SG_LIBS_MESSAGE)
+tests_fuzz_authresults_fuzz_LDFLAGS = $(FUZZ_LINKING)
 noinst_PROGRAMS += tests/fuzz/b64_fuzz tests/fuzz/hdrs_fuzz tests/fuzz/mime_fuzz
 tests_fuzz_b64_fuzz_SOURCES = tests/fuzz/b64_fuzz.c $(FUZZ_MAIN)
 tests_fuzz_b64_fuzz_LDADD = $(SG_LIBS_MESSAGE)

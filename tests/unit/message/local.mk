@@ -3,6 +3,7 @@
 check_PROGRAMS += \
 	tests/unit/message/addr_test \
 	tests/unit/message/alias_test \
+	tests/unit/message/authresults_test \
 	tests/unit/message/b64_test \
 	tests/unit/message/b64_plain_test \
 	tests/unit/message/classify_test \
@@ -17,6 +18,7 @@ check_PROGRAMS += \
 	tests/unit/message/msg_test \
 	tests/unit/message/qp_test \
 	tests/unit/message/spool_test
+tests_unit_message_authresults_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
 tests_unit_message_addr_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
 tests_unit_message_alias_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
 tests_unit_message_b64_test_LDADD = $(SG_LIBS_MESSAGE) $(CMOCKA_LIBS)
