@@ -43,3 +43,4 @@ libcrypto_sg_a_SOURCES += crypto/name_text.c crypto/name_text.h crypto/ocsp.h cr
 libcrypto_sg_a_SOURCES += crypto/cryptoki.h crypto/oaep.c crypto/oaep.h crypto/token.c crypto/token.h crypto/token_key.c crypto/token_key.h crypto/token_process.c \
 	crypto/token_channel.c crypto/token_channel.h crypto/token_pin.c crypto/token_pin.h crypto/token_trouble.c crypto/token_trouble.h \
 	crypto/token_uri.c crypto/token_uri.h crypto/token_wire.h
+libcrypto_sg_a_SOURCES += crypto/smime_value.h crypto/smime_value.c

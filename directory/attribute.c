@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "directory/ldap_search.h"
 #include "directory/ldap_settings.h"
 
 struct attributes {
@@ -84,7 +85,9 @@ attributes_free(struct attributes **attributes)
 struct query {
 	char *names[ATTRIBUTE_MAX_NAMES + 1]; /* NULL behind the last */
 	bool all;                             /* every value, a NUL behind each; else the first */
+	bool any;                             /* a value was found */
 	struct buf *out;
+	size_t had; /* bytes in OUT before */
 };
 
 static enum rc
@@ -98,109 +101,65 @@ take_one(const struct query *query, const struct berval *value, struct err *err)
 	return rc == RC_OK && query->all ? buf_append_char(query->out, '\0', err) : rc;
 }
 
-/* RC_NONE: the entry has none. */
 static enum rc
-take_values(
-	LDAP *ld, LDAPMessage *entry, const char *name, const struct query *query, struct err *err)
+take_values(LDAP *ld, LDAPMessage *entry, const char *name, struct query *query, struct err *err)
 {
 	struct berval **values = ldap_get_values_len(ld, entry, name);
-	enum rc rc = RC_NONE;
+	enum rc rc = RC_OK;
 
-	for (size_t i = 0; values && values[i] && (query->all || i == 0) && rc >= RC_OK; i++)
+	for (size_t i = 0; rc == RC_OK && values && values[i] && (query->all || i == 0); i++) {
 		rc = take_one(query, values[i], err);
+		query->any = true;
+	}
 	ldap_value_free_len(values);
 	return rc;
 }
 
 static enum rc
-take_answer(LDAP *ld, LDAPMessage *answer, const struct query *query, struct err *err)
+take_entry(void *ctx, const struct ldap_lease *lease, LDAPMessage *entry, struct err *err)
 {
-	bool any = false;
-	enum rc rc = RC_NONE;
+	struct query *query = ctx;
+	enum rc rc = RC_OK;
 
-	for (LDAPMessage *e = ldap_first_entry(ld, answer); e; e = ldap_next_entry(ld, e))
-		for (size_t i = 0; query->names[i] && (query->all || !any); i++) {
-			rc = take_values(ld, e, query->names[i], query, err);
-			if (rc < RC_OK)
-				return rc;
-			any |= rc == RC_OK;
-		}
-	return any ? RC_OK : RC_NONE;
+	for (size_t i = 0; rc == RC_OK && query->names[i] && (query->all || !query->any); i++)
+		rc = take_values(lease->ld, entry, query->names[i], query, err);
+	return rc;
 }
 
-/* One search over one connection: a result code of libldap, and *rc when that is success. */
-static int
-search(const struct attributes *a, const struct ldap_lease *lease, const char *filter,
-	const struct query *query, enum rc *rc, struct err *err)
+/* What a server that failed has given. */
+static void
+forget(void *ctx)
 {
-	char **names = (char **)(uintptr_t)query->names;
-	struct timeval left = ldap_conn_left(lease->deadline);
-	LDAPMessage *answer = NULL;
-	int result;
+	struct query *query = ctx;
 
-	ldap_set_option(lease->ld, LDAP_OPT_NETWORK_TIMEOUT, &left);
-	result = ldap_search_ext_s(lease->ld, a->base, a->scope, filter, names, 0, NULL, NULL,
-		&left, ATTRIBUTE_MAX_ENTRIES, &answer);
-	if (result == LDAP_SUCCESS)
-		*rc = take_answer(lease->ld, answer, query, err);
-	ldap_msgfree(answer);
-	return result;
-}
-
-static bool
-is_down(int result)
-{
-	return result == LDAP_SERVER_DOWN || result == LDAP_CONNECT_ERROR ||
-	       result == LDAP_TIMEOUT || result == LDAP_BUSY || result == LDAP_UNAVAILABLE;
-}
-
-/* Asks one server; once more over a new connection when a kept one turns out to be dead. */
-static enum rc
-ask(const struct attributes *a, size_t server, const char *filter, const struct query *query,
-	struct err *err)
-{
-	struct ldap_lease lease;
-	bool fresh = false;
-
-	for (;;) {
-		enum rc rc = ldap_pool_lend(a->pool, server, fresh, &lease, err);
-		int result;
-
-		if (rc != RC_OK)
-			return rc;
-		result = search(a, &lease, filter, query, &rc, err);
-		if (result == LDAP_SUCCESS) {
-			ldap_pool_return(a->pool, &lease);
-			return rc == RC_PERM ? RC_TEMP : rc;
-		}
-		if (lease.connection->guard.expired)
-			result = LDAP_TIMEOUT;
-		ldap_conn_err(err, a->name, ldap_pool_uri(a->pool, server), lease.ld, result);
-		fresh = lease.kept && result == LDAP_SERVER_DOWN;
-		ldap_pool_drop(a->pool, &lease, !fresh && is_down(result));
-		if (!fresh)
-			return RC_TEMP;
-	}
+	query->out->len = query->had;
+	query->any = false;
 }
 
 static enum rc
-ask_all(struct attributes *a, const char *addr, const struct query *query, struct err *err)
+ask_all(struct attributes *a, const char *addr, struct query *query, struct err *err)
 {
 	struct buf filter = BUF_INIT(16384);
-	size_t had = query->out->len;
+	struct ldap_search search = {.name = a->name,
+		.base = a->base,
+		.scope = a->scope,
+		.attributes = query->names,
+		.size_limit = ATTRIBUTE_MAX_ENTRIES + 1,
+		.max_entries = ATTRIBUTE_MAX_ENTRIES,
+		.max_bytes = ATTRIBUTE_MAX_BYTES,
+		.take = take_entry,
+		.again = forget,
+		.ctx = query};
 	enum rc rc = ldap_filter_format(a->filter, addr, &filter, err);
 
-	if (rc != RC_OK) {
-		buf_fini(&filter);
-		return RC_TEMP;
-	}
-	rc = RC_TEMP;
-	for (size_t i = 0; rc == RC_TEMP && i < ldap_pool_servers(a->pool); i++) {
-		query->out->len = had; /* what a server that failed has given */
-		rc = ask(a, i, buf_text(&filter), query, err);
-	}
+	query->had = query->out->len;
+	search.filter = buf_text(&filter);
+	rc = rc == RC_OK ? ldap_search_any(&search, a->pool, err) : RC_TEMP;
+	ldap_search_fini(&search);
 	buf_fini(&filter);
-	return rc;
+	if (rc != RC_OK)
+		forget(query);
+	return rc == RC_OK && !query->any ? RC_NONE : rc;
 }
 
 enum rc

@@ -6,8 +6,8 @@
  * server said that nobody is found, or that whoever is found has no such attribute.
  *
  * Threads: one struct attributes may be used by any number of threads.
- * Limits:  ATTRIBUTE_MAX_ENTRIES entries, ATTRIBUTE_MAX_VALUE bytes in a value; the directory's
- *          timeout for each server.
+ * Limits:  ATTRIBUTE_MAX_ENTRIES entries, ATTRIBUTE_MAX_VALUE bytes in a value, ATTRIBUTE_MAX_BYTES
+ * in an answer; the directory's timeout for each server.
  */
 #ifndef DIRECTORY_ATTRIBUTE_H
 #define DIRECTORY_ATTRIBUTE_H
@@ -16,6 +16,7 @@
 
 #define ATTRIBUTE_MAX_ENTRIES 16
 #define ATTRIBUTE_MAX_VALUE   1024
+#define ATTRIBUTE_MAX_BYTES   (1u << 20)
 #define ATTRIBUTE_MAX_NAMES   8
 
 struct attributes;

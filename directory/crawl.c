@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "directory/ldap_search.h"
 #include "directory/ldap_settings.h"
 
 #define MAX_RANGES 2000 /* of an attribute; a server gives a thousand values or more in one */
@@ -252,20 +253,40 @@ failed(struct walk *w, int result)
 	return RC_TEMP;
 }
 
-/* One search; *answer is the caller's also when it fails. */
+/* One search, entry by entry, with a deadline of its own. What the server says at its end stays in
+ * SEARCH, also when it fails. */
 static enum rc
-search(struct walk *w, const char *base, int scope, const char *filter, const char *const *attrs,
-	LDAPControl **controls, LDAPMessage **answer)
+search(struct walk *w, struct ldap_search *search)
 {
 	int64_t deadline = clock_monotonic_ms() + w->crawl->timeout_ms;
-	struct timeval left = ldap_conn_left(deadline);
+	enum rc rc = RC_OK;
 	int result;
 
-	w->lease->connection->guard.deadline = deadline;
-	ldap_set_option(w->lease->ld, LDAP_OPT_NETWORK_TIMEOUT, &left);
-	result = ldap_search_ext_s(w->lease->ld, base, scope, filter, (char **)(uintptr_t)attrs, 0,
-		controls, NULL, &left, LDAP_NO_LIMIT, answer);
-	return result == LDAP_SUCCESS ? RC_OK : failed(w, result);
+	search->name = w->crawl->name;
+	search->uri = ldap_pool_uri(w->crawl->pool, w->lease->server);
+	search->max_bytes = CRAWL_MAX_BYTES;
+	w->lease->deadline = w->lease->connection->guard.deadline = deadline;
+	result = ldap_search_once(search, w->lease, &rc, w->err);
+	if (rc == RC_OK && result != LDAP_SUCCESS)
+		rc = failed(w, result);
+	return rc == RC_OK ? RC_OK : RC_TEMP;
+}
+
+/* An entry whose values go on. */
+struct rest {
+	struct walk *walk;
+	struct crawl_entry *entry;
+	unsigned long next[CRAWL_MAX_ATTRS];
+};
+
+static enum rc
+take_rest(void *ctx, const struct ldap_lease *lease, LDAPMessage *message, struct err *err)
+{
+	struct rest *rest = ctx;
+
+	(void)lease;
+	(void)err; /* the walk has it */
+	return take_values(rest->walk, message, rest->entry, rest->next);
 }
 
 /* The rest of an attribute that the server gives in ranges. */
@@ -276,103 +297,127 @@ read_rest(struct walk *w, struct crawl_entry *entry, size_t attr, unsigned long 
 	enum rc rc = RC_OK;
 
 	while (rc == RC_OK && from) {
-		unsigned long next[CRAWL_MAX_ATTRS] = {0};
+		struct rest rest = {.walk = w, .entry = entry};
 		size_t had = entry->attrs[attr].n;
-		LDAPMessage *answer = NULL, *message;
-		char description[256];
-		const char *attrs[2] = {description, NULL};
+		char description[256], *attrs[2] = {description, NULL};
+		struct ldap_search one = {.base = entry->name,
+			.scope = LDAP_SCOPE_BASE,
+			.filter = "(objectClass=*)",
+			.attributes = attrs,
+			.max_entries = 1,
+			.take = take_rest,
+			.ctx = &rest};
 
 		snprintf(description, sizeof(description), "%s;range=%lu-*", w->query->attrs[attr],
 			from);
-		rc = search(
-			w, entry->name, LDAP_SCOPE_BASE, "(objectClass=*)", attrs, NULL, &answer);
-		message = rc == RC_OK ? ldap_first_entry(w->lease->ld, answer) : NULL;
-		if (rc == RC_OK && message)
-			rc = take_values(w, message, entry, next);
-		if (rc == RC_OK &&
-			(!message || entry->attrs[attr].n == had || ++ranges == MAX_RANGES))
+		rc = search(w, &one);
+		if (rc == RC_OK && (entry->attrs[attr].n == had || ++ranges == MAX_RANGES))
 			rc = err_set(w->err, ERR_DIR_ANSWER, "directory %s: %s ends within a range",
 				w->crawl->name, entry->name);
-		from = next[attr];
-		ldap_msgfree(answer);
+		from = rest.next[attr];
+		ldap_search_fini(&one);
 	}
 	return rc;
 }
 
-/* What one page has: entries, and where the next one begins. */
-static enum rc
-take_page(struct walk *w, LDAPMessage *answer, unsigned long (**next)[CRAWL_MAX_ATTRS],
-	struct berval *cookie)
-{
-	LDAP *ld = w->lease->ld;
-	LDAPControl **controls = NULL, *control;
-	char **referrals = NULL;
-	ber_int_t estimate;
-	enum rc rc = RC_OK;
-	int result = LDAP_SUCCESS;
+/* Entries, and where the values of each go on. */
+struct page {
+	struct walk *walk;
+	unsigned long (**next)[CRAWL_MAX_ATTRS];
+};
 
-	for (LDAPMessage *e = ldap_first_entry(ld, answer); rc == RC_OK && e;
-		e = ldap_next_entry(ld, e))
-		rc = take_entry(w, e, next);
-	if (rc == RC_OK && ldap_count_references(ld, answer) > 0 && !w->query->ignore_references)
-		rc = err_set(w->err, ERR_DIR_ANSWER,
+static enum rc
+take_from_page(void *ctx, const struct ldap_lease *lease, LDAPMessage *message, struct err *err)
+{
+	struct page *page = ctx;
+
+	(void)lease;
+	(void)err;
+	return take_entry(page->walk, message, page->next);
+}
+
+/* Where the next page begins, from what the server said at the end of one. */
+static enum rc
+end_page(struct walk *w, const struct ldap_search *page, struct berval *cookie)
+{
+	LDAPControl *control = ldap_control_find(LDAP_CONTROL_PAGEDRESULTS, page->said, NULL);
+	ber_int_t estimate;
+
+	if (page->n_references > 0 && !w->query->ignore_references)
+		return err_set(w->err, ERR_DIR_ANSWER,
 			"directory %s: a part of the entries is on another server (people.references)",
 			w->crawl->name);
-	if (rc != RC_OK)
-		return rc;
-	if (ldap_parse_result(ld, answer, &result, NULL, NULL, &referrals, &controls, 0) !=
-			LDAP_SUCCESS ||
-		result != LDAP_SUCCESS || referrals)
-		rc = failed(w, result != LDAP_SUCCESS ? result : LDAP_REFERRAL);
 	ber_memfree(cookie->bv_val);
 	*cookie = (struct berval){0};
-	control = ldap_control_find(LDAP_CONTROL_PAGEDRESULTS, controls, NULL);
-	if (rc == RC_OK && w->query->page_size && !control)
-		rc = err_set(w->err, ERR_DIR_ANSWER,
+	if (w->query->page_size && !control)
+		return err_set(w->err, ERR_DIR_ANSWER,
 			"directory %s: the server does not give its answer in pages (people.page_size)",
 			w->crawl->name);
-	if (rc == RC_OK && control &&
-		ldap_parse_pageresponse_control(ld, control, &estimate, cookie) != LDAP_SUCCESS)
-		rc = err_set(w->err, ERR_DIR_ANSWER, "directory %s: a page without an end",
+	if (control && ldap_parse_pageresponse_control(w->lease->ld, control, &estimate, cookie) !=
+			       LDAP_SUCCESS)
+		return err_set(w->err, ERR_DIR_ANSWER, "directory %s: a page without an end",
 			w->crawl->name);
-	ldap_controls_free(controls);
-	ber_memvfree((void **)referrals);
+	return RC_OK;
+}
+
+static int
+scope_of(const struct walk *w)
+{
+	const char *scope = w->query->scope;
+
+	if (!scope)
+		return w->crawl->scope;
+	if (strcmp(scope, "base") == 0)
+		return LDAP_SCOPE_BASE;
+	return strcmp(scope, "one") == 0 ? LDAP_SCOPE_ONELEVEL : LDAP_SCOPE_SUBTREE;
+}
+
+/* One page; FIRST has no cookie. */
+static enum rc
+read_page(
+	struct walk *w, bool first, struct berval *cookie, unsigned long (**next)[CRAWL_MAX_ATTRS])
+{
+	const struct crawl_query *query = w->query;
+	char *attrs[CRAWL_MAX_ATTRS + 1] = {0};
+	LDAPControl *controls[2] = {NULL, NULL};
+	struct page page = {w, next};
+	struct ldap_search one = {.base = query->base ? query->base : w->crawl->base,
+		.scope = scope_of(w),
+		.filter = query->filter,
+		.attributes = attrs,
+		.controls = query->page_size ? controls : NULL,
+		.max_entries = query->max_entries - w->result->n + 1, /* the last is refused */
+		.take = take_from_page,
+		.ctx = &page};
+	enum rc rc = RC_OK;
+
+	memcpy(attrs, query->attrs, query->n_attrs * sizeof(*attrs));
+	if (query->page_size && ldap_create_page_control(w->lease->ld, (ber_int_t)query->page_size,
+					first ? NULL : cookie, 1, &controls[0]) != LDAP_SUCCESS)
+		rc = err_set(w->err, ERR_MEMORY, "directory");
+	if (rc == RC_OK)
+		rc = search(w, &one);
+	if (rc == RC_OK)
+		rc = end_page(w, &one, cookie);
+	ldap_search_fini(&one);
+	if (controls[0])
+		ldap_control_free(controls[0]);
 	return rc;
 }
 
 static enum rc
 read_pages(struct walk *w, unsigned long (**next)[CRAWL_MAX_ATTRS])
 {
-	const struct crawl_query *query = w->query;
-	const char *attrs[CRAWL_MAX_ATTRS + 1] = {0};
 	struct berval cookie = {0};
-	int scope = query->scope && strcmp(query->scope, "base") == 0  ? LDAP_SCOPE_BASE
-		    : query->scope && strcmp(query->scope, "one") == 0 ? LDAP_SCOPE_ONELEVEL
-		    : query->scope                                     ? LDAP_SCOPE_SUBTREE
-								       : w->crawl->scope;
 	size_t pages = 0;
 	enum rc rc = RC_OK;
 
-	memcpy(attrs, query->attrs, query->n_attrs * sizeof(*attrs));
 	do {
-		LDAPControl *controls[2] = {NULL, NULL};
-		LDAPMessage *answer = NULL;
-
-		if (pages++ > query->max_entries + 16)
+		if (pages++ > w->query->max_entries + 16)
 			rc = err_set(w->err, ERR_DIR_ANSWER, "directory %s: pages without end",
 				w->crawl->name);
-		if (rc == RC_OK && query->page_size &&
-			ldap_create_page_control(w->lease->ld, (ber_int_t)query->page_size,
-				pages > 1 ? &cookie : NULL, 1, &controls[0]) != LDAP_SUCCESS)
-			rc = err_set(w->err, ERR_MEMORY, "directory");
-		if (rc == RC_OK)
-			rc = search(w, query->base ? query->base : w->crawl->base, scope,
-				query->filter, attrs, query->page_size ? controls : NULL, &answer);
-		if (rc == RC_OK)
-			rc = take_page(w, answer, next, &cookie);
-		ldap_msgfree(answer);
-		if (controls[0])
-			ldap_control_free(controls[0]);
+		else
+			rc = read_page(w, pages == 1, &cookie, next);
 	} while (rc == RC_OK && cookie.bv_len > 0);
 	ber_memfree(cookie.bv_val);
 	return rc;
@@ -407,7 +452,7 @@ crawl_run(struct crawl *crawl, const struct crawl_query *query, struct crawl_res
 			continue;
 		rc = walk_server(&w);
 		/* The next crawl may be hours away. */
-		ldap_pool_drop(crawl->pool, &lease, false);
+		ldap_pool_drop(crawl->pool, &lease, rc == RC_OK ? LDAP_ALIVE : LDAP_DOWN, err);
 		if (rc != RC_OK)
 			crawl_result_fini(result);
 	}

@@ -3,13 +3,12 @@
 
 #include "directory/ldap.h"
 
-#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-#include "base/clock.h"
 #include "base/log.h"
+#include "directory/ldap_entry.h"
 #include "directory/ldap_settings.h"
 
 struct directory {
@@ -17,17 +16,10 @@ struct directory {
 	char *base;
 	char *filter;
 	int scope;
-	enum tier tier;
-	bool willing;
+	int size_limit;
+	bool prefer;
+	struct ldap_shape shape;
 	struct ldap_pool *pool;
-};
-
-/* One search under way. */
-struct search {
-	const struct directory *dir;
-	const char *uri;
-	struct answer *answer;
-	size_t entries, values;
 };
 
 /* Letters, digits and what addresses are usually made of; the rest goes as \XX. */
@@ -80,240 +72,111 @@ ldap_filter_format(const char *template, const char *addr, struct buf *out, stru
 	return rc;
 }
 
-/* The two attributes, as they are or with ";binary" behind. */
-static bool
-is_wanted(const struct berval *attribute)
+/* The first few had lines of their own. */
+static void
+log_ignored(const struct directory *dir, const char *addr, unsigned n)
 {
-	static const char *const names[] = {"userCertificate", "userSMIMECertificate",
-		"userCertificate;binary", "userSMIMECertificate;binary"};
+	char count[16];
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (attribute->bv_len == strlen(names[i]) &&
-			strncasecmp(attribute->bv_val, names[i], attribute->bv_len) == 0)
-			return true;
-	return false;
+	snprintf(count, sizeof(count), "%u", n);
+	log_event(LOGL_WARN, NULL, "directory-values-ignored", "directory", dir->name, "asked",
+		addr, "values", count, NULL);
 }
 
-/*
- * A value is one certificate or a certs-only PKCS#7. Of the latter, CA certificates only help with
- * the path. What is neither is left out: somebody else's garbage must not keep a correspondent's
- * good certificate from being used.
- */
+/* One more range of an attribute that goes on; *from gets where the next one begins. */
 static enum rc
-take_value(struct search *search, const struct berval *value, struct err *err)
+read_range(const struct directory *dir, struct ldap_reading *reading,
+	const struct ldap_range *range, unsigned long *from, struct err *err)
 {
-	struct certset set = {0};
-	struct err bad = ERR_INIT;
-	const struct directory *dir = search->dir;
+	char description[256], *attributes[2] = {description, NULL};
+	struct ldap_search search = {.name = dir->name,
+		.base = range->dn,
+		.scope = LDAP_SCOPE_BASE,
+		.filter = "(objectClass=*)",
+		.attributes = attributes,
+		.max_entries = 1,
+		.max_bytes = LDAP_MAX_ANSWER,
+		.take = ldap_reading_take,
+		.again = ldap_reading_again,
+		.ctx = reading};
+	unsigned had = reading->values;
 	enum rc rc;
 
-	if (++search->values > LDAP_MAX_VALUES)
-		return err_set(
-			err, ERR_DIR_ANSWER, "%s: more than %d values", dir->name, LDAP_MAX_VALUES);
-	if (value->bv_len > LDAP_MAX_VALUE)
-		err_set(&bad, ERR_LIMIT, "a value of %zu bytes", (size_t)value->bv_len);
-	else if (certset_parse(value->bv_val, value->bv_len, &set, &bad) == RC_TEMP)
-		return err_set(err, bad.code, "%s: %s", dir->name, bad.detail);
-	if (bad.code != ERR_NONE)
-		log_error(LOGL_WARN, NULL, "directory-value-ignored", &bad, "directory", dir->name,
-			NULL);
-	rc = RC_OK;
-	for (size_t i = 0; rc == RC_OK && bad.code == ERR_NONE && i < set.n; i++) {
-		rc = certset_add(&search->answer->extra, set.v[i], err);
-		if (rc == RC_OK && (set.n == 1 || !cert_is_ca(set.v[i])))
-			rc = answer_add(
-				search->answer, set.v[i], dir->name, dir->tier, dir->willing, err);
-	}
-	certset_fini(&set);
-	return rc;
-}
-
-/*
- * One attribute of an entry; *more is false behind the last. ldap_first_attribute and its kin give
- * the same NULL at the end and where the entry is broken, which must not look like "none".
- */
-static enum rc
-take_attribute(struct search *search, LDAP *ld, LDAPMessage *entry, BerElement *ber, bool *more,
-	struct err *err)
-{
-	struct berval name = {0}, *values = NULL;
-	int result = ldap_get_attribute_ber(ld, entry, ber, &name, &values);
-	enum rc rc = RC_OK;
-
-	*more = result == LDAP_SUCCESS && name.bv_val != NULL;
-	if (result != LDAP_SUCCESS)
-		rc = ldap_conn_err(err, search->dir->name, search->uri, NULL, result);
-	else if (*more && is_wanted(&name) && !values)
+	snprintf(description, sizeof(description), "%s;range=%lu-*", dir->shape.certs[range->rank],
+		*from);
+	reading->within = range;
+	reading->next = 0;
+	rc = ldap_search_any(&search, dir->pool, err);
+	ldap_search_fini(&search);
+	*from = reading->next;
+	reading->within = NULL;
+	if (rc == RC_OK && reading->values == had)
 		rc = err_set(
-			err, ERR_DIR_ANSWER, "%s: an attribute without a value", search->dir->name);
-	else if (*more && is_wanted(&name))
-		for (size_t i = 0; rc == RC_OK && values[i].bv_val; i++)
-			rc = take_value(search, &values[i], err);
-	ber_memfree(values); /* the values themselves lie in the message */
+			err, ERR_DIR_ANSWER, "%s: %s ends within a range", dir->name, range->dn);
 	return rc;
 }
 
+/* The number of values ends this when the server does not. */
 static enum rc
-take_entry(struct search *search, LDAP *ld, LDAPMessage *entry, struct err *err)
+read_ranges(const struct directory *dir, struct ldap_reading *reading, struct err *err)
 {
-	BerElement *ber = NULL;
-	struct berval dn;
-	bool more = true;
-	int result;
 	enum rc rc = RC_OK;
 
-	if (++search->entries > LDAP_MAX_ENTRIES)
-		return err_set(err, ERR_DIR_ANSWER, "%s: more than %d entries", search->dir->name,
-			LDAP_MAX_ENTRIES);
-	result = ldap_get_dn_ber(ld, entry, &ber, &dn);
-	if (result != LDAP_SUCCESS)
-		rc = ldap_conn_err(err, search->dir->name, search->uri, NULL, result);
-	while (rc == RC_OK && more)
-		rc = take_attribute(search, ld, entry, ber, &more, err);
-	ber_free(ber, 0);
+	for (size_t i = 0; rc == RC_OK && i < reading->n_ranges; i++)
+		for (unsigned long from = reading->ranges[i].from; rc == RC_OK && from;)
+			rc = read_range(dir, reading, &reading->ranges[i], &from, err);
 	return rc;
 }
 
-/* The final message of a search: only plain success lets "none" be said. */
-static int
-final_result(LDAP *ld, LDAPMessage *message)
-{
-	int code = LDAP_OTHER, result;
-
-	result = ldap_parse_result(ld, message, &code, NULL, NULL, NULL, NULL, 0);
-	return result == LDAP_SUCCESS ? code : result;
-}
-
-/* Why ldap_result gave nothing. A message past the limit looks like a lost connection. */
-static int
-lost_result(LDAP *ld, int saved_errno)
-{
-	int code = LDAP_OTHER;
-
-	if (saved_errno == ERANGE)
-		return LDAP_SIZELIMIT_EXCEEDED;
-	ldap_get_option(ld, LDAP_OPT_RESULT_CODE, &code);
-	return code == LDAP_SUCCESS ? LDAP_OTHER : code;
-}
-
-/* Takes the messages of search ID one by one until the last. */
-static int
-collect(struct search *search, const struct ldap_lease *lease, int id, enum rc *rc, struct err *err)
-{
-	for (;;) {
-		struct timeval left = ldap_conn_left(lease->deadline);
-		LDAPMessage *message = NULL;
-		int type, code;
-
-		if (clock_monotonic_ms() >= lease->deadline)
-			return LDAP_TIMEOUT;
-		errno = 0;
-		type = ldap_result(lease->ld, id, LDAP_MSG_ONE, &left, &message);
-		if (type == 0)
-			return LDAP_TIMEOUT;
-		if (type < 0 || !message)
-			return lost_result(lease->ld, errno);
-		code = LDAP_SUCCESS;
-		if (type == LDAP_RES_SEARCH_ENTRY)
-			*rc = take_entry(search, lease->ld, message, err);
-		else if (type == LDAP_RES_SEARCH_RESULT)
-			code = final_result(lease->ld, message);
-		ldap_msgfree(message);
-		if (*rc != RC_OK || type == LDAP_RES_SEARCH_RESULT)
-			return code;
-	}
-}
-
-/* One search over one connection: the result code of libldap, and *rc when an entry was refused. */
-static int
-search_once(struct search *search, const struct ldap_lease *lease, const char *filter, enum rc *rc,
+/* The search for one address, whose filter is FILTER. */
+static enum rc
+read_answer(const struct directory *dir, struct ldap_reading *reading, const char *filter,
 	struct err *err)
 {
-	char *attributes[] = {(char *)"userCertificate", (char *)"userSMIMECertificate", NULL};
-	struct timeval left = ldap_conn_left(lease->deadline);
-	int id, result;
+	struct ldap_search search = {.name = dir->name,
+		.base = dir->base,
+		.scope = dir->scope,
+		.filter = filter,
+		.attributes = dir->shape.wanted,
+		.size_limit = dir->size_limit,
+		.max_entries = LDAP_MAX_ENTRIES,
+		.max_bytes = 2 * LDAP_MAX_ANSWER,
+		.take_partial = true,
+		.take = ldap_reading_take,
+		.again = ldap_reading_again,
+		.ctx = reading};
+	enum rc rc = ldap_search_any(&search, dir->pool, err);
 
-	/* The server's own time limit counts whole seconds. */
-	struct timeval server_limit = {.tv_sec = left.tv_sec + 1};
-
-	*rc = RC_OK;
-	answer_fini(search->answer);
-	search->entries = search->values = 0;
-	ldap_set_option(lease->ld, LDAP_OPT_NETWORK_TIMEOUT, &left);
-	result = ldap_search_ext(lease->ld, search->dir->base, search->dir->scope, filter,
-		attributes, 0, NULL, NULL, &server_limit, LDAP_MAX_ENTRIES + 1, &id);
-	if (result != LDAP_SUCCESS)
-		return result;
-	return collect(search, lease, id, rc, err);
-}
-
-/* Is it the server that failed, rather than this one question? */
-static bool
-is_down(int result)
-{
-	return result == LDAP_SERVER_DOWN || result == LDAP_CONNECT_ERROR ||
-	       result == LDAP_TIMEOUT || result == LDAP_BUSY || result == LDAP_UNAVAILABLE;
-}
-
-/* Asks one server; once more over a new connection when a kept one turns out to be dead. */
-static enum rc
-ask_server(struct search *search, size_t server, const char *filter, struct err *err)
-{
-	struct ldap_pool *pool = search->dir->pool;
-	struct ldap_lease lease;
-	bool fresh = false;
-	enum rc rc;
-	int result;
-
-	search->uri = ldap_pool_uri(pool, server);
-	for (;;) {
-		if ((rc = ldap_pool_lend(pool, server, fresh, &lease, err)) != RC_OK)
-			return rc;
-		result = search_once(search, &lease, filter, &rc, err);
-		if (result == LDAP_SUCCESS && rc == RC_OK) {
-			ldap_pool_return(pool, &lease);
-			return search->answer->n > 0 ? RC_OK : RC_NONE;
-		}
-		if (lease.connection->guard.expired)
-			result = LDAP_TIMEOUT;
-		if (rc == RC_OK)
-			ldap_conn_err(err, search->dir->name, search->uri, lease.ld, result);
-		fresh = lease.kept && result == LDAP_SERVER_DOWN;
-		if (!fresh)
-			break;
-		ldap_pool_drop(pool, &lease, false);
+	if (rc == RC_OK && search.partial) {
+		reading->answer->partial = true;
+		err_set(&reading->answer->partial_err, ERR_DIR_ANSWER,
+			"%s, %s: the server's limit let only %zu of the entries through", dir->name,
+			search.uri, search.entries);
 	}
-	log_error(LOGL_WARN, NULL, "directory-failed", err, "directory", search->dir->name, NULL);
-	ldap_pool_drop(pool, &lease, is_down(result));
-	return RC_TEMP;
+	ldap_search_fini(&search);
+	return rc == RC_OK ? read_ranges(dir, reading, err) : rc;
 }
 
-/* The error of the first server stands when none could be asked: it is the one to look at. */
 static enum rc
 ldap_find(void *ctx, const char *addr, struct answer *answer, struct err *err)
 {
 	const struct directory *dir = ctx;
-	struct search search = {.dir = dir, .answer = answer};
+	struct ldap_reading reading = {.shape = &dir->shape, .addr = addr, .answer = answer};
 	struct buf filter = BUF_INIT(16384);
+	/* The template was checked at load: no memory, or an absurd length. */
 	enum rc rc = ldap_filter_format(dir->filter, addr, &filter, err);
 
-	if (rc != RC_OK) {
-		buf_fini(&filter);
-		return RC_TEMP; /* the template was checked at load: no memory, or an absurd length
-				 */
-	}
-	rc = RC_TEMP;
-	for (size_t i = 0; rc == RC_TEMP && i < ldap_pool_servers(dir->pool); i++) {
-		struct err here = ERR_INIT;
-
-		rc = ask_server(&search, i, buf_text(&filter), &here);
-		if (rc == RC_TEMP && i == 0 && err)
-			*err = here;
-	}
+	if (rc == RC_OK)
+		rc = read_answer(dir, &reading, buf_text(&filter), err);
 	buf_fini(&filter);
-	if (rc != RC_OK)
-		answer_fini(answer);
-	return rc;
+	if (reading.ignored > 0)
+		log_ignored(dir, addr, reading.ignored);
+	ldap_reading_fini(&reading);
+	answer->prefer = dir->prefer;
+	if (rc == RC_OK && (answer->n > 0 || answer->partial))
+		return RC_OK;
+	answer_fini(answer);
+	return rc == RC_OK ? RC_NONE : RC_TEMP;
 }
 
 static void
@@ -324,6 +187,7 @@ directory_free(void *ctx)
 	if (!dir)
 		return;
 	ldap_pool_free(&dir->pool);
+	ldap_shape_fini(&dir->shape);
 	free(dir->name);
 	free(dir->base);
 	free(dir->filter);
@@ -365,6 +229,22 @@ source_name(const struct conf_group *group)
 	return NULL;
 }
 
+static enum rc
+init_shape(
+	struct directory *dir, struct conf *conf, const struct conf_group *group, struct err *err)
+{
+	const char *const *names;
+	size_t n = conf_strings(group, "attributes", &names);
+	struct err why = ERR_INIT;
+	enum rc rc = ldap_shape_init(&dir->shape, names, n, dir->filter, &why);
+
+	if (rc == RC_PERM)
+		return conf_err(err, conf, group, "attributes", "%s", why.detail);
+	if (rc != RC_OK && err)
+		*err = why;
+	return rc;
+}
+
 enum rc
 source_ldap_new(struct conf *conf, const struct conf_group *group, int error_ttl_ms,
 	struct source **out, struct err *err)
@@ -379,15 +259,21 @@ source_ldap_new(struct conf *conf, const struct conf_group *group, int error_ttl
 		dir->base = strdup(conf_str(group, "base"));
 		dir->filter = strdup(conf_str(group, "filter"));
 		dir->scope = ldap_settings_scope(group);
-		dir->tier = tier_from_name(conf_str(group, "tier"));
-		dir->willing = conf_bool(group, "willing");
+		dir->size_limit = (int)conf_int(group, "size_limit");
+		dir->prefer = conf_bool(group, "prefer");
+		dir->shape.name = dir->name;
+		dir->shape.tier = tier_from_name(conf_str(group, "tier"));
+		dir->shape.willing = conf_bool(group, "willing");
+		dir->shape.check_entry = conf_bool(group, "check_entry");
 		source->name = source_name(group);
-		source->tier = dir->tier;
+		source->tier = dir->shape.tier;
 		source->find = ldap_find;
 	}
 	if (rc == RC_OK && (!source || !dir || !dir->name || !dir->base || !dir->filter ||
 				   !source->name || !copy_domains(group, source)))
 		rc = err_set(err, ERR_MEMORY, "directory");
+	if (rc == RC_OK)
+		rc = init_shape(dir, conf, group, err);
 	if (rc == RC_OK)
 		rc = ldap_settings_pool(conf, group, dir->name, error_ttl_ms, &dir->pool, err);
 	if (rc != RC_OK) {

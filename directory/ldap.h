@@ -2,18 +2,19 @@
 /*
  * ldap.h - one LDAP directory as a source of certificates
  *
- * Searches by exact mail address and reads userCertificate and userSMIMECertificate, with and
- * without ";binary" in the answer; the latter may be a bare certificate or a certs-only PKCS#7. A
- * value that is neither is left out with a line in the log. The directory's servers are tried in
- * order; one that failed is left alone for a while. Connections are kept, each used by
- * one thread at a time.
+ * Searches by exact mail address and reads the entries' certificates (ldap_entry.h). The
+ * directory's servers are tried in order; one that fails is left alone for a while (breaker.h).
+ * Connections are kept, each used by one thread at a time.
  *
  * RC_NONE only when a server said that the search succeeded and gave no certificate. A missing
- * search base, a refusal, a referral as the answer, or an answer past the limits is RC_TEMP.
- * Continuation references beside entries are not followed and do not count.
+ * search base, a refusal, a referral that is not followed, or an answer past the limits is RC_TEMP.
+ * What a server gave up to a limit of its own is an answer as far as it goes, and never "none".
+ * Continuation references beside entries are followed when the configuration says to where
+ * (ldap_search.h); others do not count.
  *
  * Limits: the directory's timeout for each server, LDAP_MAX_ENTRIES entries, LDAP_MAX_VALUES values
- * in all, LDAP_MAX_VALUE bytes in one, LDAP_MAX_ANSWER bytes in a message of the protocol.
+ * in all, LDAP_MAX_VALUE bytes in one, LDAP_MAX_ANSWER bytes in a message of the protocol and twice
+ * that in all.
  */
 #ifndef DIRECTORY_LDAP_H
 #define DIRECTORY_LDAP_H
@@ -21,7 +22,7 @@
 #include "directory/source.h"
 
 #define LDAP_MAX_ENTRIES 16
-#define LDAP_MAX_VALUES  64
+#define LDAP_MAX_VALUES  2000
 #define LDAP_MAX_VALUE   (256u << 10)
 #define LDAP_MAX_ANSWER  (4u << 20)
 

@@ -4,17 +4,20 @@
 #include "directory/ldap_conn.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "directory/breaker.h"
 
 #define MAX_KEPT 64
 
 struct server {
-	char *uri;          /* owned */
-	int64_t down_until; /* clock_monotonic_ms: left alone until then; 0: in order */
+	char *uri; /* owned */
+	struct breaker breaker;
 	struct ldap_connection *kept[MAX_KEPT]; /* idle connections, the one used last at the end */
 	int n_kept;
 };
@@ -23,11 +26,11 @@ struct ldap_pool {
 	struct ldap_login login;
 	pthread_mutex_t lock; /* for what follows; never held while the network is used */
 	struct server *servers;
-	size_t n;
+	size_t n_asked, n;
 };
 
 enum rc
-ldap_pool_new(const struct ldap_login *login, const char *const *uris, size_t n,
+ldap_pool_new(const struct ldap_login *login, const char *const *uris, size_t n_asked, size_t n,
 	struct ldap_pool **out, struct err *err)
 {
 	struct ldap_pool *pool = calloc(1, sizeof(*pool));
@@ -37,6 +40,7 @@ ldap_pool_new(const struct ldap_login *login, const char *const *uris, size_t n,
 	if (pool && (pool->servers = calloc(n, sizeof(*pool->servers)))) {
 		pthread_mutex_init(&pool->lock, NULL);
 		pool->n = n;
+		pool->n_asked = n_asked;
 		for (size_t i = 0; i < n; i++)
 			full &= (pool->servers[i].uri = strdup(uris[i])) != NULL;
 	} else {
@@ -89,7 +93,52 @@ ldap_pool_free(struct ldap_pool **pool)
 size_t
 ldap_pool_servers(const struct ldap_pool *pool)
 {
-	return pool->n;
+	return pool->n_asked;
+}
+
+int
+ldap_pool_timeout(const struct ldap_pool *pool)
+{
+	return pool->login.timeout_ms;
+}
+
+bool
+ldap_pool_follows(const struct ldap_pool *pool)
+{
+	return pool->n > pool->n_asked;
+}
+
+static int
+port_of(const LDAPURLDesc *desc)
+{
+	if (desc->lud_port)
+		return desc->lud_port;
+	return strcasecmp(desc->lud_scheme, "ldaps") == 0 ? LDAPS_PORT : LDAP_PORT;
+}
+
+static bool
+same_server(const LDAPURLDesc *a, const LDAPURLDesc *b)
+{
+	return a->lud_scheme && b->lud_scheme && strcasecmp(a->lud_scheme, b->lud_scheme) == 0 &&
+	       a->lud_host && b->lud_host && strcasecmp(a->lud_host, b->lud_host) == 0 &&
+	       port_of(a) == port_of(b);
+}
+
+bool
+ldap_pool_find(const struct ldap_pool *pool, const LDAPURLDesc *desc, size_t *server)
+{
+	bool found = false;
+
+	for (size_t i = 0; !found && ldap_pool_follows(pool) && i < pool->n; i++) {
+		LDAPURLDesc *ours = NULL;
+
+		if (ldap_url_parse(pool->servers[i].uri, &ours) != LDAP_URL_SUCCESS)
+			continue;
+		found = same_server(ours, desc);
+		*server = i;
+		ldap_free_urldesc(ours);
+	}
+	return found;
 }
 
 const char *
@@ -159,7 +208,7 @@ static int
 set_options(LDAP *ld, const struct ldap_login *login, int64_t deadline)
 {
 	struct timeval left = ldap_conn_left(deadline);
-	int version = LDAP_VERSION3, deref = LDAP_DEREF_NEVER, result = 0;
+	int version = LDAP_VERSION3, deref = login->deref, result = 0;
 	ber_len_t most = LDAP_MAX_ANSWER;
 	Sockbuf *sb = NULL;
 
@@ -244,21 +293,78 @@ open_connection(const struct ldap_pool *pool, const char *uri, int64_t deadline,
 	return RC_TEMP;
 }
 
-/* Begins to leave a server alone; the first to notice says so in the log. */
+/* Says in the log that a server is left alone from now on. */
 static void
-mark_down(struct ldap_pool *pool, struct server *server)
+log_down(const struct ldap_pool *pool, const struct server *server, const char *why)
 {
+	char ms[24];
+
+	snprintf(ms, sizeof(ms), "%d", pool->login.error_ttl_ms);
+	log_event(LOGL_WARN, NULL, "directory-down", "directory", pool->login.name, "server",
+		server->uri, "why", why, "left-alone-ms", ms, NULL);
+}
+
+static void
+log_up(const struct ldap_pool *pool, const struct server *server, const struct breaker *was)
+{
+	char ms[24], refused[24];
+
+	snprintf(ms, sizeof(ms), "%lld", (long long)(clock_monotonic_ms() - was->since_ms));
+	snprintf(refused, sizeof(refused), "%lu", was->refused);
+	log_event(LOGL_INFO, NULL, "directory-up", "directory", pool->login.name, "server",
+		server->uri, "after-ms", ms, "refused", refused, NULL);
+}
+
+/* A failure; when the breaker opens, the kept connections go. */
+static void
+note_failure(struct ldap_pool *pool, struct server *server, bool certain, const struct err *why)
+{
+	const struct ldap_login *login = &pool->login;
 	struct ldap_connection *closing[MAX_KEPT];
-	int n;
+	bool opened;
+	int n = 0;
 
 	pthread_mutex_lock(&pool->lock);
-	server->down_until = clock_monotonic_ms() + pool->login.error_ttl_ms;
-	n = server->n_kept;
-	memcpy(closing, server->kept, sizeof(closing));
-	server->n_kept = 0;
+	opened = breaker_failure(&server->breaker, clock_monotonic_ms(), login->error_ttl_ms,
+		login->error_count, certain, why ? why->detail : "failed");
+	if (server->breaker.state == BREAKER_OPEN) {
+		n = server->n_kept;
+		memcpy(closing, server->kept, sizeof(closing));
+		server->n_kept = 0;
+	}
 	pthread_mutex_unlock(&pool->lock);
 	for (int i = 0; i < n; i++)
 		close_connection(&closing[i]);
+	if (opened && login->error_ttl_ms > 0)
+		log_down(pool, server, why ? why->detail : "failed");
+}
+
+static void
+note_success(struct ldap_pool *pool, struct server *server)
+{
+	struct breaker was;
+	bool closed;
+
+	pthread_mutex_lock(&pool->lock);
+	was = server->breaker;
+	closed = breaker_success(&server->breaker);
+	pthread_mutex_unlock(&pool->lock);
+	if (closed && pool->login.error_ttl_ms > 0)
+		log_up(pool, server, &was);
+}
+
+/* Why a question does not go through. */
+static enum rc
+refused(const struct ldap_pool *pool, const char *uri, const struct breaker *b, int64_t now,
+	struct err *err)
+{
+	if (b->state == BREAKER_HALF_OPEN)
+		return err_set(err, ERR_DIR_UNAVAILABLE,
+			"directory %s, %s: left alone while one question tries it; the last failure: %s",
+			pool->login.name, uri, b->why);
+	return err_set(err, ERR_DIR_UNAVAILABLE,
+		"directory %s, %s: left alone for %lld ms more; the last failure: %s",
+		pool->login.name, uri, (long long)(b->until_ms - now), b->why);
 }
 
 enum rc
@@ -266,21 +372,26 @@ ldap_pool_lend(
 	struct ldap_pool *pool, size_t i, bool fresh, struct ldap_lease *lease, struct err *err)
 {
 	struct server *server = &pool->servers[i];
-	int64_t now = clock_monotonic_ms();
-	bool down;
+	int64_t now = clock_monotonic_ms(), probe_ms;
+	enum breaker_answer answer;
+	struct breaker breaker;
 
+	/* Without a time to leave it alone there is nothing that a probe would hold up. */
+	probe_ms = pool->login.error_ttl_ms > 0 ? 2 * (int64_t)pool->login.timeout_ms : 0;
 	*lease = (struct ldap_lease){.server = i, .deadline = now + pool->login.timeout_ms};
 	pthread_mutex_lock(&pool->lock);
-	down = now < server->down_until;
-	if (!down && !fresh && server->n_kept > 0) {
+	answer = breaker_ask(&server->breaker, now, probe_ms);
+	breaker = server->breaker;
+	if (answer == BREAKER_PASS && !fresh && server->n_kept > 0) {
 		lease->connection = server->kept[--server->n_kept];
 		lease->kept = true;
 	}
 	pthread_mutex_unlock(&pool->lock);
-	if (down)
-		return err_set(err, ERR_DIR_UNAVAILABLE,
-			"directory %s, %s: failed a moment ago, left alone", pool->login.name,
-			server->uri);
+	if (answer == BREAKER_REFUSE)
+		return refused(pool, server->uri, &breaker, now, err);
+	if (answer == BREAKER_PROBE && pool->login.error_ttl_ms > 0)
+		log_event(LOGL_INFO, NULL, "directory-probe", "directory", pool->login.name,
+			"server", server->uri, NULL);
 	if (lease->connection || open_connection(pool, server->uri, lease->deadline,
 					 &lease->connection, err) == RC_OK) {
 		lease->ld = lease->connection->ld;
@@ -288,7 +399,7 @@ ldap_pool_lend(
 		return RC_OK;
 	}
 	log_error(LOGL_WARN, NULL, "directory-failed", err, "directory", pool->login.name, NULL);
-	mark_down(pool, server);
+	note_failure(pool, server, !err || err->code != ERR_DIR_TIMEOUT, err);
 	return RC_TEMP;
 }
 
@@ -297,8 +408,8 @@ ldap_pool_return(struct ldap_pool *pool, struct ldap_lease *lease)
 {
 	struct server *server = &pool->servers[lease->server];
 
+	note_success(pool, server);
 	pthread_mutex_lock(&pool->lock);
-	server->down_until = 0;
 	if (server->n_kept < pool->login.keep) {
 		server->kept[server->n_kept++] = lease->connection;
 		lease->connection = NULL; /* the pool's now */
@@ -309,10 +420,15 @@ ldap_pool_return(struct ldap_pool *pool, struct ldap_lease *lease)
 }
 
 void
-ldap_pool_drop(struct ldap_pool *pool, struct ldap_lease *lease, bool down)
+ldap_pool_drop(struct ldap_pool *pool, struct ldap_lease *lease, enum ldap_health health,
+	const struct err *why)
 {
-	if (down)
-		mark_down(pool, &pool->servers[lease->server]);
+	struct server *server = &pool->servers[lease->server];
+
+	if (health == LDAP_DOWN)
+		note_failure(pool, server, false, why);
+	else if (health == LDAP_ALIVE)
+		note_success(pool, server);
 	close_connection(&lease->connection);
 	lease->ld = NULL;
 }

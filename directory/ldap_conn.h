@@ -3,8 +3,10 @@
  * ldap_conn.h - connections to the servers of one directory
  *
  * Servers are tried in order. A connection is opened, secured and bound within one deadline, lent
- * to one thread, and kept when it comes back in good order. A server that failed is left alone for
- * error_ttl; meanwhile the next one is tried, and when none is left the answer comes at once.
+ * to one thread, and kept when it comes back in good order. A server that fails is left alone for
+ * error_ttl (breaker.h): at once when no connection can be made, after error_count failures in a
+ * row when it does not answer. Meanwhile the next one is tried, and when none is left the answer
+ * comes at once.
  *
  * Threads: any; an LDAP handle belongs to the thread it is lent to.
  */
@@ -27,17 +29,23 @@ struct ldap_login {       /* how to connect; set once */
 	bool starttls;
 	char *ca_file;  /* owned; NULL: the system's anchors */
 	int timeout_ms; /* for one server */
-	int error_ttl_ms;
-	int keep; /* connections kept at most */
+	int error_ttl_ms, error_count;
+	int deref; /* LDAP_DEREF_… */
+	int keep;  /* connections kept at most */
 };
 
 struct ldap_pool;
 
-/* LOGIN's owned members are taken on RC_OK. */
-enum rc ldap_pool_new(const struct ldap_login *login, const char *const *uris, size_t n,
-	struct ldap_pool **out, struct err *err);
+/* LOGIN's owned members are taken on RC_OK. The servers behind the first N_ASKED of N are only
+ * followed to. */
+enum rc ldap_pool_new(const struct ldap_login *login, const char *const *uris, size_t n_asked,
+	size_t n, struct ldap_pool **out, struct err *err);
 void ldap_pool_free(struct ldap_pool **pool);
-size_t ldap_pool_servers(const struct ldap_pool *pool);
+size_t ldap_pool_servers(const struct ldap_pool *pool); /* that are asked, in order */
+int ldap_pool_timeout(const struct ldap_pool *pool);    /* ms */
+bool ldap_pool_follows(const struct ldap_pool *pool);   /* are there any to follow to? */
+/* The server that a reference leads to, if it may be followed to. */
+bool ldap_pool_find(const struct ldap_pool *pool, const LDAPURLDesc *desc, size_t *server);
 
 struct ldap_connection {
 	LDAP *ld;
@@ -57,9 +65,13 @@ enum rc ldap_pool_lend(struct ldap_pool *pool, size_t server, bool fresh, struct
 	struct err *err);
 /* Back in good order: kept if there is room. */
 void ldap_pool_return(struct ldap_pool *pool, struct ldap_lease *lease);
-/* Closed, because it failed; with DOWN the server is left alone and its kept connections are closed
- * too. */
-void ldap_pool_drop(struct ldap_pool *pool, struct ldap_lease *lease, bool down);
+/* What a connection that is closed says of its server: nothing, since it was an old one; that it
+ * answers; that it does not. */
+enum ldap_health { LDAP_STALE, LDAP_ALIVE, LDAP_DOWN };
+/* Closed. WHY: the failure, with LDAP_DOWN; when the server is left alone for it, its kept
+ * connections are closed too. */
+void ldap_pool_drop(struct ldap_pool *pool, struct ldap_lease *lease, enum ldap_health health,
+	const struct err *why);
 const char *ldap_pool_uri(const struct ldap_pool *pool, size_t server);
 
 /* An error for RESULT, a result code of libldap, with what LD (may be NULL) knows beside it. */

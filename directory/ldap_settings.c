@@ -50,14 +50,14 @@ is_readable_by_others(const char *uri)
 }
 
 static enum rc
-check_uris(struct conf *conf, const struct conf_group *group, const char *const *uris, size_t n,
-	struct err *err)
+check_uris(struct conf *conf, const struct conf_group *group, const char *option,
+	const char *const *uris, size_t n, struct err *err)
 {
 	for (size_t i = 0; i < n; i++) {
 		bool plain = strncasecmp(uris[i], "ldap://", 7) == 0;
 
 		if (!ldap_is_ldap_url(uris[i]))
-			return conf_err(err, conf, group, "uri",
+			return conf_err(err, conf, group, option,
 				"%s is not ldap://, ldaps:// or ldapi://", uris[i]);
 		if (conf_bool(group, "starttls") && !plain)
 			return conf_err(err, conf, group, "starttls", "is for ldap:// only");
@@ -69,6 +69,19 @@ check_uris(struct conf *conf, const struct conf_group *group, const char *const 
 	return RC_OK;
 }
 
+static int
+deref_from_name(const char *name)
+{
+	static const char *const names[] = {"never", "searching", "finding", "always"};
+	static const int values[] = {
+		LDAP_DEREF_NEVER, LDAP_DEREF_SEARCHING, LDAP_DEREF_FINDING, LDAP_DEREF_ALWAYS};
+	size_t i = 0;
+
+	while (i < 3 && strcmp(names[i], name) != 0)
+		i++;
+	return values[i];
+}
+
 enum rc
 ldap_settings_pool(struct conf *conf, const struct conf_group *group, const char *name,
 	int error_ttl_ms, struct ldap_pool **out, struct err *err)
@@ -77,16 +90,23 @@ ldap_settings_pool(struct conf *conf, const struct conf_group *group, const char
 	const char *bind = conf_str(group, "bind"), *dn = conf_str(group, "bind_dn");
 	const char *ca = conf_str(group, "ca_file");
 	size_t n = conf_strings(group, "uri", &uris);
+	const char *const *referrals;
+	size_t n_referrals = conf_strings(group, "referral_uris", &referrals);
+	const char **all;
 	struct ldap_login login = {
 		.name = name,
 		.bind = LDAP_BIND_ANONYMOUS,
 		.starttls = conf_bool(group, "starttls"),
 		.timeout_ms = (int)conf_int(group, "timeout"),
 		.error_ttl_ms = error_ttl_ms,
+		.error_count = (int)conf_int(conf_section(conf, "lookup"), "error_count"),
+		.deref = deref_from_name(conf_str(group, "deref")),
 		.keep = (int)conf_int(group, "connections"),
 	};
-	enum rc rc = check_uris(conf, group, uris, n, err);
+	enum rc rc = check_uris(conf, group, "uri", uris, n, err);
 
+	if (rc == RC_OK)
+		rc = check_uris(conf, group, "referral_uris", referrals, n_referrals, err);
 	if (strcmp(bind, "external") == 0)
 		login.bind = LDAP_BIND_EXTERNAL;
 	if (rc == RC_OK && strcmp(bind, "simple") == 0) {
@@ -96,8 +116,14 @@ ldap_settings_pool(struct conf *conf, const struct conf_group *group, const char
 	if (rc == RC_OK &&
 		((dn && !(login.dn = strdup(dn))) || (ca && !(login.ca_file = strdup(ca)))))
 		rc = err_set(err, ERR_MEMORY, "directory %s", login.name);
+	all = rc == RC_OK ? calloc(n + n_referrals, sizeof(*all)) : NULL;
+	if (rc == RC_OK && !all)
+		rc = err_set(err, ERR_MEMORY, "directory %s", login.name);
+	for (size_t i = 0; rc == RC_OK && i < n + n_referrals; i++)
+		all[i] = i < n ? uris[i] : referrals[i - n];
 	if (rc == RC_OK)
-		rc = ldap_pool_new(&login, uris, n, out, err);
+		rc = ldap_pool_new(&login, all, n, n + n_referrals, out, err);
+	free(all);
 	if (rc != RC_OK) {
 		free(login.dn);
 		free(login.ca_file);

@@ -3,11 +3,14 @@ noinst_LIBRARIES += libdirectory.a
 libdirectory_a_SOURCES = \
 	directory/anchors.c directory/anchors.h \
 	directory/attribute.c directory/attribute.h \
+	directory/breaker.c directory/breaker.h \
 	directory/certstore.c directory/certstore.h \
 	directory/crawl.c directory/crawl.h \
 	directory/ldap.c directory/ldap.h \
 	directory/ldap_conn.c directory/ldap_conn.h \
+	directory/ldap_entry.c directory/ldap_entry.h \
 	directory/ldap_guard.c directory/ldap_guard.h \
+	directory/ldap_search.c directory/ldap_search.h \
 	directory/ldap_settings.c directory/ldap_settings.h \
 	directory/logins.c directory/logins.h \
 	directory/lookup.c directory/lookup.h \

@@ -93,6 +93,8 @@ ask_sources(struct lookups *l, const char *addr, struct lookup_result *result)
 		if (!source_covers(source, addr) || selection_is_decided(&selection, source->tier))
 			continue;
 		rc = source->find(source->ctx, addr, &answer, &err);
+		if (rc == RC_OK && answer.partial)
+			selection_lack(&selection, source->tier, &answer.partial_err);
 		if (rc == RC_OK)
 			rc = selection_add(&selection, &answer, &err);
 		if (rc != RC_OK && rc != RC_NONE)

@@ -31,7 +31,10 @@ struct candidate {
 	enum tier tier;
 	bool proven;
 	struct smimecaps caps; /* what they say that they can open */
-	bool used;             /* chosen */
+	unsigned entry,
+		rank;  /* of the directory's answer: which entry, and how far down among the
+			  attributes in the order of preference; 0: the first, or no matter */
+	bool used;     /* chosen */
 	char why[200]; /* why it lost: "expired 2025-01-01", "no keyEncipherment", "worse tier"; ""
 			  when used */
 };

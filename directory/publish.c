@@ -130,7 +130,7 @@ give_back(struct publisher *p, struct ldap_lease *lease, int result, struct err 
 		return RC_OK;
 	}
 	ldap_conn_err(err, "publish", uri, lease->ld, result);
-	ldap_pool_drop(p->pool, lease, false);
+	ldap_pool_drop(p->pool, lease, LDAP_DOWN, err);
 	return RC_TEMP;
 }
 
@@ -462,7 +462,7 @@ publish_certs(struct publisher *p, const char *addr, const struct publish_wish *
 		}
 		/* A kept connection that the server closed meanwhile: once more over a new one. */
 		if (rc == RC_OK && result == LDAP_SERVER_DOWN && lease.kept) {
-			ldap_pool_drop(p->pool, &lease, false);
+			ldap_pool_drop(p->pool, &lease, LDAP_STALE, NULL);
 			continue;
 		}
 		given = rc == RC_OK || result != LDAP_SUCCESS

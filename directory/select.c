@@ -34,6 +34,15 @@ selection_fail(struct selection *selection, enum tier tier, const struct err *er
 		selection->err.code = ERR_DIR_ANSWER;
 }
 
+void
+selection_lack(struct selection *selection, enum tier tier, const struct err *err)
+{
+	if ((int)tier >= selection->undecided)
+		return;
+	selection->undecided = (int)tier;
+	selection->undecided_err = *err;
+}
+
 /* "expired 2025-01-01": the day is what a person needs. */
 static void
 why_date(struct candidate *c, const char *what, int64_t at)
@@ -85,8 +94,8 @@ judge(struct selection *selection, struct candidate *c, const struct certset *ex
 	struct verdict verdict;
 	enum rc rc;
 
-	if (!is_fit(c, selection->addr, clock_now()))
-		return RC_OK;
+	if (c->why[0] != '\0' || !is_fit(c, selection->addr, clock_now()))
+		return RC_OK; /* or the source knew already */
 	verdict_init(&verdict);
 	rc = trust_check(
 		selection->trust, c->cert, extra, CERT_ENCRYPT, selection->addr, -1, &verdict, err);
@@ -114,6 +123,7 @@ selection_add(struct selection *selection, struct answer *answer, struct err *er
 		if (rc != RC_OK)
 			return rc;
 	}
+	answer_prefer(answer);
 	grown = realloc(selection->v, (selection->n + answer->n) * sizeof(*grown));
 	if (!grown)
 		return err_set(err, ERR_MEMORY, "candidates");

@@ -3,41 +3,80 @@
 
 #include "directory/source.h"
 
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "message/addr.h"
 
+/* The same certificate once more: what speaks for it stays. */
+static void
+merge(struct candidate *had, const struct candidate *more)
+{
+	had->proven |= more->proven;
+	if (had->why[0] && !more->why[0]) { /* not in the entry that was wrong alone */
+		had->why[0] = '\0';
+		had->tier = more->tier;
+		had->entry = more->entry;
+		had->rank = more->rank;
+	} else if (!more->why[0]) {
+		had->tier = more->tier < had->tier ? more->tier : had->tier;
+		if (more->rank < had->rank) {
+			had->entry = more->entry;
+			had->rank = more->rank;
+		}
+	}
+	had->caps = smimecaps_newer(had->caps, more->caps);
+}
+
 enum rc
-answer_add(struct answer *answer, struct cert *cert, const char *source, enum tier tier,
-	bool proven, struct err *err)
+answer_take(struct answer *answer, const struct candidate *c, struct err *err)
 {
 	struct candidate *grown;
 	char *name;
 
-	/* The same certificate in both attributes of an entry is one candidate. */
-	for (size_t i = 0; i < answer->n; i++) {
-		struct candidate *c = &answer->v[i];
-
-		if (memcmp(cert_sha256(c->cert), cert_sha256(cert), SHA256_SIZE) == 0) {
-			c->proven |= proven;
-			c->tier = tier < c->tier ? tier : c->tier;
+	for (size_t i = 0; i < answer->n; i++)
+		if (memcmp(cert_sha256(answer->v[i].cert), cert_sha256(c->cert), SHA256_SIZE) ==
+			0) {
+			merge(&answer->v[i], c);
 			return RC_OK;
 		}
-	}
 	if (answer->n == LOOKUP_MAX_CERTS)
-		return err_set(err, ERR_DIR_ANSWER, "%s: more than %d certificates", source,
+		return err_set(err, ERR_DIR_ANSWER, "%s: more than %d certificates", c->source,
 			LOOKUP_MAX_CERTS);
 	grown = realloc(answer->v, (answer->n + 1) * sizeof(*grown));
 	if (!grown)
 		return err_set(err, ERR_MEMORY, "candidates");
 	answer->v = grown;
-	if (!(name = strdup(source)))
+	if (!(name = strdup(c->source)))
 		return err_set(err, ERR_MEMORY, "candidates");
-	answer->v[answer->n++] = (struct candidate){
-		.cert = cert_ref(cert), .source = name, .tier = tier, .proven = proven};
+	answer->v[answer->n] = *c;
+	answer->v[answer->n].source = name;
+	answer->v[answer->n++].cert = cert_ref(c->cert);
 	return RC_OK;
+}
+
+enum rc
+answer_add(struct answer *answer, struct cert *cert, const char *source, enum tier tier,
+	bool proven, struct err *err)
+{
+	const struct candidate c = {
+		.cert = cert, .source = (char *)(uintptr_t)source, .tier = tier, .proven = proven};
+
+	return answer_take(answer, &c, err);
+}
+
+void
+answer_prefer(struct answer *answer)
+{
+	for (size_t i = 0; answer->prefer && i < answer->n; i++)
+		for (size_t k = 0; k < answer->n && !answer->v[i].why[0]; k++)
+			if (answer->v[k].entry == answer->v[i].entry && !answer->v[k].why[0] &&
+				answer->v[k].rank < answer->v[i].rank)
+				snprintf(answer->v[i].why, sizeof(answer->v[i].why),
+					"the entry has one in a preferred attribute");
 }
 
 void

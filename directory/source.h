@@ -18,6 +18,10 @@ struct answer {
 	struct candidate *v; /* owned, as are what they point to */
 	size_t n;
 	struct certset extra; /* certificates that came along: untrusted help for building paths */
+	bool partial; /* there is more that the source did not give: found is found, but there is no
+			 "none" */
+	bool prefer;  /* of each entry, the certificates with the lowest rank */
+	struct err partial_err;
 };
 
 struct source {
@@ -33,6 +37,11 @@ struct source {
 /* Takes a new reference to CERT and copies SOURCE. */
 enum rc answer_add(struct answer *answer, struct cert *cert, const char *source, enum tier tier,
 	bool proven, struct err *err);
+/* Adds a copy of C. Of the same certificate twice there is one candidate, the better one. */
+enum rc answer_take(struct answer *answer, const struct candidate *c, struct err *err);
+/* Of each entry only the usable certificates (why is "") of the attribute that is preferred go on;
+ * the others lose. */
+void answer_prefer(struct answer *answer);
 void answer_fini(struct answer *answer);
 void candidates_free(struct candidate **v, size_t n);
 

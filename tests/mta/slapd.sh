@@ -118,8 +118,14 @@ uri=$(cat "$W/slapd/uri")
 conf "$W/conf" "\"$uri\""
 
 # --- what is there and what is not
-check "several values in two entries: the good ones, once each" "carol@partner.test ok - 2 0 3" "$(find "$W/conf" carol@partner.test)"
-check "the same in another case" "CAROL@PARTNER.test ok - 2 0 3" "$(find "$W/conf" CAROL@PARTNER.test)"
+check "several values in two entries: once each, userSMIMECertificate preferred" "carol@partner.test ok - 1 0 3" "$(find "$W/conf" carol@partner.test)"
+check "the same in another case" "CAROL@PARTNER.test ok - 1 0 3" "$(find "$W/conf" CAROL@PARTNER.test)"
+conf "$W/all" "\"$uri\"" 'prefer = false;'
+check "without preference: the good ones" "carol@partner.test ok - 2 0 3" "$(find "$W/all" carol@partner.test)"
+conf "$W/other" "\"$uri\"" 'attributes = ["userCertificate", "userSMIMECertificate"];'
+check "the other way round" "carol@partner.test ok - 2 0 3" "$(find "$W/other" carol@partner.test)"
+conf "$W/one" "\"$uri\"" 'attributes = "userCertificate";'
+check "one attribute alone" "dave@partner.test none - 0 0 0" "$(find "$W/one" dave@partner.test)"
 check "certs-only PKCS#7" "dave@partner.test ok - 1 0 1" "$(find "$W/conf" dave@partner.test)"
 check "a certificate of another address" "bare@partner.test none - 0 0 1" "$(find "$W/conf" bare@partner.test)"
 check "a CA that nobody trusts" "eve@partner.test none - 0 0 1" "$(find "$W/conf" eve@partner.test)"
@@ -136,6 +142,24 @@ check "a value of 5 MB" "huge@partner.test temp dir-answer 0 0 0" "$(find "$W/co
 check "40 entries" "crowd@partner.test temp dir-answer 0 0 0" "$(find "$W/conf" crowd@partner.test)"
 check "others are served after that" "dave@partner.test ok - 1 0 1" \
 	"$(printf 'huge@partner.test\nvalues@partner.test\ndave@partner.test\n' | "$tool" "$W/conf" "$W/pki/ca.pem" 2>>"$W/log" | grep '^dave')"
+
+# --- a directory that lets only one entry through, and only one question
+mkdir -p "$W/shy"
+printf 'limits * size.soft=1 size.hard=1\n' >"$W/shy/extra.conf"
+{
+	ldif_suffix "$suffix"
+	ldif_person "cn=dave1,$suffix" dave@partner.test userSMIMECertificate "$W/pki/dave.p7"
+	ldif_person "cn=dave2,$suffix" dave@partner.test
+	ldif_person "cn=one,$suffix" carol@partner.test 'userCertificate;binary' "$W/pki/carol.der"
+	ldif_person "cn=a,$suffix" expired@partner.test 'userCertificate;binary' "$W/pki/expired.der"
+	ldif_person "cn=b,$suffix" expired@partner.test
+} >"$W/shy.ldif"
+slapd_up "$W/shy" "$suffix" "$W/shy.ldif" || exit 1
+conf "$W/shy.conf" "\"$(cat "$W/shy/uri")\""
+check "one entry of one" "carol@partner.test ok - 1 0 1" "$(find "$W/shy.conf" carol@partner.test)"
+check "one entry of two is used" "dave@partner.test ok - 1 0 1" "$(find "$W/shy.conf" dave@partner.test)"
+check "and is no \"none\" when it can't be" "expired@partner.test temp dir-answer 0 0 1" "$(find "$W/shy.conf" expired@partner.test)"
+check "nobody is nobody" "nobody@partner.test none - 0 0 0" "$(find "$W/shy.conf" nobody@partner.test)"
 
 # --- settings
 conf "$W/willing" "\"$uri\"" 'willing = true;'
