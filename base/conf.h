@@ -15,6 +15,7 @@
 #define BASE_CONF_H
 
 #include "base/buf.h"
+#include "base/json.h"
 
 #include <stdint.h>
 
@@ -77,5 +78,7 @@ enum rc conf_err(struct err *err, const struct conf *conf, const struct conf_gro
 
 /* The configuration in effect as a file that conf_parse takes; secrets are never in options. */
 enum rc conf_format(const struct conf *conf, struct buf *out, struct err *err);
+/* The same as members of an open object: sections, lists of sections, options in effect. */
+void conf_json(const struct conf *conf, struct json *json);
 
 #endif

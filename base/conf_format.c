@@ -39,6 +39,13 @@ format_strings(struct buf *out, const struct conf_value *value, struct err *err)
 	return rc ? rc : buf_append_char(out, ']', err);
 }
 
+/* Has it a value, given or by default? */
+static bool
+has_value(const struct conf_option *row, const struct conf_value *value)
+{
+	return value->set || (row->type != CONF_STRINGS && row->initial);
+}
+
 /* One line "name = value;"; unset options have none. */
 static enum rc
 format_value(struct buf *out, const struct conf_option *row, const struct conf_value *value,
@@ -46,7 +53,7 @@ format_value(struct buf *out, const struct conf_option *row, const struct conf_v
 {
 	enum rc rc;
 
-	if (row->type == CONF_STRINGS ? !value->set : !value->set && !row->initial)
+	if (!has_value(row, value))
 		return RC_OK;
 	rc = buf_appendf(out, err, "\t%s = ", row->name);
 	if (rc)
@@ -102,4 +109,60 @@ conf_format(const struct conf *conf, struct buf *out, struct err *err)
 			rc = buf_append_str(out, defs[i].list ? " );\n" : ";\n", err);
 	}
 	return rc;
+}
+
+static void
+value_json(const struct conf_option *row, const struct conf_value *value, struct json *json)
+{
+	if (!has_value(row, value))
+		return;
+	switch (row->type) {
+	case CONF_STRINGS:
+		json_array(json, row->name);
+		for (size_t i = 0; i < value->n_strings; i++)
+			json_str(json, NULL, value->strings[i]);
+		json_array_end(json);
+		break;
+	case CONF_BOOL:
+		json_bool(json, row->name, value->number != 0);
+		break;
+	case CONF_STRING:
+	case CONF_PATH:
+	case CONF_ENUM:
+		json_str(json, row->name, value->text);
+		break;
+	default:
+		json_int(json, row->name, value->number);
+	}
+}
+
+static void
+group_json(const struct conf_group *group, const char *key, struct json *json)
+{
+	size_t n;
+	const struct conf_option *rows = conf_options(&n) + group->def->first;
+
+	json_object(json, key);
+	for (size_t i = 0; i < group->def->n; i++)
+		value_json(&rows[i], &group->values[i], json);
+	json_object_end(json);
+}
+
+void
+conf_json(const struct conf *conf, struct json *json)
+{
+	size_t n;
+	const struct conf_section_def *defs = conf_sections(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (!defs[i].list) {
+			if (conf->counts[i])
+				group_json(&conf->groups[i][0], defs[i].name, json);
+			continue;
+		}
+		json_array(json, defs[i].name);
+		for (size_t j = 0; j < conf->counts[i]; j++)
+			group_json(&conf->groups[i][j], NULL, json);
+		json_array_end(json);
+	}
 }

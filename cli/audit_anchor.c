@@ -13,9 +13,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <paths.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -91,15 +94,59 @@ read_dir(const char *dir, bool all, struct buf *out, struct err *err)
 	return rc == RC_OK && !all ? buf_append_char(out, '\n', err) : rc;
 }
 
+/* Is somebody there who takes what is sent to the system's log? syslog(3) would not say. */
+static bool
+has_syslog(struct err *err)
+{
+	const struct sockaddr_un to = {.sun_family = AF_UNIX, .sun_path = _PATH_LOG};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool there = fd >= 0 && connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0;
+
+	/* Some listen as a stream. */
+	if (!there && errno == EPROTOTYPE)
+		there = true;
+	if (!there)
+		err_set(err, ERR_FILE, "%s: %s: the anchor is not in the system's log", _PATH_LOG,
+			strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return there;
+}
+
 static int
-deliver(const struct buf *text, const char *file, bool to_syslog)
+print(const struct cli *cli, const struct buf *text)
+{
+	struct buf out = BUF_INIT(0);
+	const char *p = buf_text(text), *lf;
+	struct json json;
+	int status;
+
+	if (!cli->json)
+		return cmd_print(text);
+	json_init(&json, &out);
+	json_object(&json, NULL);
+	json_int(&json, "v", 1);
+	json_array(&json, "anchors");
+	for (; (lf = strchr(p, '\n')); p = lf + 1)
+		json_strn(&json, NULL, p, (size_t)(lf - p));
+	json_array_end(&json);
+	json_object_end(&json);
+	status = cmd_print_json(&json, EX_OK);
+	buf_fini(&out);
+	return status;
+}
+
+static int
+deliver(const struct cli *cli, const struct buf *text, const char *file, bool to_syslog)
 {
 	struct err err = ERR_INIT;
 
+	if (to_syslog && !has_syslog(&err))
+		return cmd_fail(&err);
 	if (to_syslog)
 		send_syslog(text);
 	if (!file)
-		return cmd_print(text);
+		return print(cli, text);
 	return append(file, text, &err) == RC_OK ? EX_OK : cmd_fail(&err);
 }
 
@@ -132,7 +179,7 @@ run(struct cli *cli, int argc, char **argv)
 		rc = read_dir(dir, all, &text, &err);
 	}
 	if (rc == RC_OK)
-		status = deliver(&text, file, to_syslog);
+		status = deliver(cli, &text, file, to_syslog);
 	else if (rc == RC_NONE)
 		status = (fprintf(stderr, "sealgate: %s: there is no checkpoint\n", dir),
 			EX_DATAERR);

@@ -139,6 +139,30 @@ out:
 }
 
 static int
+print_columns(const struct cli *cli, const struct tsv_row *row)
+{
+	struct buf text = BUF_INIT(0);
+	struct json json;
+	int status = EX_OK;
+
+	json_init(&json, &text);
+	json_object(&json, NULL);
+	json_int(&json, "v", 1);
+	json_array(&json, "columns");
+	for (size_t i = 0; i < row->n; i++) {
+		if (!cli->json)
+			printf("%3zu  %s\n", i + 1, row->v[i]);
+		json_str(&json, NULL, row->v[i]);
+	}
+	json_array_end(&json);
+	json_object_end(&json);
+	if (cli->json)
+		status = cmd_print_json(&json, EX_OK);
+	buf_fini(&text);
+	return status;
+}
+
+static int
 run_columns(struct cli *cli, int argc, char **argv)
 {
 	const char *text = "1";
@@ -162,11 +186,10 @@ run_columns(struct cli *cli, int argc, char **argv)
 	for (size_t i = 0; i < list.n && !row; i++)
 		if (list.rows[i].line == n)
 			row = &list.rows[i];
-	for (size_t i = 0; row && i < row->n; i++)
-		printf("%3zu  %s\n", i + 1, row->v[i]);
-	if (!row)
-		fprintf(stderr, "sealgate: %s has no row %lu\n", argv[1], n);
-	status = row ? EX_OK : EX_DATAERR;
+	if (row)
+		status = print_columns(cli, row);
+	else
+		status = (fprintf(stderr, "sealgate: %s has no row %lu\n", argv[1], n), EX_DATAERR);
 	tsv_fini(&list);
 	return status;
 }

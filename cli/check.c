@@ -102,6 +102,26 @@ compile(struct conf *conf, struct err *err)
 	return rc == RC_OK ? check_vault(conf, err) : rc;
 }
 
+/* Prints what is in effect. */
+static int
+print(const struct cli *cli, const struct buf *text)
+{
+	struct buf out = BUF_INIT(0);
+	struct json json;
+	int status;
+
+	if (!cli->json)
+		return cmd_print(text);
+	json_init(&json, &out);
+	json_object(&json, NULL);
+	json_int(&json, "v", 1);
+	conf_json(cli->conf, &json);
+	json_object_end(&json);
+	status = cmd_print_json(&json, EX_OK);
+	buf_fini(&out);
+	return status;
+}
+
 static int
 run(struct cli *cli, int argc, char **argv)
 {
@@ -119,7 +139,7 @@ run(struct cli *cli, int argc, char **argv)
 		if (err_rc(err.code) == RC_PERM)
 			status = EX_CONFIG;
 	} else {
-		status = cmd_print(&text);
+		status = print(cli, &text);
 		warn_ca(cli->conf);
 	}
 	buf_fini(&text);

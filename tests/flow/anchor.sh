@@ -76,14 +76,19 @@ if [ -n "$own_dev" ]; then
 	want "printed too" "$(cat "$work/printed")" "$(sed 's/.*: sealgate-anchor/sealgate-anchor/' "$work/got")"
 else
 	echo "note: no namespace of our own for mounts here: what reaches /dev/log is not looked at"
-	tool audit anchor --syslog >"$work/printed" || fail "anchor --syslog"
-	want "printed too" "$(status tool audit verify --anchor "$work/printed")" 0
+	if [ -S /dev/log ]; then
+		tool audit anchor --syslog >"$work/printed" || fail "anchor --syslog"
+		want "printed too" "$(status tool audit verify --anchor "$work/printed")" 0
+	fi
 fi
+
+[ -S /dev/log ] || want "nobody who takes it" "$(status tool audit anchor --syslog)" 75
 
 # --- without the vault: the last one
 stop "$pid"
 tool audit anchor >"$work/last" || fail "anchor by the tool itself"
 want "--dir" "$("$sealgate" audit anchor --dir "$d/ledger")" "$(cat "$work/last")"
+match "as JSON" "$(tool audit anchor --all --json)" '^\{"v":1,"anchors":\["sealgate'
 want "no ledger" "$(status "$sealgate" audit anchor --dir "$work")" 65
 
 # --- two anchors that cannot both be true

@@ -68,6 +68,8 @@ cmp "$work/out" "$work/expected" || fail "issue: to standard output, people in C
 run 0 "columns" key bulk columns "$work/issue.tsv"
 match "columns" "$(cat "$work/out")" "^ 15  alice@$org\$"
 match "columns" "$(cat "$work/out")" '^ 13  国立 花子①$'
+run 0 "columns as JSON" key bulk columns --json "$work/issue.tsv"
+match "columns as JSON" "$(cat "$work/out")" '^{"v":1,"columns":\['
 run 65 "no such row" key bulk columns --row 3 "$work/issue.tsv"
 
 # --- what cannot be written is said by row and column, and there is no file

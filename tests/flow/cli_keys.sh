@@ -31,6 +31,7 @@ want "init without a domain" "$(status "$sealgate" init --dir "$work/x")" 64
 [ ! -e "$work/x" ] || fail "a refused init left something"
 want "check" "$(status tool check)" 0
 match "name with quotes" "$(tool check)" 'name = "Ex \\"A\\" \\\\ Co"'
+match "check as JSON" "$(tool check --json)" '^{"v":1,"organisation":\{.*"name":"Ex \\"A\\" '
 openssl verify -CAfile "$d/ca.pem" "$d/ca.pem" >/dev/null || fail "the CA's certificate"
 
 # --- keys without a vault
