@@ -1,50 +1,48 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * cert_store.c - sealgate cert list, show, pin, unpin, forget
+ * cert_store.c - what the commands on the store share; sealgate cert pin, unpin, forget
  */
 #include "cli/cert.h"
 
 #include "base/clock.h"
+#include "message/addr.h"
 
 #include <pwd.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
-static int run_list(struct cli *cli, int argc, char **argv);
-static int run_show(struct cli *cli, int argc, char **argv);
+#define DRAIN_BYTES (64u << 10)
+
 static int run_pin(struct cli *cli, int argc, char **argv);
 static int run_unpin(struct cli *cli, int argc, char **argv);
 static int run_forget(struct cli *cli, int argc, char **argv);
 
-const struct command cert_list = {
-	.name = "cert list",
-	.usage = "[--anchor] [--json]",
-	.help = "list the certificates of the store, or its anchors",
-	.run = run_list,
-};
-const struct command cert_show = {
-	.name = "cert show",
-	.usage = "[--json] FINGERPRINT",
-	.help = "show one certificate of the store as PEM, and what is known of it",
-	.details = "A fingerprint is SHA-256 in hex; its beginning is enough when it is unique.\n",
-	.run = run_show,
-};
 const struct command cert_pin = {
 	.name = "cert pin",
-	.usage = "FINGERPRINT",
-	.help = "prefer this certificate to all others of its address",
+	.usage = "[--address A] [--why TEXT] [--json] FINGERPRINT",
+	.help = "use this certificate and no other for its addresses",
+	.details = "A pinned certificate decides even when it cannot be used: mail waits then.\n"
+		   "  --address A        for this address only\n"
+		   "  --why TEXT         is kept in the history\n",
 	.run = run_pin,
 };
 const struct command cert_unpin = {
 	.name = "cert unpin",
-	.usage = "FINGERPRINT",
+	.usage = "[--address A] [--why TEXT] [--json] FINGERPRINT",
 	.help = "take a pin back",
+	.details = "  --address A        for this address only\n"
+		   "  --why TEXT         is kept in the history\n",
 	.run = run_unpin,
 };
 const struct command cert_forget = {
 	.name = "cert forget",
-	.usage = "FINGERPRINT",
+	.usage = "[--address A] [--why TEXT] [--erase] [--json] FINGERPRINT",
 	.help = "take a certificate or an anchor out of the store",
+	.details = "The history goes on to tell of it.\n"
+		   "  --address A        under this address only\n"
+		   "  --why TEXT         is kept in the history\n"
+		   "  --erase            the history too: nothing is left of it\n",
 	.run = run_forget,
 };
 
@@ -54,14 +52,84 @@ cert_tier_name(enum tier tier)
 	switch (tier) {
 	case TIER_PINNED:
 		return "pinned";
+	case TIER_DOMAIN_FIRST:
+		return "domain-first";
 	case TIER_DIRECTORY:
 		return "directory";
 	case TIER_SMIMEA:
 		return "smimea";
 	case TIER_HARVESTED:
 		return "harvested";
+	case TIER_DOMAIN:
+		return "domain";
 	}
 	return "unknown";
+}
+
+const char *
+cert_use_name(const struct cert *cert)
+{
+	bool sign = cert_allows(cert, CERT_SIGN), encrypt = cert_allows(cert, CERT_ENCRYPT);
+
+	return sign && encrypt ? "sign and encrypt"
+	       : sign          ? "sign only"
+	       : encrypt       ? "encrypt only"
+			       : "neither sign nor encrypt";
+}
+
+const char *
+cert_note(const struct cert *cert, char *out)
+{
+	char day[CLOCK_TEXT_SIZE];
+	struct err err = ERR_INIT;
+
+	if (cert_not_after(cert) < clock_now())
+		snprintf(out, CERT_NOTE_SIZE, "expired %.10s",
+			clock_format(cert_not_after(cert), day));
+	else if (cert_check_use(cert, CERT_ENCRYPT, &err) != RC_OK)
+		snprintf(out, CERT_NOTE_SIZE, "%.200s", err.detail);
+	else
+		return NULL;
+	return out;
+}
+
+const char *
+cert_user(void)
+{
+	static char number[24];
+	const struct passwd *pw = getpwuid(getuid());
+
+	if (pw)
+		return pw->pw_name;
+	snprintf(number, sizeof(number), "%u", (unsigned)getuid());
+	return number;
+}
+
+int
+cert_no_such(const char *fingerprint)
+{
+	fprintf(stderr, "sealgate: no certificate in the store begins with %s\n", fingerprint);
+	return EX_DATAERR;
+}
+
+bool
+cert_address(const struct command *command, const char *text, char *out, int *status)
+{
+	if (addr_canonical(text, strlen(text), out, NULL) == RC_OK && addr_domain(out))
+		return true;
+	*status = cmd_usage(command, "%s is no mail address", text);
+	return false;
+}
+
+enum rc
+cert_drain(struct buf *buf, bool force, struct err *err)
+{
+	if (buf->len == 0 || (!force && buf->len < DRAIN_BYTES))
+		return RC_OK;
+	if (fwrite(buf->data, 1, buf->len, stdout) != buf->len || fflush(stdout) != 0)
+		return err_set(err, ERR_FILE, "standard output could not be written");
+	buf_clear(buf);
+	return RC_OK;
 }
 
 /* A store that root made has to be the milter's, which reads and writes it as well. */
@@ -120,19 +188,28 @@ cert_json(const struct cert *cert, struct json *json)
 	json_time(json, "not_after", cert_not_after(cert));
 	json_str(json, "key", key_type_name(cert_key_type(cert)));
 	json_int(json, "bits", cert_key_bits(cert));
+	json_str(json, "use", cert_use_name(cert));
 }
 
-static void
-row_json(const struct certrow *row, struct json *json)
+static const char *
+unless_empty(const char *text)
+{
+	return text && *text ? text : NULL;
+}
+
+void
+cert_row_json(const struct certrow *row, struct json *json)
 {
 	json_object(json, NULL);
 	json_int(json, "v", 1);
 	if (row->anchor)
-		json_str(json, "domains", row->domains && *row->domains ? row->domains : NULL);
+		json_str(json, "domains", unless_empty(row->domains));
 	else
 		json_str(json, "address", row->addr);
 	json_str(json, "source", row->source);
-	json_str(json, "vouched", row->vouched && *row->vouched ? row->vouched : NULL);
+	json_str(json, "vouched", unless_empty(row->vouched));
+	json_str(json, "reason", unless_empty(row->why));
+	json_time(json, "since", row->word_at);
 	json_bool(json, "anchor", row->anchor);
 	json_bool(json, "pinned", row->pinned);
 	if (!row->anchor) {
@@ -147,176 +224,143 @@ row_json(const struct certrow *row, struct json *json)
 	json_object_end(json);
 }
 
-static int
-print_rows_json(const struct certrow *rows, size_t n)
+/* One of the commands that change the rows of one certificate. */
+struct change {
+	const struct command *command;
+	const char *done; /* what was done to it */
+	const char *fingerprint, *address, *why;
+	bool erase;
+	enum rc (*act)(struct certstore *, const struct change *, struct err *);
+};
+
+static enum rc
+pin(struct certstore *store, const struct change *change, struct err *err)
 {
-	struct buf text = BUF_INIT(64u << 20);
+	const struct certword word = {.who = cert_user(), .why = change->why};
+
+	return certstore_pin(store, change->fingerprint, change->address,
+		change->command == &cert_pin, &word, err);
+}
+
+static enum rc
+forget(struct certstore *store, const struct change *change, struct err *err)
+{
+	const struct certword word = {.who = cert_user(), .why = change->why};
+
+	if (change->erase)
+		return certstore_erase(store, change->fingerprint, err);
+	return certstore_forget(store, change->fingerprint, change->address, &word, err);
+}
+
+/* Says which filings were changed, as they stood before. */
+static int
+report(const struct cli *cli, const struct change *change, const struct certrow *rows, size_t n)
+{
+	struct buf text = BUF_INIT(0);
 	struct json json;
-	int status;
+	int status = EX_OK;
 	size_t i;
 
 	json_init(&json, &text);
 	json_object(&json, NULL);
 	json_int(&json, "v", 1);
-	json_array(&json, "certificates");
-	for (i = 0; i < n; i++)
-		row_json(&rows[i], &json);
+	json_str(&json, "done", change->done);
+	if (n)
+		json_str(&json, "sha256", cert_fingerprint(rows[0].cert));
+	json_array(&json, "addresses");
+	for (i = 0; i < n; i++) {
+		const char *name = rows[i].anchor ? cert_subject(rows[i].cert) : rows[i].addr;
+
+		if (change->address && !addr_equal(rows[i].addr, change->address))
+			continue;
+		if (!rows[i].anchor)
+			json_str(&json, NULL, rows[i].addr);
+		if (!cli->json)
+			printf("%s: %.16s  %s\n", change->done, cert_fingerprint(rows[i].cert),
+				name);
+	}
 	json_array_end(&json);
 	json_object_end(&json);
-	status = cmd_print_json(&json, EX_OK);
+	if (cli->json)
+		status = cmd_print_json(&json, EX_OK);
 	buf_fini(&text);
 	return status;
 }
 
-static void
-print_row(const struct certrow *row)
-{
-	char until[CLOCK_TEXT_SIZE];
-
-	printf("%.16s  %-9s %s%s until %.10s  %s\n", cert_fingerprint(row->cert),
-		row->anchor ? "anchor" : cert_tier_name(row->tier), row->proven ? "proven " : "",
-		row->source, clock_format(cert_not_after(row->cert), until),
-		row->anchor ? cert_subject(row->cert) : row->addr);
-	if (row->anchor && row->domains && *row->domains)
-		printf("%16s  for %s\n", "", row->domains);
-}
-
 static int
-run_list(struct cli *cli, int argc, char **argv)
+apply(const struct cli *cli, struct certstore *store, const struct change *change)
 {
-	bool anchors = false;
-	const struct cmd_opt opts[] = {{"anchor", OPT_FLAG, &anchors}};
-	struct certstore *store;
-	struct certrow *rows = NULL;
-	struct err err = ERR_INIT;
-	size_t n = 0, i;
-	int status;
-	enum rc rc;
-
-	if (!cmd_parse(&cert_list, cli, opts, 1, &argc, argv, &status))
-		return status;
-	if (argc > 1)
-		return cmd_usage(&cert_list, "too many arguments");
-	if (!cert_open_store(&cert_list, cli, false, &store, &status))
-		return status;
-	rc = certstore_list(store, anchors, &rows, &n, &err);
-	status = EX_OK;
-	if (rc != RC_OK && rc != RC_NONE)
-		status = cmd_fail(&err);
-	else if (cli->json)
-		status = print_rows_json(rows, n);
-	else
-		for (i = 0; i < n; i++)
-			print_row(&rows[i]);
-	certrows_free(&rows, n);
-	certstore_close(&store);
-	return status;
-}
-
-static int
-show_rows(const struct cli *cli, const struct certrow *rows, size_t n)
-{
-	struct buf pem = BUF_INIT(0);
-	struct err err = ERR_INIT;
-	int status;
-	size_t i;
-
-	if (cli->json)
-		return print_rows_json(rows, n);
-	for (i = 0; i < n; i++)
-		print_row(&rows[i]);
-	printf("subject: %s\nissuer:  %s\nserial:  %s\nsha256:  %s\n", cert_subject(rows[0].cert),
-		cert_issuer(rows[0].cert), cert_serial(rows[0].cert),
-		cert_fingerprint(rows[0].cert));
-	if (cert_format_pem(rows[0].cert, &pem, &err) == RC_OK)
-		status = cmd_print(&pem);
-	else
-		status = cmd_fail(&err);
-	buf_fini(&pem);
-	return status;
-}
-
-static int
-no_such(const char *fingerprint)
-{
-	fprintf(stderr, "sealgate: no certificate in the store begins with %s\n", fingerprint);
-	return EX_DATAERR;
-}
-
-static int
-run_show(struct cli *cli, int argc, char **argv)
-{
-	struct certstore *store;
 	struct certrow *rows = NULL;
 	struct err err = ERR_INIT;
 	size_t n = 0;
 	int status;
-	enum rc rc;
+	enum rc rc = certstore_by_fingerprint(store, change->fingerprint, &rows, &n, &err);
 
-	if (!cmd_parse(&cert_show, cli, NULL, 0, &argc, argv, &status))
-		return status;
-	if (argc != 2)
-		return cmd_usage(&cert_show, "one fingerprint");
-	if (!cert_open_store(&cert_show, cli, false, &store, &status))
-		return status;
-	rc = certstore_by_fingerprint(store, argv[1], &rows, &n, &err);
-	if (rc == RC_OK && n)
-		status = show_rows(cli, rows, n);
-	else
-		status = rc == RC_NONE || rc == RC_OK ? no_such(argv[1]) : cmd_fail(&err);
+	if (rc == RC_OK || (rc == RC_NONE && change->erase))
+		rc = change->act(store, change, &err);
+	if (rc == RC_OK)
+		status = report(cli, change, rows, n);
+	else if (rc == RC_NONE && n && change->address) {
+		fprintf(stderr, "sealgate: %.16s is not filed under %s\n",
+			cert_fingerprint(rows[0].cert), change->address);
+		status = EX_DATAERR;
+	} else if (rc == RC_NONE && n) {
+		fprintf(stderr, "sealgate: %.16s is an anchor, which has no pin\n",
+			cert_fingerprint(rows[0].cert));
+		status = EX_DATAERR;
+	} else
+		status = rc == RC_NONE ? cert_no_such(change->fingerprint) : cmd_fail(&err);
 	certrows_free(&rows, n);
-	certstore_close(&store);
 	return status;
 }
 
-/* One of the commands that change the rows of one certificate. */
 static int
-change(const struct command *command, struct cli *cli, int argc, char **argv,
-	enum rc (*act)(struct certstore *, const char *, struct err *))
+run_change(struct change *change, struct cli *cli, int argc, char **argv)
 {
+	const struct cmd_opt opts[] = {{"address", OPT_VALUE, &change->address},
+		{"why", OPT_VALUE, &change->why}, {"erase", OPT_FLAG, &change->erase}};
+	size_t n = change->command == &cert_forget ? 3 : 2;
+	char addr[ADDR_MAX + 1];
 	struct certstore *store;
-	struct err err = ERR_INIT;
 	int status;
-	enum rc rc;
 
-	if (!cmd_parse(command, cli, NULL, 0, &argc, argv, &status))
+	if (!cmd_parse(change->command, cli, opts, n, &argc, argv, &status))
 		return status;
 	if (argc != 2)
-		return cmd_usage(command, "one fingerprint");
-	if (!cert_open_store(command, cli, false, &store, &status))
+		return cmd_usage(change->command, "one fingerprint");
+	if (change->erase && change->address)
+		return cmd_usage(change->command, "--erase is for the whole certificate");
+	if (change->address && !cert_address(change->command, change->address, addr, &status))
 		return status;
-	rc = act(store, argv[1], &err);
-	status = rc == RC_OK ? EX_OK : rc == RC_NONE ? no_such(argv[1]) : cmd_fail(&err);
+	change->address = change->address ? addr : NULL;
+	change->fingerprint = argv[1];
+	if (!cert_open_store(change->command, cli, false, &store, &status))
+		return status;
+	status = apply(cli, store, change);
 	certstore_close(&store);
 	return status;
-}
-
-static enum rc
-pin(struct certstore *store, const char *fingerprint, struct err *err)
-{
-	return certstore_pin(store, fingerprint, true, err);
-}
-
-static enum rc
-unpin(struct certstore *store, const char *fingerprint, struct err *err)
-{
-	return certstore_pin(store, fingerprint, false, err);
 }
 
 static int
 run_pin(struct cli *cli, int argc, char **argv)
 {
-	return change(&cert_pin, cli, argc, argv, pin);
+	struct change change = {.command = &cert_pin, .done = "pinned", .act = pin};
+
+	return run_change(&change, cli, argc, argv);
 }
 
 static int
 run_unpin(struct cli *cli, int argc, char **argv)
 {
-	return change(&cert_unpin, cli, argc, argv, unpin);
+	struct change change = {.command = &cert_unpin, .done = "unpinned", .act = pin};
+
+	return run_change(&change, cli, argc, argv);
 }
 
 static int
 run_forget(struct cli *cli, int argc, char **argv)
 {
-	return change(&cert_forget, cli, argc, argv, certstore_forget);
+	struct change change = {.command = &cert_forget, .done = "forgotten", .act = forget};
+
+	return run_change(&change, cli, argc, argv);
 }

@@ -78,7 +78,7 @@ load_store(struct certstore *store, struct trust *trust, struct err *err)
 {
 	struct certrow *rows = NULL;
 	size_t n = 0, i;
-	enum rc rc = certstore_list(store, true, &rows, &n, err);
+	enum rc rc = certstore_anchors(store, &rows, &n, err);
 
 	if (rc == RC_NONE)
 		return RC_OK;

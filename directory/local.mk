@@ -4,7 +4,9 @@ libdirectory_a_SOURCES = \
 	directory/anchors.c directory/anchors.h \
 	directory/attribute.c directory/attribute.h \
 	directory/breaker.c directory/breaker.h \
-	directory/certstore.c directory/certstore.h \
+	directory/certstore.c directory/certstore.h directory/certstore_private.h \
+	directory/certstore_change.c directory/certstore_db.c directory/certstore_history.c \
+	directory/certstore_rows.c directory/certstore_schema.def directory/certstore_used.c \
 	directory/crawl.c directory/crawl.h \
 	directory/ldap.c directory/ldap.h \
 	directory/ldap_conn.c directory/ldap_conn.h \

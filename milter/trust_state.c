@@ -10,7 +10,7 @@ describe_anchors(struct certstore *store, struct buf *out, struct err *err)
 {
 	struct certrow *rows = NULL;
 	size_t n = 0;
-	enum rc rc = certstore_list(store, true, &rows, &n, err);
+	enum rc rc = certstore_anchors(store, &rows, &n, err);
 
 	if (rc == RC_NONE)
 		return RC_OK;

@@ -169,7 +169,8 @@ seal cert forget "$crypt" 2>err
 is "forget again" $? 65
 mkdir more && cp crypt.pem more && echo words >more/README
 seal cert import-dir more >out 2>err
-is "import" $? 0
+is "import with a file that is no certificate" $? 65
+is "import" "$(grep -c "^added .*$crypt  alice@example.org" out)" 1
 is "import leaves out" "$(grep -c README err)" 1
 verdict "verify by the store's anchor" 0 pass good valid unknown match ok -c seal.conf verify clear.eml
 seal cert check --anchor other.pem --from alice@example.net alice.pem >out

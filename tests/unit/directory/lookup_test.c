@@ -590,7 +590,7 @@ test_store(void **state)
 	CHECK_INT("signed lately", await(lookup)->proven, true);
 	CHECK_STR("source", await(lookup)->v[0].source, "store");
 	lookup_free(&lookup);
-	assert_int_equal(certstore_forget(store, cert_fingerprint(cert), &err), RC_OK);
+	assert_int_equal(certstore_forget(store, cert_fingerprint(cert), NULL, NULL, &err), RC_OK);
 	assert_int_equal(outcome(w, CAROL), RC_NONE);
 	row.signed_at = TEST_NOW - 1000 * DAY;
 	assert_int_equal(certstore_add(store, &row, &err), RC_OK);
