@@ -14,34 +14,32 @@ ca_role_name(enum ca_role role)
 	return role == CA_ROOT ? "root" : "issuing";
 }
 
+static void
+put_ca(struct row *row, const void *what)
+{
+	const struct store_ca *ca = what;
+
+	row_put_text(row, ca->key);
+	row_put_int(row, ca->role);
+	row_put_text(row, ca->parent);
+	row_put_int(row, ca->last);
+	row_put_int(row, ca->crl_next);
+	row_put_int(row, ca->created);
+	row_put_int(row, ca->seq);
+}
+
 enum rc
 store_put_ca(struct store *store, const struct store_ca *ca, struct err *err)
 {
-	struct row row;
-	enum rc rc;
-
-	pthread_mutex_lock(&store->lock);
-	rc = row_begin(&row, store, "cas",
-		"INSERT OR REPLACE INTO cas(" CA_COLUMNS ") VALUES(?, ?, ?, ?, ?, ?, ?, ?)", err);
-	if (!rc) {
-		row_put_text(&row, ca->key);
-		row_put_int(&row, ca->role);
-		row_put_text(&row, ca->parent);
-		row_put_int(&row, ca->last);
-		row_put_int(&row, ca->crl_next);
-		row_put_int(&row, ca->created);
-		row_put_int(&row, ca->seq);
-		rc = row_seal(&row, err);
-		if (!rc)
-			rc = store_run(store, row.st, err);
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+	return row_store(store, "cas",
+		"INSERT OR REPLACE INTO cas(" CA_COLUMNS ") VALUES(?, ?, ?, ?, ?, ?, ?, ?)", put_ca,
+		ca, err);
 }
 
 static enum rc
-read_ca(struct store *store, sqlite3_stmt *st, struct store_ca *out, struct err *err)
+read_ca(struct store *store, sqlite3_stmt *st, void *what, struct err *err)
 {
+	struct store_ca *out = what;
 	struct row row;
 
 	row_read(&row, store, "cas", st);
@@ -58,47 +56,27 @@ read_ca(struct store *store, sqlite3_stmt *st, struct store_ca *out, struct err 
 enum rc
 store_get_ca(struct store *store, const char *key, struct store_ca *out, struct err *err)
 {
-	sqlite3_stmt *st;
-	enum rc rc;
-
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store, "SELECT " CA_COLUMNS " FROM cas WHERE key = ?", &st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, key, -1, SQLITE_TRANSIENT);
-		rc = store_step(store, st, err);
-		if (!rc)
-			rc = read_ca(store, st, out, err);
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+	return row_find(
+		store, "SELECT " CA_COLUMNS " FROM cas WHERE key = ?", key, read_ca, out, err);
 }
 
 enum rc
 store_list_cas(struct store *store, struct store_ca *v, size_t *n, struct err *err)
 {
-	sqlite3_stmt *st;
+	struct store_ca ca;
+	struct rows rows;
 	enum rc rc;
 
 	*n = 0;
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(
-		store, "SELECT " CA_COLUMNS " FROM cas ORDER BY created, seq, key", &st, err);
-	if (!rc) {
-		while ((rc = store_step(store, st, err)) == RC_OK) {
-			if (*n == STORE_MAX_CAS)
-				rc = err_set(err, ERR_LIMIT, "more than %d CAs", STORE_MAX_CAS);
-			else
-				rc = read_ca(store, st, &v[(*n)++], err);
-			if (rc)
-				break;
+	rows_begin(&rows, store, "SELECT " CA_COLUMNS " FROM cas ORDER BY created, seq, key", err);
+	while ((rc = rows_next(&rows, read_ca, &ca, err)) == RC_OK) {
+		if (*n == STORE_MAX_CAS) {
+			rc = err_set(err, ERR_LIMIT, "more than %d CAs", STORE_MAX_CAS);
+			break;
 		}
-		sqlite3_reset(st);
-		rc = rc == RC_NONE ? RC_OK : rc;
+		v[(*n)++] = ca;
 	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+	return rows_end(&rows, rc);
 }
 
 enum rc
@@ -131,39 +109,35 @@ store_find_ca(
 	return rc ? rc : RC_NONE;
 }
 
+static void
+put_revocation(struct row *row, const void *what)
+{
+	const struct store_revocation *revocation = what;
+
+	row_put_text(row, revocation->sha256);
+	row_put_text(row, revocation->ca);
+	row_put_blob(row, revocation->serial, revocation->serial_len);
+	row_put_int(row, revocation->at);
+	row_put_int(row, revocation->reason);
+	row_put_text(row, revocation->comment);
+	row_put_int(row, revocation->not_after);
+	row_put_int(row, revocation->seq);
+}
+
 enum rc
 store_put_revocation(
 	struct store *store, const struct store_revocation *revocation, struct err *err)
 {
-	struct row row;
-	enum rc rc;
-
-	pthread_mutex_lock(&store->lock);
-	rc = row_begin(&row, store, "revocations",
+	return row_store(store, "revocations",
 		"INSERT OR REPLACE INTO revocations(" REVOCATION_COLUMNS
 		") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		err);
-	if (!rc) {
-		row_put_text(&row, revocation->sha256);
-		row_put_text(&row, revocation->ca);
-		row_put_blob(&row, revocation->serial, revocation->serial_len);
-		row_put_int(&row, revocation->at);
-		row_put_int(&row, revocation->reason);
-		row_put_text(&row, revocation->comment);
-		row_put_int(&row, revocation->not_after);
-		row_put_int(&row, revocation->seq);
-		rc = row_seal(&row, err);
-		if (!rc)
-			rc = store_run(store, row.st, err);
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+		put_revocation, revocation, err);
 }
 
 static enum rc
-read_revocation(
-	struct store *store, sqlite3_stmt *st, struct store_revocation *out, struct err *err)
+read_revocation(struct store *store, sqlite3_stmt *st, void *what, struct err *err)
 {
+	struct store_revocation *out = what;
 	const void *serial;
 	size_t len;
 	struct row row;
@@ -187,22 +161,8 @@ enum rc
 store_get_revocation(
 	struct store *store, const char *sha256, struct store_revocation *out, struct err *err)
 {
-	sqlite3_stmt *st;
-	enum rc rc;
-
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(
-		store, "SELECT " REVOCATION_COLUMNS " FROM revocations WHERE sha256 = ?", &st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, sha256, -1, SQLITE_TRANSIENT);
-		rc = store_step(store, st, err);
-		if (!rc)
-			rc = read_revocation(store, st, out, err);
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+	return row_find(store, "SELECT " REVOCATION_COLUMNS " FROM revocations WHERE sha256 = ?",
+		sha256, read_revocation, out, err);
 }
 
 enum rc
@@ -210,25 +170,32 @@ store_list_revocations(struct store *store, const char *ca, store_each_revocatio
 	struct err *err)
 {
 	struct store_revocation revocation;
-	sqlite3_stmt *st;
+	struct rows rows;
 	enum rc rc;
 
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store,
+	rows_begin(&rows, store,
 		"SELECT " REVOCATION_COLUMNS " FROM revocations WHERE ca = ? ORDER BY at, sha256",
-		&st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, ca, -1, SQLITE_TRANSIENT);
-		while ((rc = store_step(store, st, err)) == RC_OK)
-			if ((rc = read_revocation(store, st, &revocation, err)) != RC_OK ||
-				(rc = each(ctx, &revocation, err)) != RC_OK)
-				break;
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
-		rc = rc == RC_NONE ? RC_OK : rc;
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+		err);
+	rows_text(&rows, 1, ca);
+	while ((rc = rows_next(&rows, read_revocation, &revocation, err)) == RC_OK)
+		if ((rc = each(ctx, &revocation, err)) != RC_OK)
+			break;
+	return rows_end(&rows, rc);
+}
+
+static enum rc
+read_id(struct store *store, sqlite3_stmt *st, void *what, struct err *err)
+{
+	const void *text = sqlite3_column_text(st, 0);
+	size_t len = (size_t)sqlite3_column_bytes(st, 0);
+	char *id = what;
+
+	(void)store;
+	if (!text || len >= STORE_ID_SIZE)
+		return err_set(err, ERR_KEYSTORE_TAMPERED, "an id that is none");
+	memcpy(id, text, len);
+	id[len] = 0;
+	return RC_OK;
 }
 
 /* The first column of what SQL finds; bound are ?1 AFTER, ?2 MAX, ?3 UNTIL. */
@@ -236,33 +203,17 @@ static enum rc
 list_ids(struct store *store, const char *sql, const char *after, int64_t until,
 	char (*ids)[STORE_ID_SIZE], size_t max, size_t *n, struct err *err)
 {
-	sqlite3_stmt *st;
-	enum rc rc;
+	struct rows rows;
+	enum rc rc = RC_OK;
 
 	*n = 0;
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store, sql, &st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, after, -1, SQLITE_TRANSIENT);
-		sqlite3_bind_int64(st, 2, (int64_t)max);
-		sqlite3_bind_int64(st, 3, until);
-		while (*n < max && (rc = store_step(store, st, err)) == RC_OK) {
-			const void *text = sqlite3_column_text(st, 0);
-			size_t len = (size_t)sqlite3_column_bytes(st, 0);
-
-			if (!text || len >= STORE_ID_SIZE) {
-				rc = err_set(err, ERR_KEYSTORE_TAMPERED, "an id that is none");
-				break;
-			}
-			memcpy(ids[*n], text, len);
-			ids[(*n)++][len] = 0;
-		}
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
-		rc = rc == RC_NONE ? RC_OK : rc;
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+	rows_begin(&rows, store, sql, err);
+	rows_text(&rows, 1, after);
+	rows_int(&rows, 2, (int64_t)max);
+	rows_int(&rows, 3, until);
+	while (*n < max && (rc = rows_next(&rows, read_id, ids[*n], err)) == RC_OK)
+		++*n;
+	return rows_end(&rows, rc);
 }
 
 enum rc

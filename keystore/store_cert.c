@@ -150,16 +150,14 @@ read_chain(struct store *store, const unsigned char *hashes, size_t len, struct 
 	return rc;
 }
 
-/* PARSE: with certificate and chain. */
+/* The row without certificate and chain. HASHES: those of the chain. */
 static enum rc
-read_cert(
-	struct store *store, sqlite3_stmt *st, bool parse, struct store_cert *out, struct err *err)
+read_columns(struct store *store, sqlite3_stmt *st, struct store_cert *out,
+	unsigned char hashes[CHAIN_MAX * SHA256_SIZE], size_t *hashes_len, struct err *err)
 {
 	const void *ident, *ski, *chain;
 	size_t ident_len, ski_len, chain_len;
-	unsigned char hashes[CHAIN_MAX * SHA256_SIZE];
 	struct row row;
-	enum rc rc;
 
 	*out = (struct store_cert){0};
 	row_read(&row, store, "certs", st);
@@ -174,19 +172,39 @@ read_cert(
 	out->created = row_get_int(&row, 0, INT64_MAX);
 	out->seq = row_get_int(&row, 0, INT64_MAX);
 	chain = row_get_blob(&row, &chain_len);
-	if (chain_len > sizeof(hashes))
-		chain_len = sizeof(hashes);
+	if (chain_len > (size_t)CHAIN_MAX * SHA256_SIZE)
+		chain_len = (size_t)CHAIN_MAX * SHA256_SIZE;
 	if (chain_len)
 		memcpy(hashes, chain, chain_len);
-	rc = row_check(&row, err);
-	if (rc || !parse)
+	*hashes_len = chain_len;
+	return row_check(&row, err);
+}
+
+static enum rc
+read_listed(struct store *store, sqlite3_stmt *st, void *what, struct err *err)
+{
+	unsigned char hashes[CHAIN_MAX * SHA256_SIZE];
+	size_t len;
+
+	return read_columns(store, st, what, hashes, &len, err);
+}
+
+static enum rc
+read_whole(struct store *store, sqlite3_stmt *st, void *what, struct err *err)
+{
+	unsigned char hashes[CHAIN_MAX * SHA256_SIZE];
+	struct store_cert *out = what;
+	size_t len;
+	enum rc rc = read_columns(store, st, out, hashes, &len, err);
+
+	if (rc)
 		return rc;
 	rc = cert_parse(
 		sqlite3_column_blob(st, 10), (size_t)sqlite3_column_bytes(st, 10), &out->cert, err);
 	if (rc == RC_PERM || (!rc && strcmp(cert_fingerprint(out->cert), out->sha256) != 0))
 		rc = err_set(err, ERR_KEYSTORE_TAMPERED, "certificate %s was changed", out->sha256);
 	if (!rc)
-		rc = read_chain(store, hashes, chain_len, &out->chain, err);
+		rc = read_chain(store, hashes, len, &out->chain, err);
 	if (rc)
 		store_cert_fini(out);
 	return rc;
@@ -196,52 +214,32 @@ enum rc
 store_current_cert(
 	struct store *store, const char *key, int64_t at, struct store_cert *out, struct err *err)
 {
-	sqlite3_stmt *st;
+	struct rows rows;
 	enum rc rc;
 
 	*out = (struct store_cert){0};
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store,
+	rows_begin(&rows, store,
 		"SELECT " CERT_COLUMNS
 		" FROM certs WHERE key = ?1 AND not_before <= ?2 AND not_after >= ?2"
 		" ORDER BY not_before DESC, created DESC LIMIT 1",
-		&st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, key, -1, SQLITE_TRANSIENT);
-		sqlite3_bind_int64(st, 2, at);
-		rc = store_step(store, st, err);
-		if (!rc)
-			rc = read_cert(store, st, true, out, err);
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
-	}
+		err);
+	rows_text(&rows, 1, key);
+	rows_int(&rows, 2, at);
+	rc = rows_next(&rows, read_whole, out, err);
+	(void)rows_end(&rows, rc);
 	if (!rc && strcmp(out->key, key) != 0) {
 		store_cert_fini(out);
 		rc = err_set(err, ERR_KEYSTORE_TAMPERED, "index of table certs");
 	}
-	pthread_mutex_unlock(&store->lock);
 	return rc;
 }
 
 enum rc
 store_get_cert(struct store *store, const char *sha256, struct store_cert *out, struct err *err)
 {
-	sqlite3_stmt *st;
-	enum rc rc;
-
 	*out = (struct store_cert){0};
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store, "SELECT " CERT_COLUMNS " FROM certs WHERE sha256 = ?", &st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, sha256, -1, SQLITE_TRANSIENT);
-		rc = store_step(store, st, err);
-		if (!rc)
-			rc = read_cert(store, st, true, out, err);
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+	return row_find(store, "SELECT " CERT_COLUMNS " FROM certs WHERE sha256 = ?", sha256,
+		read_whole, out, err);
 }
 
 enum rc
@@ -249,26 +247,18 @@ store_list_certs(
 	struct store *store, const char *key, store_each_cert *each, void *ctx, struct err *err)
 {
 	struct store_cert cert;
-	sqlite3_stmt *st;
+	struct rows rows;
 	enum rc rc;
 
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store,
+	rows_begin(&rows, store,
 		"SELECT " CERT_COLUMNS
 		" FROM certs WHERE key = ? ORDER BY not_before DESC LIMIT 1000",
-		&st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, key, -1, SQLITE_TRANSIENT);
-		while ((rc = store_step(store, st, err)) == RC_OK)
-			if ((rc = read_cert(store, st, false, &cert, err)) != RC_OK ||
-				(rc = each(ctx, &cert, err)) != RC_OK)
-				break;
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
-		rc = rc == RC_NONE ? RC_OK : rc;
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+		err);
+	rows_text(&rows, 1, key);
+	while ((rc = rows_next(&rows, read_listed, &cert, err)) == RC_OK)
+		if ((rc = each(ctx, &cert, err)) != RC_OK)
+			break;
+	return rows_end(&rows, rc);
 }
 
 enum rc
@@ -276,65 +266,53 @@ store_match(struct store *store, bool is_ski, const void *value, size_t len,
 	char (*ids)[STORE_ID_SIZE], size_t max, size_t *n, struct err *err)
 {
 	struct store_cert cert;
-	sqlite3_stmt *st;
-	enum rc rc;
+	struct rows rows;
+	enum rc rc = RC_OK;
 
 	*n = 0;
 	if (len == 0)
 		return RC_OK;
-	pthread_mutex_lock(&store->lock);
 	if (is_ski)
-		rc = store_prepare(
-			store, "SELECT " CERT_COLUMNS " FROM certs WHERE ski = ?", &st, err);
+		rows_begin(&rows, store, "SELECT " CERT_COLUMNS " FROM certs WHERE ski = ?", err);
 	else
-		rc = store_prepare(
-			store, "SELECT " CERT_COLUMNS " FROM certs WHERE ident = ?", &st, err);
-	if (!rc) {
-		sqlite3_bind_blob64(st, 1, value, len, SQLITE_TRANSIENT);
-		while (*n < max && (rc = store_step(store, st, err)) == RC_OK) {
-			bool known = false;
+		rows_begin(&rows, store, "SELECT " CERT_COLUMNS " FROM certs WHERE ident = ?", err);
+	rows_blob(&rows, 1, value, len);
+	while (*n < max && (rc = rows_next(&rows, read_listed, &cert, err)) == RC_OK) {
+		bool known = false;
 
-			rc = read_cert(store, st, false, &cert, err);
-			if (rc)
-				break;
-			for (size_t i = 0; i < *n && !known; i++)
-				known = strcmp(ids[i], cert.key) == 0;
-			if (!known)
-				memcpy(ids[(*n)++], cert.key, STORE_ID_SIZE);
-		}
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
-		rc = rc == RC_NONE ? RC_OK : rc;
+		for (size_t i = 0; i < *n && !known; i++)
+			known = strcmp(ids[i], cert.key) == 0;
+		if (!known)
+			memcpy(ids[(*n)++], cert.key, STORE_ID_SIZE);
 	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+	return rows_end(&rows, rc);
+}
+
+/* A certificate of a chain. */
+static enum rc
+read_ca(struct store *store, sqlite3_stmt *st, void *what, struct err *err)
+{
+	struct cert **out = what;
+
+	(void)store;
+	return cert_parse(
+		sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0), out, err);
 }
 
 enum rc
 store_known_cas(struct store *store, struct certset *out, struct err *err)
 {
-	sqlite3_stmt *st;
+	struct cert *cert = NULL;
+	struct rows rows;
 	enum rc rc;
 
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store, "SELECT der FROM chain LIMIT ?", &st, err);
-	if (!rc) {
-		sqlite3_bind_int64(st, 1, CERTSET_MAX / 2);
-		while ((rc = store_step(store, st, err)) == RC_OK) {
-			struct cert *cert;
-
-			rc = cert_parse(sqlite3_column_blob(st, 0),
-				(size_t)sqlite3_column_bytes(st, 0), &cert, err);
-			if (!rc)
-				rc = certset_add(out, cert, err);
-			cert_unref(&cert);
-			if (rc)
-				break;
-		}
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
-		rc = rc == RC_NONE ? RC_OK : rc;
+	rows_begin(&rows, store, "SELECT der FROM chain LIMIT ?", err);
+	rows_int(&rows, 1, CERTSET_MAX / 2);
+	while ((rc = rows_next(&rows, read_ca, &cert, err)) == RC_OK) {
+		rc = certset_add(out, cert, err);
+		cert_unref(&cert);
+		if (rc != RC_OK)
+			break;
 	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+	return rows_end(&rows, rc);
 }

@@ -26,38 +26,35 @@ store_period_decides(int64_t since, int64_t until, int64_t at, int64_t *changes)
 	return true;
 }
 
+static void
+put_grant(struct row *row, const void *what)
+{
+	const struct store_grant *grant = what;
+
+	row_put_text(row, grant->id);
+	row_put_text(row, grant->owner);
+	row_put_text(row, grant->person);
+	row_put_text(row, grant->origin);
+	row_put_int(row, grant->since);
+	row_put_int(row, grant->until);
+	row_put_int(row, grant->created);
+	row_put_int(row, grant->keep);
+	row_put_int(row, grant->seq);
+}
+
 enum rc
 store_put_grant(struct store *store, const struct store_grant *grant, struct err *err)
 {
-	struct row row;
-	enum rc rc;
-
-	pthread_mutex_lock(&store->lock);
-	rc = row_begin(&row, store, "grants",
+	return row_store(store, "grants",
 		"INSERT OR REPLACE INTO grants(" GRANT_COLUMNS
 		") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		err);
-	if (!rc) {
-		row_put_text(&row, grant->id);
-		row_put_text(&row, grant->owner);
-		row_put_text(&row, grant->person);
-		row_put_text(&row, grant->origin);
-		row_put_int(&row, grant->since);
-		row_put_int(&row, grant->until);
-		row_put_int(&row, grant->created);
-		row_put_int(&row, grant->keep);
-		row_put_int(&row, grant->seq);
-		rc = row_seal(&row, err);
-	}
-	if (!rc)
-		rc = store_run(store, row.st, err);
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+		put_grant, grant, err);
 }
 
 static enum rc
-read_grant(struct store *store, sqlite3_stmt *st, struct store_grant *out, struct err *err)
+read_grant(struct store *store, sqlite3_stmt *st, void *what, struct err *err)
 {
+	struct store_grant *out = what;
 	struct row row;
 
 	row_read(&row, store, "grants", st);
@@ -76,53 +73,33 @@ read_grant(struct store *store, sqlite3_stmt *st, struct store_grant *out, struc
 enum rc
 store_get_grant(struct store *store, const char *id, struct store_grant *out, struct err *err)
 {
-	sqlite3_stmt *st;
-	enum rc rc;
-
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store, "SELECT " GRANT_COLUMNS " FROM grants WHERE id = ?", &st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
-		rc = store_step(store, st, err);
-		if (!rc)
-			rc = read_grant(store, st, out, err);
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+	return row_find(store, "SELECT " GRANT_COLUMNS " FROM grants WHERE id = ?", id, read_grant,
+		out, err);
 }
 
 enum rc
 store_find_grant_until(struct store *store, const char *owner, const char *person, int64_t at,
 	struct store_grant *out, int64_t *until, struct err *err)
 {
-	sqlite3_stmt *st;
+	struct rows rows;
 	enum rc rc;
 
 	*until = INT64_MAX;
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store,
+	rows_begin(&rows, store,
 		"SELECT " GRANT_COLUMNS
 		" FROM grants WHERE owner = ? AND person = ? ORDER BY since DESC",
-		&st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, owner, -1, SQLITE_TRANSIENT);
-		sqlite3_bind_text(st, 2, person, -1, SQLITE_TRANSIENT);
-		while ((rc = store_step(store, st, err)) == RC_OK) {
-			rc = read_grant(store, st, out, err);
-			/* A file changed by hand may have an index that says something else
-			 * than its rows. */
-			if (!rc && (strcmp(out->owner, owner) != 0 ||
-					   strcmp(out->person, person) != 0))
-				rc = err_set(err, ERR_KEYSTORE_TAMPERED, "index of table grants");
-			if (rc || store_period_decides(out->since, out->until, at, until))
-				break;
-		}
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
+		err);
+	rows_text(&rows, 1, owner);
+	rows_text(&rows, 2, person);
+	while ((rc = rows_next(&rows, read_grant, out, err)) == RC_OK) {
+		/* A file changed by hand may have an index that says something else than its rows.
+		 */
+		if (strcmp(out->owner, owner) != 0 || strcmp(out->person, person) != 0)
+			rc = err_set(err, ERR_KEYSTORE_TAMPERED, "index of table grants");
+		if (rc || store_period_decides(out->since, out->until, at, until))
+			break;
 	}
-	pthread_mutex_unlock(&store->lock);
+	(void)rows_end(&rows, rc);
 	return rc;
 }
 
@@ -138,88 +115,58 @@ store_find_grant(struct store *store, const char *owner, const char *person, int
 enum rc
 store_del_grant(struct store *store, const char *id, struct err *err)
 {
-	sqlite3_stmt *st;
-	enum rc rc;
-
-	pthread_mutex_lock(&store->lock);
-	rc = store_sum_change(store, "grants", id, NULL, err);
-	if (!rc)
-		rc = store_prepare(store, "DELETE FROM grants WHERE id = ?", &st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
-		rc = store_run(store, st, err);
-		if (!rc && sqlite3_changes(store->db) == 0)
-			rc = RC_NONE;
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+	return row_delete(store, "grants", "DELETE FROM grants WHERE id = ?", id, err);
 }
 
-/* Steps through ST, which is bound; more than MAX rows are ERR_LIMIT. */
+/* To the end of ROWS, which are bound; more than MAX rows are ERR_LIMIT. */
 static enum rc
-list(struct store *store, sqlite3_stmt *st, size_t max, store_each_grant *each, void *ctx,
-	struct err *err)
+list(struct rows *rows, size_t max, store_each_grant *each, void *ctx, struct err *err)
 {
 	struct store_grant grant;
 	size_t n = 0;
 	enum rc rc;
 
-	while ((rc = store_step(store, st, err)) == RC_OK) {
-		if (n++ == max)
-			rc = err_set(err, ERR_LIMIT, "more than %zu grants", max);
-		if (rc || (rc = read_grant(store, st, &grant, err)) != RC_OK ||
-			(rc = each(ctx, &grant, err)) != RC_OK)
+	while ((rc = rows_next(rows, read_grant, &grant, err)) == RC_OK) {
+		rc = n++ == max ? err_set(err, ERR_LIMIT, "more than %zu grants", max)
+				: each(ctx, &grant, err);
+		if (rc != RC_OK)
 			break;
 	}
-	sqlite3_reset(st);
-	sqlite3_clear_bindings(st);
-	return rc == RC_NONE ? RC_OK : rc;
+	return rows_end(rows, rc);
 }
 
 enum rc
 store_list_grants(struct store *store, const char *owner, const char *person, int64_t at,
 	store_each_grant *each, void *ctx, struct err *err)
 {
-	sqlite3_stmt *st;
-	enum rc rc;
+	struct rows rows;
 
-	pthread_mutex_lock(&store->lock);
 	if (owner)
-		rc = store_prepare(store,
+		rows_begin(&rows, store,
 			"SELECT " GRANT_COLUMNS
 			" FROM grants WHERE owner = ?1 AND (?2 = 0 OR until = 0 OR until > ?2)"
 			" ORDER BY since, id",
-			&st, err);
+			err);
 	else
-		rc = store_prepare(store,
+		rows_begin(&rows, store,
 			"SELECT " GRANT_COLUMNS
 			" FROM grants WHERE person = ?1 AND (?2 = 0 OR until = 0 OR until > ?2)"
 			" ORDER BY since, id",
-			&st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, owner ? owner : person, -1, SQLITE_TRANSIENT);
-		sqlite3_bind_int64(st, 2, at);
-		rc = list(store, st, STORE_MAX_GRANTS, each, ctx, err);
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+			err);
+	rows_text(&rows, 1, owner ? owner : person);
+	rows_int(&rows, 2, at);
+	return list(&rows, STORE_MAX_GRANTS, each, ctx, err);
 }
 
 enum rc
 store_list_all_grants(struct store *store, const char *after, size_t max, store_each_grant *each,
 	void *ctx, struct err *err)
 {
-	sqlite3_stmt *st;
-	enum rc rc;
+	struct rows rows;
 
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store,
-		"SELECT " GRANT_COLUMNS " FROM grants WHERE id > ? ORDER BY id LIMIT ?", &st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, after, -1, SQLITE_TRANSIENT);
-		sqlite3_bind_int64(st, 2, (int64_t)max);
-		rc = list(store, st, max, each, ctx, err);
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+	rows_begin(&rows, store,
+		"SELECT " GRANT_COLUMNS " FROM grants WHERE id > ? ORDER BY id LIMIT ?", err);
+	rows_text(&rows, 1, after);
+	rows_int(&rows, 2, (int64_t)max);
+	return list(&rows, max, each, ctx, err);
 }

@@ -30,8 +30,9 @@ put_columns(struct row *row, const struct store_held *held)
 }
 
 static enum rc
-read_held(struct store *store, sqlite3_stmt *st, struct store_held *out, struct err *err)
+read_held(struct store *store, sqlite3_stmt *st, void *what, struct err *err)
 {
+	struct store_held *out = what;
 	struct row row;
 
 	*out = (struct store_held){0};
@@ -101,39 +102,18 @@ store_set_held(struct store *store, const struct store_held *held, struct err *e
 	return rc;
 }
 
-/* The row whose column is VALUE. */
-static enum rc
-get_by(struct store *store, const char *sql, const char *value, struct store_held *out,
-	struct err *err)
-{
-	sqlite3_stmt *st;
-	enum rc rc;
-
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store, sql, &st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, value, -1, SQLITE_TRANSIENT);
-		rc = store_step(store, st, err);
-		if (!rc)
-			rc = read_held(store, st, out, err);
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
-}
-
 enum rc
 store_get_held(struct store *store, const char *id, struct store_held *out, struct err *err)
 {
-	return get_by(store, "SELECT " HELD_COLUMNS " FROM held WHERE id = ?", id, out, err);
+	return row_find(
+		store, "SELECT " HELD_COLUMNS " FROM held WHERE id = ?", id, read_held, out, err);
 }
 
 enum rc
 store_find_held(struct store *store, const char *sha256, struct store_held *out, struct err *err)
 {
-	return get_by(
-		store, "SELECT " HELD_COLUMNS " FROM held WHERE sha256 = ?", sha256, out, err);
+	return row_find(store, "SELECT " HELD_COLUMNS " FROM held WHERE sha256 = ?", sha256,
+		read_held, out, err);
 }
 
 enum rc
@@ -164,21 +144,7 @@ store_unwrap_held(
 enum rc
 store_del_held(struct store *store, const char *id, struct err *err)
 {
-	sqlite3_stmt *st;
-	enum rc rc;
-
-	pthread_mutex_lock(&store->lock);
-	rc = store_sum_change(store, "held", id, NULL, err);
-	if (!rc)
-		rc = store_prepare(store, "DELETE FROM held WHERE id = ?", &st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
-		rc = store_run(store, st, err);
-		if (!rc && sqlite3_changes(store->db) == 0)
-			rc = RC_NONE;
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+	return row_delete(store, "held", "DELETE FROM held WHERE id = ?", id, err);
 }
 
 enum rc
@@ -186,28 +152,19 @@ store_list_held(struct store *store, const char *addr, const char *after, size_t
 	store_each_held *each, void *ctx, struct err *err)
 {
 	struct store_held held;
-	sqlite3_stmt *st;
+	struct rows rows;
 	enum rc rc;
 
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store,
+	rows_begin(&rows, store,
 		"SELECT " HELD_COLUMNS
 		" FROM held WHERE key = '' AND id > ?1 AND (?2 IS NULL OR addr = ?2 "
 		"COLLATE NOCASE) ORDER BY id LIMIT ?3",
-		&st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, after, -1, SQLITE_TRANSIENT);
-		if (addr)
-			sqlite3_bind_text(st, 2, addr, -1, SQLITE_TRANSIENT);
-		sqlite3_bind_int64(st, 3, (sqlite3_int64)max);
-		while ((rc = store_step(store, st, err)) == RC_OK)
-			if ((rc = read_held(store, st, &held, err)) != RC_OK ||
-				(rc = each(ctx, &held, err)) != RC_OK)
-				break;
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
-		rc = rc == RC_NONE ? RC_OK : rc;
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+		err);
+	rows_text(&rows, 1, after);
+	rows_text(&rows, 2, addr);
+	rows_int(&rows, 3, (sqlite3_int64)max);
+	while ((rc = rows_next(&rows, read_held, &held, err)) == RC_OK)
+		if ((rc = each(ctx, &held, err)) != RC_OK)
+			break;
+	return rows_end(&rows, rc);
 }

@@ -65,8 +65,9 @@ put_key_columns(struct row *row, const struct store_key *key)
 }
 
 static enum rc
-read_key(struct store *store, sqlite3_stmt *st, struct store_key *out, struct err *err)
+read_key(struct store *store, sqlite3_stmt *st, void *what, struct err *err)
 {
+	struct store_key *out = what;
 	struct row row;
 
 	row_read(&row, store, "keys", st);
@@ -141,32 +142,11 @@ store_add_key(
 	return rc;
 }
 
-/* The one row that SQL finds for TEXT. */
-static enum rc
-get_key(struct store *store, const char *sql, const char *text, struct store_key *out,
-	struct err *err)
-{
-	sqlite3_stmt *st;
-	enum rc rc;
-
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store, sql, &st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, text, -1, SQLITE_TRANSIENT);
-		rc = store_step(store, st, err);
-		if (!rc)
-			rc = read_key(store, st, out, err);
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
-}
-
 enum rc
 store_get_key(struct store *store, const char *id, struct store_key *out, struct err *err)
 {
-	enum rc rc = get_key(store, "SELECT " KEY_COLUMNS " FROM keys WHERE id = ?", id, out, err);
+	enum rc rc = row_find(
+		store, "SELECT " KEY_COLUMNS " FROM keys WHERE id = ?", id, read_key, out, err);
 
 	if (!rc && strcmp(out->id, id) != 0)
 		rc = err_set(err, ERR_KEYSTORE_TAMPERED, "index of table keys");
@@ -176,8 +156,8 @@ store_get_key(struct store *store, const char *id, struct store_key *out, struct
 enum rc
 store_find_key(struct store *store, const char *fingerprint, struct store_key *out, struct err *err)
 {
-	return get_key(store, "SELECT " KEY_COLUMNS " FROM keys WHERE fingerprint = ?", fingerprint,
-		out, err);
+	return row_find(store, "SELECT " KEY_COLUMNS " FROM keys WHERE fingerprint = ?",
+		fingerprint, read_key, out, err);
 }
 
 enum rc
@@ -296,33 +276,24 @@ store_list_keys(struct store *store, const char *person, const char *after, size
 	store_each_key *each, void *ctx, struct err *err)
 {
 	struct store_key key;
-	sqlite3_stmt *st;
+	struct rows rows;
 	enum rc rc;
 
-	pthread_mutex_lock(&store->lock);
 	if (person)
-		rc = store_prepare(store,
+		rows_begin(&rows, store,
 			"SELECT " KEY_COLUMNS " FROM keys WHERE person = ? AND id > ?"
 			" ORDER BY created DESC, seq DESC, id LIMIT ?",
-			&st, err);
+			err);
 	else
-		rc = store_prepare(store,
+		rows_begin(&rows, store,
 			"SELECT " KEY_COLUMNS
 			" FROM keys WHERE ?1 IS NULL AND id > ?2 ORDER BY id LIMIT ?3",
-			&st, err);
-	if (!rc) {
-		if (person)
-			sqlite3_bind_text(st, 1, person, -1, SQLITE_TRANSIENT);
-		sqlite3_bind_text(st, 2, after, -1, SQLITE_TRANSIENT);
-		sqlite3_bind_int64(st, 3, (int64_t)max);
-		while ((rc = store_step(store, st, err)) == RC_OK)
-			if ((rc = read_key(store, st, &key, err)) != RC_OK ||
-				(rc = each(ctx, &key, err)) != RC_OK)
-				break;
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
-		rc = rc == RC_NONE ? RC_OK : rc;
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+			err);
+	rows_text(&rows, 1, person);
+	rows_text(&rows, 2, after);
+	rows_int(&rows, 3, (int64_t)max);
+	while ((rc = rows_next(&rows, read_key, &key, err)) == RC_OK)
+		if ((rc = each(ctx, &key, err)) != RC_OK)
+			break;
+	return rows_end(&rows, rc);
 }

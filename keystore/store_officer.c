@@ -38,38 +38,35 @@ officers_fini(struct officers *officers)
 	officers->n = 0;
 }
 
+static void
+put_officer(struct row *row, const void *what)
+{
+	const struct store_officer *officer = what;
+	size_t len;
+	const unsigned char *der = cert_der(officer->cert, &len);
+
+	row_put_text(row, officer->id);
+	row_put_text(row, officer->name);
+	row_put_text(row, officer->keyid);
+	row_put_int(row, officer->since);
+	row_put_int(row, officer->until);
+	row_put_int(row, officer->seq);
+	row_put_blob(row, der, len);
+}
+
 enum rc
 store_put_officer(struct store *store, const struct store_officer *officer, struct err *err)
 {
-	size_t len;
-	const unsigned char *der = cert_der(officer->cert, &len);
-	struct row row;
-	enum rc rc;
-
-	pthread_mutex_lock(&store->lock);
-	rc = row_begin(&row, store, "officers",
+	return row_store(store, "officers",
 		"INSERT OR REPLACE INTO officers(" OFFICER_COLUMNS
 		") VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
-		err);
-	if (!rc) {
-		row_put_text(&row, officer->id);
-		row_put_text(&row, officer->name);
-		row_put_text(&row, officer->keyid);
-		row_put_int(&row, officer->since);
-		row_put_int(&row, officer->until);
-		row_put_int(&row, officer->seq);
-		row_put_blob(&row, der, len);
-		rc = row_seal(&row, err);
-		if (!rc)
-			rc = store_run(store, row.st, err);
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+		put_officer, officer, err);
 }
 
 static enum rc
-read_officer(struct store *store, sqlite3_stmt *st, struct store_officer *out, struct err *err)
+read_officer(struct store *store, sqlite3_stmt *st, void *what, struct err *err)
 {
+	struct store_officer *out = what;
 	const void *der;
 	size_t len;
 	struct row row;
@@ -91,49 +88,37 @@ read_officer(struct store *store, sqlite3_stmt *st, struct store_officer *out, s
 static enum rc
 read_officers(struct store *store, struct officers *out, struct err *err)
 {
-	sqlite3_stmt *st;
-	enum rc rc = store_prepare(store,
-		"SELECT " OFFICER_COLUMNS " FROM officers WHERE until = 0 ORDER BY id", &st, err);
+	struct store_officer officer;
+	struct rows rows;
+	enum rc rc;
 
-	if (rc)
-		return rc;
-	while ((rc = store_step(store, st, err)) == RC_OK) {
-		if (out->n == OFFICERS_MAX)
+	rows_begin(&rows, store,
+		"SELECT " OFFICER_COLUMNS " FROM officers WHERE until = 0 ORDER BY id", err);
+	while ((rc = rows_next(&rows, read_officer, &officer, err)) == RC_OK) {
+		if (out->n == OFFICERS_MAX) {
+			store_officer_fini(&officer);
 			rc = err_set(
 				err, ERR_KEYSTORE_TAMPERED, "more than %d officers", OFFICERS_MAX);
-		if (!rc)
-			rc = read_officer(store, st, &out->v[out->n], err);
-		if (rc)
 			break;
-		out->n++;
+		}
+		out->v[out->n++] = officer;
 	}
-	sqlite3_reset(st);
-	return rc == RC_NONE ? RC_OK : rc;
+	return rows_end(&rows, rc);
 }
 
 static enum rc
-read_quorum(struct store *store, struct officers *out, struct err *err)
+read_quorum(struct store *store, sqlite3_stmt *st, void *what, struct err *err)
 {
-	sqlite3_stmt *st;
-	struct row row;
+	struct officers *out = what;
 	char id[STORE_ID_SIZE];
-	enum rc rc = store_prepare(store,
-		"SELECT id, threshold, changed, seq, mac FROM quorum WHERE id = '" QUORUM "'", &st,
-		err);
+	struct row row;
 
-	if (!rc)
-		rc = store_step(store, st, err);
-	if (!rc) {
-		row_read(&row, store, "quorum", st);
-		row_get_text(&row, id, sizeof(id));
-		out->threshold = (int)row_get_int(&row, OFFICERS_MIN, OFFICERS_MAX);
-		out->changed = row_get_int(&row, 0, INT64_MAX);
-		out->seq = row_get_int(&row, 0, INT64_MAX);
-		rc = row_check(&row, err);
-	}
-	if (st)
-		sqlite3_reset(st);
-	return rc;
+	row_read(&row, store, "quorum", st);
+	row_get_text(&row, id, sizeof(id));
+	out->threshold = (int)row_get_int(&row, OFFICERS_MIN, OFFICERS_MAX);
+	out->changed = row_get_int(&row, 0, INT64_MAX);
+	out->seq = row_get_int(&row, 0, INT64_MAX);
+	return row_check(&row, err);
 }
 
 enum rc
@@ -143,7 +128,8 @@ store_get_officers(struct store *store, struct officers *out, struct err *err)
 
 	out->n = 0;
 	pthread_mutex_lock(&store->lock);
-	rc = read_quorum(store, out, err);
+	rc = row_find(store, "SELECT id, threshold, changed, seq, mac FROM quorum WHERE id = ?",
+		QUORUM, read_quorum, out, err);
 	if (!rc)
 		rc = read_officers(store, out, err);
 	pthread_mutex_unlock(&store->lock);
@@ -189,38 +175,34 @@ store_act_fini(struct store_act *request)
 	request->command = request->text = NULL;
 }
 
+static void
+put_act(struct row *row, const void *what)
+{
+	const struct store_act *request = what;
+
+	row_put_text(row, request->id);
+	row_put_text(row, request->act);
+	row_put_int(row, request->state);
+	row_put_int(row, request->uses);
+	row_put_int(row, request->max_uses);
+	row_put_int(row, request->quorum);
+	row_put_int(row, request->made);
+	row_put_int(row, request->expires);
+	row_put_int(row, request->changed);
+	row_put_int(row, request->head);
+	row_put_text(row, request->hash);
+	row_put_int(row, request->seq);
+	row_put_text(row, request->command);
+	row_put_blob(row, request->text, request->len);
+}
+
 enum rc
 store_put_act(struct store *store, const struct store_act *request, struct err *err)
 {
-	struct row row;
-	enum rc rc;
-
-	pthread_mutex_lock(&store->lock);
-	rc = row_begin(&row, store, "acts",
+	return row_store(store, "acts",
 		"INSERT OR REPLACE INTO acts(" REQUEST_COLUMNS
 		") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		err);
-	if (!rc) {
-		row_put_text(&row, request->id);
-		row_put_text(&row, request->act);
-		row_put_int(&row, request->state);
-		row_put_int(&row, request->uses);
-		row_put_int(&row, request->max_uses);
-		row_put_int(&row, request->quorum);
-		row_put_int(&row, request->made);
-		row_put_int(&row, request->expires);
-		row_put_int(&row, request->changed);
-		row_put_int(&row, request->head);
-		row_put_text(&row, request->hash);
-		row_put_int(&row, request->seq);
-		row_put_text(&row, request->command);
-		row_put_blob(&row, request->text, request->len);
-		rc = row_seal(&row, err);
-		if (!rc)
-			rc = store_run(store, row.st, err);
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+		put_act, request, err);
 }
 
 /* LEN bytes as a string, or NULL. */
@@ -237,8 +219,9 @@ copy_text(const void *data, size_t len)
 }
 
 static enum rc
-read_request(struct store *store, sqlite3_stmt *st, struct store_act *out, struct err *err)
+read_request(struct store *store, sqlite3_stmt *st, void *what, struct err *err)
 {
+	struct store_act *out = what;
 	char *command = malloc(REQUEST_TEXT_MAX);
 	const void *text;
 	struct row row;
@@ -278,25 +261,15 @@ read_request(struct store *store, sqlite3_stmt *st, struct store_act *out, struc
 enum rc
 store_get_act(struct store *store, const char *id, struct store_act *out, struct err *err)
 {
-	sqlite3_stmt *st;
 	enum rc rc;
 
 	*out = (struct store_act){0};
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store, "SELECT " REQUEST_COLUMNS " FROM acts WHERE id = ?", &st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
-		rc = store_step(store, st, err);
-		if (!rc)
-			rc = read_request(store, st, out, err);
-		if (!rc && strcmp(out->id, id) != 0) {
-			store_act_fini(out);
-			rc = err_set(err, ERR_KEYSTORE_TAMPERED, "index of table acts");
-		}
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
+	rc = row_find(store, "SELECT " REQUEST_COLUMNS " FROM acts WHERE id = ?", id, read_request,
+		out, err);
+	if (!rc && strcmp(out->id, id) != 0) {
+		store_act_fini(out);
+		rc = err_set(err, ERR_KEYSTORE_TAMPERED, "index of table acts");
 	}
-	pthread_mutex_unlock(&store->lock);
 	return rc;
 }
 
@@ -305,64 +278,52 @@ store_list_acts(struct store *store, bool only_open, size_t max, store_each_act 
 	struct err *err)
 {
 	struct store_act request;
-	sqlite3_stmt *st;
+	struct rows rows;
 	enum rc rc;
 
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store,
+	rows_begin(&rows, store,
 		"SELECT " REQUEST_COLUMNS
 		" FROM acts WHERE state <= ?1 ORDER BY seq DESC, id LIMIT ?2",
-		&st, err);
-	if (!rc) {
-		sqlite3_bind_int(st, 1, only_open ? REQUEST_OPEN : REQUEST_VOID);
-		sqlite3_bind_int64(st, 2, (int64_t)max);
-		while ((rc = store_step(store, st, err)) == RC_OK) {
-			rc = read_request(store, st, &request, err);
-			if (!rc) {
-				rc = each(ctx, &request, err);
-				store_act_fini(&request);
-			}
-			if (rc)
-				break;
-		}
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
-		rc = rc == RC_NONE ? RC_OK : rc;
+		err);
+	rows_int(&rows, 1, only_open ? REQUEST_OPEN : REQUEST_VOID);
+	rows_int(&rows, 2, (int64_t)max);
+	while ((rc = rows_next(&rows, read_request, &request, err)) == RC_OK) {
+		rc = each(ctx, &request, err);
+		store_act_fini(&request);
+		if (rc != RC_OK)
+			break;
 	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+	return rows_end(&rows, rc);
 }
 
 /* --- approvals --- */
 
+static void
+put_approval(struct row *row, const void *what)
+{
+	const struct store_approval *approval = what;
+
+	row_put_text(row, approval->id);
+	row_put_text(row, approval->request);
+	row_put_text(row, approval->officer);
+	row_put_int(row, approval->at);
+	row_put_text(row, approval->sha256);
+	row_put_int(row, approval->seq);
+	row_put_blob(row, approval->cms, approval->len);
+}
+
 enum rc
 store_add_approval(struct store *store, const struct store_approval *approval, struct err *err)
 {
-	struct row row;
-	enum rc rc;
-
-	pthread_mutex_lock(&store->lock);
-	rc = row_begin(&row, store, "approvals",
-		"INSERT INTO approvals(" APPROVAL_COLUMNS ") VALUES(?, ?, ?, ?, ?, ?, ?, ?)", err);
-	if (!rc) {
-		row_put_text(&row, approval->id);
-		row_put_text(&row, approval->request);
-		row_put_text(&row, approval->officer);
-		row_put_int(&row, approval->at);
-		row_put_text(&row, approval->sha256);
-		row_put_int(&row, approval->seq);
-		row_put_blob(&row, approval->cms, approval->len);
-		rc = row_seal(&row, err);
-		if (!rc)
-			rc = store_run(store, row.st, err);
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+	return row_store(store, "approvals",
+		"INSERT INTO approvals(" APPROVAL_COLUMNS ") VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+		put_approval, approval, err);
 }
 
 static enum rc
-read_approval(struct store *store, sqlite3_stmt *st, struct store_approval *out, struct err *err)
+read_approval(struct store *store, sqlite3_stmt *st, void *what, struct err *err)
 {
+	struct store_approval *out = what;
 	struct row row;
 
 	row_read(&row, store, "approvals", st);
@@ -381,23 +342,15 @@ store_list_approvals(struct store *store, const char *request, store_each_approv
 	struct err *err)
 {
 	struct store_approval approval;
-	sqlite3_stmt *st;
+	struct rows rows;
 	enum rc rc;
 
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store,
+	rows_begin(&rows, store,
 		"SELECT " APPROVAL_COLUMNS " FROM approvals WHERE request = ? ORDER BY seq, id",
-		&st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, request, -1, SQLITE_TRANSIENT);
-		while ((rc = store_step(store, st, err)) == RC_OK)
-			if ((rc = read_approval(store, st, &approval, err)) != RC_OK ||
-				(rc = each(ctx, &approval, err)) != RC_OK)
-				break;
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
-		rc = rc == RC_NONE ? RC_OK : rc;
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+		err);
+	rows_text(&rows, 1, request);
+	while ((rc = rows_next(&rows, read_approval, &approval, err)) == RC_OK)
+		if ((rc = each(ctx, &approval, err)) != RC_OK)
+			break;
+	return rows_end(&rows, rc);
 }

@@ -52,39 +52,36 @@ lookup_form(const char *addr, char out[ADDR_MAX + 1])
 	out[i] = 0;
 }
 
+static void
+put_person(struct row *row, const void *what)
+{
+	const struct store_person *person = what;
+
+	row_put_text(row, person->id);
+	row_put_text(row, person->name);
+	row_put_int(row, person->kind);
+	row_put_int(row, person->client_key);
+	row_put_int(row, person->created);
+	row_put_int(row, person->left);
+	row_put_int(row, person->left_by_sync);
+	row_put_text(row, person->uid);
+	row_put_int(row, person->missing);
+	row_put_int(row, person->seq);
+}
+
 enum rc
 store_put_person(struct store *store, const struct store_person *person, struct err *err)
 {
-	struct row row;
-	enum rc rc;
-
-	pthread_mutex_lock(&store->lock);
-	rc = row_begin(&row, store, "persons",
+	return row_store(store, "persons",
 		"INSERT OR REPLACE INTO persons(" PERSON_COLUMNS ")"
 		" VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		err);
-	if (!rc) {
-		row_put_text(&row, person->id);
-		row_put_text(&row, person->name);
-		row_put_int(&row, person->kind);
-		row_put_int(&row, person->client_key);
-		row_put_int(&row, person->created);
-		row_put_int(&row, person->left);
-		row_put_int(&row, person->left_by_sync);
-		row_put_text(&row, person->uid);
-		row_put_int(&row, person->missing);
-		row_put_int(&row, person->seq);
-		rc = row_seal(&row, err);
-	}
-	if (!rc)
-		rc = store_run(store, row.st, err);
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+		put_person, person, err);
 }
 
 static enum rc
-read_person(struct store *store, sqlite3_stmt *st, struct store_person *out, struct err *err)
+read_person(struct store *store, sqlite3_stmt *st, void *what, struct err *err)
 {
+	struct store_person *out = what;
 	struct row row;
 
 	row_read(&row, store, "persons", st);
@@ -101,33 +98,11 @@ read_person(struct store *store, sqlite3_stmt *st, struct store_person *out, str
 	return row_check(&row, err);
 }
 
-/* The person that SQL finds by TEXT. */
-static enum rc
-find_person(struct store *store, const char *sql, const char *text, struct store_person *out,
-	struct err *err)
-{
-	sqlite3_stmt *st;
-	enum rc rc;
-
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store, sql, &st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, text, -1, SQLITE_STATIC);
-		rc = store_step(store, st, err);
-		if (!rc)
-			rc = read_person(store, st, out, err);
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
-}
-
 enum rc
 store_get_person(struct store *store, const char *id, struct store_person *out, struct err *err)
 {
-	return find_person(
-		store, "SELECT " PERSON_COLUMNS " FROM persons WHERE id = ?", id, out, err);
+	return row_find(store, "SELECT " PERSON_COLUMNS " FROM persons WHERE id = ?", id,
+		read_person, out, err);
 }
 
 enum rc
@@ -137,9 +112,8 @@ store_find_uid(struct store *store, const char *uid, struct store_person *out, s
 
 	if (!*uid)
 		return RC_NONE;
-	rc = find_person(store,
-		"SELECT " PERSON_COLUMNS " FROM persons WHERE uid = ? AND uid <> ''", uid, out,
-		err);
+	rc = row_find(store, "SELECT " PERSON_COLUMNS " FROM persons WHERE uid = ? AND uid <> ''",
+		uid, read_person, out, err);
 	/* An index changed by hand may say something else than its rows. */
 	if (!rc && strcmp(out->uid, uid) != 0)
 		rc = err_set(err, ERR_KEYSTORE_TAMPERED, "index of table persons");
@@ -151,65 +125,58 @@ store_list_persons(struct store *store, const char *after, size_t max, store_eac
 	void *ctx, struct err *err)
 {
 	struct store_person person;
-	sqlite3_stmt *st;
+	struct rows rows;
 	enum rc rc;
 
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store,
-		"SELECT " PERSON_COLUMNS " FROM persons WHERE id > ? ORDER BY id LIMIT ?", &st,
-		err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, after, -1, SQLITE_STATIC);
-		sqlite3_bind_int64(st, 2, (int64_t)max);
-		while ((rc = store_step(store, st, err)) == RC_OK)
-			if ((rc = read_person(store, st, &person, err)) != RC_OK ||
-				(rc = each(ctx, &person, err)) != RC_OK)
-				break;
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
-		rc = rc == RC_NONE ? RC_OK : rc;
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+	rows_begin(&rows, store,
+		"SELECT " PERSON_COLUMNS " FROM persons WHERE id > ? ORDER BY id LIMIT ?", err);
+	rows_text(&rows, 1, after);
+	rows_int(&rows, 2, (int64_t)max);
+	while ((rc = rows_next(&rows, read_person, &person, err)) == RC_OK)
+		if ((rc = each(ctx, &person, err)) != RC_OK)
+			break;
+	return rows_end(&rows, rc);
+}
+
+static void
+put_addr(struct row *row, const void *what)
+{
+	const struct store_addr *addr = what;
+	char lookup[ADDR_MAX + 1];
+
+	lookup_form(addr->addr, lookup);
+	row_put_text(row, addr->id);
+	row_put_text(row, addr->person);
+	row_put_text(row, addr->addr);
+	row_put_text(row, lookup);
+	row_put_int(row, addr->since);
+	row_put_int(row, addr->until);
+	row_put_int(row, addr->synced);
+	row_put_int(row, addr->seq);
 }
 
 enum rc
 store_put_addr(struct store *store, const struct store_addr *addr, struct err *err)
 {
-	char lookup[ADDR_MAX + 1];
-	struct row row;
-	enum rc rc;
-
-	lookup_form(addr->addr, lookup);
-	pthread_mutex_lock(&store->lock);
-	rc = row_begin(&row, store, "addresses",
+	return row_store(store, "addresses",
 		"INSERT OR REPLACE INTO addresses(" ADDR_COLUMNS
 		") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		err);
-	if (!rc) {
-		row_put_text(&row, addr->id);
-		row_put_text(&row, addr->person);
-		row_put_text(&row, addr->addr);
-		row_put_text(&row, lookup);
-		row_put_int(&row, addr->since);
-		row_put_int(&row, addr->until);
-		row_put_int(&row, addr->synced);
-		row_put_int(&row, addr->seq);
-		rc = row_seal(&row, err);
-	}
-	if (!rc)
-		rc = store_run(store, row.st, err);
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+		put_addr, addr, err);
 }
 
-/* LOOKUP: what the index was asked for, NULL: something else. That the row is about it is not taken
- * from the index alone: a file changed by hand may have an index that says something else than its
- * rows. */
+/* What is read, and what the index was asked for (NULL: something else). That the row is about it
+ * is not taken from the index alone: a file changed by hand may have an index that says something
+ * else than its rows. */
+struct wanted_addr {
+	struct store_addr *out;
+	const char *lookup;
+};
+
 static enum rc
-read_addr(struct store *store, sqlite3_stmt *st, const char *lookup, struct store_addr *out,
-	struct err *err)
+read_addr(struct store *store, sqlite3_stmt *st, void *what, struct err *err)
 {
+	const struct wanted_addr *wanted = what;
+	struct store_addr *out = wanted->out;
 	char stored[ADDR_MAX + 1], form[ADDR_MAX + 1];
 	struct row row;
 	enum rc rc;
@@ -224,9 +191,9 @@ read_addr(struct store *store, sqlite3_stmt *st, const char *lookup, struct stor
 	out->synced = row_get_int(&row, 0, 1) != 0;
 	out->seq = row_get_int(&row, 0, INT64_MAX);
 	rc = row_check(&row, err);
-	if (!rc && lookup) {
+	if (!rc && wanted->lookup) {
 		lookup_form(out->addr, form);
-		if (strcmp(form, lookup) != 0)
+		if (strcmp(form, wanted->lookup) != 0)
 			rc = err_set(err, ERR_KEYSTORE_TAMPERED, "index of table addresses");
 	}
 	return rc;
@@ -237,26 +204,19 @@ store_find_addr_until(struct store *store, const char *addr, int64_t at, struct 
 	int64_t *until, struct err *err)
 {
 	char lookup[ADDR_MAX + 1];
-	sqlite3_stmt *st;
+	struct wanted_addr wanted = {out, lookup};
+	struct rows rows;
 	enum rc rc;
 
 	*until = INT64_MAX;
 	lookup_form(addr, lookup);
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store,
-		"SELECT " ADDR_COLUMNS " FROM addresses WHERE lookup = ? ORDER BY since DESC", &st,
-		err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, lookup, -1, SQLITE_TRANSIENT);
-		while ((rc = store_step(store, st, err)) == RC_OK) {
-			rc = read_addr(store, st, lookup, out, err);
-			if (rc || store_period_decides(out->since, out->until, at, until))
-				break;
-		}
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
-	}
-	pthread_mutex_unlock(&store->lock);
+	rows_begin(&rows, store,
+		"SELECT " ADDR_COLUMNS " FROM addresses WHERE lookup = ? ORDER BY since DESC", err);
+	rows_text(&rows, 1, lookup);
+	while ((rc = rows_next(&rows, read_addr, &wanted, err)) == RC_OK)
+		if (store_period_decides(out->since, out->until, at, until))
+			break;
+	(void)rows_end(&rows, rc);
 	return rc;
 }
 
@@ -275,28 +235,21 @@ list_addrs(struct store *store, const char *sql, const char *text, const char *l
 	store_each_addr *each, void *ctx, struct err *err)
 {
 	struct store_addr addr;
-	sqlite3_stmt *st;
+	struct wanted_addr wanted = {&addr, lookup};
+	struct rows rows;
 	size_t n = 0;
 	enum rc rc;
 
-	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store, sql, &st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, text, -1, SQLITE_TRANSIENT);
-		while ((rc = store_step(store, st, err)) == RC_OK) {
-			if (n++ == STORE_MAX_ROWS)
-				rc = err_set(
-					err, ERR_LIMIT, "more than %d addresses", STORE_MAX_ROWS);
-			if (rc || (rc = read_addr(store, st, lookup, &addr, err)) != RC_OK ||
-				(rc = each(ctx, &addr, err)) != RC_OK)
-				break;
-		}
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
-		rc = rc == RC_NONE ? RC_OK : rc;
+	rows_begin(&rows, store, sql, err);
+	rows_text(&rows, 1, text);
+	while ((rc = rows_next(&rows, read_addr, &wanted, err)) == RC_OK) {
+		rc = n++ == STORE_MAX_ROWS
+			     ? err_set(err, ERR_LIMIT, "more than %d addresses", STORE_MAX_ROWS)
+			     : each(ctx, &addr, err);
+		if (rc != RC_OK)
+			break;
 	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+	return rows_end(&rows, rc);
 }
 
 enum rc

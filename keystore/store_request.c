@@ -85,17 +85,7 @@ store_get_request(struct store *store, const char *key, struct store_request *ou
 enum rc
 store_del_request(struct store *store, const char *key, struct err *err)
 {
-	sqlite3_stmt *st;
-	enum rc rc;
+	enum rc rc = row_delete(store, "requests", "DELETE FROM requests WHERE key = ?", key, err);
 
-	pthread_mutex_lock(&store->lock);
-	rc = store_sum_change(store, "requests", key, NULL, err);
-	if (!rc)
-		rc = store_prepare(store, "DELETE FROM requests WHERE key = ?", &st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, key, -1, SQLITE_TRANSIENT);
-		rc = store_run(store, st, err);
-	}
-	pthread_mutex_unlock(&store->lock);
-	return rc;
+	return rc == RC_NONE ? RC_OK : rc;
 }

@@ -297,3 +297,108 @@ row_check_anew(struct row *row, const struct keyring *old, unsigned char mac[WRA
 			row->store->keyring, row->mac.data, row->mac.len, mac, &row->err);
 	return end(row, err);
 }
+
+/* --- the usual ways --- */
+
+enum rc
+row_store(struct store *store, const char *table, const char *sql, row_putter *put,
+	const void *what, struct err *err)
+{
+	struct row row;
+	enum rc rc;
+
+	pthread_mutex_lock(&store->lock);
+	rc = row_begin(&row, store, table, sql, err);
+	if (!rc) {
+		put(&row, what);
+		rc = row_seal(&row, err);
+	}
+	if (!rc)
+		rc = store_run(store, row.st, err);
+	pthread_mutex_unlock(&store->lock);
+	return rc;
+}
+
+void
+rows_begin(struct rows *rows, struct store *store, const char *sql, struct err *err)
+{
+	rows->store = store;
+	pthread_mutex_lock(&store->lock);
+	rows->rc = store_prepare(store, sql, &rows->st, err);
+}
+
+void
+rows_text(struct rows *rows, int at, const char *text)
+{
+	if (rows->st)
+		sqlite3_bind_text(rows->st, at, text, -1, SQLITE_TRANSIENT);
+}
+
+void
+rows_int(struct rows *rows, int at, int64_t n)
+{
+	if (rows->st)
+		sqlite3_bind_int64(rows->st, at, n);
+}
+
+void
+rows_blob(struct rows *rows, int at, const void *data, size_t len)
+{
+	if (rows->st)
+		sqlite3_bind_blob64(rows->st, at, data, len, SQLITE_TRANSIENT);
+}
+
+enum rc
+rows_next(struct rows *rows, row_reader *read, void *out, struct err *err)
+{
+	if (!rows->rc)
+		rows->rc = store_step(rows->store, rows->st, err);
+	if (!rows->rc)
+		rows->rc = read(rows->store, rows->st, out, err);
+	return rows->rc;
+}
+
+enum rc
+rows_end(struct rows *rows, enum rc rc)
+{
+	if (rows->st) {
+		sqlite3_reset(rows->st);
+		sqlite3_clear_bindings(rows->st);
+	}
+	pthread_mutex_unlock(&rows->store->lock);
+	return rc == RC_NONE ? RC_OK : rc;
+}
+
+enum rc
+row_find(struct store *store, const char *sql, const char *text, row_reader *read, void *out,
+	struct err *err)
+{
+	struct rows rows;
+	enum rc rc;
+
+	rows_begin(&rows, store, sql, err);
+	rows_text(&rows, 1, text);
+	rc = rows_next(&rows, read, out, err);
+	(void)rows_end(&rows, rc);
+	return rc;
+}
+
+enum rc
+row_delete(struct store *store, const char *table, const char *sql, const char *id, struct err *err)
+{
+	sqlite3_stmt *st;
+	enum rc rc;
+
+	pthread_mutex_lock(&store->lock);
+	rc = store_sum_change(store, table, id, NULL, err);
+	if (!rc)
+		rc = store_prepare(store, sql, &st, err);
+	if (!rc) {
+		sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
+		rc = store_run(store, st, err);
+		if (!rc && sqlite3_changes(store->db) == 0)
+			rc = RC_NONE;
+	}
+	pthread_mutex_unlock(&store->lock);
+	return rc;
+}

@@ -80,6 +80,37 @@ enum rc row_check(struct row *row, struct err *err);
 enum rc row_check_anew(struct row *row, const struct keyring *old, unsigned char mac[WRAP_MAC_SIZE],
 	struct err *err);
 
+/* --- the usual ways of a table's rows; each takes the store's lock --- */
+/* Reads the row that ST stands on into OUT, a struct of the table's. */
+typedef enum rc row_reader(struct store *store, sqlite3_stmt *st, void *out, struct err *err);
+/* Puts the columns of WHAT, a struct of the table's. */
+typedef void row_putter(struct row *row, const void *what);
+enum rc row_store(struct store *store, const char *table, const char *sql, row_putter *put,
+	const void *what, struct err *err);
+/* The row that SQL finds for TEXT; RC_NONE. */
+enum rc row_find(struct store *store, const char *sql, const char *text, row_reader *read,
+	void *out, struct err *err);
+/* SQL deletes the row ID of TABLE; RC_NONE: there was none. */
+enum rc row_delete(
+	struct store *store, const char *table, const char *sql, const char *id, struct err *err);
+
+/*
+ * Rows one after the other: rows_begin, rows_text and rows_int for what SQL leaves open, rows_next
+ * until it gives something else than RC_OK, rows_end in any case.
+ */
+struct rows {
+	struct store *store;
+	sqlite3_stmt *st; /* NULL: it could not be prepared */
+	enum rc rc;
+};
+void rows_begin(struct rows *rows, struct store *store, const char *sql, struct err *err);
+void rows_text(struct rows *rows, int at, const char *text); /* may be NULL */
+void rows_int(struct rows *rows, int at, int64_t n);
+void rows_blob(struct rows *rows, int at, const void *data, size_t len);
+enum rc rows_next(struct rows *rows, row_reader *read, void *out, struct err *err);
+/* Gives RC, with RC_OK for RC_NONE. */
+enum rc rows_end(struct rows *rows, enum rc rc);
+
 /* Is something that holds from SINCE to before UNTIL (0: no end) in force at AT? *changes comes
  * down to when the answer may be another one. Rows come by SINCE, latest first, until one decides.
  */
