@@ -79,6 +79,52 @@ der_take_int(struct der *in, int *value)
 	return true;
 }
 
+/* Two digits; -1 when they are none. */
+static int
+two_digits(const unsigned char *p)
+{
+	if (p[0] < '0' || p[0] > '9' || p[1] < '0' || p[1] > '9')
+		return -1;
+	return 10 * (p[0] - '0') + p[1] - '0';
+}
+
+/* Days from 1970-01-01 to a day of the Gregorian calendar. The year begins in March here, so that
+ * the odd day comes last. */
+static int64_t
+days_to(int year, int month, int day)
+{
+	int64_t y = month > 2 ? year : year - 1;
+	int64_t m = month > 2 ? month - 3 : month + 9;
+
+	return 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
+}
+
+bool
+der_time(const struct der_item *item, int64_t *seconds)
+{
+	static const int days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	const unsigned char *p = item->body.p;
+	int part[6], century, i;
+
+	if (item->tag == DER_UTC_TIME && item->body.len == 13) {
+		century = p[0] >= '5' ? 19 : 20;
+	} else if (item->tag == DER_GENERALIZED_TIME && item->body.len == 15) {
+		century = two_digits(p);
+		p += 2;
+	} else {
+		return false;
+	}
+	for (i = 0; i < 6; i++)
+		part[i] = two_digits(p + 2 * i);
+	if (century < 0 || part[0] < 0 || part[1] < 1 || part[1] > 12 || part[2] < 1 ||
+		part[2] > days[part[1] - 1] || part[3] < 0 || part[3] > 23 || part[4] < 0 ||
+		part[4] > 59 || part[5] < 0 || part[5] > 60 || p[12] != 'Z')
+		return false;
+	*seconds = days_to(100 * century + part[0], part[1], part[2]) * 86400 + part[3] * 3600 +
+		   part[4] * 60 + part[5];
+	return true;
+}
+
 bool
 der_done(const struct der *in)
 {

@@ -51,6 +51,9 @@ bool der_next(struct der *in, struct der_item *item);
 bool der_take(struct der *in, unsigned tag, struct der_item *item);
 /* The same for an INTEGER that fits. */
 bool der_take_int(struct der *in, int *value);
+/* A UTCTime or GeneralizedTime in the one form that DER and RFC 5280 allow: seconds, Z, no
+ * fraction. */
+bool der_time(const struct der_item *item, int64_t *seconds);
 bool der_done(const struct der *in);
 bool der_equal(const struct der *a, const struct der *b);
 

@@ -8,7 +8,7 @@ libcrypto_sg_a_SOURCES = \
 ## The certificate half
 libcrypto_sg_a_SOURCES += \
 	crypto/anchorset.c crypto/anchorset.h crypto/cert_private.h crypto/pkey_private.h crypto/cert.c crypto/cert_cache.c \
-	crypto/cert_decode.c crypto/cert_kind.c crypto/cert_use.c crypto/certset.c crypto/issue.c crypto/crl.h crypto/crl.c crypto/p12.c crypto/p12_file.c crypto/p12_key.c crypto/p12_mac.c crypto/p12_private.h crypto/p12_write.c crypto/password.c crypto/password.h crypto/pbe.c crypto/path.h crypto/path.c crypto/pkey.c crypto/pkey_sign.c crypto/trust.c \
+	crypto/cert_decode.c crypto/cert_kind.c crypto/cert_use.c crypto/certset.c crypto/issue.c crypto/p12.c crypto/p12_file.c crypto/p12_key.c crypto/p12_mac.c crypto/p12_private.h crypto/p12_write.c crypto/password.c crypto/password.h crypto/pbe.c crypto/path.h crypto/path.c crypto/pkey.c crypto/pkey_sign.c crypto/trust.c \
 	crypto/verdict.c
 
 ## Names, requests for certificates, chains
@@ -36,7 +36,9 @@ libcrypto_sg_a_SOURCES += crypto/crl_source.c crypto/crl_source.h crypto/issue_c
 libcrypto_sg_a_SOURCES += crypto/kek.h crypto/kek.c
 
 ## Revocation
-libcrypto_sg_a_SOURCES += crypto/name_text.c crypto/name_text.h crypto/ocsp.h crypto/path_revocation.c crypto/path_revocation.h \
+libcrypto_sg_a_SOURCES += crypto/crl.c crypto/crl.h crypto/crl_check.c crypto/crl_decode.c crypto/crl_scope.c crypto/crl_signer.c \
+	crypto/name_text.c crypto/name_text.h crypto/ocsp.h crypto/path_revocation.c crypto/path_revocation.h \
+	crypto/serialset.c crypto/serialset.h crypto/signature.c crypto/signature.h \
 	crypto/revocation.c crypto/revocation.h crypto/revocation_private.h
 
 ## Tokens

@@ -20,6 +20,7 @@ struct path_request {
 	int min_rsa;
 	const STACK_OF(ASN1_OBJECT) * policies; /* NULL: any */
 	bool require_policy, inhibit_mapping, inhibit_any;
+	unsigned level; /* 1: the path of somebody who signed a list or an answer */
 };
 
 /* verdict_note about one of OpenSSL's certificates. */

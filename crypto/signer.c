@@ -2,11 +2,9 @@
 #include "crypto/signer.h"
 
 #include "crypto/openssl_glue.h"
-
-#include <openssl/rsa.h>
+#include "crypto/signature.h"
 
 #include <string.h>
-#include <time.h>
 
 #define MIN_RSA_BITS 2048
 #define MIN_EC_BITS  224
@@ -89,36 +87,6 @@ signer_is(const struct signer *s, const struct cert *cert)
 
 /* --- attributes --- */
 
-/* UTCTime or GeneralizedTime as RFC 5652 section 11.3 writes them. */
-static bool
-parse_time(const struct der_item *value, int64_t *seconds)
-{
-	char text[16];
-	size_t n = value->body.len;
-	struct tm tm = {0};
-	const char *rest;
-
-	if (value->tag == DER_UTC_TIME && n == 13) {
-		/* 50 to 99 are of the last century. */
-		memcpy(text, value->body.p[0] >= '5' ? "19" : "20", 2);
-		memcpy(text + 2, value->body.p, n);
-	} else if (value->tag == DER_GENERALIZED_TIME && n == 15) {
-		memcpy(text, value->body.p, n);
-	} else {
-		return false;
-	}
-	text[15] = '\0';
-	for (size_t i = 0; i < 14; i++) {
-		if (text[i] < '0' || text[i] > '9')
-			return false;
-	}
-	rest = strptime(text, "%Y%m%d%H%M%S", &tm);
-	if (!rest || strcmp(rest, "Z") != 0)
-		return false;
-	*seconds = timegm(&tm);
-	return true;
-}
-
 /* ESSCertID or ESSCertIDv2 of the first certificate, the signer's own (RFC 5035). */
 static bool
 parse_signing_cert(struct der value, bool v2, struct signer_claims *claims)
@@ -178,7 +146,7 @@ check_attribute(enum oid oid, struct der values, const struct signer *s, const s
 	case OID_SIGNING_TIME:
 		*reason = "malformed signingTime attribute";
 		return first_time(&found->signing_time) && single &&
-		       parse_time(&value, &claims->signing_time);
+		       der_time(&value, &claims->signing_time);
 	case OID_SIGNING_CERT:
 	case OID_SIGNING_CERT_V2:
 		*reason = "malformed signingCertificate attribute";
@@ -225,114 +193,8 @@ signer_check_attributes(const struct signer *s, const struct der *content_type,
 
 /* --- the signature --- */
 
-enum family { FAMILY_RSA, FAMILY_PSS, FAMILY_DSA, FAMILY_ECDSA, FAMILY_ED25519 };
-
-static const struct {
-	enum oid oid;
-	enum family family;
-	enum digest digest; /* DIGEST_NONE: that of the content */
-} algorithms[] = {
-	{OID_RSA, FAMILY_RSA, DIGEST_NONE},
-	{OID_RSA_MD5, FAMILY_RSA, DIGEST_MD5},
-	{OID_RSA_SHA1, FAMILY_RSA, DIGEST_SHA1},
-	{OID_RSA_SHA1_OIW, FAMILY_RSA, DIGEST_SHA1},
-	{OID_RSA_SHA224, FAMILY_RSA, DIGEST_SHA224},
-	{OID_RSA_SHA256, FAMILY_RSA, DIGEST_SHA256},
-	{OID_RSA_SHA384, FAMILY_RSA, DIGEST_SHA384},
-	{OID_RSA_SHA512, FAMILY_RSA, DIGEST_SHA512},
-	{OID_RSA_PSS, FAMILY_PSS, DIGEST_NONE},
-	{OID_DSA, FAMILY_DSA, DIGEST_NONE},
-	{OID_DSA_SHA1, FAMILY_DSA, DIGEST_SHA1},
-	{OID_DSA_SHA224, FAMILY_DSA, DIGEST_SHA224},
-	{OID_DSA_SHA256, FAMILY_DSA, DIGEST_SHA256},
-	{OID_EC, FAMILY_ECDSA, DIGEST_NONE},
-	{OID_ECDSA_SHA1, FAMILY_ECDSA, DIGEST_SHA1},
-	{OID_ECDSA_SHA224, FAMILY_ECDSA, DIGEST_SHA224},
-	{OID_ECDSA_SHA256, FAMILY_ECDSA, DIGEST_SHA256},
-	{OID_ECDSA_SHA384, FAMILY_ECDSA, DIGEST_SHA384},
-	{OID_ECDSA_SHA512, FAMILY_ECDSA, DIGEST_SHA512},
-	{OID_ED25519, FAMILY_ED25519, DIGEST_SHA512},
-};
-
-#define N_ALGORITHMS (sizeof algorithms / sizeof algorithms[0])
-
-struct scheme {
-	enum family family;
-	enum digest digest, mgf1;
-	int salt_len;
-};
-
-/* RSASSA-PSS-params (RFC 4055): what is left out is SHA-1, MGF1 with SHA-1, a salt of 20 bytes. */
 static bool
-parse_pss(struct der params, struct scheme *scheme)
-{
-	struct der_item seq, part;
-	struct der inner;
-	enum oid oid;
-	int trailer = 1;
-
-	scheme->digest = scheme->mgf1 = DIGEST_SHA1;
-	scheme->salt_len = 20;
-	if (!der_take(&params, DER_SEQUENCE, &seq) || !der_done(&params))
-		return false;
-	if (der_take(&seq.body, DER_CONTEXT_CONSTRUCTED, &part)) {
-		if (!der_take_algorithm(&part.body, &oid, &inner) || !der_no_params(&inner))
-			return false;
-		scheme->digest = oid_digest(oid);
-	}
-	if (der_take(&seq.body, DER_CONTEXT_CONSTRUCTED | 1, &part)) {
-		if (!der_take_algorithm(&part.body, &oid, &params) || oid != OID_MGF1 ||
-			!der_take_algorithm(&params, &oid, &inner) || !der_no_params(&inner))
-			return false;
-		scheme->mgf1 = oid_digest(oid);
-	}
-	if (der_take(&seq.body, DER_CONTEXT_CONSTRUCTED | 2, &part) &&
-		(!der_take_int(&part.body, &scheme->salt_len) || !der_done(&part.body)))
-		return false;
-	if (der_take(&seq.body, DER_CONTEXT_CONSTRUCTED | 3, &part) &&
-		!der_take_int(&part.body, &trailer))
-		return false;
-	return der_done(&seq.body) && trailer == 1 && scheme->salt_len >= 0 &&
-	       scheme->digest != DIGEST_NONE && scheme->mgf1 != DIGEST_NONE;
-}
-
-static bool
-find_scheme(const struct signer *s, struct scheme *scheme)
-{
-	size_t i = 0;
-
-	while (i < N_ALGORITHMS && algorithms[i].oid != s->algorithm)
-		i++;
-	if (i == N_ALGORITHMS)
-		return false;
-	*scheme = (struct scheme){.family = algorithms[i].family, .digest = algorithms[i].digest};
-	if (scheme->family == FAMILY_PSS)
-		return parse_pss(s->params, scheme);
-	if (scheme->digest == DIGEST_NONE)
-		scheme->digest = s->digest;
-	return true;
-}
-
-static bool
-fits(enum family family, const EVP_PKEY *key)
-{
-	switch (family) {
-	case FAMILY_RSA:
-		return EVP_PKEY_is_a(key, "RSA");
-	case FAMILY_PSS:
-		return EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "RSA-PSS");
-	case FAMILY_DSA:
-		return EVP_PKEY_is_a(key, "DSA");
-	case FAMILY_ECDSA:
-		return EVP_PKEY_is_a(key, "EC");
-	case FAMILY_ED25519:
-		return EVP_PKEY_is_a(key, "ED25519");
-	}
-	return false;
-}
-
-static bool
-is_weak(const struct signer *s, const struct scheme *scheme, const EVP_PKEY *key)
+is_weak(const struct signer *s, const struct signature_scheme *scheme, const EVP_PKEY *key)
 {
 	int bits = EVP_PKEY_get_bits(key);
 
@@ -343,49 +205,14 @@ is_weak(const struct signer *s, const struct scheme *scheme, const EVP_PKEY *key
 	return scheme->family != FAMILY_ED25519 && bits < MIN_RSA_BITS;
 }
 
-/* Ed25519 signs the attributes themselves. OpenSSL's CMS learned that in 3.5, its EVP knew it
- * before. */
+/* Over the attributes, or over the content when there are none. */
 static bool
-verify_one_shot(const struct signer *s, EVP_PKEY *key)
-{
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	bool good = ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) == 1 &&
-		    EVP_DigestVerify(ctx, s->signature.p, s->signature.len, s->attributes.p,
-			    s->attributes.len) == 1;
-
-	EVP_MD_CTX_free(ctx);
-	return good;
-}
-
-/* The others sign a digest: of the attributes, or of the content when there are none. */
-static bool
-verify_digest(const struct signer *s, const struct scheme *scheme, EVP_PKEY *key,
+verify(const struct signer *s, const struct signature_scheme *scheme, EVP_PKEY *key,
 	const unsigned char *content_digest)
 {
-	unsigned char value[DIGEST_MAX_SIZE];
-	const EVP_MD *md = digest_evp(scheme->digest);
-	EVP_PKEY_CTX *ctx;
-	bool good;
-
-	if (s->has_attributes) {
-		if (digest_bytes(scheme->digest, s->attributes.p, s->attributes.len, value, NULL) !=
-			RC_OK)
-			return false;
-		content_digest = value;
-	}
-	ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
-	good = ctx && EVP_PKEY_verify_init(ctx) == 1;
-	if (good && scheme->family == FAMILY_PSS)
-		good = EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1 &&
-		       EVP_PKEY_CTX_set_signature_md(ctx, md) == 1 &&
-		       EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, digest_evp(scheme->mgf1)) == 1 &&
-		       EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, scheme->salt_len) == 1;
-	else if (good)
-		good = EVP_PKEY_CTX_set_signature_md(ctx, md) == 1;
-	good = good && EVP_PKEY_verify(ctx, s->signature.p, s->signature.len, content_digest,
-			       digest_size(scheme->digest)) == 1;
-	EVP_PKEY_CTX_free(ctx);
-	return good;
+	if (s->has_attributes)
+		return signature_verify(scheme, s->signature, s->attributes, key);
+	return signature_verify_digest(scheme, s->signature, content_digest, key);
 }
 
 /* ESS: a signature made with one certificate must not be shown with another one of the same key. */
@@ -407,23 +234,23 @@ enum verdict_signature
 signer_verify(const struct signer *s, const struct signer_claims *claims, const struct cert *cert,
 	const unsigned char *content_digest, bool *weak, const char **reason)
 {
-	struct scheme scheme;
+	struct signature_scheme scheme;
 	EVP_PKEY *key = cert_pubkey(cert);
 	bool good;
 
 	*reason = "the signature's algorithm is not supported";
-	if (!find_scheme(s, &scheme) || !key || !digest_evp(scheme.digest))
+	if (!signature_find_scheme(s->algorithm, s->params, s->digest, &scheme) || !key ||
+		!digest_evp(scheme.digest))
 		return SIGNATURE_UNSUPPORTED;
 	*reason = "the signer's key is of another kind than the signature";
-	if (!fits(scheme.family, key))
+	if (!signature_fits(&scheme, key))
 		return SIGNATURE_BAD;
 	if (!s->has_attributes && (scheme.family == FAMILY_ED25519 || scheme.digest != s->digest)) {
 		*reason = "a signature without attributes in this algorithm is not supported";
 		return SIGNATURE_UNSUPPORTED;
 	}
 	*weak = is_weak(s, &scheme, key);
-	good = scheme.family == FAMILY_ED25519 ? verify_one_shot(s, key)
-					       : verify_digest(s, &scheme, key, content_digest);
+	good = verify(s, &scheme, key, content_digest);
 	ossl_clear();
 	*reason = "the signature does not fit the signer's key";
 	if (!good)
