@@ -37,6 +37,10 @@ EXTRA_PROGRAMS += tests/bench/meter
 tests_bench_meter_SOURCES = tests/bench/meter.c
 tests_bench_meter_LDADD = $(SG_LIBS_CRYPTO)
 
+EXTRA_PROGRAMS += tests/bench/envelopes
+tests_bench_envelopes_SOURCES = tests/bench/envelopes.c
+tests_bench_envelopes_LDADD = $(SG_LIBS_CRYPTO)
+
 ## Loaded into the vault for the bench.
 EXTRA_DIST += tests/bench/keyclock.c
 CLEANFILES += tests/bench/keyclock.so
@@ -48,7 +52,7 @@ tests/bench/keyclock.so: tests/bench/keyclock.c
 .PHONY: bench-milter
 bench: bench-milter
 bench-milter: sealgate sealgate-milter sealgate-vault mtadriver nullmilter tests/bench/meter \
-		tests/bench/keyclock.so
+		tests/bench/envelopes tests/bench/keyclock.so
 	$(srcdir)/tests/bench/milter.sh
 EXTRA_DIST += tests/bench/milter.sh
 

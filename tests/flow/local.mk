@@ -4,7 +4,7 @@ noinst_LIBRARIES += libmtaclient.a
 libmtaclient_a_SOURCES = tests/flow/mtaclient.c tests/flow/mtaclient.h tests/flow/mtaapply.c \
 	tests/flow/mtamessage.c tests/flow/mtawire.c tests/flow/mtawire.h
 noinst_PROGRAMS += mtadriver
-mtadriver_SOURCES = tests/flow/mtadriver.c
+mtadriver_SOURCES = tests/flow/mtadriver.c tests/flow/mtaload.c tests/flow/mtaload.h
 mtadriver_LDADD = libmtaclient.a
 
 ## sealgate-milter on a pipeline of the test's own.

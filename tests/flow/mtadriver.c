@@ -9,10 +9,9 @@
  * lost), 64 wrong usage, 66 no such file. 5xx goes before 4xx.
  */
 #include "tests/flow/mtaclient.h"
+#include "tests/flow/mtaload.h"
 
 #include <getopt.h>
-#include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +23,8 @@ static const char *sender = "<alice@example.org>", *sender_args, *identity, *out
 		  *beside;
 static struct mta_rcpt rcpts[MTA_MAX_RCPTS];
 static size_t n_rcpts;
-static bool lf = true, one_session, new_connection, quiet, probe;
-static long connections, per_connection, abort_every;
+static bool lf = true, one_session, quiet, probe;
+static struct load_options load = {.to = &options};
 
 static const char usage[] =
 	"usage: mtadriver -S unix:PATH|inet:PORT@ADDR [options] FILE...\n"
@@ -35,7 +34,9 @@ static const char usage[] =
 	"  --version N --actions MASK --protocol MASK --timeout MS\n"
 	"  --cut-after BYTES  --inject STAGE:HEX\n"
 	"  --probe: only connect and negotiate\n"
-	"  load (%d in a recipient: number of the message): -n CONNECTIONS -m MESSAGES [--new-connection] [--abort-every N]\n"
+	"  load: -n CONNECTIONS -m MESSAGES [--new-connection] [--abort-every N]\n"
+	"    %d in a recipient, a header field or at the beginning of the body: number of the message, from 0 or --first N\n"
+	"    --files N: of files numbered from 0 to N-1 (%d in FILE), one for each message in turn\n"
 	"    [--beside SOCKET: each message goes to this milter first, which must accept it]\n";
 
 enum {
@@ -56,6 +57,8 @@ enum {
 	OPT_NEW_CONNECTION,
 	OPT_ABORT_EVERY,
 	OPT_BESIDE,
+	OPT_FILES,
+	OPT_FIRST,
 	OPT_PROBE
 };
 
@@ -73,6 +76,8 @@ static const struct option longs[] = {{"sender-args", required_argument, NULL, O
 	{"inject", required_argument, NULL, OPT_INJECT},
 	{"new-connection", no_argument, NULL, OPT_NEW_CONNECTION},
 	{"probe", no_argument, NULL, OPT_PROBE}, {"beside", required_argument, NULL, OPT_BESIDE},
+	{"files", required_argument, NULL, OPT_FILES},
+	{"first", required_argument, NULL, OPT_FIRST},
 	{"abort-every", required_argument, NULL, OPT_ABORT_EVERY}, {NULL, 0, NULL, 0}};
 
 static void
@@ -80,15 +85,6 @@ die(const char *what)
 {
 	fprintf(stderr, "mtadriver: %s\n%s", what, usage);
 	exit(64);
-}
-
-static double
-now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
 /* STAGE:NAME=VALUE, cut up in place. */
@@ -174,13 +170,19 @@ take_long_option(int opt, char *arg)
 		take_inject(arg);
 		break;
 	case OPT_NEW_CONNECTION:
-		new_connection = true;
+		load.new_connection = true;
 		break;
 	case OPT_ABORT_EVERY:
-		abort_every = atol(arg);
+		load.abort_every = atol(arg);
 		break;
 	case OPT_BESIDE:
 		beside = arg;
+		break;
+	case OPT_FILES:
+		load.n_files = atol(arg);
+		break;
+	case OPT_FIRST:
+		load.first = atol(arg);
 		break;
 	case OPT_PROBE:
 		probe = true;
@@ -188,6 +190,16 @@ take_long_option(int opt, char *arg)
 	default:
 		die("unknown option");
 	}
+}
+
+static void
+set_envelope(struct mta_message *message)
+{
+	mta_message_sender(message, sender, sender_args);
+	for (size_t i = 0; i < n_rcpts; i++)
+		mta_message_rcpt(message, rcpts[i].addr, rcpts[i].args);
+	message->identity = identity;
+	message->qid = qid;
 }
 
 static void
@@ -210,9 +222,9 @@ take_options(int argc, char **argv)
 		else if (opt == 'o')
 			out_path = optarg;
 		else if (opt == 'n')
-			connections = atol(optarg);
+			load.connections = atol(optarg);
 		else if (opt == 'm')
-			per_connection = atol(optarg);
+			load.per_connection = atol(optarg);
 		else if (opt == 'q')
 			quiet = true;
 		else
@@ -224,9 +236,11 @@ take_options(int argc, char **argv)
 		rcpts[n_rcpts++].addr = (char *)"<bob@example.net>";
 	if (options.version < 6)
 		options.protocol &= 0x7f | (options.version > 3 ? 0x300 : 0);
+	load.set_envelope = set_envelope;
 	if (beside) {
 		options_beside = options;
 		options_beside.socket = beside;
+		load.beside = &options_beside;
 	}
 }
 
@@ -304,36 +318,6 @@ write_result(const struct mta_message *message, int number)
 	free(text);
 }
 
-static void
-set_envelope(struct mta_message *message)
-{
-	mta_message_sender(message, sender, sender_args);
-	for (size_t i = 0; i < n_rcpts; i++)
-		mta_message_rcpt(message, rcpts[i].addr, rcpts[i].args);
-	message->identity = identity;
-	message->qid = qid;
-}
-
-/* Opens and greets; on failure REPLY is a deferral. */
-static struct mta *
-connect_milter(const struct mta_options *to, struct mta_reply *reply)
-{
-	char why[200];
-	struct mta *mta = mta_open(to, why);
-
-	if (!mta) {
-		reply->code = 451;
-		reply->stage = 'O';
-		reply->lost = true;
-		if (asprintf(&reply->text, "451 4.7.1 Service unavailable (%s)", why) < 0)
-			reply->text = NULL;
-		return NULL;
-	}
-	if (!mta_hello(mta, reply))
-		mta_cut(&mta);
-	return mta;
-}
-
 static int
 worst(int a, int code)
 {
@@ -351,7 +335,7 @@ run_files(char **files)
 	for (int i = 0; files[i]; i++) {
 		struct mta_message message = {0};
 		struct mta_reply reply = {0};
-		double begun = now();
+		double begun = mta_now();
 
 		if (!mta_message_read(&message, files[i])) {
 			perror(files[i]);
@@ -359,12 +343,12 @@ run_files(char **files)
 		}
 		set_envelope(&message);
 		if (!mta)
-			mta = connect_milter(&options, &reply);
+			mta = mta_greet(&options, &reply);
 		if (mta)
 			mta_send(mta, &message, &reply);
 		status = worst(status, reply.code);
 		if (!quiet)
-			print_result(files[i], &message, &reply, (now() - begun) * 1000);
+			print_result(files[i], &message, &reply, (mta_now() - begun) * 1000);
 		if (out_path && reply.code == 250 && !reply.discarded)
 			write_result(&message, i + 1);
 		if (reply.lost)
@@ -375,163 +359,6 @@ run_files(char **files)
 		mta_reply_fini(&reply);
 	}
 	mta_quit(&mta);
-	return status;
-}
-
-struct load {
-	long connection;
-	const struct mta_message *message;
-	double *latency; /* PER_CONNECTION of them */
-	long ok, refused, deferred, aborted;
-	long untouched; /* of the accepted ones: with the body they came with */
-};
-
-/* "%d" in a recipient stands for a number of the message's own. */
-static void
-number_rcpts(struct mta_message *message, long number)
-{
-	for (size_t i = 0; i < message->n_rcpts; i++) {
-		char *mark = strstr(message->rcpts[i].addr, "%d"), *text;
-
-		if (!mark)
-			continue;
-		if (asprintf(&text, "%.*s%ld%s", (int)(mark - message->rcpts[i].addr),
-			    message->rcpts[i].addr, number, mark + 2) < 0)
-			abort();
-		free(message->rcpts[i].addr);
-		message->rcpts[i].addr = text;
-	}
-}
-
-/* One message of a load: copied, since the milter may change it. */
-static void
-load_message(struct load *load, struct mta **mta, long number)
-{
-	struct mta_message *copy = mta_message_copy(load->message);
-	struct mta_reply reply = {0};
-	double begun = now();
-
-	number_rcpts(copy, load->connection * per_connection + number);
-	if (!*mta && !(*mta = connect_milter(&options, &reply)))
-		usleep(10000); /* it may be on its way back */
-	if (*mta && abort_every && number % abort_every == abort_every - 1) {
-		if (mta_envelope(*mta, copy, &reply))
-			mta_abort(*mta);
-		load->aborted++;
-		reply.code = 0;
-	} else {
-		if (*mta)
-			mta_send(*mta, copy, &reply);
-		load->ok += reply.code == 250;
-		load->untouched += reply.code == 250 && !reply.body_changed;
-		load->refused += reply.code / 100 == 5;
-		load->deferred += reply.code / 100 == 4;
-	}
-	load->latency[number] = (now() - begun) * 1000;
-	if (reply.lost)
-		mta_cut(mta);
-	else if (new_connection)
-		mta_quit(mta);
-	mta_reply_fini(&reply);
-	mta_message_fini(copy);
-	free(copy);
-}
-
-/* The same message for the milter beside, whose processor time is compared with the other's. */
-static void
-send_beside(struct load *load, struct mta **mta)
-{
-	struct mta_message *copy = mta_message_copy(load->message);
-	struct mta_reply reply = {0};
-
-	if (!*mta)
-		*mta = connect_milter(&options_beside, &reply);
-	if (!*mta || !mta_send(*mta, copy, &reply))
-		load->deferred++;
-	if (reply.lost)
-		mta_cut(mta);
-	mta_reply_fini(&reply);
-	mta_message_fini(copy);
-	free(copy);
-}
-
-static void *
-load_thread(void *arg)
-{
-	struct load *load = arg;
-	struct mta *mta = NULL, *other = NULL;
-
-	for (long i = 0; i < per_connection; i++) {
-		if (beside)
-			send_beside(load, &other);
-		load_message(load, &mta, i);
-	}
-	mta_quit(&mta);
-	mta_quit(&other);
-	return NULL;
-}
-
-static int
-compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static int
-print_load(struct load *loads, double *latency, double seconds)
-{
-	long total = connections * per_connection;
-	struct load sum = {0};
-
-	for (long i = 0; i < connections; i++) {
-		sum.ok += loads[i].ok;
-		sum.untouched += loads[i].untouched;
-		sum.refused += loads[i].refused;
-		sum.deferred += loads[i].deferred;
-		sum.aborted += loads[i].aborted;
-	}
-	qsort(latency, (size_t)total, sizeof *latency, compare);
-	printf("{\"messages\":%ld,\"ok\":%ld,\"untouched\":%ld,\"refused\":%ld,\"deferred\":%ld,\"aborted\":%ld,"
-	       "\"seconds\":%.3f,\"per_second\":%.1f,\"p50_ms\":%.2f,\"p99_ms\":%.2f,"
-	       "\"max_ms\":%.2f}\n",
-		total, sum.ok, sum.untouched, sum.refused, sum.deferred, sum.aborted, seconds,
-		(double)total / seconds, latency[total / 2], latency[total * 99 / 100],
-		latency[total - 1]);
-	return sum.refused ? 65 : sum.deferred ? 75 : 0;
-}
-
-static int
-run_load(const char *file)
-{
-	struct mta_message message = {0};
-	struct load *loads = calloc((size_t)connections, sizeof *loads);
-	double *latency = calloc((size_t)(connections * per_connection), sizeof *latency);
-	pthread_t *threads = calloc((size_t)connections, sizeof *threads);
-	double begun;
-	int status;
-
-	if (!mta_message_read(&message, file)) {
-		perror(file);
-		return 66;
-	}
-	set_envelope(&message);
-	begun = now();
-	for (long i = 0; i < connections; i++) {
-		loads[i] = (struct load){.connection = i,
-			.message = &message,
-			.latency = latency + i * per_connection};
-		if (pthread_create(&threads[i], NULL, load_thread, &loads[i]) != 0)
-			abort();
-	}
-	for (long i = 0; i < connections; i++)
-		pthread_join(threads[i], NULL);
-	status = print_load(loads, latency, now() - begun);
-	mta_message_fini(&message);
-	free(loads);
-	free(latency);
-	free(threads);
 	return status;
 }
 
@@ -546,7 +373,8 @@ main(int argc, char **argv)
 		mta_quit(&mta);
 		return why[0] ? 75 : 0;
 	}
-	if (connections < 0 || per_connection < 0 || (connections > 0) != (per_connection > 0))
+	if (load.connections < 0 || load.per_connection < 0 || load.n_files < 0 || load.first < 0 ||
+		(load.connections > 0) != (load.per_connection > 0))
 		die("-n and -m go together");
-	return connections ? run_load(argv[optind]) : run_files(argv + optind);
+	return load.connections ? mta_load(&load, argv[optind]) : run_files(argv + optind);
 }
