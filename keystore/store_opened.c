@@ -96,12 +96,13 @@ prepare(struct opened *opened)
 static bool
 ready(struct opened *opened, int64_t now)
 {
-	bool made = access(opened->path, F_OK) != 0;
 	mode_t mask;
+	bool made;
 	int code;
 
 	if (opened->db)
 		return true;
+	made = access(opened->path, F_OK) != 0;
 	if (opened->failed && now < opened->failed + RETRY_SECS && now >= opened->failed)
 		return false;
 	mask = umask(077);
@@ -163,25 +164,43 @@ find(struct opened *opened, const unsigned char *hash, int64_t qid, struct opene
 		before->retry = qid && sqlite3_column_int64(st, 3) == qid;
 	}
 	sqlite3_reset(st);
-	return code == SQLITE_ROW || code == SQLITE_DONE;
+	return code == SQLITE_ROW;
 }
 
+/* ADD or AGAIN; *there: ADD found it. */
 static bool
-put(struct opened *opened, const unsigned char *hash, int64_t qid, int64_t now, bool again)
+put(struct opened *opened, enum statement what, const unsigned char *hash, int64_t qid, int64_t now,
+	bool *there)
 {
-	sqlite3_stmt *st = opened->st[again ? AGAIN : ADD];
+	sqlite3_stmt *st = opened->st[what];
 	int code;
 
-	if (opened->uncommitted == 0 &&
-		sqlite3_exec(opened->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
-		return false;
-	opened->uncommitted++;
 	sqlite3_bind_blob(st, 1, hash, HASH_SIZE, SQLITE_STATIC);
 	sqlite3_bind_int64(st, 2, now);
 	sqlite3_bind_int64(st, 3, qid);
 	code = sqlite3_step(st);
 	sqlite3_reset(st);
-	return code == SQLITE_DONE && (opened->uncommitted < COMMIT_EACH || commit(opened));
+	*there = code == SQLITE_CONSTRAINT;
+	return code == SQLITE_DONE || *there;
+}
+
+/* Nearly everything is new, so it is added first and looked for only when that fails. */
+static bool
+note(struct opened *opened, const unsigned char *hash, int64_t qid, int64_t now,
+	struct opened_before *before)
+{
+	bool there, ignored;
+
+	if (opened->uncommitted == 0 &&
+		sqlite3_exec(opened->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+		return false;
+	opened->uncommitted++;
+	if (!put(opened, ADD, hash, qid, now, &there))
+		return false;
+	if (there &&
+		(!find(opened, hash, qid, before) || !put(opened, AGAIN, hash, qid, now, &ignored)))
+		return false;
+	return opened->uncommitted < COMMIT_EACH || commit(opened);
 }
 
 /* The first eight bytes of a hash, for the queue id; 0 for none. */
@@ -227,8 +246,7 @@ opened_note(struct opened *opened, const char *key, const void *encrypted_key, s
 	if (!hash_key(key, encrypted_key, len, hash))
 		return;
 	pthread_mutex_lock(&opened->lock);
-	if (ready(opened, now) && (!find(opened, hash, claimed, before) ||
-					  !put(opened, hash, claimed, now, before->count > 0)))
+	if (ready(opened, now) && !note(opened, hash, claimed, now, before))
 		failed(opened, now);
 	pthread_mutex_unlock(&opened->lock);
 }

@@ -7,6 +7,7 @@
  */
 #include "milter/callbacks.h"
 #include "base/log.h"
+#include "milter/bundle.h"
 #include "milter/edits.h"
 #include "milter/listen.h"
 #include "milter/session.h"
@@ -274,8 +275,10 @@ apply_ret(SMFICTX *ctx, const struct session *session, const char *ret, struct e
 static enum rc
 apply(SMFICTX *ctx, const struct session *session, const struct copy *copy, struct err *err)
 {
-	enum rc rc = apply_body(ctx, copy, err);
+	enum rc rc;
 
+	bundle_begin();
+	rc = apply_body(ctx, copy, err);
 	for (size_t i = 0; rc == RC_OK && i < copy->n_edits; i++)
 		rc = apply_edit(ctx, session, &copy->edits[i], err);
 	if (rc == RC_OK)

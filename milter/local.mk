@@ -68,6 +68,7 @@ milter/notice_builtin.inc: $(notice_texts) milter/local.mk
 ## What the daemon has beside the pipeline; apart from main, so that tests can link it.
 noinst_LIBRARIES += libmilterd.a
 libmilterd_a_SOURCES = \
+	milter/bundle.c milter/bundle.h \
 	milter/callbacks.c milter/callbacks.h \
 	milter/daemon.c milter/daemon.h \
 	milter/edits.c milter/edits.h \
@@ -77,6 +78,10 @@ libmilterd_a_SOURCES = \
 	milter/session.c milter/session.h \
 	milter/supervise.c milter/supervise.h
 
+## libmilter is to find the writev() of bundle.c.
+SG_BUNDLE = -Wl,--export-dynamic-symbol=writev
+
 sbin_PROGRAMS += sealgate-milter
+sealgate_milter_LDFLAGS = $(AM_LDFLAGS) $(SG_BUNDLE)
 sealgate_milter_SOURCES = milter/milter_main.c
 sealgate_milter_LDADD = libmilterd.a $(SG_LIBS_PIPELINE) $(MILTER_LIBS)

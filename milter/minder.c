@@ -32,11 +32,12 @@
  * is slow as well, its own kick helps the next one: so N strangers are free after N ticks.
  *
  * A task that knows it will wait is kicked at once; of the others this thread takes care when they
- * have taken KICK_MS. A kick costs about 0.1 ms of processor time, and there is at most one in each
- * tick, so quick callbacks never pay for it. A worker can also be kept where no callback shows it:
- * by an MTA that sends its next command within the millisecond for which a worker waits, message
- * after message, or that has sent half a packet. So as long as there are other sessions beside it
- * there is a kick every BUSY_KICK_MS while messages come, and every IDLE_MS in any case.
+ * have taken KICK_MS, or at the tick after it. A kick costs about 0.1 ms of processor time, and
+ * there is at most one in each tick, so quick callbacks never pay for it. A worker can also be kept
+ * where no callback shows it: by an MTA that sends its next command within the millisecond for
+ * which a worker waits, message after message, or that has sent half a packet. So as long as there
+ * are other sessions beside it there is a kick every BUSY_KICK_MS while messages come, and every
+ * IDLE_MS in any case.
  *
  * The gap was there in 8.17.1 and may be closed elsewhere; then the kicks are harmless.
  */
@@ -55,9 +56,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TICK_MS        10
+#define TICK_MS        40 /* each is a wakeup, and for most messages there is nothing to do */
 #define KICKED_TICK_MS 1  /* after a kick, so that many left behind are soon helped */
 #define KICK_MS        20 /* a callback that takes longer is slow */
+#define YOUNG_MS       10 /* one so young is most likely done long before the next tick */
 #define IDLE_MS        250
 #define BUSY_KICK_MS   25
 #define BUSY_MS        100  /* goes on ticking for so long, so that quick tasks need not wake it */
@@ -200,13 +202,29 @@ look_after_tasks(struct minder *minder, int64_t now)
 	return kick;
 }
 
+/* Until the next tick; one that may turn out to be slow is looked at when it is. */
+static long
+tick_ms(const struct minder *minder, int64_t now)
+{
+	int64_t ms = minder->kicked ? KICKED_TICK_MS : TICK_MS;
+
+	for (struct minded *task = minder->tasks; task; task = task->next) {
+		int64_t age = now - task->began_ms;
+
+		if (!task->kicked && age >= YOUNG_MS && KICK_MS - age < ms)
+			ms = KICK_MS > age ? KICK_MS - age : 1;
+	}
+	return (long)ms;
+}
+
 /* Waits for the next tick, or without a task for the next idle kick, or for somebody to come. */
 static void
 wait_for_work(struct minder *minder)
 {
 	struct timespec until;
-	bool busy = minder->tasks || clock_monotonic_ms() - minder->busy_ms < BUSY_MS;
-	long ms = !busy ? IDLE_MS : minder->kicked ? KICKED_TICK_MS : TICK_MS;
+	int64_t now = clock_monotonic_ms();
+	bool busy = minder->tasks || now - minder->busy_ms < BUSY_MS;
+	long ms = busy ? tick_ms(minder, now) : IDLE_MS;
 
 	if (minder->kick_now)
 		return;
