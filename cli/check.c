@@ -10,6 +10,7 @@
 #include "cli/people.h"
 #include "directory/anchors.h"
 #include "directory/attribute.h"
+#include "directory/groups.h"
 #include "directory/logins.h"
 #include "directory/lookup.h"
 #include "message/alias.h"
@@ -65,6 +66,9 @@ compile(struct conf *conf, struct err *err)
 	struct alias_map *aliases = NULL;
 	struct smtp_port *port = NULL;
 	struct forwarding *forwarding = NULL;
+	struct groups *groups = NULL;
+	const char *const *names;
+	size_t n;
 	/* A machine with the vault alone has no service. */
 	enum rc rc = conf_count(conf, "services") ? service_check_all(conf, err) : RC_OK;
 
@@ -86,12 +90,17 @@ compile(struct conf *conf, struct err *err)
 		rc = smtp_port_new_own(conf, &port, err);
 	if (rc == RC_OK || rc == RC_NONE) /* none: no port is configured, no directory */
 		rc = forwarding_new(conf, policy, &forwarding, err);
+	if (rc == RC_OK || rc == RC_NONE) {
+		n = policy_groups(policy, &names);
+		rc = groups_new(conf, names, n, &groups, err);
+	}
 	if (rc == RC_NONE)
 		rc = RC_OK;
 	if (rc == RC_OK)
 		rc = compile_people(conf, err);
 	if (rc == RC_OK)
 		rc = check_ca(conf, err);
+	groups_free(&groups);
 	forwarding_free(&forwarding);
 	smtp_port_free(&port);
 	lookups_free(&lookups);

@@ -29,6 +29,8 @@ static const struct {
 	{"key", " yes no unknown "},
 	{"extra", " yes no unknown "},
 	{"sealed", " yes no unknown "},
+	{"sender-group", NULL},
+	{"group", NULL},
 	{"final", " inside outside unknown "},
 	{"hidden", " yes no "},
 };

@@ -83,6 +83,7 @@ struct subject {
 	struct spool *body;
 	struct entity *root;
 	struct msg_facts facts;
+	enum tri *sender_groups, *groups;
 	char sender[ADDR_MAX + 1], rcpt[ADDR_MAX + 1];
 	bool seals; /* the service may sign */
 };
@@ -94,6 +95,8 @@ subject_fini(struct subject *s)
 	spool_free(&s->body);
 	addrlist_fini(&s->from);
 	addrlist_fini(&s->addresses);
+	free(s->sender_groups);
+	free(s->groups);
 	hdrs_fini(&s->hdrs);
 }
 
@@ -251,6 +254,27 @@ list_addresses(const struct policy_case *one, struct addrlist *out, struct err *
 	return RC_OK;
 }
 
+/* One answer for each group that rules name, from the case's facts called WORD: "unknown", or
+ * names; without any, nobody is in a group. */
+static enum rc
+make_groups(const struct policy_world *world, const struct policy_case *one, const char *word,
+	enum tri **out, struct err *err)
+{
+	const char *const *groups, *value;
+	size_t n = policy_groups(world->policy, &groups);
+
+	*out = calloc(n + 1, sizeof(**out));
+	if (!*out)
+		return err_set(err, ERR_MEMORY, "groups");
+	for (size_t k = 0; (value = case_fact(one, word, k)); k++)
+		for (size_t i = 0; i < n; i++)
+			if (strcmp(value, "unknown") == 0)
+				(*out)[i] = TRI_UNKNOWN;
+			else if (strcasecmp(value, groups[i]) == 0)
+				(*out)[i] = TRI_YES;
+	return RC_OK;
+}
+
 static enum rc
 make_subject(const struct policy_world *world, const struct policy_case *one, const char *rcpt,
 	struct subject *s, struct err *err)
@@ -266,8 +290,13 @@ make_subject(const struct policy_world *world, const struct policy_case *one, co
 		rc = make_header(one, s, err);
 	if (rc == RC_OK)
 		rc = list_addresses(one, &s->addresses, err);
+	if (rc == RC_OK)
+		rc = make_groups(world, one, "sender-group", &s->sender_groups, err);
+	if (rc == RC_OK)
+		rc = make_groups(world, one, "group", &s->groups, err);
 	if (rc != RC_OK)
 		return rc;
+	s->facts.groups = s->sender_groups;
 	s->facts.from_unread = hdrs_from(&s->hdrs, &s->from, err) == RC_PERM;
 	s->facts.sender = s->sender;
 	s->facts.from = &s->from;
@@ -299,6 +328,7 @@ make_rcpt(const struct policy_world *world, const struct policy_case *one, const
 	if (cert && strcmp(cert, "proven") == 0)
 		rcpt->cert_proven = TRI_YES;
 	rcpt->sealed = case_tri(one, "sealed", wrapped ? TRI_YES : TRI_NO);
+	rcpt->groups = s->groups;
 	rcpt->leaves = case_tri(one, "final", rcpt->direction == DIR_OUTBOUND ? TRI_YES : TRI_NO);
 }
 

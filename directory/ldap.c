@@ -30,8 +30,8 @@ is_plain(unsigned char c)
 	       (c != 0 && strchr("@.-_+=", c));
 }
 
-static enum rc
-append_escaped(const char *addr, struct buf *out, struct err *err)
+enum rc
+ldap_filter_append(const char *addr, struct buf *out, struct err *err)
 {
 	enum rc rc = RC_OK;
 
@@ -60,7 +60,7 @@ ldap_filter_format(const char *template, const char *addr, struct buf *out, stru
 			rc = buf_append_char(out, '%', err);
 		} else if (*p == 'a') {
 			used = true;
-			rc = append_escaped(addr, out, err);
+			rc = ldap_filter_append(addr, out, err);
 		} else {
 			return err_set(err, ERR_CONFIG, "only %%a and %%%% are known in a filter");
 		}

@@ -33,10 +33,12 @@ enum rc source_ldap_new(struct conf *conf, const struct conf_group *group, int e
 
 /*
  * TEMPLATE with each %a replaced by ADDR, escaped by RFC 4515 section 3, and %% by %. ERR_CONFIG
- * for another % or a template without %a or with unbalanced parentheses. The only place where a
- * filter is made.
+ * for another % or a template without %a or with unbalanced parentheses. Filters are
+ * made here and with ldap_filter_append only.
  */
 enum rc
 ldap_filter_format(const char *template, const char *addr, struct buf *out, struct err *err);
+/* A value inside a filter, escaped in the same way. */
+enum rc ldap_filter_append(const char *value, struct buf *out, struct err *err);
 
 #endif

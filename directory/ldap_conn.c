@@ -425,8 +425,8 @@ ldap_pool_drop(struct ldap_pool *pool, struct ldap_lease *lease, enum ldap_healt
 {
 	struct server *server = &pool->servers[lease->server];
 
-	if (health == LDAP_DOWN)
-		note_failure(pool, server, false, why);
+	if (health == LDAP_DOWN || health == LDAP_GONE)
+		note_failure(pool, server, health == LDAP_GONE, why);
 	else if (health == LDAP_ALIVE)
 		note_success(pool, server);
 	close_connection(&lease->connection);

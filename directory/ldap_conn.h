@@ -66,9 +66,9 @@ enum rc ldap_pool_lend(struct ldap_pool *pool, size_t server, bool fresh, struct
 /* Back in good order: kept if there is room. */
 void ldap_pool_return(struct ldap_pool *pool, struct ldap_lease *lease);
 /* What a connection that is closed says of its server: nothing, since it was an old one; that it
- * answers; that it does not. */
-enum ldap_health { LDAP_STALE, LDAP_ALIVE, LDAP_DOWN };
-/* Closed. WHY: the failure, with LDAP_DOWN; when the server is left alone for it, its kept
+ * answers; that it does not, this time; that it is not there. */
+enum ldap_health { LDAP_STALE, LDAP_ALIVE, LDAP_DOWN, LDAP_GONE };
+/* Closed. WHY: the failure, with the last two; when the server is left alone for it, its kept
  * connections are closed too. */
 void ldap_pool_drop(struct ldap_pool *pool, struct ldap_lease *lease, enum ldap_health health,
 	const struct err *why);

@@ -206,12 +206,16 @@ ldap_search_once(
 
 /* --- servers --- */
 
-/* Is it the server that failed, rather than this one question? */
-static bool
-is_down(int result)
+/* Is it the server that failed, rather than this one question? A new connection that gives nothing
+ * is none: libldap connects when it first sends something. */
+static enum ldap_health
+health_of(int result, bool gave)
 {
-	return result == LDAP_SERVER_DOWN || result == LDAP_CONNECT_ERROR ||
-	       result == LDAP_TIMEOUT || result == LDAP_BUSY || result == LDAP_UNAVAILABLE;
+	if (result == LDAP_SERVER_DOWN || result == LDAP_CONNECT_ERROR)
+		return gave ? LDAP_DOWN : LDAP_GONE;
+	return result == LDAP_TIMEOUT || result == LDAP_BUSY || result == LDAP_UNAVAILABLE
+		       ? LDAP_DOWN
+		       : LDAP_ALIVE;
 }
 
 /*
@@ -249,7 +253,7 @@ ask_server(struct ldap_search *s, struct ldap_pool *pool, size_t server, struct 
 		ldap_pool_drop(pool, &lease, LDAP_STALE, NULL);
 	}
 	log_error(LOGL_WARN, NULL, "directory-failed", err, "directory", s->name, NULL);
-	ldap_pool_drop(pool, &lease, is_down(result) ? LDAP_DOWN : LDAP_ALIVE, err);
+	ldap_pool_drop(pool, &lease, health_of(result, s->entries > had_entries), err);
 	return RC_TEMP;
 }
 

@@ -8,6 +8,8 @@ libdirectory_a_SOURCES = \
 	directory/certstore_change.c directory/certstore_db.c directory/certstore_history.c \
 	directory/certstore_rows.c directory/certstore_schema.def directory/certstore_used.c \
 	directory/crawl.c directory/crawl.h \
+	directory/group_walk.c directory/group_walk.h \
+	directory/groups.c directory/groups.h \
 	directory/ldap.c directory/ldap.h \
 	directory/ldap_conn.c directory/ldap_conn.h \
 	directory/ldap_entry.c directory/ldap_entry.h \

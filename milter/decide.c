@@ -95,7 +95,7 @@ decide_one(struct transaction *tx, struct rcpt *rcpt, struct err *err)
 
 	while (rc == RC_OK && again) {
 		rc = policy_decide(tx->view, &rcpt->facts, &rcpt->decision, err);
-		again = false;
+		again = rc == RC_OK && tx_ask_groups(tx, rcpt, &rcpt->decision);
 		if (rc == RC_OK && rcpt->decision.wants_leaves && !asked_leaves) {
 			ask_leaves(tx, rcpt);
 			asked_leaves = again = true;

@@ -43,6 +43,7 @@ facts_of(const struct transaction *tx, const struct rcpt *rcpt)
 		.direction = ours ? DIR_INBOUND | DIR_INTERNAL : DIR_OUTBOUND,
 		.sealed = TRI_UNKNOWN,
 		.leaves = ours ? TRI_UNKNOWN : TRI_YES,
+		.groups = rcpt->groups,
 		.cert_known = TRI_UNKNOWN,
 		.cert_proven = TRI_UNKNOWN};
 }
@@ -88,6 +89,10 @@ decide(struct transaction *tx, struct rcpt *rcpt, struct decision *out, bool *re
 	struct rcpt_facts facts = facts_of(tx, rcpt);
 	enum rc rc = policy_decide(tx->early, &facts, out, err);
 
+	if (rc == RC_OK && tx_ask_groups(tx, rcpt, out)) {
+		facts.groups = rcpt->groups;
+		rc = policy_decide(tx->early, &facts, out, err);
+	}
 	if (rc == RC_OK && out->wants_certs && facts.direction == DIR_OUTBOUND) {
 		look_up(tx, rcpt, &facts);
 		rc = policy_decide(tx->early, &facts, out, err);
@@ -105,6 +110,7 @@ take_back(struct transaction *tx)
 	lookup_free(&rcpt->lookup);
 	free(rcpt->addr);
 	free(rcpt->person);
+	free(rcpt->groups);
 	memset(rcpt, 0, sizeof(*rcpt));
 }
 

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "directory/anchors.h"
+#include "directory/groups.h"
 #include "directory/logins.h"
 #include "milter/replies.h"
 #include "message/charset.h"
@@ -42,6 +43,7 @@ struct engine {
 	struct vault_client *vault;
 	struct stamp_keys *stamp_keys;
 	struct forwarding *forwarding; /* or NULL */
+	struct groups *groups;         /* or NULL */
 	bool checks_stamps, refuses;
 	struct alias_map *aliases;
 	pthread_mutex_t lock;
@@ -298,6 +300,12 @@ engine_fill(struct engine *engine, const char *service, struct err *err)
 		return rc; /* a gate looks nothing up and uses no key of anybody's */
 	if (rc == RC_OK)
 		rc = forwarding_new(engine->conf, engine->policy, &engine->forwarding, err);
+	if (rc == RC_OK || rc == RC_NONE) {
+		const char *const *names;
+		size_t n = policy_groups(engine->policy, &names);
+
+		rc = groups_new(engine->conf, names, n, &engine->groups, err);
+	}
 	if (rc == RC_OK || rc == RC_NONE)
 		rc = open_store(engine, err);
 	if (rc == RC_OK)
@@ -349,6 +357,7 @@ engine_unref(struct engine **engine)
 	vault_client_free(&e->vault);
 	stamp_keys_free(&e->stamp_keys);
 	forwarding_free(&e->forwarding);
+	groups_free(&e->groups);
 	policy_free(&e->policy);
 	rights_free(&e->rights);
 	logins_free(&e->logins);
@@ -413,6 +422,12 @@ const struct stamp_keys *
 engine_stamp_keys(const struct engine *engine)
 {
 	return engine->stamp_keys;
+}
+
+struct groups *
+engine_groups(const struct engine *engine)
+{
+	return engine->groups;
 }
 
 struct forwarding *

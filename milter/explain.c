@@ -233,11 +233,20 @@ text_recipient(struct text *t, struct transaction *tx, size_t i)
 {
 	struct rcpt *rcpt = &tx->rcpts[i];
 	struct rule_trace *trace = NULL;
+	char groups[400];
 	size_t n = 0;
 
 	put(t, "\nRecipient %s (%s)\n", rcpt->addr, direction_word(rcpt->facts.direction));
 	if (strcmp(rcpt->addr, rcpt->person) != 0)
 		put(t, "  is         %s\n", rcpt->person);
+	if (rcpt->groups)
+		put(t, "  groups     %s\n",
+			why_groups(engine_policy(tx->engine), rcpt->groups, groups));
+	if (tx->groups)
+		put(t, "  sender in  %s\n",
+			why_groups(engine_policy(tx->engine), tx->groups, groups));
+	if (rcpt->leaves_err.code != ERR_NONE)
+		put(t, "  unknown    %s\n", rcpt->leaves_err.detail);
 	if (t->rc == RC_OK)
 		t->rc = trace_rules(tx, rcpt, &trace, &n, t->err);
 	put(t, "  rules, in order\n");
@@ -472,12 +481,19 @@ json_recipient(struct json *json, struct transaction *tx, size_t i, struct err *
 {
 	const struct rcpt *rcpt = &tx->rcpts[i];
 	const struct tx_signer *signer;
+	char groups[400];
 	enum rc rc;
 
 	json_object(json, NULL);
 	json_str(json, "recipient", rcpt->addr);
 	json_str(json, "person", rcpt->person);
 	json_str(json, "direction", direction_word(rcpt->facts.direction));
+	if (rcpt->groups)
+		json_str(json, "groups",
+			why_groups(engine_policy(tx->engine), rcpt->groups, groups));
+	if (tx->groups)
+		json_str(json, "sender_groups",
+			why_groups(engine_policy(tx->engine), tx->groups, groups));
 	rc = json_rules(json, tx, rcpt, err);
 	if (rcpt->decision.rule) {
 		json_str(json, "rule", rule_name(rcpt->decision.rule));

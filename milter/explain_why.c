@@ -74,3 +74,24 @@ why_observed(const struct rcpt *rcpt, const struct rule *rule)
 			return &rcpt->observed[i];
 	return NULL;
 }
+
+const char *
+why_groups(const struct policy *policy, const enum tri *known, char out[400])
+{
+	const char *const *names;
+	size_t n = policy_groups(policy, &names), len = 0;
+	bool unknown = false;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < n; i++) {
+		unknown |= known[i] == TRI_UNKNOWN;
+		if (known[i] != TRI_YES || len > 300)
+			continue;
+		len += (size_t)snprintf(out + len, 400 - len, "%s%.80s", len ? ", " : "", names[i]);
+		if (len > 300)
+			snprintf(out + len, 400 - len, ", …");
+	}
+	if (!out[0])
+		snprintf(out, 400, "%s", unknown ? "unknown" : "none");
+	return out;
+}

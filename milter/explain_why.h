@@ -18,4 +18,8 @@ why_wanted_json(const struct conf *conf, size_t which, const char *criterion, st
 /* What RULE, which only observes, would have done for RCPT; or NULL. */
 const struct observed *why_observed(const struct rcpt *rcpt, const struct rule *rule);
 
+/* Those of the groups that rules name which KNOWN, as policy_groups counts them, says yes to, with
+ * commas between; "unknown", "none". OUT has 400 bytes and is cut with "…". */
+const char *why_groups(const struct policy *policy, const enum tri *known, char out[400]);
+
 #endif

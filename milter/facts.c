@@ -312,6 +312,7 @@ facts_gather(struct transaction *tx, struct err *err)
 	}
 	tx->facts.service = engine_service(tx->engine);
 	tx->facts.sender = tx->sender;
+	tx->facts.groups = tx->groups;
 	tx->facts.from = &tx->from;
 	tx->facts.from_unread = rc == RC_PERM;
 	tx->facts.hdrs = &tx->msg->hdrs;
@@ -333,6 +334,7 @@ facts_gather(struct transaction *tx, struct err *err)
 		rcpt->facts.direction =
 			policy_direction(engine_policy(tx->engine), tx->inside, rcpt->addr);
 		rcpt->facts.leaves = rcpt->facts.direction == DIR_OUTBOUND ? TRI_YES : TRI_UNKNOWN;
+		rcpt->facts.groups = rcpt->groups; /* what was asked when they were named */
 		rcpt->facts.cert_known = rcpt->facts.cert_proven = TRI_UNKNOWN;
 	}
 	rc = add_classes(tx, err);

@@ -16,6 +16,7 @@ libpipeline_a_SOURCES = \
 	milter/extra.c \
 	milter/facts.c \
 	milter/forwarding.c milter/forwarding.h \
+	milter/membership.c \
 	milter/gate.c \
 	milter/intact.c \
 	milter/journal.c milter/journal_file.c milter/journal_file.h milter/journal.h \

@@ -70,7 +70,9 @@ transaction_free(struct transaction **tx)
 		free(t->rcpts[i].addr);
 		free(t->rcpts[i].person);
 		free(t->rcpts[i].observed);
+		free(t->rcpts[i].groups);
 	}
+	free(t->groups);
 	free(t->rcpts);
 	if (t->waiter && atomic_load(&t->waiter->left) > 0)
 		t->waiter->done(t->waiter->ctx); /* nobody else will */

@@ -27,8 +27,9 @@ const struct rights *engine_rights(const struct engine *engine);
 /* NULL: stamp.key_file is not configured */
 const struct stamp_keys *engine_stamp_keys(const struct engine *engine);
 struct forwarding *engine_forwarding(const struct engine *engine); /* NULL: not configured */
-bool engine_refuses(const struct engine *engine);       /* who has no right to a From: of ours */
-bool engine_checks_stamps(const struct engine *engine); /* it stands behind a gate's queue */
+bool engine_refuses(const struct engine *engine);          /* who has no right to a From: of ours */
+bool engine_checks_stamps(const struct engine *engine);    /* it stands behind a gate's queue */
+struct groups *engine_groups(const struct engine *engine); /* NULL: not configured */
 struct replies;
 struct replies *engine_replies(const struct engine *engine); /* NULL: no rule asks */
 struct logins;
@@ -57,7 +58,9 @@ struct rcpt {
 	struct lookup *lookup;             /* begun, or NULL */
 	const struct lookup_result *found; /* when it was waited for; borrowed from lookup */
 	struct err lookup_err;             /* when it could not be asked */
-	struct err leaves_err;             /* when nobody knows where their mail ends */
+	struct err
+		leaves_err; /* when nobody knows where their mail ends, or who is in which group */
+	enum tri *groups;   /* as policy_groups counts them; NULL: not asked for */
 	struct rcpt_facts facts;
 	struct decision decision;
 	struct observed *observed; /* for each of the decision's; NULL: none */
@@ -91,7 +94,10 @@ struct transaction {
 	} cert;
 	struct addrlist addresses; /* of the login, from the directory … */
 	enum tri addresses_known;  /* … TRI_NO: not asked for yet */
-	char *connector;           /* the right that let a hosted mail service in, or NULL */
+	enum tri *groups; /* the envelope sender's, as policy_groups counts them; NULL: not asked
+			     for */
+	struct err groups_err; /* why that is not known */
+	char *connector;       /* the right that let a hosted mail service in, or NULL */
 	struct rcpt *rcpts;
 	size_t n, cap;
 	struct msg *msg;
@@ -181,6 +187,9 @@ enum rc named_has(
 enum rc decide_all(struct transaction *tx, struct err *err);
 /* Waits for the directory's answer about RCPT; not to get one is noted there. */
 enum rc tx_wait_certs(struct transaction *tx, struct rcpt *rcpt, struct err *err);
+/* The groups that DECISION's rules want to know of, each asked for once. True: something is known
+ * that was not. That it can't be known is noted. */
+bool tx_ask_groups(struct transaction *tx, struct rcpt *rcpt, const struct decision *decision);
 /* What DECISION's plan for RCPT is made from. */
 enum rc tx_plan_input(struct transaction *tx, struct rcpt *rcpt, const struct decision *decision,
 	struct plan_rcpt *plan, struct err *err);

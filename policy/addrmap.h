@@ -38,5 +38,7 @@ bool addrmap_has(const struct addrmap *map, const struct addrkey *key);
 /* Lists of the patterns that match KEY, at most ADDRMAP_MAX_LISTS. */
 size_t addrmap_lists(
 	const struct addrmap *map, const struct addrkey *key, const struct addrmap_list **lists);
+/* A file with one pattern a line, '#' begins a comment line; OPTION names it in errors. */
+enum rc addrmap_load(struct addrmap *map, const char *path, const char *option, struct err *err);
 
 #endif

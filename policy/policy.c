@@ -9,13 +9,10 @@
  */
 #include "policy/policy.h"
 
-#include "base/file.h"
 #include "policy/shipped.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define LIST_MAP_MAX (32u << 20)
 
 struct policy {
 	struct conf *conf;
@@ -26,10 +23,11 @@ struct policy {
 	size_t n_rest;
 	const char *const *domains;
 	size_t n_domains;
-	struct addrmap *lists; /* policy.list_map */
-	unsigned certs_for;    /* directions for which a rule could ask for certificates */
-	unsigned classes;      /* that rules ask for */
-	unsigned sealed_for;   /* and whether a message is sealed */
+	struct addrmap *lists;     /* policy.list_map */
+	unsigned certs_for;        /* directions for which a rule could ask for certificates */
+	unsigned classes;          /* that rules ask for */
+	unsigned sealed_for;       /* and whether a message is sealed */
+	struct group_names groups; /* that rules name */
 };
 
 struct policy_view {
@@ -134,8 +132,8 @@ compile_rules(struct policy *policy, struct err *err)
 		return err_set(err, ERR_MEMORY, "rules");
 	for (size_t i = 0; rc == RC_OK && i < n_own; i++) {
 		policy->n_own = i + 1; /* also a half-made one is finished */
-		rc = rule_compile(
-			&policy->rules[i], policy->conf, conf_item(policy->conf, "rules", i), err);
+		rc = rule_compile(&policy->rules[i], policy->conf,
+			conf_item(policy->conf, "rules", i), &policy->groups, err);
 	}
 	if (rc != RC_OK)
 		return rc;
@@ -147,38 +145,13 @@ compile_rules(struct policy *policy, struct err *err)
 	return RC_OK;
 }
 
-/* One pattern a line; '#' begins a comment line. */
 static enum rc
 load_lists(struct policy *policy, struct err *err)
 {
 	const char *path = conf_str(conf_section(policy->conf, "policy"), "list_map");
-	struct buf text = BUF_INIT(LIST_MAP_MAX);
-	char *next, *line;
-	int number = 0;
 	enum rc rc = addrmap_new(&policy->lists, err);
 
-	if (rc != RC_OK || !path)
-		return rc;
-	rc = file_read(path, &text, err);
-	if (rc == RC_NONE)
-		rc = err_set(err, ERR_CONFIG, "%s: policy.list_map is not there", path);
-	next = rc == RC_OK && text.len ? text.data : NULL;
-	while (rc == RC_OK && (line = strsep(&next, "\n"))) {
-		struct err why = ERR_INIT;
-
-		number++;
-		line += strspn(line, " \t");
-		line[strcspn(line, " \t\r")] = '\0';
-		if (!*line || *line == '#')
-			continue;
-		rc = addrmap_put(policy->lists, line, 0, &why);
-		if (rc == RC_PERM)
-			rc = err_set(err, ERR_CONFIG, "%s:%d: %s", path, number, why.detail);
-		else if (rc != RC_OK && err)
-			*err = why;
-	}
-	buf_fini(&text);
-	return rc;
+	return rc == RC_OK && path ? addrmap_load(policy->lists, path, "policy.list_map", err) : rc;
 }
 
 enum rc
@@ -221,6 +194,7 @@ policy_free(struct policy **policy)
 	addrmap_free(&p->by_sender);
 	addrmap_free(&p->lists);
 	free(p->rest);
+	free(p->groups.v);
 	conf_unref(&p->conf);
 	free(p);
 	*policy = NULL;
@@ -242,6 +216,13 @@ bool
 policy_needs_class(const struct policy *policy, unsigned classes)
 {
 	return policy->classes & classes;
+}
+
+size_t
+policy_groups(const struct policy *policy, const char *const **names)
+{
+	*names = policy->groups.v;
+	return policy->groups.n;
 }
 
 bool
@@ -403,24 +384,37 @@ policy_view_free(struct policy_view **view)
 	*view = NULL;
 }
 
-/* Message and recipient together. */
+/* Message and recipient together. The second criterion is one more that can't be told, or NULL. */
 static enum rc
 match_both(struct policy_view *view, size_t i, const struct rcpt_facts *rcpt,
-	const struct addrkey *key, enum tri *matched, const char **criterion, struct err *err)
+	const struct addrkey *key, enum tri *matched, const char *criterion[2], struct err *err)
 {
-	enum tri by_msg, by_rcpt = rule_match_rcpt(&view->policy->rules[i], rcpt, key, criterion);
+	const struct rule *rule = &view->policy->rules[i];
+	enum tri by_msg, by_group, by_rcpt = rule_match_rcpt(rule, rcpt, key, &criterion[0]);
+	const char *group;
 	enum rc rc;
 
 	*matched = TRI_NO;
+	criterion[1] = NULL;
 	if (by_rcpt == TRI_NO)
 		return RC_OK;
 	rc = view_match(view, i, &by_msg, err);
 	if (rc != RC_OK)
 		return rc;
 	if (by_msg == TRI_NO || by_rcpt == TRI_YES)
-		*criterion = view->criterion[i];
-	if (by_msg != TRI_NO)
-		*matched = by_msg == TRI_YES && by_rcpt == TRI_YES ? TRI_YES : TRI_UNKNOWN;
+		criterion[0] = view->criterion[i];
+	if (by_msg == TRI_NO)
+		return RC_OK;
+	/* Last, since the directory has to be asked. */
+	by_group = rule_match_groups(rule, view->msg.facts->groups, rcpt->groups, &group);
+	if (group) {
+		criterion[1] = by_group == TRI_UNKNOWN ? criterion[0] : NULL;
+		criterion[0] = group;
+	}
+	if (by_group != TRI_NO)
+		*matched = by_msg == TRI_YES && by_rcpt == TRI_YES && by_group == TRI_YES
+				   ? TRI_YES
+				   : TRI_UNKNOWN;
 	return RC_OK;
 }
 
@@ -439,15 +433,29 @@ next_rule(const struct addrmap_list **lists, size_t *at, size_t k, long last)
 	return least;
 }
 
-/* Takes note of what rule I said; true when it decides. */
-static bool
-consider(const struct rule *rule, enum tri matched, const char *criterion, struct decision *out)
+/* What has to be asked so that a criterion of RULE can be told. */
+static void
+want(const struct rule *rule, const char *criterion, struct decision *out)
 {
-	if (matched == TRI_UNKNOWN && criterion &&
-		(strcmp(criterion, "certificate") == 0 || strcmp(criterion, "sealed") == 0))
+	if (!criterion)
+		return;
+	if (strcmp(criterion, "certificate") == 0 || strcmp(criterion, "sealed") == 0)
 		out->wants_certs = true;
-	if (matched == TRI_UNKNOWN && criterion && strcmp(criterion, "final_recipient") == 0)
+	if (strcmp(criterion, "final_recipient") == 0)
 		out->wants_leaves = true;
+	if (strcmp(criterion, "sender_group") == 0 || strcmp(criterion, "recipient_group") == 0) {
+		out->wants_sender_groups |= rule->sender_groups.n > 0;
+		out->wants_groups |= rule->recipient_groups.n > 0;
+	}
+}
+
+/* Takes note of what a rule said; true when it decides. */
+static bool
+consider(const struct rule *rule, enum tri matched, const char *const criterion[2],
+	struct decision *out)
+{
+	for (size_t i = 0; matched == TRI_UNKNOWN && i < 2; i++)
+		want(rule, criterion[i], out);
 	if (matched == TRI_NO)
 		return false;
 	if (rule->observe) {
@@ -504,9 +512,9 @@ policy_decide(struct policy_view *view, const struct rcpt_facts *rcpt, struct de
 	k = addrmap_lists(view->policy->by_recipient, &key, lists);
 	lists[k++] = &base;
 	while ((i = next_rule(lists, at, k, i)) >= 0) {
-		const char *criterion;
+		const char *criterion[2];
 		enum tri matched;
-		enum rc rc = match_both(view, (size_t)i, rcpt, &key, &matched, &criterion, err);
+		enum rc rc = match_both(view, (size_t)i, rcpt, &key, &matched, criterion, err);
 
 		if (rc != RC_OK)
 			return rc;
@@ -535,9 +543,9 @@ policy_may_encrypt(
 	lists[k++] = &base;
 	while (!*may && (i = next_rule(lists, at, k, i)) >= 0) {
 		const struct rule *rule = &view->policy->rules[i];
-		const char *criterion;
+		const char *criterion[2];
 		enum tri matched;
-		enum rc rc = match_both(view, (size_t)i, rcpt, &key, &matched, &criterion, err);
+		enum rc rc = match_both(view, (size_t)i, rcpt, &key, &matched, criterion, err);
 
 		if (rc != RC_OK)
 			return rc;
@@ -560,10 +568,12 @@ policy_trace(struct policy_view *view, const struct rcpt_facts *rcpt, struct rul
 	addrkey_set(&key, rcpt->addr);
 	for (size_t i = 0; i < view->policy->n && *n < max; i++) {
 		struct rule_trace *one = &out[*n];
-		enum rc rc = match_both(view, i, rcpt, &key, &one->matched, &one->criterion, err);
+		const char *criterion[2];
+		enum rc rc = match_both(view, i, rcpt, &key, &one->matched, criterion, err);
 
 		if (rc != RC_OK)
 			return rc;
+		one->criterion = criterion[0];
 		one->rule = &view->policy->rules[i];
 		(*n)++;
 		if (one->matched != TRI_NO && !one->rule->observe)

@@ -29,6 +29,8 @@ enum encoding { ENCODING_AUTO, ENCODING_BASE64 };
 enum on_trouble { TROUBLE_DELIVER, TROUBLE_MARK };
 enum opened { OPENED_RE_ENCRYPT, OPENED_ORIGINAL, OPENED_REFUSE, OPENED_CLEAR };
 
+#define POLICY_MAX_GROUPS 256 /* that rules name, in all */
+
 struct rule; /* one compiled rule */
 
 struct words { /* borrowed from the configuration */
@@ -65,9 +67,11 @@ struct msg_facts {
 	const struct addrlist *from; /* addresses of all From: fields */
 	bool from_unread; /* there is a From: that can't be read: FROM may lack addresses */
 	const struct hdrs *hdrs;
-	const char *identity;  /* SASL login, or NULL */
-	bool identity_unknown; /* there may be one that nobody knows, or not yet: a stamp */
-	enum tri authorised;   /* may the sender be signed for */
+	const char *identity;   /* SASL login, or NULL */
+	bool identity_unknown;  /* there may be one that nobody knows, or not yet: a stamp */
+	enum tri authorised;    /* may the sender be signed for */
+	const enum tri *groups; /* the envelope sender's, as policy_groups counts them; NULL: not
+				   known. May be filled in after the view was made */
 	uint64_t size;
 	unsigned classes;         /* enum msg_class */
 	unsigned classes_unknown; /* those of which it can't be told */
@@ -82,6 +86,7 @@ struct rcpt_facts {
 	enum tri sealed; /* S/MIME that can be read as such, and for this recipient when encrypted:
 			    may need certificates */
 	enum tri leaves; /* their mail ends outside, by forwarding; asked for only when wanted */
+	const enum tri *groups; /* as policy_groups counts them; NULL: not known */
 };
 
 /* KEY for an author of DOMAIN: each %d becomes DOMAIN. OUT has ADDR_MAX + 1 bytes; false: too long
@@ -102,8 +107,9 @@ struct decision {
 	size_t n_observed;
 	bool wants_certs; /* a rule on the way asked for the recipient's certificates, and they were
 			     unknown */
-	bool wants_leaves; /* and where their mail ends */
-	bool opened_out;   /* the message was opened here, and is on its way out again */
+	bool wants_leaves;                      /* and where their mail ends */
+	bool wants_groups, wants_sender_groups; /* and which groups they, and the sender, are in */
+	bool opened_out; /* the message was opened here, and is on its way out again */
 };
 
 enum rc policy_compile(struct conf *conf, struct policy **out, struct err *err);
@@ -114,6 +120,8 @@ bool policy_needs_certs(const struct policy *policy, enum direction direction);
 bool policy_needs_sealed(const struct policy *policy, enum direction direction);
 /* Could any rule ask for one of these classes (enum msg_class, or-ed)? */
 bool policy_needs_class(const struct policy *policy, unsigned classes);
+/* The groups that rules name, borrowed; their number. */
+size_t policy_groups(const struct policy *policy, const char *const **names);
 /* Is ADDR (canonical) in policy.list_map? */
 bool policy_is_list(const struct policy *policy, const char *addr);
 /* MSG and what it points to are borrowed for the view's life. A view is for one thread at a time.

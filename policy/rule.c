@@ -276,7 +276,7 @@ static bool
 is_of_envelope(const char *name)
 {
 	static const char *const words[] = {"name", "mode", "services", "direction", "senders",
-		"recipients", "identity", "certificate", NULL};
+		"recipients", "identity", "certificate", "sender_group", "recipient_group", NULL};
 	size_t i = 0;
 
 	while (words[i] && strcmp(words[i], name) != 0)
@@ -352,7 +352,8 @@ check_rule(
 }
 
 enum rc
-rule_compile(struct rule *rule, struct conf *conf, const struct conf_group *group, struct err *err)
+rule_compile(struct rule *rule, struct conf *conf, const struct conf_group *group,
+	struct group_names *names, struct err *err)
 {
 	static const char *const directions[] = {"outbound", "inbound", "internal", NULL};
 	static const char *const yes_no[] = {"yes", "no", NULL};
@@ -396,6 +397,12 @@ rule_compile(struct rule *rule, struct conf *conf, const struct conf_group *grou
 		rc = compile_headers(rule, conf, group, err);
 	if (rc == RC_OK)
 		rc = compile_marks(rule, conf, group, err);
+	if (rc == RC_OK)
+		rc = rule_groups_compile(
+			&rule->sender_groups, conf, group, "sender_group", names, err);
+	if (rc == RC_OK)
+		rc = rule_groups_compile(
+			&rule->recipient_groups, conf, group, "recipient_group", names, err);
 	return rc == RC_OK ? check_rule(rule, conf, group, err) : rc;
 }
 
@@ -405,6 +412,8 @@ rule_fini(struct rule *rule)
 	addrmap_free(&rule->senders);
 	addrmap_free(&rule->recipients);
 	addrmap_free(&rule->from);
+	rule_groups_fini(&rule->sender_groups);
+	rule_groups_fini(&rule->recipient_groups);
 	for (size_t i = 0; i < rule->n_headers; i++) {
 		free(rule->headers[i].name);
 		regfree(&rule->headers[i].pattern);

@@ -26,6 +26,16 @@ struct header_match {
 	regex_t pattern;
 };
 
+struct group_names { /* of all rules; each has the number of its place */
+	const char **v;
+	size_t n;
+};
+
+struct rule_groups { /* numbers */
+	unsigned *v;
+	size_t n;
+};
+
 struct rule {
 	const char *name;
 	int line; /* 0: shipped */
@@ -47,8 +57,9 @@ struct rule {
 	unsigned final_recipient; /* FINAL_…, or-ed; 0: any */
 	unsigned certificate;     /* CERT_…, or-ed; 0: any */
 	unsigned sealed;          /* AUTH_…, or-ed; 0: any */
-	bool to_list;             /* shipped: RECIPIENTS are those of policy.list_map */
-	bool content;             /* a criterion looks at more than the envelope */
+	struct rule_groups sender_groups, recipient_groups;
+	bool to_list; /* shipped: RECIPIENTS are those of policy.list_map */
+	bool content; /* a criterion looks at more than the envelope */
 	struct verdicts verdicts;
 };
 
@@ -60,9 +71,14 @@ struct msg_view {
 	bool has_subject;   /* it was worked out */
 };
 
-/* Fills RULE, which is zero; rule_fini it also after a failure. Errors name file and line. */
+/* Fills RULE, which is zero; rule_fini it also after a failure. Errors name file and line. Groups
+ * that it names are added to NAMES. */
+enum rc rule_compile(struct rule *rule, struct conf *conf, const struct conf_group *group,
+	struct group_names *names, struct err *err);
 enum rc
-rule_compile(struct rule *rule, struct conf *conf, const struct conf_group *group, struct err *err);
+rule_groups_compile(struct rule_groups *groups, struct conf *conf, const struct conf_group *group,
+	const char *option, struct group_names *names, struct err *err);
+void rule_groups_fini(struct rule_groups *groups);
 void rule_fini(struct rule *rule);
 
 /* *criterion: the one that failed, or that can't be told; NULL when all hold. */
@@ -73,5 +89,8 @@ enum rc
 rule_match_field(const struct rule *rule, const struct hdr *hdr, bool *found, struct err *err);
 enum tri rule_match_rcpt(const struct rule *rule, const struct rcpt_facts *rcpt,
 	const struct addrkey *key, const char **criterion);
+/* The criteria about groups; *criterion as above. */
+enum tri rule_match_groups(const struct rule *rule, const enum tri *sender,
+	const enum tri *recipient, const char **criterion);
 
 #endif

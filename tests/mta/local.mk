@@ -16,3 +16,7 @@ dist_noinst_SCRIPTS += tests/mta/notices.sh
 dist_noinst_SCRIPTS += tests/mta/matrix.sh tests/mta/dkim.sh
 dist_noinst_SCRIPTS += tests/mta/publish.sh
 dist_noinst_SCRIPTS += tests/mta/reconcile.sh
+noinst_PROGRAMS += tests/mta/groupstool
+tests_mta_groupstool_SOURCES = tests/mta/groupstool.c
+tests_mta_groupstool_LDADD = $(SG_LIBS_DIRECTORY)
+dist_noinst_SCRIPTS += tests/mta/groups.sh

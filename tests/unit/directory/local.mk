@@ -8,3 +8,5 @@ tests_unit_directory_certstore_test_LDADD = $(SG_LIBS_DIRECTORY) $(CMOCKA_LIBS)
 tests_unit_directory_ldap_test_LDADD = $(SG_LIBS_DIRECTORY) $(CMOCKA_LIBS)
 tests_unit_directory_lookup_test_LDADD = $(SG_LIBS_DIRECTORY) $(CMOCKA_LIBS)
 noinst_HEADERS += tests/unit/directory/people.h
+check_PROGRAMS += tests/unit/directory/breaker_test
+tests_unit_directory_breaker_test_LDADD = $(SG_LIBS_DIRECTORY) $(CMOCKA_LIBS)

@@ -7,3 +7,5 @@ tests_unit_policy_policy_test_LDADD = $(SG_LIBS_POLICY) $(CMOCKA_LIBS)
 tests_unit_policy_rights_test_LDADD = $(SG_LIBS_POLICY) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/policy/mark_test
 tests_unit_policy_mark_test_LDADD = $(SG_LIBS_POLICY) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/policy/groups_test
+tests_unit_policy_groups_test_LDADD = $(SG_LIBS_POLICY) $(CMOCKA_LIBS)
