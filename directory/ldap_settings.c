@@ -90,8 +90,11 @@ ldap_settings_pool(struct conf *conf, const struct conf_group *group, const char
 	const char *bind = conf_str(group, "bind"), *dn = conf_str(group, "bind_dn");
 	const char *ca = conf_str(group, "ca_file");
 	size_t n = conf_strings(group, "uri", &uris);
-	const char *const *referrals;
-	size_t n_referrals = conf_strings(group, "referral_uris", &referrals);
+	const char *const *referrals = NULL;
+	/* Where something is written nothing is followed. */
+	size_t n_referrals = conf_has(group, "referral_uris")
+				     ? conf_strings(group, "referral_uris", &referrals)
+				     : 0;
 	const char **all;
 	struct ldap_login login = {
 		.name = name,
@@ -100,7 +103,8 @@ ldap_settings_pool(struct conf *conf, const struct conf_group *group, const char
 		.timeout_ms = (int)conf_int(group, "timeout"),
 		.error_ttl_ms = error_ttl_ms,
 		.error_count = (int)conf_int(conf_section(conf, "lookup"), "error_count"),
-		.deref = deref_from_name(conf_str(group, "deref")),
+		.deref = deref_from_name(
+			conf_has(group, "deref") ? conf_str(group, "deref") : "never"),
 		.keep = (int)conf_int(group, "connections"),
 	};
 	enum rc rc = check_uris(conf, group, "uri", uris, n, err);
