@@ -62,6 +62,7 @@ libkeystore_a_SOURCES += \
 
 ## The store key and the master keys that open it.
 libkeystore_a_SOURCES += keystore/admin_backup.c keystore/admin_backup.h keystore/backup.c keystore/backup.h keystore/restore.c keystore/restore.h \
+	keystore/restore_conf.c keystore/restore_open.c keystore/restore_private.h \
 	keystore/restore_owner.c keystore/restore_owner.h
 libkeystore_a_SOURCES += keystore/admin_token.c keystore/admin_master.c keystore/store_reencrypt.c keystore/store_root.c keystore/store_root.h
 
