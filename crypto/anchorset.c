@@ -2,6 +2,7 @@
 #include "crypto/anchorset.h"
 
 #include "crypto/openssl_glue.h"
+#include "crypto/trust_rules.h"
 #include "message/addr.h"
 
 #include <stdlib.h>
@@ -15,6 +16,9 @@ anchor_fini(struct anchor *anchor)
 	for (i = 0; i < anchor->n; i++)
 		free(anchor->domains[i]);
 	free(anchor->domains);
+	if (anchor->rules)
+		trust_rules_fini(anchor->rules);
+	free(anchor->rules);
 	cert_unref(&anchor->cert);
 }
 
@@ -54,9 +58,8 @@ subject_of(const struct anchor *anchor)
 	return X509_get_subject_name(cert_x509(anchor->cert)); /* get0 */
 }
 
-/* Index of the first anchor whose subject is not before NAME. */
-static size_t
-first_of(const struct anchorset *set, const X509_NAME *name)
+size_t
+anchorset_first(const struct anchorset *set, const X509_NAME *name)
 {
 	size_t low = 0, high = set->n;
 
@@ -73,7 +76,7 @@ first_of(const struct anchorset *set, const X509_NAME *name)
 
 enum rc
 anchorset_add(struct anchorset *set, struct cert *cert, const char *const *domains, size_t n,
-	struct err *err)
+	struct trust_rules **rules, struct err *err)
 {
 	struct anchor anchor = {.cert = cert_ref(cert)}, *grown;
 	enum rc rc = copy_domains(&anchor, domains, n, err);
@@ -92,67 +95,90 @@ anchorset_add(struct anchorset *set, struct cert *cert, const char *const *domai
 		anchor_fini(&anchor);
 		return rc;
 	}
-	at = first_of(set, subject_of(&anchor));
+	at = anchorset_first(set, subject_of(&anchor));
 	memmove(&set->v[at + 1], &set->v[at], (set->n - at) * sizeof(*set->v));
 	set->v[at] = anchor;
+	set->v[at].rules = *rules;
+	*rules = NULL; /* the set's now */
 	set->n++;
-	set->scoped = set->scoped || n;
 	return RC_OK;
 }
 
-/* One question under way. */
-struct picking {
-	const struct anchorset *set;
-	const char *domain; /* NULL: of no address */
-	bool any;           /* scope does not matter */
-	STACK_OF(X509) * picked;
-	bool passed_over;
-};
-
-static bool
-may_speak(const struct picking *p, const struct anchor *anchor)
+const struct anchor *
+anchorset_named(const struct anchorset *set, size_t i, const X509_NAME *name)
 {
-	return p->any || !anchor->n ||
-	       (p->domain &&
-		       addr_domain_in(p->domain, (const char *const *)anchor->domains, anchor->n));
+	return i < set->n && X509_NAME_cmp(subject_of(&set->v[i]), name) == 0 ? &set->v[i] : NULL;
 }
 
-/* Picks the anchors called NAME; false: no memory. */
-static bool
-pick(struct picking *p, const X509_NAME *name)
+bool
+anchor_speaks_for(const struct anchor *anchor, const char *addr)
+{
+	const char *domain = addr ? addr_domain(addr) : NULL;
+
+	return !addr || !anchor->n ||
+	       (domain && addr_domain_in(domain, (const char *const *)anchor->domains, anchor->n));
+}
+
+static const X509_NAME *
+name_at(const struct issuerset *set, size_t i)
+{
+	return X509_get_subject_name(cert_x509(set->v[i])); /* get0 */
+}
+
+size_t
+issuerset_first(const struct issuerset *set, const X509_NAME *name)
+{
+	size_t low = 0, high = set->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (X509_NAME_cmp(name_at(set, mid), name) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+bool
+issuerset_named(const struct issuerset *set, size_t i, const X509_NAME *name)
+{
+	return i < set->n && X509_NAME_cmp(name_at(set, i), name) == 0;
+}
+
+enum rc
+issuerset_add(struct issuerset *set, struct cert *cert, struct err *err)
+{
+	const X509_NAME *name = X509_get_subject_name(cert_x509(cert)); /* get0 */
+	size_t at = issuerset_first(set, name), i;
+	struct cert **grown;
+
+	for (i = at; issuerset_named(set, i, name); i++)
+		if (memcmp(cert_sha256(set->v[i]), cert_sha256(cert), SHA256_SIZE) == 0)
+			return RC_OK;
+	if (set->n >= ISSUERSET_MAX)
+		return err_set(err, ERR_LIMIT, "more than %d intermediates", ISSUERSET_MAX);
+	if (set->n == set->cap) {
+		grown = realloc(set->v, (set->cap ? 2 * set->cap : 16) * sizeof(*grown));
+		if (!grown)
+			return err_set(err, ERR_MEMORY, "intermediates");
+		set->v = grown;
+		set->cap = set->cap ? 2 * set->cap : 16;
+	}
+	memmove(&set->v[at + 1], &set->v[at], (set->n - at) * sizeof(*set->v));
+	set->v[at] = cert_ref(cert);
+	set->n++;
+	return RC_OK;
+}
+
+void
+issuerset_fini(struct issuerset *set)
 {
 	size_t i;
 
-	for (i = first_of(p->set, name);
-		i < p->set->n && X509_NAME_cmp(subject_of(&p->set->v[i]), name) == 0; i++) {
-		X509 *x509 = cert_x509(p->set->v[i].cert); /* get0 */
-
-		if (!may_speak(p, &p->set->v[i]))
-			p->passed_over = true;
-		else if (sk_X509_find(p->picked, x509) < 0 && !sk_X509_push(p->picked, x509))
-			return false;
-	}
-	return true;
-}
-
-STACK_OF(X509) * anchorset_for(const struct anchorset *set, X509 *leaf,
-			 const STACK_OF(X509) * untrusted, const char *addr, bool *passed_over)
-{
-	struct picking p = {
-		.set = set,
-		.domain = addr ? addr_domain(addr) : NULL,
-		.any = !addr || !set->scoped,
-		.picked = sk_X509_new_null(),
-	};
-	bool ok = p.picked && pick(&p, X509_get_issuer_name(leaf)) &&
-		  pick(&p, X509_get_subject_name(leaf)); /* a leaf that is an anchor itself */
-	int i;
-
-	for (i = 0; ok && i < sk_X509_num(untrusted); i++)
-		ok = pick(&p, X509_get_issuer_name(sk_X509_value(untrusted, i)));
-	*passed_over = p.passed_over;
-	if (ok)
-		return p.picked;
-	sk_X509_free(p.picked);
-	return NULL;
+	for (i = 0; i < set->n; i++)
+		cert_unref(&set->v[i]);
+	free(set->v);
+	*set = (struct issuerset){0};
 }

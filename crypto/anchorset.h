@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * anchorset.h - trust anchors, each with the mail domains that it may speak for
+ * anchorset.h - trust anchors, each with the mail domains that it may speak for; intermediates
  *
  * Kept sorted by subject, so that a check looks only at those whose name occurs as an issuer: a
  * site with two hundred anchors pays no more for a path than one with two.
@@ -13,29 +13,43 @@
 #include <openssl/x509.h>
 
 #define ANCHORSET_MAX 10000
+#define ISSUERSET_MAX 100000
+
+struct trust_rules;
 
 struct anchor {
 	struct cert *cert; /* owned reference */
 	char **domains;    /* owned; n 0: all */
 	size_t n;
+	struct trust_rules *rules; /* owned */
 };
 
 struct anchorset {
 	struct anchor *v; /* by subject */
 	size_t n;
-	bool scoped; /* one of them has domains */
 };
 
-/* The same certificate may be added several times: each time speaks for its own domains. */
+/* The same certificate may be added several times: each time speaks for its own domains, by its own
+ * rules. *RULES are taken when it succeeds. */
 enum rc anchorset_add(struct anchorset *set, struct cert *cert, const char *const *domains,
-	size_t n, struct err *err);
+	size_t n, struct trust_rules **rules, struct err *err);
 void anchorset_fini(struct anchorset *set);
-/*
- * Anchors that a path from LEAF over UNTRUSTED could end at, and that may speak for ADDR (NULL: no
- * matter). A new stack of borrowed certificates; NULL: no memory. *PASSED_OVER: some did not count
- * because of ADDR.
- */
-STACK_OF(X509) * anchorset_for(const struct anchorset *set, X509 *leaf,
-			 const STACK_OF(X509) * untrusted, const char *addr, bool *passed_over);
+/* Those called NAME: start at the first, go on while it is not NULL. */
+size_t anchorset_first(const struct anchorset *set, const X509_NAME *name);
+const struct anchor *anchorset_named(const struct anchorset *set, size_t i, const X509_NAME *name);
+/* May it speak for ADDR (NULL: no matter)? */
+bool anchor_speaks_for(const struct anchor *anchor, const char *addr);
+
+/* Intermediates in the same order. */
+struct issuerset {
+	struct cert **v; /* owned references, by subject */
+	size_t n, cap;
+};
+
+/* Doubles are left out. */
+enum rc issuerset_add(struct issuerset *set, struct cert *cert, struct err *err);
+void issuerset_fini(struct issuerset *set);
+size_t issuerset_first(const struct issuerset *set, const X509_NAME *name);
+bool issuerset_named(const struct issuerset *set, size_t i, const X509_NAME *name);
 
 #endif

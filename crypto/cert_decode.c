@@ -14,6 +14,8 @@
 #include <string.h>
 #include <time.h>
 
+#define MAX_SERIAL 64 /* bytes; RFC 5280 allows 20 */
+
 static enum rc
 malformed(struct err *err, const char *what)
 {
@@ -85,6 +87,10 @@ decode_serial(struct cert *cert, struct err *err)
 
 	if (len <= 0)
 		return malformed(err, "its serial number cannot be encoded");
+	if (n > MAX_SERIAL) {
+		OPENSSL_free(der);
+		return malformed(err, "its serial number is too long");
+	}
 	p = der;
 	if (ASN1_get_object(&p, &content, &tag, &class, len) & 0x80 || content <= 0) {
 		OPENSSL_free(der);

@@ -45,7 +45,7 @@ struct judgement {
 	const struct certset *extra;      /* more places to find a signer's certificate, or NULL */
 	const struct certset *candidates; /* for the path */
 	const char *addr;
-	int64_t at;
+	int64_t at, received;
 };
 
 /* Adds what was found about one signer to what was found before. */
@@ -62,6 +62,8 @@ merge(struct verdict *all, struct verdict *one, bool first)
 		verdict_take(all, one, VERDICT_SENDER);
 	if (first || (one->strength == STRENGTH_WEAK && all->strength == STRENGTH_OK))
 		verdict_take(all, one, VERDICT_STRENGTH);
+	if (first || (one->time == TIME_ODD && all->time != TIME_ODD))
+		verdict_take(all, one, VERDICT_TIME);
 	if (first)
 		all->signing_time = one->signing_time;
 }
@@ -72,7 +74,7 @@ struct search {
 	const unsigned char *digest;
 	struct cert *cert; /* the one that fits, or the first that was tried; borrowed */
 	enum verdict_signature signature;
-	bool weak;
+	unsigned weak;
 	const char *reason;
 	unsigned tried;
 };
@@ -84,7 +86,7 @@ try_certs(struct search *s, const struct certset *set)
 	for (size_t i = 0; set && i < set->n; i++) {
 		enum verdict_signature found;
 		const char *reason;
-		bool weak = false;
+		unsigned weak = 0;
 
 		if (s->signature == SIGNATURE_GOOD || s->tried == MAX_CANDIDATES)
 			return;
@@ -104,7 +106,7 @@ try_certs(struct search *s, const struct certset *set)
  * not found. */
 static enum rc
 check_signature(const struct judgement *j, const struct signer *signer, struct cert **cert,
-	struct verdict *v, struct err *err)
+	unsigned *weak, struct verdict *v, struct err *err)
 {
 	struct signer_claims claims = {.signing_time = -1};
 	struct search search = {.signer = signer, .claims = &claims};
@@ -112,6 +114,7 @@ check_signature(const struct judgement *j, const struct signer *signer, struct c
 	bool sound = true;
 
 	*cert = NULL;
+	*weak = 0;
 	v->signature = SIGNATURE_UNSUPPORTED;
 	if (signer->digest == DIGEST_NONE) {
 		verdict_note(v, VERDICT_SIGNATURE, NULL, "the signature's digest is not supported");
@@ -151,34 +154,40 @@ check_signature(const struct judgement *j, const struct signer *signer, struct c
 		if (search.signature != SIGNATURE_GOOD)
 			verdict_note(v, VERDICT_SIGNATURE, search.cert, "%s", search.reason);
 	}
-	if (search.weak) {
-		v->strength = STRENGTH_WEAK;
-		verdict_note(v, VERDICT_STRENGTH, search.cert,
-			"the signature uses a weak algorithm or key");
-	}
+	*weak = search.weak;
 	return RC_OK;
 }
 
-/* The certificate's side: path, revocation, address. */
+/* The certificate's side: path, revocation, address, times. What the anchor's rules say of its key
+ * and of old hashes goes before what WEAK says. */
 static enum rc
-check_cert(const struct judgement *j, struct cert *cert, struct verdict *v, struct err *err)
+check_cert(const struct judgement *j, struct cert *cert, unsigned *weak, struct verdict *v,
+	struct err *err)
 {
-	struct verdict found;
+	const struct trust_signing times = {j->at, j->received, v->signing_time};
+	bool old = false;
 	enum rc rc;
 
 	if (!cert || !j->trust)
 		return RC_OK;
-	verdict_init(&found);
-	rc = trust_check(j->trust, cert, j->candidates, CERT_SIGN, j->addr, j->at, &found, err);
-	if (rc == RC_OK) {
-		verdict_take(v, &found, VERDICT_PATH);
-		verdict_take(v, &found, VERDICT_REVOCATION);
-		verdict_take(v, &found, VERDICT_SENDER);
-		if (v->strength == STRENGTH_OK)
-			verdict_take(v, &found, VERDICT_STRENGTH);
-	}
-	verdict_fini(&found);
+	rc = trust_check_signer(j->trust, cert, j->candidates, j->addr, &times, v, &old, err);
+	if (old)
+		*weak &= ~(unsigned)SIGNER_WEAK_SHA1;
+	if (v->path == PATH_VALID)
+		*weak &= ~(unsigned)SIGNER_WEAK_KEY;
 	return rc;
+}
+
+static void
+note_weak(unsigned weak, struct cert *cert, struct verdict *v)
+{
+	if (!weak)
+		return;
+	v->strength = STRENGTH_WEAK;
+	verdict_note(v, VERDICT_STRENGTH, cert, "the signature uses a weak algorithm or key (%s)",
+		weak & SIGNER_WEAK_HASH   ? "a hash that is broken, or DSA"
+		: weak & SIGNER_WEAK_SHA1 ? "SHA-1"
+					  : "the signer's key is too short");
 }
 
 static enum rc
@@ -186,12 +195,15 @@ check_signer(const struct judgement *j, size_t i, struct verdict *all, struct er
 {
 	struct verdict v;
 	struct cert *cert;
+	unsigned weak;
 	enum rc rc;
 
 	verdict_init(&v);
-	rc = check_signature(j, &j->sd->signers[i], &cert, &v, err);
+	rc = check_signature(j, &j->sd->signers[i], &cert, &weak, &v, err);
 	if (rc == RC_OK)
-		rc = check_cert(j, cert, &v, err);
+		rc = check_cert(j, cert, &weak, &v, err);
+	if (rc == RC_OK)
+		note_weak(weak, cert, &v);
 	if (rc == RC_OK)
 		merge(all, &v, i == 0);
 	verdict_fini(&v);
@@ -218,14 +230,25 @@ cms_signed_verify(struct cms_signed *sd, const struct hasher *hasher, struct tru
 	const struct certset *extra, const char *addr, int64_t at, struct verdict *verdict,
 	struct err *err)
 {
+	const struct cms_asked asked = {.addr = addr, .at = at, .received = -1};
+
+	return cms_signed_verify_asked(sd, hasher, trust, extra, &asked, verdict, err);
+}
+
+enum rc
+cms_signed_verify_asked(struct cms_signed *sd, const struct hasher *hasher, struct trust *trust,
+	const struct certset *extra, const struct cms_asked *asked, struct verdict *verdict,
+	struct err *err)
+{
 	struct certset joined = {NULL, 0};
 	struct judgement j = {.sd = sd,
 		.hasher = hasher,
 		.trust = trust,
 		.extra = extra,
 		.candidates = &sd->certs,
-		.addr = addr,
-		.at = at};
+		.addr = asked->addr,
+		.at = asked->at,
+		.received = asked->received};
 	unsigned refusals = ossl_refusals();
 	enum rc rc = RC_OK;
 

@@ -39,6 +39,16 @@ enum rc cms_signed_verify(struct cms_signed *sd, const struct hasher *hasher, st
 	const struct certset *extra, const char *addr, int64_t at, struct verdict *verdict,
 	struct err *err);
 
+/* The same, asked in full. */
+struct cms_asked {
+	const char *addr; /* or NULL */
+	int64_t at;       /* -1: now */
+	int64_t received; /* when the message came in; -1: at AT */
+};
+enum rc cms_signed_verify_asked(struct cms_signed *sd, const struct hasher *hasher,
+	struct trust *trust, const struct certset *extra, const struct cms_asked *asked,
+	struct verdict *verdict, struct err *err);
+
 /* The opaque stream: feed CMS bytes; content goes to TO as it comes; after finish take both
  * results. */
 struct cms_signed_reader;

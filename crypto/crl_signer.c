@@ -23,14 +23,15 @@ has_path(const struct revocation_question *q, X509 *cert, bool *weak, const char
 	struct verdict found;
 	bool good = false;
 
+	own.cert = NULL;
 	own.leaf = cert;
-	own.anchors = sk_X509_new_null();
-	own.policies = NULL;
-	own.require_policy = own.inhibit_mapping = own.inhibit_any = false;
+	own.addr = NULL;
+	own.path_at = own.at;
+	own.only = q->anchor;
+	own.plain = true;
 	own.level++;
 	verdict_init(&found);
-	if (own.anchors && sk_X509_push(own.anchors, q->anchor) &&
-		path_check(&own, &found, NULL) == RC_OK) {
+	if (path_check(&own, &found, NULL) == RC_OK) {
 		good = found.path == PATH_VALID &&
 		       (found.revocation == REVOCATION_GOOD ||
 			       found.revocation == REVOCATION_UNCHECKED);
@@ -42,7 +43,6 @@ has_path(const struct revocation_question *q, X509 *cert, bool *weak, const char
 			       : "whether its issuer's certificate is revoked is unknown";
 	}
 	verdict_fini(&found);
-	sk_X509_free(own.anchors); /* borrowed */
 	return good;
 }
 
@@ -65,12 +65,25 @@ search(const struct revocation_question *q, struct crl *crl, const STACK_OF(X509
 	return NULL;
 }
 
+static STACK_OF(X509) * anchors_named(const struct revocation_question *q, const X509_NAME *name)
+{
+	const struct anchorset *set = q->request->anchors;
+	STACK_OF(X509) *found = sk_X509_new_null();
+	const struct anchor *anchor;
+	size_t i;
+
+	for (i = anchorset_first(set, name); (anchor = anchorset_named(set, i, name)); i++)
+		if (found)
+			(void)sk_X509_push(found, cert_x509(anchor->cert));
+	return found;
+}
+
 X509 *
 crl_signer(const struct revocation_question *q, struct crl *crl, unsigned *tries, bool *weak,
 	const char **why)
 {
+	STACK_OF(X509) * anchors;
 	X509 *found;
-
 	int i;
 
 	*why = "no key of its issuer that is known here verifies it";
@@ -89,5 +102,10 @@ crl_signer(const struct revocation_question *q, struct crl *crl, unsigned *tries
 	if (q->request->level >= MAX_LEVEL)
 		return NULL;
 	found = search(q, crl, q->request->untrusted, tries, weak, why);
-	return found ? found : search(q, crl, q->request->anchors, tries, weak, why);
+	if (found)
+		return found;
+	anchors = anchors_named(q, crl->issuer);
+	found = search(q, crl, anchors, tries, weak, why);
+	sk_X509_free(anchors); /* borrowed */
+	return found;
 }

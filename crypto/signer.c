@@ -193,16 +193,21 @@ signer_check_attributes(const struct signer *s, const struct der *content_type,
 
 /* --- the signature --- */
 
-static bool
-is_weak(const struct signer *s, const struct signature_scheme *scheme, const EVP_PKEY *key)
+static unsigned
+weakness_of(const struct signer *s, const struct signature_scheme *scheme, const EVP_PKEY *key)
 {
 	int bits = EVP_PKEY_get_bits(key);
+	unsigned weak = 0;
 
-	if (s->digest <= DIGEST_SHA1 || scheme->digest <= DIGEST_SHA1)
-		return true;
-	if (scheme->family == FAMILY_ECDSA)
-		return bits < MIN_EC_BITS;
-	return scheme->family != FAMILY_ED25519 && bits < MIN_RSA_BITS;
+	if (s->digest < DIGEST_SHA1 || scheme->digest < DIGEST_SHA1 || scheme->family == FAMILY_DSA)
+		weak |= SIGNER_WEAK_HASH;
+	else if (s->digest == DIGEST_SHA1 || scheme->digest == DIGEST_SHA1)
+		weak |= SIGNER_WEAK_SHA1;
+	if (scheme->family == FAMILY_ECDSA
+			? bits < MIN_EC_BITS
+			: scheme->family != FAMILY_ED25519 && bits < MIN_RSA_BITS)
+		weak |= SIGNER_WEAK_KEY;
+	return weak;
 }
 
 /* Over the attributes, or over the content when there are none. */
@@ -232,7 +237,7 @@ is_claimed_cert(const struct signer_claims *claims, const struct cert *cert)
 
 enum verdict_signature
 signer_verify(const struct signer *s, const struct signer_claims *claims, const struct cert *cert,
-	const unsigned char *content_digest, bool *weak, const char **reason)
+	const unsigned char *content_digest, unsigned *weak, const char **reason)
 {
 	struct signature_scheme scheme;
 	EVP_PKEY *key = cert_pubkey(cert);
@@ -249,7 +254,7 @@ signer_verify(const struct signer *s, const struct signer_claims *claims, const 
 		*reason = "a signature without attributes in this algorithm is not supported";
 		return SIGNATURE_UNSUPPORTED;
 	}
-	*weak = is_weak(s, &scheme, key);
+	*weak = weakness_of(s, &scheme, key);
 	good = verify(s, &scheme, key, content_digest);
 	ossl_clear();
 	*reason = "the signature does not fit the signer's key";

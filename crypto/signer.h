@@ -37,10 +37,11 @@ struct signer_claims {           /* what the signed attributes say */
  * and REASON says why. */
 bool signer_check_attributes(const struct signer *signer, const struct der *content_type,
 	const unsigned char *content_digest, struct signer_claims *claims, const char **reason);
-/* Checks the signature with CERT's key, and that the claimed certificate is CERT. *WEAK is set when
- * an algorithm or the key is. */
+/* Checks the signature with CERT's key, and that the claimed certificate is CERT. *WEAK: a set of
+ * enum signer_weakness. */
+enum signer_weakness { SIGNER_WEAK_SHA1 = 1, SIGNER_WEAK_HASH = 2, SIGNER_WEAK_KEY = 4 };
 enum verdict_signature signer_verify(const struct signer *signer,
 	const struct signer_claims *claims, const struct cert *cert,
-	const unsigned char *content_digest, bool *weak, const char **reason);
+	const unsigned char *content_digest, unsigned *weak, const char **reason);
 
 #endif

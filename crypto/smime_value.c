@@ -44,7 +44,7 @@ is_signed(const struct signer *s, const struct certset *certs)
 	const unsigned char none[DIGEST_MAX_SIZE] = {0};
 	struct signer_claims claims = {.signing_time = -1, .cert_digest = DIGEST_NONE};
 	const char *reason;
-	bool weak = false;
+	unsigned weak = 0;
 
 	if (s->digest == DIGEST_NONE)
 		return false;

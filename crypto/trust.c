@@ -7,9 +7,9 @@
 #include "crypto/anchorset.h"
 #include "crypto/openssl_glue.h"
 #include "crypto/path.h"
+#include "crypto/trust_rules.h"
+#include "crypto/trustlist.h"
 #include "message/addr.h"
-
-#include <openssl/objects.h>
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_ANCHORS    10000
 #define MAX_FILES      100000
 #define MAX_CRL_FILE   (256u << 20)
 #define BUCKET_SECONDS 60 /* how long a result is good for */
@@ -38,11 +37,11 @@ struct result {
 
 struct trust {
 	atomic_uint refs;
-	struct trust_options options; /* its policies point nowhere: see POLICIES */
-	STACK_OF(ASN1_OBJECT) * policies;
+	struct trust_options options; /* its strings point nowhere: see RULES */
+	struct trust_rules rules;
 	struct anchorset anchors;
-	struct certset intermediates;
-	STACK_OF(X509) * untrusted; /* borrowed from INTERMEDIATES */
+	struct issuerset intermediates;
+	struct trustlist denied, allowed;
 	struct revocation *revocation;
 	struct {
 		pthread_mutex_t lock[LOCKS];
@@ -50,33 +49,6 @@ struct trust {
 		atomic_uint turn;
 	} cache;
 };
-
-/* The acceptable policies. None given means anyPolicy, and that has to be said: to OpenSSL an empty
- * set is one that nothing satisfies when a CA requires an explicit policy. */
-static enum rc
-add_policies(struct trust *trust, const struct trust_options *options, struct err *err)
-{
-	size_t i;
-
-	trust->policies = sk_ASN1_OBJECT_new_null();
-	if (!trust->policies)
-		return ossl_err(err, ERR_MEMORY, "trust");
-	if (!options->n_policies &&
-		!sk_ASN1_OBJECT_push(trust->policies, OBJ_nid2obj(NID_any_policy))) /* static */
-		return ossl_err(err, ERR_MEMORY, "trust");
-	for (i = 0; i < options->n_policies; i++) {
-		ASN1_OBJECT *oid = OBJ_txt2obj(options->policies[i], 0);
-
-		if (!oid)
-			return ossl_err(err, ERR_USAGE, "no object identifier: %.100s",
-				options->policies[i]);
-		if (!sk_ASN1_OBJECT_push(trust->policies, oid)) {
-			ASN1_OBJECT_free(oid);
-			return ossl_err(err, ERR_MEMORY, "trust");
-		}
-	}
-	return RC_OK;
-}
 
 enum rc
 trust_new(const struct trust_options *options, struct trust **out, struct err *err)
@@ -92,13 +64,10 @@ trust_new(const struct trust_options *options, struct trust **out, struct err *e
 	for (i = 0; i < LOCKS; i++)
 		pthread_mutex_init(&trust->cache.lock[i], NULL);
 	trust->options = *options;
-	trust->options.policies = NULL;
-	trust->untrusted = sk_X509_new_null();
+	trust->options.policies = trust->options.curves = NULL;
 	trust->cache.results = calloc(SETS * WAYS, sizeof(*trust->cache.results));
-	if (!trust->untrusted || !trust->cache.results)
-		rc = err_set(err, ERR_MEMORY, "trust");
-	else
-		rc = add_policies(trust, options, err);
+	rc = trust->cache.results ? trust_rules_init(&trust->rules, options, NULL, err)
+				  : err_set(err, ERR_MEMORY, "trust");
 	if (rc == RC_OK)
 		rc = revocation_new(&trust->revocation, err);
 	if (rc != RC_OK)
@@ -134,11 +103,12 @@ trust_unref(struct trust **trust)
 		return;
 	for (i = 0; gone->cache.results && i < SETS * WAYS; i++)
 		drop(gone->cache.results[i].found);
-	sk_X509_free(gone->untrusted);
 	anchorset_fini(&gone->anchors);
-	certset_fini(&gone->intermediates);
+	issuerset_fini(&gone->intermediates);
+	trustlist_fini(&gone->denied);
+	trustlist_fini(&gone->allowed);
 	revocation_unref(&gone->revocation);
-	sk_ASN1_OBJECT_pop_free(gone->policies, ASN1_OBJECT_free);
+	trust_rules_fini(&gone->rules);
 	for (i = 0; i < LOCKS; i++)
 		pthread_mutex_destroy(&gone->cache.lock[i]);
 	free(gone->cache.results);
@@ -151,23 +121,53 @@ trust_revocation_mode(const struct trust *trust)
 	return trust->options.revocation;
 }
 
+enum signature_time
+trust_signature_time(const struct trust *trust)
+{
+	return trust->options.signature_time;
+}
+
+enum rc
+trust_add_anchor_with(struct trust *trust, struct cert *cert, const char *const *domains, size_t n,
+	const struct trust_options *options, struct err *err)
+{
+	static const struct trust_options none;
+	struct trust_rules *rules = calloc(1, sizeof(*rules));
+	enum rc rc = rules ? trust_rules_init(rules, options ? options : &none, &trust->rules, err)
+			   : err_set(err, ERR_MEMORY, "trust anchor");
+
+	if (rc == RC_OK)
+		rc = anchorset_add(&trust->anchors, cert, domains, n, &rules, err);
+	if (rules) /* not taken */
+		trust_rules_fini(rules);
+	free(rules);
+	return rc;
+}
+
 enum rc
 trust_add_anchor(struct trust *trust, struct cert *cert, const char *const *domains, size_t n,
 	struct err *err)
 {
-	return anchorset_add(&trust->anchors, cert, domains, n, err);
+	return trust_add_anchor_with(trust, cert, domains, n, NULL, err);
+}
+
+enum rc
+trust_deny(struct trust *trust, const unsigned char *key, const char *reason, struct err *err)
+{
+	return trustlist_add(&trust->denied, key, reason, NULL, 0, err);
+}
+
+enum rc
+trust_allow(struct trust *trust, const unsigned char *sha256, const char *reason,
+	const char *const *addrs, size_t n, struct err *err)
+{
+	return trustlist_add(&trust->allowed, sha256, reason, addrs, n, err);
 }
 
 enum rc
 trust_add_intermediate(struct trust *trust, struct cert *cert, struct err *err)
 {
-	size_t before = trust->intermediates.n;
-	enum rc rc = certset_add(&trust->intermediates, cert, err);
-
-	if (rc == RC_OK && trust->intermediates.n > before &&
-		!sk_X509_push(trust->untrusted, cert_x509(cert)))
-		rc = err_set(err, ERR_MEMORY, "intermediate certificate");
-	return rc;
+	return issuerset_add(&trust->intermediates, cert, err);
 }
 
 enum rc
@@ -246,25 +246,38 @@ trust_load_certs(struct trust *trust, const char *dir, bool as_anchors, struct e
 	return load_dir(trust, dir, as_anchors, load_certs, err);
 }
 
-/* The question as a fixed-size key. */
+/* One question. */
+struct question {
+	struct cert *leaf;
+	const struct certset *extra;
+	unsigned use;
+	const char *addr;    /* canonical, or NULL */
+	int64_t at, path_at; /* -1: now, and the answer is good for this minute */
+};
+
+/*
+ * The question as a fixed-size key. What else the answer depends on is the trust itself, which does
+ * not change, and what the revocation folder holds: so an answer is never older than the minute,
+ * also when it is about a time gone by.
+ */
 static enum rc
-make_key(const struct cert *leaf, const struct certset *extra, unsigned use, const char *addr,
-	int64_t at, unsigned char key[DIGEST_MAX_SIZE], struct err *err)
+make_key(const struct question *q, unsigned char key[DIGEST_MAX_SIZE], struct err *err)
 {
 	/* How many hashes follow and whether there is an address, so that no two questions look
 	 * alike. */
-	const int64_t head[] = {at, use, extra ? (int64_t)extra->n : 0, addr != NULL};
+	const int64_t head[] = {q->at, q->path_at, clock_now() / BUCKET_SECONDS, q->use,
+		q->extra ? (int64_t)q->extra->n : 0, q->addr != NULL};
 	struct buf all = BUF_INIT(SHA256_SIZE * (CERTSET_MAX + 1) + ADDR_MAX + sizeof(head));
 	enum rc rc;
 	size_t i;
 
 	rc = buf_append(&all, head, sizeof(head), err);
 	if (rc == RC_OK)
-		rc = buf_append(&all, cert_sha256(leaf), SHA256_SIZE, err);
-	for (i = 0; rc == RC_OK && extra && i < extra->n; i++)
-		rc = buf_append(&all, cert_sha256(extra->v[i]), SHA256_SIZE, err);
-	if (rc == RC_OK && addr)
-		rc = buf_append(&all, addr, strlen(addr), err);
+		rc = buf_append(&all, cert_sha256(q->leaf), SHA256_SIZE, err);
+	for (i = 0; rc == RC_OK && q->extra && i < q->extra->n; i++)
+		rc = buf_append(&all, cert_sha256(q->extra->v[i]), SHA256_SIZE, err);
+	if (rc == RC_OK && q->addr)
+		rc = buf_append(&all, q->addr, strlen(q->addr), err);
 	if (rc == RC_OK)
 		rc = digest_bytes(DIGEST_SHA256, all.data, all.len, key, err);
 	buf_fini(&all);
@@ -331,78 +344,74 @@ cache_insert(struct trust *trust, const unsigned char *key, struct verdict *foun
 	drop(old);
 }
 
-/* Intermediates of ours and EXTRA ones, borrowed. */
+/* EXTRA ones and intermediates of ours, borrowed: for issuers of revocation lists. */
 static STACK_OF(X509) * untrusted_for(const struct trust *trust, const struct certset *extra)
 {
-	STACK_OF(X509) *untrusted = sk_X509_dup(trust->untrusted);
-	size_t i;
+	size_t n = extra ? extra->n : 0, i;
+	STACK_OF(X509) *untrusted = sk_X509_new_reserve(NULL, (int)(n + trust->intermediates.n));
 
-	for (i = 0; untrusted && extra && i < extra->n; i++)
-		if (!sk_X509_push(untrusted, cert_x509(extra->v[i]))) {
-			sk_X509_free(untrusted);
-			return NULL;
-		}
+	for (i = 0; untrusted && i < n; i++)
+		(void)sk_X509_push(untrusted, cert_x509(extra->v[i])); /* there is room */
+	for (i = 0; untrusted && i < trust->intermediates.n; i++)
+		(void)sk_X509_push(untrusted, cert_x509(trust->intermediates.v[i]));
 	return untrusted;
 }
 
-/*
- * No path with the anchors for this address: would there be one with the others? Then that is the
- * reason that helps.
- */
 static enum rc
-explain_scope(struct trust *trust, const struct path_request *request, const char *addr,
-	struct verdict *verdict, struct err *err)
+check_path(struct trust *trust, const struct question *q, struct verdict *verdict, struct err *err)
 {
-	struct path_request wider = *request;
-	struct verdict other;
-	bool passed_over;
-	enum rc rc;
+	struct path_request request = {
+		.cert = q->leaf,
+		.leaf = cert_x509(q->leaf),
+		.anchors = &trust->anchors,
+		.intermediates = &trust->intermediates,
+		.extra = q->extra,
+		.untrusted = untrusted_for(trust, q->extra),
+		.addr = q->addr,
+		.denied = &trust->denied,
+		.rules = &trust->rules,
+		.revocation = trust->options.revocation == REVOKE_OFF ? NULL : trust->revocation,
+		.at = q->at,
+		.path_at = q->path_at,
+	};
+	enum rc rc = request.untrusted ? path_check(&request, verdict, err)
+				       : err_set(err, ERR_MEMORY, "building a path");
 
-	wider.anchors = anchorset_for(
-		&trust->anchors, request->leaf, request->untrusted, NULL, &passed_over);
-	wider.revocation = NULL;
-	verdict_init(&other);
-	rc = wider.anchors ? path_check(&wider, &other, err)
-			   : err_set(err, ERR_MEMORY, "building a path");
-	if (rc == RC_OK && other.path == PATH_VALID) {
-		verdict_forget(verdict, VERDICT_PATH);
-		verdict_note(verdict, VERDICT_PATH, NULL,
-			"its path is valid, but the trust anchor at its end may not speak for %.200s",
-			addr_domain(addr) ? addr_domain(addr) : addr);
-	}
-	verdict_fini(&other);
-	sk_X509_free(wider.anchors);
+	sk_X509_free(request.untrusted);
 	return rc;
 }
 
-static enum rc
-check_path(struct trust *trust, struct cert *leaf, const struct certset *extra, const char *addr,
-	int64_t at, struct verdict *verdict, struct err *err)
+/* Denied, whatever path there may be? */
+static bool
+is_denied(const struct trust *trust, struct cert *leaf, struct verdict *verdict)
 {
-	struct path_request request = {
-		.leaf = cert_x509(leaf),
-		.untrusted = untrusted_for(trust, extra),
-		.revocation = trust->options.revocation == REVOKE_OFF ? NULL : trust->revocation,
-		.at = at,
-		.min_rsa = trust->options.min_rsa,
-		.policies = trust->policies,
-		.require_policy = trust->options.require_policy,
-		.inhibit_mapping = trust->options.inhibit_mapping,
-		.inhibit_any = trust->options.inhibit_any,
-	};
-	bool passed_over = false;
-	enum rc rc;
+	const struct trustlist_entry *entry = trustlist_denies(&trust->denied, leaf);
 
-	if (request.untrusted)
-		request.anchors = anchorset_for(
-			&trust->anchors, request.leaf, request.untrusted, addr, &passed_over);
-	rc = request.anchors ? path_check(&request, verdict, err)
-			     : err_set(err, ERR_MEMORY, "building a path");
-	if (rc == RC_OK && verdict->path == PATH_INVALID && passed_over)
-		rc = explain_scope(trust, &request, addr, verdict, err);
-	sk_X509_free(request.anchors);
-	sk_X509_free(request.untrusted);
-	return rc;
+	if (!entry)
+		return false;
+	verdict->path = PATH_INVALID;
+	verdict_note(verdict, VERDICT_PATH, leaf, "the certificate of %.120s is denied%s%.200s",
+		cert_subject(leaf), *entry->reason ? ": " : "", entry->reason);
+	return true;
+}
+
+/* Believed without a path? Then the answer is complete. */
+static bool
+is_allowed(const struct trust *trust, const struct question *q, struct verdict *verdict)
+{
+	const struct trustlist_entry *entry = trustlist_find(&trust->allowed, cert_sha256(q->leaf));
+	X509 *x509 = cert_x509(q->leaf); /* get0 */
+
+	if (!entry || !q->addr || !trustlist_entry_is_for(entry, q->addr) ||
+		q->path_at < cert_not_before(q->leaf) || q->path_at > cert_not_after(q->leaf))
+		return false;
+	verdict->path = PATH_VALID;
+	verdict->sender = SENDER_MATCH; /* the list says whose it is */
+	verdict_note(verdict, VERDICT_PATH, q->leaf,
+		"believed without a path: the certificate of %.120s is allowed%s%.200s",
+		cert_subject(q->leaf), *entry->reason ? ": " : "", entry->reason);
+	trust_rules_strength(&trust->rules, &x509, 1, verdict);
+	return true;
 }
 
 /* KeyUsage and ExtendedKeyUsage of the leaf. A signature by a key of an odd type is the CMS
@@ -428,41 +437,18 @@ check_use(struct cert *leaf, unsigned use, struct verdict *verdict)
 	}
 }
 
-static void
-check_sender(struct cert *leaf, const char *addr, struct verdict *verdict)
-{
-	const char *const *addrs;
-
-	if (!addr)
-		return;
-	if (cert_has_addr(leaf, addr, true)) {
-		verdict->sender = SENDER_MATCH;
-		return;
-	}
-	verdict->sender = SENDER_MISMATCH;
-	if (cert_addrs(leaf, true, &addrs))
-		verdict_note(verdict, VERDICT_SENDER, leaf,
-			"the certificate is for %.120s, not for %.120s", addrs[0], addr);
-	else
-		verdict_note(verdict, VERDICT_SENDER, leaf,
-			"the certificate has no mail address, so it is not for %.120s", addr);
-}
-
 static enum rc
-check_all(struct trust *trust, struct cert *leaf, const struct certset *extra, unsigned use,
-	const char *addr, int64_t at, struct verdict *found, struct err *err)
+check_all(struct trust *trust, const struct question *q, struct verdict *found, struct err *err)
 {
-	enum rc rc = check_path(trust, leaf, extra, addr, at, found, err);
+	enum rc rc = RC_OK;
 
-	if (rc != RC_OK)
-		return rc;
-	check_use(leaf, use, found);
-	if (found->path != PATH_VALID) {
-		found->revocation = REVOCATION_UNCHECKED;
-		verdict_forget(found, VERDICT_REVOCATION);
-	}
-	check_sender(leaf, addr, found);
-	return RC_OK;
+	if (is_denied(trust, q->leaf, found))
+		trust_rules_sender(&trust->rules, q->leaf, q->addr, found);
+	else if (!is_allowed(trust, q, found))
+		rc = check_path(trust, q, found, err);
+	if (rc == RC_OK)
+		check_use(q->leaf, q->use, found);
+	return rc;
 }
 
 /* "" when the address cannot be read: then it matches nothing. */
@@ -473,24 +459,26 @@ canonical(const char *addr, char out[ADDR_MAX + 1])
 		out[0] = '\0';
 }
 
-enum rc
-trust_check(struct trust *trust, struct cert *leaf, const struct certset *extra, unsigned use,
-	const char *addr, int64_t at, struct verdict *verdict, struct err *err)
+/* Q's times may be -1. */
+static enum rc
+ask(struct trust *trust, struct question *q, struct verdict *verdict, struct err *err)
 {
 	unsigned char key[DIGEST_MAX_SIZE];
 	char mailbox[ADDR_MAX + 1];
-	int64_t now = at < 0 ? clock_now() : at;
 	unsigned refusals = ossl_refusals();
 	struct verdict found;
 	enum rc rc;
 
-	canonical(addr, mailbox);
-	rc = make_key(leaf, extra, use, addr ? mailbox : NULL,
-		at < 0 ? -1 - now / BUCKET_SECONDS : at, key, err);
+	canonical(q->addr, mailbox);
+	if (q->addr)
+		q->addr = mailbox;
+	rc = make_key(q, key, err);
 	if (rc != RC_OK || cache_find(trust, key, verdict))
 		return rc;
+	q->at = q->at < 0 ? clock_now() : q->at;
+	q->path_at = q->path_at < 0 ? q->at : q->path_at;
 	verdict_init(&found);
-	rc = check_all(trust, leaf, extra, use, addr ? mailbox : NULL, now, &found, err);
+	rc = check_all(trust, q, &found, err);
 	/* "No path" may mean "no memory for one": then nobody knows. */
 	if (rc == RC_OK && ossl_refusals() != refusals)
 		rc = err_set(err, ERR_MEMORY, "building a path");
@@ -501,4 +489,59 @@ trust_check(struct trust *trust, struct cert *leaf, const struct certset *extra,
 	answer(&found, verdict);
 	cache_insert(trust, key, &found); /* taken */
 	return RC_OK;
+}
+
+enum rc
+trust_check(struct trust *trust, struct cert *leaf, const struct certset *extra, unsigned use,
+	const char *addr, int64_t at, struct verdict *verdict, struct err *err)
+{
+	struct question q = {leaf, extra, use, addr, at, at};
+
+	return ask(trust, &q, verdict, err);
+}
+
+/* Is the claimed time one that can be? Otherwise it counts for nothing. */
+static bool
+judge_time(const struct trust_options *options, const struct trust_signing *times, int64_t received,
+	struct verdict *verdict)
+{
+	char made[CLOCK_TEXT_SIZE], came[CLOCK_TEXT_SIZE];
+
+	if (times->made < 0)
+		return false;
+	clock_format(times->made, made);
+	clock_format(received, came);
+	verdict->time = TIME_ODD;
+	if (options->signing_future && times->made > received + options->signing_future)
+		verdict_note(verdict, VERDICT_TIME, NULL,
+			"its signing time %s lies after the time of receipt, %s", made, came);
+	else if (options->signing_age && times->made < received - options->signing_age)
+		verdict_note(verdict, VERDICT_TIME, NULL,
+			"its signing time %s lies too long before the time of receipt, %s", made,
+			came);
+	else
+		verdict->time = TIME_OK;
+	return verdict->time == TIME_OK;
+}
+
+enum rc
+trust_check_signer(struct trust *trust, struct cert *leaf, const struct certset *extra,
+	const char *addr, const struct trust_signing *times, struct verdict *verdict, bool *old,
+	struct err *err)
+{
+	struct question q = {leaf, extra, CERT_SIGN, addr, times->at, times->at};
+	int64_t at = times->at < 0 ? clock_now() : times->at;
+	int64_t received = times->received < 0 ? at : times->received;
+	bool believed = judge_time(&trust->options, times, received, verdict);
+	int64_t made = believed && times->made < received ? times->made : received;
+	enum rc rc;
+
+	if (trust->options.signature_time == SIGNATURE_TIME_SIGNING)
+		q.path_at = made;
+	else if (trust->options.signature_time == SIGNATURE_TIME_RECEIPT && times->received >= 0)
+		q.path_at = received;
+	rc = ask(trust, &q, verdict, err);
+	*old = rc == RC_OK && verdict->path == PATH_VALID && made < verdict->sha1_until;
+	verdict_settle(verdict);
+	return rc;
 }

@@ -45,12 +45,18 @@ static const char *const strength_names[] = {
 	[STRENGTH_WEAK] = "weak",
 };
 
+static const char *const time_names[] = {
+	[TIME_UNCHECKED] = "unchecked",
+	[TIME_OK] = "ok",
+	[TIME_ODD] = "odd",
+};
 static const char *const part_names[] = {
 	[VERDICT_SIGNATURE] = "signature",
 	[VERDICT_PATH] = "path",
 	[VERDICT_REVOCATION] = "revocation",
 	[VERDICT_SENDER] = "sender",
 	[VERDICT_STRENGTH] = "strength",
+	[VERDICT_TIME] = "time",
 };
 
 const char *
@@ -107,8 +113,10 @@ verdict_answer(const struct verdict *verdict, enum verdict_part part)
 		return revocation_names[verdict->revocation];
 	case VERDICT_SENDER:
 		return sender_names[verdict->sender];
-	default:
+	case VERDICT_STRENGTH:
 		return strength_names[verdict->strength];
+	default:
+		return time_names[verdict->time];
 	}
 }
 
@@ -223,8 +231,11 @@ set_answer(struct verdict *to, const struct verdict *from, enum verdict_part par
 		to->sender = from->sender;
 		break;
 	case VERDICT_STRENGTH:
-	case VERDICT_PARTS:
 		to->strength = from->strength;
+		break;
+	case VERDICT_TIME:
+	case VERDICT_PARTS:
+		to->time = from->time;
 	}
 }
 
@@ -241,6 +252,7 @@ verdict_copy(const struct verdict *from, enum verdict_part part, struct verdict 
 	to->found[part].cert = finding->cert ? cert_ref(finding->cert) : NULL;
 	if (part != VERDICT_PATH)
 		return;
+	to->sha1_until = from->sha1_until;
 	drop_missing(to);
 	for (i = 0; i < from->n_missing; i++)
 		verdict_missing(to, from->missing[i]);
@@ -255,6 +267,7 @@ verdict_take(struct verdict *verdict, struct verdict *from, enum verdict_part pa
 	from->found[part] = (struct finding){0};
 	if (part != VERDICT_PATH)
 		return;
+	verdict->sha1_until = from->sha1_until;
 	drop_missing(verdict);
 	memcpy(verdict->missing, from->missing, sizeof(verdict->missing));
 	verdict->n_missing = from->n_missing;
@@ -267,7 +280,8 @@ deciding(const struct verdict *verdict)
 {
 	if (verdict->signature == SIGNATURE_BAD || verdict->signature == SIGNATURE_UNSUPPORTED)
 		return VERDICT_SIGNATURE;
-	if (verdict->path == PATH_INVALID)
+	if (verdict->path == PATH_INVALID || /* a path that nobody looked for has no note */
+		(verdict->path == PATH_UNKNOWN && *verdict_text(verdict, VERDICT_PATH)))
 		return VERDICT_PATH;
 	if (verdict->revocation == REVOCATION_REVOKED)
 		return VERDICT_REVOCATION;
@@ -275,6 +289,8 @@ deciding(const struct verdict *verdict)
 		return VERDICT_SENDER;
 	if (verdict->strength == STRENGTH_WEAK)
 		return VERDICT_STRENGTH;
+	if (verdict->time == TIME_ODD)
+		return VERDICT_TIME;
 	return verdict->revocation == REVOCATION_UNKNOWN ? VERDICT_REVOCATION : VERDICT_PARTS;
 }
 
@@ -311,7 +327,7 @@ conclusion(const struct verdict *verdict, bool revocation_required)
 	if (verdict->path != PATH_VALID || verdict->revocation == REVOCATION_REVOKED ||
 		verdict->sender == SENDER_MISMATCH)
 		return VERDICT_FAIL;
-	if (verdict->strength != STRENGTH_OK ||
+	if (verdict->strength != STRENGTH_OK || verdict->time == TIME_ODD ||
 		(revocation_required && verdict->revocation == REVOCATION_UNKNOWN))
 		return VERDICT_POLICY;
 	return VERDICT_PASS;

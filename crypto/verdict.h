@@ -30,14 +30,17 @@ enum verdict_revocation {
 };
 enum verdict_sender { SENDER_UNCHECKED, SENDER_MATCH, SENDER_MISMATCH };
 enum verdict_strength { STRENGTH_OK, STRENGTH_WEAK };
+/* Is the claimed signing time one that can be: not after receipt, not too long before? */
+enum verdict_time { TIME_UNCHECKED, TIME_OK, TIME_ODD };
 
-/* The five answers, in the order in which the first bad one decides. */
+/* The answers, in the order in which the first bad one decides (unknown revocation comes last). */
 enum verdict_part {
 	VERDICT_SIGNATURE,
 	VERDICT_PATH,
 	VERDICT_REVOCATION,
 	VERDICT_SENDER,
 	VERDICT_STRENGTH,
+	VERDICT_TIME,
 	VERDICT_PARTS
 };
 
@@ -58,12 +61,14 @@ struct verdict {
 	enum verdict_revocation revocation;
 	enum verdict_sender sender;
 	enum verdict_strength strength;
+	enum verdict_time time;
 	struct finding found[VERDICT_PARTS];
 	char reason[384]; /* why it is not pass; "" when it is. The deciding part's, or SAID. */
 	bool said;        /* verdict_reason was called: the reason is none of the parts' */
 	char *missing[VERDICT_MAX_MISSING]; /* owned: caIssuers URLs (http, ldap) where an issuer
 					       that no path was found without may be had */
 	size_t n_missing;
+	int64_t sha1_until; /* of the path's anchor: SHA-1 before this time is not weak */
 	struct cert *signers[VERDICT_MAX_SIGNERS]; /* references, owned */
 	size_t n_signers;
 	int64_t signing_time; /* claimed; -1: none */
