@@ -49,6 +49,29 @@ read_held(struct store *store, sqlite3_stmt *st, void *what, struct err *err)
 	return row_check(&row, err);
 }
 
+static enum rc
+read_count(struct store *store, sqlite3_stmt *st, void *what, struct err *err)
+{
+	(void)store;
+	(void)err;
+	*(int64_t *)what = sqlite3_column_int64(st, 0);
+	return RC_OK;
+}
+
+/* Is there room for one more? The file HELD itself may be there. */
+static enum rc
+check_room(struct store *store, const struct store_held *held, struct err *err)
+{
+	int64_t n = 0;
+	enum rc rc = row_find(store, "SELECT COUNT(*) FROM held WHERE key = '' AND id <> ?",
+		held->id, read_count, &n, err);
+
+	if (!rc && n >= STORE_MAX_HELD)
+		rc = err_set(err, ERR_LIMIT,
+			"%lld files wait for their PIN: bring PINs, or drop some", (long long)n);
+	return rc;
+}
+
 enum rc
 store_put_held(
 	struct store *store, const struct store_held *held, struct secret *file, struct err *err)
@@ -60,6 +83,8 @@ store_put_held(
 		keyring_wrap(store->keyring, aad, (size_t)held_aad(held, aad), file, &wrapped, err);
 
 	pthread_mutex_lock(&store->lock);
+	if (!rc)
+		rc = check_room(store, held, err);
 	if (!rc)
 		rc = row_begin(&row, store, "held",
 			"INSERT OR REPLACE INTO held(" HELD_COLUMNS

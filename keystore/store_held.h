@@ -14,6 +14,7 @@
 #include "keystore/store.h"
 
 #define HELD_LABEL_SIZE 256
+#define STORE_MAX_HELD  20000 /* files that wait at one time */
 
 struct store_held {
 	char id[STORE_ID_SIZE];
@@ -28,7 +29,8 @@ struct store_held {
 	int64_t seq;
 };
 
-/* FILE: its bytes. A row of the same id is replaced. Only within a transaction. */
+/* FILE: its bytes. A row of the same id is replaced. Only within a transaction. ERR_LIMIT: so many
+ * wait already. */
 enum rc store_put_held(
 	struct store *store, const struct store_held *held, struct secret *file, struct err *err);
 /* Changes what the row says; the file stays while it waits, else it is destroyed. */
