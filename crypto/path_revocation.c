@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define SENTENCE_SIZE 640
+#define REASON_HOLD   6
 
 /* RFC 5280 section 5.3.1. */
 static const char *const reason_names[REASON_NONE + 1] = {
@@ -49,6 +50,42 @@ note_status(const struct revocation_status *status, const X509 *cert, struct ver
 	path_note(verdict, VERDICT_REVOCATION, cert, text);
 }
 
+/*
+ * Lists and answers together: revoked by either is revoked, good by either is good. Only where one
+ * says "on hold" and the other, newer one says "good" the newer counts.
+ */
+static void
+combine(struct revocation_status *lists, const struct revocation_status *answer)
+{
+	const struct revocation_status *revoked =
+		lists->state == REVOCATION_REVOKED ? lists : answer;
+	const struct revocation_status *other = revoked == lists ? answer : lists;
+	char text[REVOCATION_TEXT_SIZE];
+
+	if (revoked->state == REVOCATION_REVOKED) {
+		bool lifted = revoked->reason == REASON_HOLD && other->state == REVOCATION_GOOD &&
+			      other->as_of > revoked->as_of;
+
+		if ((lifted ? other : revoked) == answer)
+			*lists = *answer;
+		return;
+	}
+	if (lists->state == REVOCATION_GOOD)
+		return;
+	if (answer->state == REVOCATION_GOOD || lists->none) {
+		if (!answer->none)
+			*lists = *answer;
+		return;
+	}
+	if (answer->none)
+		return;
+	/* Nobody knows: both say why, and what is less out of date counts where that is allowed. */
+	(void)snprintf(text, sizeof(text), "%.155s; %.155s", lists->text, answer->text);
+	memcpy(lists->text, text, sizeof(text));
+	if (answer->stale && (!lists->stale || answer->stale < lists->stale))
+		lists->stale = answer->stale;
+}
+
 /* One certificate, by lists and answers together. */
 static enum rc
 ask(struct revocation_question *q, struct revocation_status *status, struct err *err)
@@ -56,6 +93,7 @@ ask(struct revocation_question *q, struct revocation_status *status, struct err 
 	unsigned char *der = NULL;
 	int len = i2d_ASN1_INTEGER(X509_get0_serialNumber(q->subject), &der);
 	struct der in = {der, len > 0 ? (size_t)len : 0};
+	struct revocation_status answer;
 	struct der_item serial;
 	enum rc rc;
 
@@ -66,6 +104,10 @@ ask(struct revocation_question *q, struct revocation_status *status, struct err 
 	q->serial = serial.body.p;
 	q->serial_len = serial.body.len;
 	rc = crl_check(q, status, err);
+	if (rc == RC_OK)
+		rc = ocsp_check(q, &answer, err);
+	if (rc == RC_OK)
+		combine(status, &answer);
 	OPENSSL_free(der);
 	return rc;
 }

@@ -7,6 +7,7 @@
 
 #include "crypto/crl.h"
 #include "crypto/name_text.h"
+#include "crypto/ocsp.h"
 #include "crypto/path.h"
 
 #define REVOCATION_SKEW      300 /* seconds that another's clock may be ahead */
@@ -67,7 +68,7 @@ struct revocation_status {
 /* By the lists (RFC 5280 section 6.3). RC_TEMP for want of memory. */
 enum rc crl_check(const struct revocation_question *question, struct revocation_status *status,
 	struct err *err);
-/* By the answers of responders (RFC 6960). */
+/* By the answers of responders (RFC 6960). RC_TEMP for want of memory. */
 enum rc ocsp_check(const struct revocation_question *question, struct revocation_status *status,
 	struct err *err);
 
@@ -83,5 +84,14 @@ bool crl_scope_prepare(CRL_DIST_POINTS *points, const X509 *subject);
  * whose own path ends at the same anchor. NULL: nobody known; *WHY says more. crl_signer.c */
 X509 *crl_signer(const struct revocation_question *question, struct crl *crl, unsigned *tries,
 	bool *weak, const char **why);
+
+/* The two hashes of a CertID, and the answer's file. ocsp.c */
+bool ocsp_hash_issuer(enum digest digest, X509 *subject, X509 *issuer,
+	unsigned char name[DIGEST_MAX_SIZE], unsigned char key[DIGEST_MAX_SIZE]);
+enum rc ocsp_name_for(X509 *subject, X509 *issuer, const unsigned char *serial, size_t serial_len,
+	char out[OCSP_FILE_NAME_SIZE], struct err *err);
+/* How long an answer holds. */
+struct ocsp_single;
+int64_t ocsp_until(const struct ocsp_single *single);
 
 #endif

@@ -176,6 +176,24 @@ trust_add_crl(struct trust *trust, const void *data, size_t len, struct err *err
 	return revocation_add_crl(trust->revocation, data, len, NULL, err);
 }
 
+enum rc
+trust_add_ocsp(struct trust *trust, const void *data, size_t len, const char *file, struct err *err)
+{
+	return revocation_add_ocsp(trust->revocation, data, len, file, err);
+}
+
+enum rc
+trust_set_ocsp_dir(struct trust *trust, const char *dir, struct err *err)
+{
+	return revocation_set_ocsp_dir(trust->revocation, dir, err);
+}
+
+struct revocation *
+trust_revocation(const struct trust *trust)
+{
+	return trust->revocation;
+}
+
 static enum rc
 load_crl(struct trust *trust, const struct buf *file, bool as_anchors, struct err *err)
 {

@@ -64,6 +64,13 @@ enum rc trust_allow(struct trust *trust, const unsigned char *sha256, const char
 enum rc trust_add_intermediate(struct trust *trust, struct cert *cert, struct err *err);
 /* DER or PEM, one or more. Kept even when its issuer is not known yet. */
 enum rc trust_add_crl(struct trust *trust, const void *data, size_t len, struct err *err);
+/* A responder's answer (OCSPResponse in DER), from FILE (for reasons; may be NULL); and the folder
+ * in which answers are looked for by ocsp_file_name when a certificate is checked. */
+enum rc trust_add_ocsp(
+	struct trust *trust, const void *data, size_t len, const char *file, struct err *err);
+enum rc trust_set_ocsp_dir(struct trust *trust, const char *dir, struct err *err);
+/* Borrowed: to add to it while the trust is filled. */
+struct revocation *trust_revocation(const struct trust *trust);
 /* Each file of a folder; what is malformed is logged and left out. A missing folder is RC_OK. */
 enum rc trust_load_crls(struct trust *trust, const char *dir, struct err *err);
 enum rc trust_load_certs(struct trust *trust, const char *dir, bool as_anchors, struct err *err);

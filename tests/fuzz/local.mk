@@ -27,6 +27,11 @@ tests_fuzz_smimecaps_fuzz_SOURCES = tests/fuzz/smimecaps_fuzz.c $(FUZZ_MAIN)
 tests_fuzz_smimecaps_fuzz_LDADD = $(SG_LIBS_CRYPTO)
 tests_fuzz_smimecaps_fuzz_LDFLAGS = $(FUZZ_LINKING)
 
+noinst_PROGRAMS += tests/fuzz/revocation_fuzz
+tests_fuzz_revocation_fuzz_SOURCES = tests/fuzz/revocation_fuzz.c $(FUZZ_MAIN)
+tests_fuzz_revocation_fuzz_LDADD = $(SG_LIBS_CRYPTO)
+tests_fuzz_revocation_fuzz_LDFLAGS = $(FUZZ_LINKING)
+
 ## message/
 noinst_PROGRAMS += tests/fuzz/authresults_fuzz
 tests_fuzz_authresults_fuzz_SOURCES = tests/fuzz/authresults_fuzz.c $(FUZZ_MAIN)

@@ -63,3 +63,13 @@ tests_unit_crypto_token_trouble_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
 ## What correspondents can open
 check_PROGRAMS += tests/unit/crypto/smimecaps_test
 tests_unit_crypto_smimecaps_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
+
+## Revocation
+check_PROGRAMS += tests/unit/crypto/crl_test
+tests_unit_crypto_crl_test_SOURCES = tests/unit/crypto/crl_test.c tests/unit/crypto/lists.h tests/unit/crypto/pki.h
+tests_unit_crypto_crl_test_CPPFLAGS = $(AM_CPPFLAGS) -DSRCDIR='"$(abs_top_srcdir)"'
+tests_unit_crypto_crl_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/crypto/ocsp_test
+tests_unit_crypto_ocsp_test_SOURCES = tests/unit/crypto/ocsp_test.c tests/unit/crypto/lists.h tests/unit/crypto/pki.h
+tests_unit_crypto_ocsp_test_CPPFLAGS = $(AM_CPPFLAGS) -DSRCDIR='"$(abs_top_srcdir)"'
+tests_unit_crypto_ocsp_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)

@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "crypto/crl.h"
+
+#include "base/clock.h"
+#include "crypto/revocation.h"
+#include "crypto/trust.h"
+#include "tests/unit/crypto/lists.h"
+#include "tests/unit/crypto/pki.h"
+
+#define DAY 86400
+
+/* Root → CA → leaf; another key of the CA, and somebody who gives lists for others. */
+struct world {
+	EVP_PKEY *root_key, *ca_key, *new_key, *other_key;
+	X509 *root_x, *ca_x, *new_x, *other_x;
+	struct cert *root, *ca, *new_ca, *other, *leaf, *pointed, *indirect;
+};
+
+static struct cert *
+take_copy(X509 *x509)
+{
+	assert_true(X509_up_ref(x509));
+	return pki_take(x509);
+}
+
+static X509 *
+make_ca(const char *name, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key)
+{
+	return pki_x509(&(struct pki_spec){.name = name,
+		.key = key,
+		.issuer = issuer,
+		.issuer_key = issuer_key,
+		.exts = {{NID_basic_constraints, "critical,CA:TRUE"},
+			{NID_key_usage, "keyCertSign,cRLSign"},
+			{NID_subject_key_identifier, "hash"}}});
+}
+
+/* A leaf whose lists are given by another: its distribution point names the list's issuer. */
+static struct cert *
+make_indirect(const struct world *w)
+{
+	X509 *x509 = pki_x509(
+		&(struct pki_spec){.name = "Indirect", .key = w->other_key, .issuer = w->ca_x});
+	CRL_DIST_POINTS *points = sk_DIST_POINT_new_null();
+	DIST_POINT *point = DIST_POINT_new();
+	GENERAL_NAME *name = GENERAL_NAME_new();
+
+	name->type = GEN_DIRNAME;
+	name->d.directoryName = X509_NAME_dup(X509_get_subject_name(w->other_x));
+	point->CRLissuer = sk_GENERAL_NAME_new_null();
+	assert_true(sk_GENERAL_NAME_push(point->CRLissuer, name));
+	assert_true(sk_DIST_POINT_push(points, point));
+	assert_true(X509_add1_ext_i2d(x509, NID_crl_distribution_points, points, 0, 0) == 1);
+	assert_true(X509_sign(x509, w->ca_key, EVP_sha256()) > 0);
+	CRL_DIST_POINTS_free(points);
+	return pki_take(x509);
+}
+
+static int
+setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	clock_set(PKI_NOW);
+	w->root_key = pki_p256();
+	w->ca_key = pki_p256();
+	w->new_key = pki_p256();
+	w->other_key = pki_p256();
+	w->root_x = make_ca("Root", w->root_key, NULL, NULL);
+	w->ca_x = make_ca("CA", w->ca_key, w->root_x, w->root_key);
+	w->new_x = make_ca("CA", w->new_key, w->root_x, w->root_key);
+	w->other_x = make_ca("Lists", w->other_key, w->root_x, w->root_key);
+	w->root = take_copy(w->root_x);
+	w->ca = take_copy(w->ca_x);
+	w->new_ca = take_copy(w->new_x);
+	w->other = take_copy(w->other_x);
+	w->leaf = pki_cert(&(struct pki_spec){
+		.name = "Leaf", .key = w->other_key, .issuer = w->ca_x, .issuer_key = w->ca_key});
+	w->pointed = pki_cert(&(struct pki_spec){.name = "Pointed",
+		.key = w->other_key,
+		.issuer = w->ca_x,
+		.issuer_key = w->ca_key,
+		.exts = {{NID_crl_distribution_points, "URI:http://x.example/1.crl"}}});
+	w->indirect = make_indirect(w);
+	*state = w;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct world *w = *state;
+	struct cert **certs[] = {
+		&w->root, &w->ca, &w->new_ca, &w->other, &w->leaf, &w->pointed, &w->indirect};
+	size_t i;
+
+	for (i = 0; i < sizeof(certs) / sizeof(*certs); i++)
+		cert_unref(certs[i]);
+	X509_free(w->root_x);
+	X509_free(w->ca_x);
+	X509_free(w->new_x);
+	X509_free(w->other_x);
+	EVP_PKEY_free(w->root_key);
+	EVP_PKEY_free(w->ca_key);
+	EVP_PKEY_free(w->new_key);
+	EVP_PKEY_free(w->other_key);
+	free(w);
+	clock_set(-1);
+	return 0;
+}
+
+enum who { NOBODY, LEAF, STRANGER };
+enum by { BY_NOBODY, BY_CA, BY_NEW_KEY, BY_OTHER, BY_FORGER };
+
+struct list {
+	enum by by;
+	enum who listed;
+	int from, until; /* days from now; until 0: no nextUpdate */
+	int number, base;
+	int reason;
+	const char *idp; /* bytes, by idp_of */
+	bool critical, critical_entry, names_issuer;
+};
+
+#define LIST(who, whom, since, to) .by = (who), .listed = (whom), .from = (since), .until = (to)
+
+/* IssuingDistributionPoint by a word. */
+static void
+idp_of(const char *word, struct list_spec *spec)
+{
+	static const struct {
+		const char *word, *bytes;
+		size_t len;
+	} table[] = {
+		{"user", "\x30\x03\x81\x01\xff", 5},
+		{"ca", "\x30\x03\x82\x01\xff", 5},
+		{"attribute", "\x30\x03\x85\x01\xff", 5},
+		{"user and ca", "\x30\x06\x81\x01\xff\x82\x01\xff", 8},
+		{"indirect", "\x30\x03\x84\x01\xff", 5},
+		{"keyCompromise", "\x30\x04\x83\x02\x06\x40", 6},
+		{"all but keyCompromise", "\x30\x05\x83\x03\x07\x3f\x80", 7},
+		{"broken", "\x30\x03\x84\x05\xff", 5},
+		{"point 2", "\x30\x1c\xa0\x1a\xa0\x18\x86\x16http://x.example/2.crl", 30},
+		{"point one", "\x30\x1c\xa0\x1a\xa0\x18\x86\x16http://x.example/1.crl", 30},
+	};
+	size_t i;
+
+	for (i = 0; word && i < sizeof(table) / sizeof(*table); i++)
+		if (strcmp(word, table[i].word) == 0) {
+			spec->idp = (const unsigned char *)table[i].bytes;
+			spec->idp_len = table[i].len;
+			return;
+		}
+	assert_null(word);
+}
+
+struct entry_ctx {
+	const struct list *list;
+	const struct cert *cert;
+	const X509_NAME *issuer;
+};
+
+static void
+put_entry(void *ctx, size_t i, struct list_entry *entry)
+{
+	const struct entry_ctx *c = ctx;
+
+	(void)i;
+	entry->serial = (const unsigned char *)"\x01\x02\x03\x04\x05";
+	entry->len = 5;
+	if (c->list->listed == LEAF)
+		entry->serial = cert_serial_bytes(c->cert, &entry->len);
+	entry->reason = c->list->reason ? c->list->reason : LISTS_NONE;
+	entry->critical = c->list->critical_entry;
+	entry->issuer = c->list->names_issuer ? c->issuer : NULL;
+}
+
+static void
+make_list(struct world *w, const struct list *list, const struct cert *cert, struct buf *der)
+{
+	struct entry_ctx ctx = {list, cert, X509_get_subject_name(w->ca_x)};
+	struct list_spec spec = {
+		.issuer = list->by == BY_OTHER ? w->other_x : w->ca_x,
+		.key = list->by == BY_CA        ? w->ca_key
+		       : list->by == BY_NEW_KEY ? w->new_key
+		       : list->by == BY_OTHER   ? w->other_key
+						: w->root_key,
+		.from = PKI_NOW + list->from * DAY,
+		.until = list->until ? PKI_NOW + list->until * DAY : 0,
+		.number = list->number,
+		.base = list->base,
+		.critical = list->critical,
+		.n = list->listed != NOBODY,
+		.entry = put_entry,
+		.ctx = &ctx,
+	};
+
+	idp_of(list->idp, &spec);
+	list_make(&spec, der);
+}
+
+static void
+root_list(struct world *w, struct trust *trust)
+{
+	struct list_spec spec = {.issuer = w->root_x,
+		.key = w->root_key,
+		.from = PKI_NOW - DAY,
+		.until = PKI_NOW + DAY};
+	struct buf der = BUF_INIT(0);
+
+	list_make(&spec, &der);
+	assert_int_equal(trust_add_crl(trust, der.data, der.len, NULL), RC_OK);
+	buf_fini(&der);
+}
+
+static struct trust *
+new_trust(struct world *w)
+{
+	struct trust_options options = {.revocation = REVOKE_IF_KNOWN, .min_rsa = 2048};
+	struct trust *trust;
+
+	assert_int_equal(trust_new(&options, &trust, NULL), RC_OK);
+	assert_int_equal(trust_add_anchor(trust, w->root, NULL, 0, NULL), RC_OK);
+	assert_int_equal(trust_add_intermediate(trust, w->ca, NULL), RC_OK);
+	assert_int_equal(trust_add_intermediate(trust, w->new_ca, NULL), RC_OK);
+	assert_int_equal(trust_add_intermediate(trust, w->other, NULL), RC_OK);
+	root_list(w, trust);
+	return trust;
+}
+
+static void
+lists_of_every_kind(void **state)
+{
+	enum { PLAIN, POINTED, INDIRECT };
+	static const struct {
+		const char *name;
+		int cert;
+		struct list lists[3];
+		enum verdict_revocation want;
+		const char *word;
+	} cases[] = {
+		{"nothing", PLAIN, {{0}}, REVOCATION_UNKNOWN, "there is no CRL of its issuer"},
+		{"clean", PLAIN, {{LIST(BY_CA, STRANGER, -1, 1)}}, REVOCATION_GOOD, ""},
+		{"no next date", PLAIN, {{LIST(BY_CA, NOBODY, -1, 0)}}, REVOCATION_GOOD, ""},
+		{"listed", PLAIN, {{LIST(BY_CA, LEAF, -1, 1), .reason = 1}}, REVOCATION_REVOKED,
+			"(keyCompromise), by the list of CN=CA of 2026-09-20"},
+		{"expired", PLAIN, {{LIST(BY_CA, STRANGER, -2, -1)}}, REVOCATION_UNKNOWN,
+			"has expired"},
+		{"forged", PLAIN, {{LIST(BY_FORGER, LEAF, -1, 1)}}, REVOCATION_UNKNOWN,
+			"no key of"},
+		{"of the future", PLAIN, {{LIST(BY_CA, NOBODY, 1, 2)}}, REVOCATION_UNKNOWN,
+			"future"},
+		{"another key", PLAIN, {{LIST(BY_NEW_KEY, NOBODY, -1, 1)}}, REVOCATION_GOOD, ""},
+		{"listed by another key", PLAIN, {{LIST(BY_NEW_KEY, LEAF, -1, 1)}},
+			REVOCATION_REVOKED, "revoked"},
+		{"newer one clears", PLAIN,
+			{{LIST(BY_CA, LEAF, -2, 1)}, {LIST(BY_CA, NOBODY, -1, 1)}}, REVOCATION_GOOD,
+			""},
+		{"newer one that is expired clears, and is no proof", PLAIN,
+			{{LIST(BY_CA, LEAF, -5, 1)}, {LIST(BY_CA, NOBODY, -4, -1)}},
+			REVOCATION_UNKNOWN, "has expired"},
+		{"forged newer one clears nobody", PLAIN,
+			{{LIST(BY_CA, LEAF, -2, 1)}, {LIST(BY_FORGER, NOBODY, -1, 1)}},
+			REVOCATION_REVOKED, "revoked"},
+		{"critical extension", PLAIN, {{LIST(BY_CA, NOBODY, -1, 1), .critical = true}},
+			REVOCATION_UNKNOWN, "critical extension"},
+		{"critical extension, listed", PLAIN,
+			{{LIST(BY_CA, LEAF, -1, 1), .critical = true}}, REVOCATION_REVOKED,
+			"revoked"},
+		{"critical extension of another's entry", PLAIN,
+			{{LIST(BY_CA, STRANGER, -1, 1), .critical_entry = true}},
+			REVOCATION_UNKNOWN, "critical extension"},
+		{"users only", PLAIN, {{LIST(BY_CA, NOBODY, -1, 1), .idp = "user"}},
+			REVOCATION_GOOD, ""},
+		{"CAs only", PLAIN, {{LIST(BY_CA, NOBODY, -1, 1), .idp = "ca"}}, REVOCATION_UNKNOWN,
+			"no CRL of its issuer at hand is for it"},
+		{"attribute certificates only", PLAIN,
+			{{LIST(BY_CA, LEAF, -1, 1), .idp = "attribute"}}, REVOCATION_UNKNOWN,
+			"no CRL of its issuer at hand is for it"},
+		{"some reasons", PLAIN, {{LIST(BY_CA, NOBODY, -1, 1), .idp = "keyCompromise"}},
+			REVOCATION_UNKNOWN, "only for some reasons"},
+		{"all reasons in two", PLAIN,
+			{{LIST(BY_CA, NOBODY, -1, 1), .idp = "keyCompromise"},
+				{LIST(BY_CA, NOBODY, -2, 1), .idp = "all but keyCompromise"}},
+			REVOCATION_GOOD, ""},
+		{"the older of two for other reasons", PLAIN,
+			{{LIST(BY_CA, NOBODY, -1, 1), .idp = "keyCompromise"},
+				{LIST(BY_CA, LEAF, -2, 1), .idp = "all but keyCompromise"}},
+			REVOCATION_REVOKED, "revoked"},
+		{"its point", POINTED, {{LIST(BY_CA, NOBODY, -1, 1), .idp = "point one"}},
+			REVOCATION_GOOD, ""},
+		{"another point", POINTED, {{LIST(BY_CA, NOBODY, -1, 1), .idp = "point 2"}},
+			REVOCATION_UNKNOWN, "no CRL of its issuer at hand is for it"},
+		{"a point, but it has none", PLAIN,
+			{{LIST(BY_CA, NOBODY, -1, 1), .idp = "point one"}}, REVOCATION_UNKNOWN,
+			"no CRL of its issuer at hand is for it"},
+		{"delta alone", PLAIN, {{LIST(BY_CA, LEAF, -1, 1), .number = 6, .base = 5}},
+			REVOCATION_UNKNOWN, "not the list that it continues"},
+		{"delta adds", PLAIN,
+			{{LIST(BY_CA, NOBODY, -2, 1), .number = 5},
+				{LIST(BY_CA, LEAF, -1, 1), .number = 6, .base = 5}},
+			REVOCATION_REVOKED, "by the delta list"},
+		{"delta removes", PLAIN,
+			{{LIST(BY_CA, LEAF, -2, 1), .number = 5, .reason = 6},
+				{LIST(BY_CA, LEAF, -1, 1), .number = 6, .base = 5, .reason = 8}},
+			REVOCATION_GOOD, ""},
+		{"delta makes fresh", PLAIN,
+			{{LIST(BY_CA, NOBODY, -9, -2), .number = 5},
+				{LIST(BY_CA, NOBODY, -1, 1), .number = 9, .base = 5}},
+			REVOCATION_GOOD, ""},
+		{"expired delta removes nothing", PLAIN,
+			{{LIST(BY_CA, LEAF, -4, 1), .number = 5, .reason = 6},
+				{LIST(BY_CA, LEAF, -3, -2), .number = 6, .base = 5, .reason = 8}},
+			REVOCATION_REVOKED, "certificateHold"},
+		{"delta to a later base", PLAIN,
+			{{LIST(BY_CA, NOBODY, -2, 1), .number = 5},
+				{LIST(BY_CA, LEAF, -1, 1), .number = 7, .base = 6}},
+			REVOCATION_GOOD, ""},
+		{"delta by another key", PLAIN,
+			{{LIST(BY_CA, NOBODY, -2, 1), .number = 5},
+				{LIST(BY_NEW_KEY, LEAF, -1, 1), .number = 6, .base = 5}},
+			REVOCATION_GOOD, ""},
+		{"delta of another scope", PLAIN,
+			{{LIST(BY_CA, NOBODY, -2, 1), .number = 5},
+				{LIST(BY_CA, LEAF, -1, 1), .number = 6, .base = 5, .idp = "user"}},
+			REVOCATION_GOOD, ""},
+		{"indirect", INDIRECT, {{LIST(BY_OTHER, NOBODY, -1, 1), .idp = "indirect"}},
+			REVOCATION_GOOD, ""},
+		{"indirect, listed", INDIRECT,
+			{{LIST(BY_OTHER, LEAF, -1, 1), .idp = "indirect", .names_issuer = true}},
+			REVOCATION_REVOKED, "by the list of CN=Lists"},
+		{"indirect, listed for another issuer", INDIRECT,
+			{{LIST(BY_OTHER, LEAF, -1, 1), .idp = "indirect"}}, REVOCATION_GOOD, ""},
+		{"not meant to be indirect", INDIRECT, {{LIST(BY_OTHER, NOBODY, -1, 1)}},
+			REVOCATION_UNKNOWN, "no CRL of its issuer at hand is for it"},
+		{"indirect, but it did not ask for that", PLAIN,
+			{{LIST(BY_OTHER, NOBODY, -1, 1), .idp = "indirect"}}, REVOCATION_UNKNOWN,
+			"there is no CRL of its issuer"},
+	};
+	struct world *w = *state;
+	size_t i, k;
+
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct cert *cert = cases[i].cert == POINTED    ? w->pointed
+				    : cases[i].cert == INDIRECT ? w->indirect
+								: w->leaf;
+		struct trust *trust = new_trust(w);
+		struct verdict v;
+
+		for (k = 0; k < 3 && cases[i].lists[k].by; k++) {
+			struct buf der = BUF_INIT(0);
+			struct err err = ERR_INIT;
+
+			make_list(w, &cases[i].lists[k], cert, &der);
+			if (trust_add_crl(trust, der.data, der.len, &err) != RC_OK)
+				fail_msg("%s: list %zu: %s", cases[i].name, k, err.detail);
+			buf_fini(&der);
+		}
+		verdict_init(&v);
+		assert_int_equal(trust_check(trust, cert, NULL, 0, NULL, -1, &v, NULL), RC_OK);
+		CHECK_INT(cases[i].name, v.path, PATH_VALID);
+		if (v.revocation != cases[i].want ||
+			!strstr(verdict_text(&v, VERDICT_REVOCATION), cases[i].word))
+			fail_msg("%s: got %s (%s), want %s (%s)", cases[i].name,
+				verdict_revocation_name(v.revocation),
+				verdict_text(&v, VERDICT_REVOCATION),
+				verdict_revocation_name(cases[i].want), cases[i].word);
+		verdict_fini(&v);
+		trust_unref(&trust);
+	}
+}
+
+/* --- size --- */
+
+static void
+number_entry(void *ctx, size_t i, struct list_entry *entry)
+{
+	static unsigned char serial[20];
+	size_t k;
+
+	(void)ctx;
+	memset(serial, 0x41, sizeof(serial));
+	for (k = 0; k < 4; k++)
+		serial[8 + k] = (unsigned char)(i >> 8 * k);
+	entry->serial = serial;
+	entry->len = sizeof(serial);
+	entry->reason = (int)(i % 6);
+}
+
+static void
+every_entry_is_found(void **state)
+{
+	static const size_t sizes[] = {0, 1, 2, 3, 100, 20000};
+	struct world *w = *state;
+	size_t s, i;
+
+	for (s = 0; s < sizeof(sizes) / sizeof(*sizes); s++) {
+		struct list_spec spec = {.issuer = w->ca_x,
+			.key = w->ca_key,
+			.from = PKI_NOW,
+			.n = sizes[s],
+			.entry = number_entry};
+		const X509_NAME *issuer = X509_get_subject_name(w->ca_x);
+		struct buf der = BUF_INIT(64u << 20);
+		struct serialset_entry found;
+		struct list_entry entry = {0};
+		struct crl *crl, *again;
+		struct err err = ERR_INIT;
+
+		list_make(&spec, &der);
+		if (crl_parse(der.data, der.len, &crl, &err) != RC_OK)
+			fail_msg("%zu entries: %s", sizes[s], err.detail);
+		assert_int_equal(crl_parse(der.data, der.len, &again, &err), RC_OK);
+		assert_ptr_equal(crl, again); /* parsed once */
+		crl_unref(&again);
+		CHECK_INT("entries", serialset_count(crl->entries), sizes[s]);
+		for (i = 0; i < sizes[s]; i++) {
+			number_entry(NULL, i, &entry);
+			assert_true(crl_find(crl, issuer, entry.serial, entry.len, &found));
+			CHECK_INT("reason", found.reason, i % 6);
+			CHECK_INT("date", found.revoked, PKI_NOW);
+			assert_false(crl_find(crl, X509_get_subject_name(w->root_x), entry.serial,
+				entry.len, &found));
+		}
+		for (i = sizes[s]; i < sizes[s] + 1000; i++) {
+			number_entry(NULL, i, &entry);
+			assert_false(crl_find(crl, issuer, entry.serial, entry.len, &found));
+		}
+		if (sizes[s] == 20000 && crl_bytes(crl) > 20000 * 40)
+			fail_msg("20,000 entries take %zu bytes", crl_bytes(crl));
+		assert_true(crl_is_signed_by(crl, w->ca_x));
+		assert_true(crl_is_signed_by(crl, w->ca_x));
+		assert_false(crl_is_signed_by(crl, w->root_x));
+		crl_unref(&crl);
+		buf_fini(&der);
+	}
+}
+
+/* --- what is refused --- */
+
+static void
+long_entry(void *ctx, size_t i, struct list_entry *entry)
+{
+	(void)i;
+	entry->serial = ctx;
+	entry->len = 65536;
+}
+
+static void
+refuse(const char *name, const struct buf *der, const char *word)
+{
+	char *copy = exact(der->data, der->len);
+	struct err err = ERR_INIT;
+	struct crl *crl;
+
+	CHECK_INT(name, crl_parse(copy, der->len, &crl, &err), RC_PERM);
+	assert_null(crl);
+	if (!strstr(err.detail, word))
+		fail_msg("%s: got \"%s\", want \"%s\"", name, err.detail, word);
+	free(copy);
+}
+
+static void
+odd_lists_are_refused(void **state)
+{
+	struct world *w = *state;
+	struct list_spec spec = {.issuer = w->ca_x, .key = w->ca_key, .from = PKI_NOW, .n = 3};
+	struct buf der = BUF_INIT(0);
+	char *serial = calloc(1, 65536);
+
+	memset(serial, 0x11, 65536);
+	spec.entry = long_entry;
+	spec.ctx = serial;
+	list_make(&spec, &der);
+	refuse("a serial number of 64 KB", &der, "a serial number of 65536 bytes");
+	buf_clear(&der);
+	spec.entry = number_entry;
+	idp_of("user and ca", &spec);
+	list_make(&spec, &der);
+	refuse("two scopes", &der, "a scope of two kinds");
+	buf_clear(&der);
+	idp_of("broken", &spec); /* its lengths do not fit */
+	list_make(&spec, &der);
+	refuse("malformed distribution point", &der, "distribution point");
+	buf_clear(&der);
+	spec.idp = NULL;
+	list_make(&spec, &der);
+	assert_int_equal(buf_append(&der, "", 1, NULL), RC_OK);
+	refuse("a byte after the end", &der, "bytes after the end");
+	der.len -= 2;
+	refuse("a byte too few", &der, "cut off");
+	buf_fini(&der);
+	free(serial);
+}
+
+/* Flips bits and cuts: whatever comes of it, nothing breaks, and what is still taken for a list is
+ * not taken for one by its CA unless only what is unsigned changed. */
+static void
+mutations(void **state)
+{
+	struct world *w = *state;
+	struct list list = {
+		LIST(BY_CA, STRANGER, -1, 1), .number = 3, .idp = "point one", .reason = 4};
+	struct buf der = BUF_INIT(0);
+	struct crl *crl;
+	size_t i, taken = 0;
+
+	make_list(w, &list, w->leaf, &der);
+	for (i = 0; i < 8 * der.len; i++) {
+		char *copy = exact(der.data, der.len);
+
+		copy[i / 8] = (char)(copy[i / 8] ^ 1 << i % 8);
+		if (crl_parse(copy, der.len, &crl, NULL) == RC_OK) {
+			taken++;
+			assert_false(crl_is_signed_by(crl, w->ca_x));
+			crl_unref(&crl);
+		}
+		free(copy);
+	}
+	assert_true(taken > 0);
+	for (i = 0; i < der.len; i++) {
+		char *copy = exact(der.data, i);
+
+		CHECK_INT("cut", crl_parse(copy, i, &crl, NULL), RC_PERM);
+		free(copy);
+	}
+	buf_fini(&der);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lists_of_every_kind),
+		cmocka_unit_test(every_entry_is_found),
+		cmocka_unit_test(odd_lists_are_refused),
+		cmocka_unit_test(mutations),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
