@@ -181,8 +181,8 @@ put(struct certstore *store, struct certrow *row, int64_t id, enum certadded *ad
 }
 
 enum rc
-certstore_put(struct certstore *store, const struct certrow *row, enum certadded *added,
-	struct err *err)
+certstore_put(
+	struct certstore *store, const struct certrow *row, enum certadded *added, struct err *err)
 {
 	struct certrow mine = *row;
 	int64_t now = clock_now(), id = 0;

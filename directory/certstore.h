@@ -65,8 +65,8 @@ void certstore_close(struct certstore **store);
 enum rc certstore_add(struct certstore *store, const struct certrow *row, struct err *err);
 /* The same, and says what it came to: a new row, a new word for one that was there, or nothing. */
 enum certadded { CERTADDED_NEW, CERTADDED_CHANGED, CERTADDED_KNOWN };
-enum rc certstore_put(struct certstore *store, const struct certrow *row, enum certadded *added,
-	struct err *err);
+enum rc certstore_put(
+	struct certstore *store, const struct certrow *row, enum certadded *added, struct err *err);
 /* Many changes as one: all that this thread does between the two is kept or taken back together.
  * Other threads and processes wait meanwhile, so a batch should be over within a second. */
 enum rc certstore_batch(struct certstore *store, struct err *err);

@@ -3,11 +3,13 @@
 
 #include "directory/ldap.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "directory/answers.h"
 #include "directory/ldap_entry.h"
 #include "directory/ldap_settings.h"
 
@@ -19,6 +21,8 @@ struct directory {
 	int size_limit;
 	bool prefer;
 	struct ldap_shape shape;
+	struct answers *answers; /* for when it can't be asked; NULL: none is used then */
+	atomic_int refs;
 	struct ldap_pool *pool;
 };
 
@@ -157,26 +161,50 @@ read_answer(const struct directory *dir, struct ldap_reading *reading, const cha
 	return rc == RC_OK ? read_ranges(dir, reading, err) : rc;
 }
 
+/* What it said last, if that may be used; else RC stays as it is. The log says so each time. */
+static enum rc
+take_stale(
+	const struct directory *dir, const char *addr, struct answer *answer, const struct err *why)
+{
+	char age[24];
+
+	answer_fini(answer);
+	if (!dir->answers || (why->code != ERR_DIR_UNAVAILABLE && why->code != ERR_DIR_TIMEOUT) ||
+		answers_find(dir->answers, addr, answer, NULL) != RC_OK) {
+		answer_fini(answer);
+		return RC_TEMP;
+	}
+	snprintf(age, sizeof(age), "%lld", (long long)answer->v[0].stale);
+	log_error(LOGL_WARN, NULL, "directory-stale", why, "directory", dir->name, "asked", addr,
+		"age", age, NULL);
+	return RC_OK;
+}
+
 static enum rc
 ldap_find(void *ctx, const char *addr, struct answer *answer, struct err *err)
 {
 	const struct directory *dir = ctx;
 	struct ldap_reading reading = {.shape = &dir->shape, .addr = addr, .answer = answer};
 	struct buf filter = BUF_INIT(16384);
+	struct err why = ERR_INIT;
 	/* The template was checked at load: no memory, or an absurd length. */
-	enum rc rc = ldap_filter_format(dir->filter, addr, &filter, err);
+	enum rc rc = ldap_filter_format(dir->filter, addr, &filter, &why);
 
 	if (rc == RC_OK)
-		rc = read_answer(dir, &reading, buf_text(&filter), err);
+		rc = read_answer(dir, &reading, buf_text(&filter), &why);
 	buf_fini(&filter);
 	if (reading.ignored > 0)
 		log_ignored(dir, addr, reading.ignored);
 	ldap_reading_fini(&reading);
+	if (rc != RC_OK) {
+		if (err)
+			*err = why;
+		return take_stale(dir, addr, answer, &why);
+	}
 	answer->prefer = dir->prefer;
-	if (rc == RC_OK && (answer->n > 0 || answer->partial))
-		return RC_OK;
-	answer_fini(answer);
-	return rc == RC_OK ? RC_NONE : RC_TEMP;
+	if (dir->answers)
+		answers_keep(dir->answers, addr, answer);
+	return answer->n > 0 || answer->partial ? RC_OK : RC_NONE;
 }
 
 static void
@@ -184,14 +212,24 @@ directory_free(void *ctx)
 {
 	struct directory *dir = ctx;
 
-	if (!dir)
+	if (!dir || atomic_fetch_sub(&dir->refs, 1) != 1)
 		return;
+	answers_free(&dir->answers);
 	ldap_pool_free(&dir->pool);
 	ldap_shape_fini(&dir->shape);
 	free(dir->name);
 	free(dir->base);
 	free(dir->filter);
 	free(dir);
+}
+
+static void *
+directory_ref(void *ctx)
+{
+	struct directory *dir = ctx;
+
+	atomic_fetch_add(&dir->refs, 1);
+	return dir;
 }
 
 static enum tier
@@ -229,6 +267,21 @@ source_name(const struct conf_group *group)
 	return NULL;
 }
 
+/* An answer is good for positive_ttl in any case. */
+static enum rc
+init_answers(struct directory *dir, const struct conf *conf, const struct conf_group *group,
+	struct err *err)
+{
+	const struct conf_group *lookup = conf_section(conf, "lookup");
+	int64_t stale = conf_int(group, "stale");
+
+	if (stale == 0)
+		return RC_OK;
+	dir->answers = answers_new((size_t)conf_int(lookup, "cache_size"),
+		(conf_int(lookup, "positive_ttl") + stale) * 1000);
+	return dir->answers ? RC_OK : err_set(err, ERR_MEMORY, "directory");
+}
+
 static enum rc
 init_shape(
 	struct directory *dir, struct conf *conf, const struct conf_group *group, struct err *err)
@@ -254,6 +307,8 @@ source_ldap_new(struct conf *conf, const struct conf_group *group, int error_ttl
 	enum rc rc = ldap_settings_check_filter(conf, group, err);
 
 	*out = NULL;
+	if (dir)
+		atomic_init(&dir->refs, 1);
 	if (rc == RC_OK && source && dir) {
 		dir->name = source_name(group);
 		dir->base = strdup(conf_str(group, "base"));
@@ -273,6 +328,8 @@ source_ldap_new(struct conf *conf, const struct conf_group *group, int error_ttl
 				   !source->name || !copy_domains(group, source)))
 		rc = err_set(err, ERR_MEMORY, "directory");
 	if (rc == RC_OK)
+		rc = init_answers(dir, conf, group, err);
+	if (rc == RC_OK)
 		rc = init_shape(dir, conf, group, err);
 	if (rc == RC_OK)
 		rc = ldap_settings_pool(conf, group, dir->name, error_ttl_ms, &dir->pool, err);
@@ -282,6 +339,7 @@ source_ldap_new(struct conf *conf, const struct conf_group *group, int error_ttl
 		return rc;
 	}
 	source->free = directory_free;
+	source->ref = directory_ref;
 	source->ctx = dir; /* the source's now */
 	*out = source;
 	return RC_OK;

@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libdirectory.a
 libdirectory_a_SOURCES = \
 	directory/anchors.c directory/anchors.h \
+	directory/answers.c directory/answers.h \
 	directory/attribute.c directory/attribute.h \
 	directory/breaker.c directory/breaker.h \
 	directory/certstore.c directory/certstore.h directory/certstore_private.h \

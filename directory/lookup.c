@@ -105,6 +105,15 @@ ask_sources(struct lookups *l, const char *addr, struct lookup_result *result)
 	selection_fini(&selection);
 }
 
+/* How long an answer is kept, in ms. */
+static int64_t
+ttl_of(const struct lookups *l, const struct lookup_result *result)
+{
+	if (result->stale)
+		return l->settings.stale_ms;
+	return 1000 * (result->rc == RC_OK ? l->settings.positive_ttl : l->settings.negative_ttl);
+}
+
 /* Takes one question through; called and left with the lock held. */
 static void
 work_on(struct lookups *l, struct question *q)
@@ -122,8 +131,7 @@ work_on(struct lookups *l, struct question *q)
 	q->result = result;
 	q->state = QUESTION_DONE;
 	if (q->linked)
-		question_table_keep(&l->table, q,
-			result.rc == RC_OK ? l->settings.positive_ttl : l->settings.negative_ttl);
+		question_table_keep(&l->table, q, ttl_of(l, &result));
 	pthread_cond_broadcast(&q->changed);
 	question_call_back(l, q);
 	question_unref(q); /* the queue's */
@@ -378,35 +386,63 @@ lookups_new_sources(const struct lookup_settings *settings, struct source **sour
 	return RC_OK;
 }
 
-enum rc
-lookups_new(struct conf *conf, struct certstore *store, struct trust *trust, struct lookups **out,
-	struct err *err)
+static struct lookup_settings
+read_settings(const struct conf *conf)
 {
 	const struct conf_group *group = conf_section(conf, "lookup");
-	size_t count = conf_count(conf, "directories"), n = 0;
-	struct source **sources = calloc(count + 1, sizeof(struct source *));
-	struct lookup_settings settings = {
+
+	return (struct lookup_settings){
 		.cache_size = (size_t)conf_int(group, "cache_size"),
 		.positive_ttl = conf_int(group, "positive_ttl"),
 		.negative_ttl = conf_int(group, "negative_ttl"),
 		.threads = (int)conf_int(group, "threads"),
+		.stale_ms = conf_int(group, "error_ttl"),
 	};
+}
+
+/* The directories of CONF, or those that OLD (may be NULL) has. */
+static enum rc
+add_directories(struct conf *conf, const struct lookups *old, struct source **sources, size_t *n,
+	struct err *err)
+{
+	int error_ttl = (int)conf_int(conf_section(conf, "lookup"), "error_ttl");
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; rc == RC_OK && !old && i < conf_count(conf, "directories"); i++) {
+		const struct conf_group *item = conf_item(conf, "directories", i);
+
+		if (!conf_bool(item, "certificates"))
+			continue;
+		rc = source_ldap_new(conf, item, error_ttl, &sources[*n], err);
+		*n += rc == RC_OK;
+	}
+	for (size_t i = 0; rc == RC_OK && old && i < old->n_sources; i++) {
+		if (!old->sources[i]->ref)
+			continue; /* the store */
+		rc = source_share(old->sources[i], &sources[*n], err);
+		*n += rc == RC_OK;
+	}
+	return rc;
+}
+
+static enum rc
+make(struct conf *conf, const struct lookups *old, struct certstore *store, struct trust *trust,
+	struct lookups **out, struct err *err)
+{
+	struct source **sources =
+		calloc(conf_count(conf, "directories") + 1, sizeof(struct source *));
+	struct lookup_settings settings = read_settings(conf);
+	size_t n = 0;
 	enum rc rc;
 
 	*out = NULL;
 	if (!sources)
 		return err_set(err, ERR_MEMORY, "look-ups");
-	rc = source_store_new(store, (int)conf_int(group, "proof_months"), &sources[n], err);
+	rc = source_store_new(store, (int)conf_int(conf_section(conf, "lookup"), "proof_months"),
+		&sources[n], err);
 	n += rc == RC_OK;
-	for (size_t i = 0; rc == RC_OK && i < count; i++) {
-		const struct conf_group *item = conf_item(conf, "directories", i);
-
-		if (!conf_bool(item, "certificates"))
-			continue;
-		rc = source_ldap_new(
-			conf, item, (int)conf_int(group, "error_ttl"), &sources[n], err);
-		n += rc == RC_OK;
-	}
+	if (rc == RC_OK)
+		rc = add_directories(conf, old, sources, &n, err);
 	if (rc != RC_OK) {
 		sources_free(sources, n);
 		return rc;
@@ -415,6 +451,19 @@ lookups_new(struct conf *conf, struct certstore *store, struct trust *trust, str
 	if (rc == RC_OK)
 		(*out)->conf = conf_ref(conf);
 	return rc;
+}
+
+enum rc
+lookups_new(struct conf *conf, struct certstore *store, struct trust *trust, struct lookups **out,
+	struct err *err)
+{
+	return make(conf, NULL, store, trust, out, err);
+}
+
+enum rc
+lookups_renew(struct lookups *old, struct trust *trust, struct lookups **out, struct err *err)
+{
+	return make(old->conf, old, old->store, trust, out, err);
 }
 
 void

@@ -34,6 +34,8 @@ struct candidate {
 	unsigned entry,
 		rank;  /* of the directory's answer: which entry, and how far down among the
 			  attributes in the order of preference; 0: the first, or no matter */
+	int64_t stale; /* seconds since the directory said so, which can't be asked now; 0: it was
+			  asked */
 	bool used;     /* chosen */
 	char why[200]; /* why it lost: "expired 2025-01-01", "no keyEncipherment", "worse tier"; ""
 			  when used */
@@ -45,6 +47,7 @@ struct lookup_result {
 	struct candidate *v; /* every candidate, used or not */
 	size_t n;
 	bool proven; /* one of those used is */
+	bool stale;  /* so is one that a directory named which can't be asked now */
 };
 
 struct lookups; /* sources, caches, threads */
@@ -53,6 +56,9 @@ struct lookup;  /* one question under way */
 /* CONF, TRUST: references are taken. STORE is borrowed and must outlive it. */
 enum rc lookups_new(struct conf *conf, struct certstore *store, struct trust *trust,
 	struct lookups **out, struct err *err);
+/* The same with another TRUST: what OLD's directories have open and know goes on being used. */
+enum rc
+lookups_renew(struct lookups *old, struct trust *trust, struct lookups **out, struct err *err);
 void lookups_free(struct lookups **lookups); /* waits for what is under way, at most its timeouts */
 /* ADDR canonical. Never blocks on the network. */
 enum rc

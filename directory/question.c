@@ -147,7 +147,7 @@ question_size(const struct question *q)
 }
 
 void
-question_table_keep(struct question_table *t, struct question *q, int64_t ttl)
+question_table_keep(struct question_table *t, struct question *q, int64_t ttl_ms)
 {
 	q->not_after = INT64_MAX;
 	for (size_t i = 0; i < q->result.n; i++) {
@@ -156,10 +156,10 @@ question_table_keep(struct question_table *t, struct question *q, int64_t ttl)
 		if (c->used && cert_not_after(c->cert) < q->not_after)
 			q->not_after = cert_not_after(c->cert);
 	}
-	q->good_until_ms = clock_monotonic_ms() + ttl * 1000;
+	q->good_until_ms = clock_monotonic_ms() + ttl_ms;
 	q->size = question_size(q);
 	lru_add(t, q);
-	if (q->result.rc == RC_TEMP || ttl <= 0)
+	if (q->result.rc == RC_TEMP || ttl_ms <= 0)
 		table_remove(t, q);
 	while (t->bytes > t->max_bytes && t->oldest)
 		table_remove(t, t->oldest);

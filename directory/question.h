@@ -59,7 +59,7 @@ void question_table_add(struct question_table *table, struct question *q);
 void question_table_clear(struct question_table *table);
 /* A question for ADDR that may be shared: under way, or answered and still good. NULL: none. */
 struct question *question_table_find(struct question_table *table, const char *addr);
-/* Q of the table was answered: keeps it for TTL seconds, or drops it when it is not one to keep. */
-void question_table_keep(struct question_table *table, struct question *q, int64_t ttl);
+/* Q of the table was answered: keeps it for TTL_MS, or drops it when it is not one to keep. */
+void question_table_keep(struct question_table *table, struct question *q, int64_t ttl_ms);
 
 #endif

@@ -244,6 +244,7 @@ selection_finish(struct selection *selection, struct lookup_result *result)
 			snprintf(c->why, sizeof(c->why), "a source could not be asked");
 		}
 		result->proven |= c->used && c->proven;
+		result->stale |= c->used && c->stale > 0;
 	}
 	result->v = selection->v; /* the result's now */
 	result->n = selection->n;

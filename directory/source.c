@@ -124,6 +124,30 @@ source_free(struct source **source)
 	*source = NULL;
 }
 
+enum rc
+source_share(const struct source *source, struct source **out, struct err *err)
+{
+	struct source *s = calloc(1, sizeof(*s));
+	bool full = s && (s->name = strdup(source->name)) &&
+		    (s->domains = calloc(source->n_domains + 1, sizeof(*s->domains)));
+
+	for (size_t i = 0; full && i < source->n_domains; i++)
+		if ((full = (s->domains[i] = strdup(source->domains[i])) != NULL))
+			s->n_domains++;
+	*out = NULL;
+	if (!full) {
+		source_free(&s);
+		return err_set(err, ERR_MEMORY, "look-ups");
+	}
+	s->tier = source->tier;
+	s->find = source->find;
+	s->free = source->free;
+	s->ref = source->ref;
+	s->ctx = source->ref(source->ctx);
+	*out = s;
+	return RC_OK;
+}
+
 struct store_source {
 	struct certstore *store; /* borrowed */
 	int proof_months;

@@ -31,6 +31,8 @@ struct source {
 	size_t n_domains; /* 0: all */
 	enum rc (*find)(void *ctx, const char *addr, struct answer *answer, struct err *err);
 	void (*free)(void *ctx); /* may be NULL */
+	void *(*ref)(
+		void *ctx); /* CTX for one more source, freed by it; NULL: CTX is for one alone */
 	void *ctx;
 };
 
@@ -48,6 +50,8 @@ void candidates_free(struct candidate **v, size_t n);
 /* Is ADDR one that the source is asked for? */
 bool source_covers(const struct source *source, const char *addr);
 void source_free(struct source **source);
+/* One more source with the context of SOURCE, which has a ref(). */
+enum rc source_share(const struct source *source, struct source **out, struct err *err);
 
 /* The local store as a source. STORE is borrowed. PROOF_MONTHS: for which a signature is proof. */
 enum rc
@@ -57,6 +61,7 @@ source_store_new(struct certstore *store, int proof_months, struct source **out,
 struct lookup_settings {
 	size_t cache_size;
 	int64_t positive_ttl, negative_ttl; /* seconds */
+	int64_t stale_ms; /* for which an answer is kept that rests on a stale one */
 	int threads;
 };
 

@@ -71,7 +71,8 @@ sources_unref(struct sources **sources)
 }
 
 static enum rc
-sources_new(struct conf *conf, struct certstore *store, struct sources **out, struct err *err)
+sources_new(struct conf *conf, struct certstore *store, const struct sources *old,
+	struct sources **out, struct err *err)
 {
 	struct sources *s = calloc(1, sizeof(*s));
 	enum rc rc;
@@ -84,7 +85,8 @@ sources_new(struct conf *conf, struct certstore *store, struct sources **out, st
 	if (rc == RC_OK)
 		rc = anchors_trust(conf, store, &s->trust, err);
 	if (rc == RC_OK)
-		rc = lookups_new(conf, store, s->trust, &s->lookups, err);
+		rc = old ? lookups_renew(old->lookups, s->trust, &s->lookups, err)
+			 : lookups_new(conf, store, s->trust, &s->lookups, err);
 	if (rc == RC_OK)
 		*out = s;
 	else
@@ -144,7 +146,7 @@ refresh(struct engine *engine)
 
 	/* Only the refreshing thread replaces sources, so it may look at them without the lock. */
 	if (rc == RC_OK && !trust_state_equal(&now, &engine->sources->state))
-		rc = sources_new(engine->conf, engine->store, &fresh, &err);
+		rc = sources_new(engine->conf, engine->store, engine->sources, &fresh, &err);
 	pthread_mutex_lock(&engine->lock);
 	if (fresh) {
 		old = engine->sources;
@@ -309,7 +311,7 @@ engine_fill(struct engine *engine, const char *service, struct err *err)
 	if (rc == RC_OK || rc == RC_NONE)
 		rc = open_store(engine, err);
 	if (rc == RC_OK)
-		rc = sources_new(engine->conf, engine->store, &engine->sources, err);
+		rc = sources_new(engine->conf, engine->store, NULL, &engine->sources, err);
 	if (rc == RC_OK)
 		rc = vault_client_new(engine->conf, engine->service, &engine->vault, err);
 	return rc;

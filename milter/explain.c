@@ -188,6 +188,9 @@ text_candidates(struct text *t, const struct rcpt *rcpt)
 			clock_format(cert_not_after(c->cert), until), cert_subject(c->cert));
 		if (!c->used)
 			put(t, "      because %s\n", c->why);
+		if (c->stale)
+			put(t, "      as it was said %lld s ago; %s can't be asked now\n",
+				(long long)c->stale, c->source);
 	}
 }
 
@@ -458,6 +461,8 @@ json_candidates(struct json *json, const struct rcpt *rcpt)
 		json_bool(json, "proven", c->proven);
 		json_bool(json, "used", c->used);
 		json_str(json, "why", *c->why ? c->why : NULL);
+		if (c->stale)
+			json_int(json, "stale", c->stale);
 		json_object_end(json);
 	}
 	json_array_end(json);

@@ -19,4 +19,4 @@ dist_noinst_SCRIPTS += tests/mta/reconcile.sh
 noinst_PROGRAMS += tests/mta/groupstool
 tests_mta_groupstool_SOURCES = tests/mta/groupstool.c
 tests_mta_groupstool_LDADD = $(SG_LIBS_DIRECTORY)
-dist_noinst_SCRIPTS += tests/mta/groups.sh
+dist_noinst_SCRIPTS += tests/mta/groups.sh tests/mta/directories.sh

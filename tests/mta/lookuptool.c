@@ -7,7 +7,8 @@
  *
  * Each line names addresses, separated by blanks: all are begun, then all are waited for. For each
  * there is an answer, "ADDR RC ERROR USED PROVEN CANDIDATES", then a line for each candidate that
- * lost, "- WHY", and at the end "done MILLISECONDS". RC is ok, none, temp or perm.
+ * lost, "- WHY", "- stale" for one of a directory that can't be asked, and at the end "done
+ * MILLISECONDS". RC is ok, none, temp or perm.
  */
 #include "config.h"
 
@@ -84,9 +85,12 @@ print(const char *addr, struct lookup *lookup)
 	printf("%s %s %s %zu %d %zu\n", addr, rc_name(result->rc),
 		result->rc == RC_TEMP ? err_name(result->err.code) : "-", used, result->proven,
 		result->n);
-	for (size_t i = 0; i < result->n; i++)
+	for (size_t i = 0; i < result->n; i++) {
 		if (!result->v[i].used)
 			printf("- %s\n", result->v[i].why);
+		if (result->v[i].stale)
+			printf("- stale\n");
+	}
 }
 
 static void

@@ -415,7 +415,7 @@ settle "Active Directory"
 house fake
 groups="{ name = \"fake\"; owner = \"fake@here.test\"; filter = \"(cn=group)\"; }"
 id= filter= base=dc=fake
-for how in nopages cut loop endless ranges; do
+for how in nopages cut loop endless flood ranges; do
 	port=$(free_port)
 	process_up "$W/fake-$how" "$how" "$SEALGATE_SRC/tests/mta/fakeldap" "$port" "$how"
 	wait_port "$port" || { echo "FAILED: fakeldap"; bad=1; }
@@ -429,6 +429,7 @@ for how in nopages cut loop endless ranges; do
 	case $how in
 	nopages) has "is said" "$W/err" 'does not give its answer in pages' ;;
 	loop) has "is said" "$W/err" 'pages without end' ;;
+	flood) has "is said" "$W/err" 'more than 200 entries' ;;
 	cut) has "is said" "$W/err" "Can't contact|directory people" ;;
 	endless) has "is said" "$W/err" 'a value of .* bytes|ends within a range' ;;
 	ranges) check "all its members" 5 "$(gate person grants | grep -c 'for fake@here.test')" ;;
