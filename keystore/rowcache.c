@@ -172,21 +172,26 @@ rowcache_find_present(struct rowcache *cache, const char *person, int64_t at, st
 }
 
 enum rc
-rowcache_find_grant(
-	struct rowcache *cache, const char *owner, const char *person, int64_t at, struct err *err)
+rowcache_find_grant(struct rowcache *cache, const char *owner, const char *person, int64_t at,
+	char grant[STORE_ID_SIZE], struct err *err)
 {
 	struct answer a = {.n = 0};
 	struct store_grant row;
 	enum rc rc = store_look(cache->store, err);
 
+	grant[0] = 0;
 	if (rc)
 		return rc;
 	make_question(&a.question, 'g', owner, strlen(owner), person, strlen(person));
 	if (!recall(cache, at, &a)) {
 		a.rc = store_find_grant_until(cache->store, owner, person, at, &row, &a.until, err);
+		if (a.rc == RC_OK)
+			memcpy(a.ids[a.n++], row.id, STORE_ID_SIZE);
 		if (a.rc == RC_OK || a.rc == RC_NONE)
 			keep(cache, &a);
 	}
+	if (a.rc == RC_OK)
+		memcpy(grant, a.ids[0], STORE_ID_SIZE);
 	return a.rc;
 }
 

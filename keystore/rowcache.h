@@ -27,9 +27,9 @@ enum rc rowcache_find_owner(struct rowcache *cache, const char *addr, int64_t at
 /* Is PERSON one whose keys may be used at AT? RC_NONE: they have left. */
 enum rc
 rowcache_find_present(struct rowcache *cache, const char *person, int64_t at, struct err *err);
-/* store_find_grant: RC_OK or RC_NONE. */
-enum rc rowcache_find_grant(
-	struct rowcache *cache, const char *owner, const char *person, int64_t at, struct err *err);
+/* store_find_grant: RC_OK and the grant's id, or RC_NONE. */
+enum rc rowcache_find_grant(struct rowcache *cache, const char *owner, const char *person,
+	int64_t at, char grant[STORE_ID_SIZE], struct err *err);
 /* store_match. */
 enum rc rowcache_match(struct rowcache *cache, bool is_ski, const void *value, size_t len,
 	char ids[ROWCACHE_KEYS][STORE_ID_SIZE], size_t *n, struct err *err);

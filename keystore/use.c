@@ -16,7 +16,7 @@
 #define RINFO_PARTS    512 /* keys in one KeyAgreeRecipientInfo: more than fit into CMS_MAX_RINFO */
 #define TIME_BACK      (7 * 86400)
 #define TIME_AHEAD     600
-#define DETAIL_SIZE    200
+#define DETAIL_SIZE    256
 
 struct key_ids {
 	char ids[KEYS_OF_PERSON][STORE_ID_SIZE];
@@ -355,23 +355,26 @@ use_sign_end(
  * that were not made to go on (person_leave.c); what officers open together is another way.
  */
 static enum rc
-check_entitled(
-	struct vault *vault, const struct store_key *key, const char *person, struct err *err)
+check_entitled(struct vault *vault, const struct store_key *key, const char *person,
+	char grant[STORE_ID_SIZE], struct err *err)
 {
+	grant[0] = 0;
 	if (key->purpose == PURPOSE_CA || !(key->purpose & PURPOSE_OPEN) || !*person)
 		return RC_NONE;
 	if (strcmp(key->person, person) == 0)
 		return RC_OK;
-	return rowcache_find_grant(vault_rowcache(vault), key->person, person, clock_now(), err);
+	return rowcache_find_grant(
+		vault_rowcache(vault), key->person, person, clock_now(), grant, err);
 }
 
 /*
- * The key among those that C names which PERSON may have used; a reference for the caller.
+ * The key among those that C names which PERSON may have used, by GRANT ("": it is theirs); a
+ * reference for the caller.
  * RC_NONE: none; *known tells whether there is one that is somebody else's.
  */
 static enum rc
 find_opener(struct vault *vault, const char *person, const struct candidate *c, struct keyent **ent,
-	bool *known, struct err *err)
+	char grant[STORE_ID_SIZE], bool *known, struct err *err)
 {
 	char ids[ROWCACHE_KEYS][STORE_ID_SIZE];
 	size_t n;
@@ -388,7 +391,7 @@ find_opener(struct vault *vault, const char *person, const struct candidate *c, 
 			keyent_unref(ent);
 			continue;
 		}
-		rc = check_entitled(vault, &(*ent)->key, person, err);
+		rc = check_entitled(vault, &(*ent)->key, person, grant, err);
 		if (rc == RC_OK)
 			return rc;
 		keyent_unref(ent);
@@ -423,7 +426,7 @@ enum rc
 use_match(struct vault *vault, const struct settings *settings, const struct peer *peer,
 	const char *recipient, const struct candidate *v, size_t n, size_t *index, struct err *err)
 {
-	char resolved[ADDR_MAX + 1], owner[STORE_ID_SIZE];
+	char resolved[ADDR_MAX + 1], owner[STORE_ID_SIZE], grant[STORE_ID_SIZE];
 	struct keyent *ent = NULL;
 	bool known = false, left;
 	enum rc rc;
@@ -434,7 +437,7 @@ use_match(struct vault *vault, const struct settings *settings, const struct pee
 	if (!rc)
 		rc = find_recipient(vault, resolved, owner, &left, err);
 	for (size_t i = 0; !rc && i < n; i++) {
-		rc = find_opener(vault, owner, &v[i], &ent, &known, err);
+		rc = find_opener(vault, owner, &v[i], &ent, grant, &known, err);
 		if (rc == RC_OK) {
 			keyent_unref(&ent);
 			*index = i;
@@ -503,7 +506,7 @@ decide_open(struct use *use, const struct settings *settings, const struct peer 
 	if (!rc)
 		rc = find_recipient(vault, resolved, owner, &left, err);
 	if (!rc)
-		rc = find_opener(vault, owner, &target->c, &found, &known, err);
+		rc = find_opener(vault, owner, &target->c, &found, use->grant, &known, err);
 	if (rc == RC_NONE)
 		return known ? err_set(err, ERR_VAULT_DENIED,
 				       left ? "the recipient has left"
@@ -542,32 +545,34 @@ put_open_intent(struct use *use, const struct peer *peer, const struct open_requ
 	return ledger_group_add(use->group, &record, &use->index, err);
 }
 
-/* What is worth saying about an opening: a revoked key, and a content key that was opened before.
- * NULL: nothing. */
+/* What is worth saying about an opening: the grant, a revoked key, and a content key that was
+ * opened before. NULL: nothing. */
 static const char *
 describe_open(const struct use *use, const struct settings *settings, const struct peer *peer,
 	const struct target *target, const char *qid, char out[DETAIL_SIZE])
 {
 	bool revoked = use->ent->key.status == KEY_REVOKED;
 	struct opened_before before = {.count = 0};
-	char first[CLOCK_TEXT_SIZE], reopen[DETAIL_SIZE - 32] = "";
+	char first[CLOCK_TEXT_SIZE], reopen[DETAIL_SIZE - 96] = "", grant[64] = "";
 
 	if (settings->reopen_memory)
 		opened_note(vault_opened(use->vault), use->ent->key.id, target->encrypted_key,
 			target->encrypted_key_len, qid, clock_now(), &before);
 	if (before.count) {
 		snprintf(reopen, sizeof(reopen),
-			"\"reopen\":true,\"opened\":%" PRId64 ",\"first\":\"%s\"%s", before.count,
+			",\"reopen\":true,\"opened\":%" PRId64 ",\"first\":\"%s\"%s", before.count,
 			clock_format(before.first, first), before.retry ? ",\"retry\":true" : "");
 		counter_add(COUNTER_VAULT_REOPENS, 1);
 		log_event(before.retry ? LOGL_INFO : LOGL_WARN, qid, "reopen", "service",
 			peer->service, "key", use->ent->key.id, "opened", LOG_NUM(before.count),
 			"first", first, "retry", before.retry ? "yes" : "no", NULL);
 	}
-	if (!revoked && !before.count)
+	if (use->grant[0])
+		snprintf(grant, sizeof(grant), ",\"grant\":\"%s\"", use->grant);
+	if (!revoked && !before.count && !use->grant[0])
 		return NULL;
-	snprintf(out, DETAIL_SIZE, "{%s%s%s}", revoked ? "\"key\":\"revoked\"" : "",
-		revoked && before.count ? "," : "", reopen);
+	snprintf(out, DETAIL_SIZE, "%s%s%s}", revoked ? ",\"key\":\"revoked\"" : "", grant, reopen);
+	out[0] = '{';
 	return out;
 }
 

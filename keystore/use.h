@@ -34,6 +34,7 @@ struct use {
 	struct ledger_group *group; /* has the intent … */
 	size_t index;               /* … as this one of its records */
 	struct keyent *ent;         /* the key, with a reference */
+	char grant[STORE_ID_SIZE];  /* by which somebody else's key opens; "": their own */
 };
 void use_fini(struct use *use); /* of zeros too */
 

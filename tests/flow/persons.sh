@@ -89,7 +89,10 @@ want "bob is no member" "$(reads help bob)" no
 gate person grant --to "bob@$org" "help@$org" >"$work/grant" || fail "grant"
 gate person grant --to "alicia@$org" --until 2001-01-01 "help@$org" >/dev/null 2>&1 && fail "a grant in the past"
 want "bob is" "$(reads help bob)" yes
+match "by which grant" "$(grep -h '"type":"intent"' "$dir"/ledger/*.jsonl | grep '"event":"open"' | tail -n 1)" \
+	"\"detail\":{\"grant\":\"$(cut -d' ' -f1 "$work/grant")\"}"
 want "the address itself" "$(reads help help)" yes
+mismatch "by none" "$(grep -h '"type":"intent"' "$dir"/ledger/*.jsonl | grep '"event":"open"' | tail -n 1)" '"grant"'
 gate person ungrant "$(cut -d' ' -f1 "$work/grant")" >/dev/null || fail "ungrant"
 want "no more" "$(reads help bob)" no
 gate person grant --to "bob@$org" "help@$org" >/dev/null

@@ -607,6 +607,7 @@ test_rowcache(void **state)
 	size_t issuer_len, serial_len, n;
 	char person[STORE_ID_SIZE], ids[ROWCACHE_KEYS][STORE_ID_SIZE], longer[600];
 	struct rowcache *cache;
+	char grant[STORE_ID_SIZE];
 	int before;
 
 	(void)state;
@@ -620,7 +621,8 @@ test_rowcache(void **state)
 		CHECK_STR("owner", person, "p1");
 		CHECK_INT("nobody",
 			rowcache_find_owner(cache, "eve@example.org", 100, person, &err), RC_NONE);
-		MUST(rowcache_find_grant(cache, "p1", "p2", 100, &err));
+		MUST(rowcache_find_grant(cache, "p1", "p2", 100, grant, &err));
+		CHECK_STR("grant", grant, "g1");
 		MUST(rowcache_find_present(cache, "p1", 100, &err));
 		MUST(rowcache_match(cache, false, ident, sizeof(ident), ids, &n, &err));
 		CHECK_INT("keys", n, 1);
@@ -630,14 +632,14 @@ test_rowcache(void **state)
 	}
 	CHECK_INT("too early", rowcache_find_owner(cache, "alice@example.org", 99, person, &err),
 		RC_NONE);
-	CHECK_INT("over", rowcache_find_grant(cache, "p1", "p2", 900, &err), RC_NONE);
-	MUST(rowcache_find_grant(cache, "p1", "p2", 899, &err));
+	CHECK_INT("over", rowcache_find_grant(cache, "p1", "p2", 900, grant, &err), RC_NONE);
+	MUST(rowcache_find_grant(cache, "p1", "p2", 899, grant, &err));
 
 	MUST(store_begin(store, &err));
 	MUST(store_put_addr(store, &later, &err));
 	MUST(store_del_grant(store, "g1", &err));
 	MUST(store_commit(store, &err));
-	CHECK_INT("taken back", rowcache_find_grant(cache, "p1", "p2", 899, &err), RC_NONE);
+	CHECK_INT("taken back", rowcache_find_grant(cache, "p1", "p2", 899, grant, &err), RC_NONE);
 	for (int round = 0; round < 2; round++) {
 		MUST(rowcache_find_owner(cache, "alice@example.org", 499, person, &err));
 		CHECK_STR("until then", person, "p1");
