@@ -12,6 +12,7 @@ extern const struct command cert_publish;
 extern const struct command cert_find;                         /* cert_find.c */
 extern const struct command cert_add, cert_import_dir;         /* cert_add.c, cert_import.c */
 extern const struct command cert_list, cert_show;              /* cert_list.c */
+extern const struct command cert_export;                       /* cert_export.c */
 extern const struct command cert_pin, cert_unpin, cert_forget; /* cert_store.c */
 
 /* Opens the configured store; CREATE: makes it when it is not there. False: *status, and it was

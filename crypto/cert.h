@@ -49,6 +49,8 @@ int cert_key_bits(const struct cert *cert);
  * the subject. */
 size_t cert_addrs(const struct cert *cert, bool also_subject, const char *const **addrs);
 bool cert_has_addr(const struct cert *cert, const char *addr, bool also_subject);
+/* Is DOMAIN a dNSName of subjectAltName, as it is? Wildcards do not count, nor does the subject. */
+bool cert_has_dns(const struct cert *cert, const char *domain);
 bool cert_is_ca(const struct cert *cert);
 bool cert_is_self_issued(const struct cert *cert);
 /* DER of the issuer Name and of the serial's INTEGER content; the SubjectKeyIdentifier (len 0:

@@ -46,3 +46,6 @@ libcrypto_sg_a_SOURCES += crypto/cryptoki.h crypto/oaep.c crypto/oaep.h crypto/t
 	crypto/token_channel.c crypto/token_channel.h crypto/token_pin.c crypto/token_pin.h crypto/token_trouble.c crypto/token_trouble.h \
 	crypto/token_uri.c crypto/token_uri.h crypto/token_wire.h
 libcrypto_sg_a_SOURCES += crypto/smime_value.h crypto/smime_value.c
+
+## Gateways named by a domain
+libcrypto_sg_a_SOURCES += crypto/cert_dns.c

@@ -14,19 +14,20 @@
 
 /* ?1 the address, ?2 the certificate's id or 0 for all */
 static const char events[] =
-	"SELECT h.what, h.addr, c.der, h.source, h.who, h.why, h.at, 0 AS until, h.id AS nth"
+	"SELECT h.what, h.addr, c.der, h.source, h.who, h.why, h.at, 0 AS until, h.id AS nth,"
+	" h.what <> 1"
 	" FROM history AS h JOIN certs AS c ON c.id = h.cert"
 	" WHERE h.addr = ?1 AND (?2 = 0 OR h.cert = ?2)"
-	" UNION ALL SELECT 1, f.addr, c.der, f.source, f.vouched, f.why, f.word_at, 0, 0"
+	" UNION ALL SELECT 1, f.addr, c.der, f.source, f.vouched, f.why, f.word_at, 0, 0, 0"
 	" FROM filed AS f JOIN certs AS c ON c.id = f.cert"
 	" WHERE f.addr = ?1 AND (?2 = 0 OR f.cert = ?2)"
-	" UNION ALL SELECT 1, '', c.der, a.source, a.vouched, a.why, a.word_at, 0, 0"
+	" UNION ALL SELECT 1, '', c.der, a.source, a.vouched, a.why, a.word_at, 0, 0, 0"
 	" FROM anchors AS a JOIN certs AS c ON c.id = a.cert"
 	" WHERE ?1 = '' AND (?2 = 0 OR a.cert = ?2)"
-	" UNION ALL SELECT 5, u.addr, c.der, u.source, '', '', u.first, u.last, 0"
+	" UNION ALL SELECT 5, u.addr, c.der, u.source, '', '', u.first, u.last, 0, 1"
 	" FROM used AS u JOIN certs AS c ON c.id = u.cert"
 	" WHERE u.addr = ?1 AND (?2 = 0 OR u.cert = ?2)"
-	" ORDER BY 7, nth";
+	" ORDER BY 7, 10, nth";
 
 /* The next address after ?1 with anything to tell, of all … */
 static const char next_of_all[] =

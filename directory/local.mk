@@ -9,6 +9,7 @@ libdirectory_a_SOURCES = \
 	directory/certstore_change.c directory/certstore_db.c directory/certstore_history.c \
 	directory/certstore_rows.c directory/certstore_schema.def directory/certstore_used.c \
 	directory/crawl.c directory/crawl.h \
+	directory/domain.c \
 	directory/group_walk.c directory/group_walk.h \
 	directory/groups.c directory/groups.h \
 	directory/ldap.c directory/ldap.h \

@@ -77,30 +77,15 @@ question_call_back(struct lookups *l, struct question *q)
 	}
 }
 
-/* Asks the sources, the best first, until what is left cannot matter any more. */
+/* Asks everybody who may know. */
 static void
 ask_sources(struct lookups *l, const char *addr, struct lookup_result *result)
 {
 	struct selection selection;
 
 	selection_init(&selection, l->trust, addr);
-	for (size_t i = 0; i < l->n_sources; i++) {
-		struct source *source = l->sources[i];
-		struct answer answer = {0};
-		struct err err = ERR_INIT;
-		enum rc rc;
-
-		if (!source_covers(source, addr) || selection_is_decided(&selection, source->tier))
-			continue;
-		rc = source->find(source->ctx, addr, &answer, &err);
-		if (rc == RC_OK && answer.partial)
-			selection_lack(&selection, source->tier, &answer.partial_err);
-		if (rc == RC_OK)
-			rc = selection_add(&selection, &answer, &err);
-		if (rc != RC_OK && rc != RC_NONE)
-			selection_fail(&selection, source->tier, &err);
-		answer_fini(&answer);
-	}
+	selection.several = l->settings.several;
+	selection_ask(&selection, l->sources, l->n_sources);
 	selection_finish(&selection, result);
 	selection_fini(&selection);
 }
@@ -390,6 +375,7 @@ static struct lookup_settings
 read_settings(const struct conf *conf)
 {
 	const struct conf_group *group = conf_section(conf, "lookup");
+	const char *several = conf_str(group, "several");
 
 	return (struct lookup_settings){
 		.cache_size = (size_t)conf_int(group, "cache_size"),
@@ -397,6 +383,9 @@ read_settings(const struct conf *conf)
 		.negative_ttl = conf_int(group, "negative_ttl"),
 		.threads = (int)conf_int(group, "threads"),
 		.stale_ms = conf_int(group, "error_ttl"),
+		.several = strcmp(several, "newest") == 0    ? SEVERAL_NEWEST
+			   : strcmp(several, "longest") == 0 ? SEVERAL_LONGEST
+							     : SEVERAL_ALL,
 	};
 }
 
@@ -429,8 +418,9 @@ static enum rc
 make(struct conf *conf, const struct lookups *old, struct certstore *store, struct trust *trust,
 	struct lookups **out, struct err *err)
 {
-	struct source **sources =
-		calloc(conf_count(conf, "directories") + 1, sizeof(struct source *));
+	struct source **sources = calloc(
+		conf_count(conf, "directories") + conf_count(conf, "domain_certificates") + 1,
+		sizeof(struct source *));
 	struct lookup_settings settings = read_settings(conf);
 	size_t n = 0;
 	enum rc rc;
@@ -443,6 +433,10 @@ make(struct conf *conf, const struct lookups *old, struct certstore *store, stru
 	n += rc == RC_OK;
 	if (rc == RC_OK)
 		rc = add_directories(conf, old, sources, &n, err);
+	if (rc == RC_OK) {
+		sort_sources(sources, n);
+		rc = domain_sources(conf, store, trust, sources, n, sources, &n, err);
+	}
 	if (rc != RC_OK) {
 		sources_free(sources, n);
 		return rc;

@@ -36,6 +36,7 @@ struct candidate {
 			  attributes in the order of preference; 0: the first, or no matter */
 	int64_t stale; /* seconds since the directory said so, which can't be asked now; 0: it was
 			  asked */
+	bool judged;   /* by its source, which knows by which name: why is what was found */
 	bool used;     /* chosen */
 	char why[200]; /* why it lost: "expired 2025-01-01", "no keyEncipherment", "worse tier"; ""
 			  when used */

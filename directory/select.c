@@ -52,9 +52,17 @@ why_date(struct candidate *c, const char *what, int64_t at)
 	snprintf(c->why, sizeof(c->why), "%s %.10s", what, clock_format(at, text));
 }
 
+/* Does it carry the name that it is selected by? */
+static bool
+is_named(const struct selection *selection, const struct cert *cert)
+{
+	return selection->dns ? cert_has_dns(cert, selection->dns)
+			      : cert_has_addr(cert, selection->addr, true);
+}
+
 /* What the certificate says of itself, without a path; false with why. */
 static bool
-is_fit(struct candidate *c, const char *addr, int64_t now)
+is_fit(const struct selection *selection, struct candidate *c, int64_t now)
 {
 	struct err err = ERR_INIT;
 
@@ -62,8 +70,9 @@ is_fit(struct candidate *c, const char *addr, int64_t now)
 		why_date(c, "expired", cert_not_after(c->cert));
 	else if (now < cert_not_before(c->cert))
 		why_date(c, "not valid before", cert_not_before(c->cert));
-	else if (!cert_has_addr(c->cert, addr, true))
-		snprintf(c->why, sizeof(c->why), "another address");
+	else if (!is_named(selection, c->cert))
+		snprintf(c->why, sizeof(c->why),
+			selection->dns ? "no dNSName %.150s" : "another address", selection->dns);
 	else if (cert_check_use(c->cert, CERT_ENCRYPT, &err) != RC_OK)
 		snprintf(c->why, sizeof(c->why), "%.199s", err.detail);
 	return c->why[0] == '\0';
@@ -94,12 +103,12 @@ judge(struct selection *selection, struct candidate *c, const struct certset *ex
 	struct verdict verdict;
 	enum rc rc;
 
-	if (c->why[0] != '\0' || !is_fit(c, selection->addr, clock_now()))
+	if (c->judged || c->why[0] != '\0' || !is_fit(selection, c, clock_now()))
 		return RC_OK; /* or the source knew already */
 	verdict_init(&verdict);
 	rc = trust_check(
 		selection->trust, c->cert, extra, CERT_ENCRYPT, selection->addr, -1, &verdict, err);
-	good = verdict.path == PATH_VALID && verdict.sender == SENDER_MATCH &&
+	good = verdict.path == PATH_VALID && (verdict.sender == SENDER_MATCH || selection->dns) &&
 	       verdict.strength == STRENGTH_OK && verdict.revocation != REVOCATION_REVOKED;
 	if (rc == RC_OK && (!good || (required && verdict.revocation != REVOCATION_GOOD)))
 		snprintf(c->why, sizeof(c->why), "%.199s",
@@ -187,10 +196,41 @@ share_proof(struct selection *selection)
 	}
 }
 
+/* Goes A before B where only one may be used? */
+static bool
+is_preferred(enum several several, const struct cert *a, const struct cert *b)
+{
+	int64_t newer = cert_not_before(a) - cert_not_before(b),
+		longer = cert_not_after(a) - cert_not_after(b);
+	int64_t first = several == SEVERAL_NEWEST ? newer : longer,
+		second = several == SEVERAL_NEWEST ? longer : newer;
+
+	if (first != 0 || second != 0)
+		return first != 0 ? first > 0 : second > 0;
+	return strcmp(cert_fingerprint(a), cert_fingerprint(b)) < 0;
+}
+
+/* The one of TIER that is used where only one is; NULL: all are. */
+static const struct cert *
+only_one(const struct selection *selection, int tier)
+{
+	const struct cert *best = NULL;
+
+	for (size_t i = 0; selection->several != SEVERAL_ALL && i < selection->n; i++) {
+		const struct candidate *c = &selection->v[i];
+
+		if (c->why[0] == '\0' && (int)c->tier == tier &&
+			(!best || is_preferred(selection->several, c->cert, best)))
+			best = c->cert;
+	}
+	return best;
+}
+
 /* Marks those that are used; says why the others are not. */
 static size_t
 mark_used(struct selection *selection, int tier)
 {
+	const struct cert *one = only_one(selection, tier);
 	size_t used = 0;
 
 	for (size_t i = 0; i < selection->n; i++) {
@@ -201,6 +241,10 @@ mark_used(struct selection *selection, int tier)
 			continue;
 		if ((int)c->tier != tier)
 			snprintf(c->why, sizeof(c->why), "worse tier");
+		else if (one && memcmp(cert_sha256(one), cert_sha256(c->cert), SHA256_SIZE) != 0)
+			snprintf(c->why, sizeof(c->why), "one that %s is used (lookup.several)",
+				selection->several == SEVERAL_NEWEST ? "is newer"
+								     : "is valid for longer");
 		else if (first && first->used)
 			snprintf(c->why, sizeof(c->why), "the same as from %s", first->source);
 		else
@@ -250,4 +294,27 @@ selection_finish(struct selection *selection, struct lookup_result *result)
 	result->n = selection->n;
 	selection->v = NULL;
 	selection->n = 0;
+}
+
+void
+selection_ask(struct selection *selection, struct source **sources, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct source *source = sources[i];
+		struct answer answer = {0};
+		struct err err = ERR_INIT;
+		enum rc rc;
+
+		if (!source_covers(source, selection->addr) ||
+			selection_is_decided(selection, source->tier))
+			continue;
+		rc = source->find(source->ctx, selection->addr, &answer, &err);
+		if (rc == RC_OK && answer.partial)
+			selection_lack(selection, source->tier, &answer.partial_err);
+		if (rc == RC_OK)
+			rc = selection_add(selection, &answer, &err);
+		if (rc != RC_OK && rc != RC_NONE)
+			selection_fail(selection, source->tier, &err);
+		answer_fini(&answer);
+	}
 }

@@ -12,11 +12,14 @@
 
 #include "directory/source.h"
 
-#define TIER_LAST (TIER_HARVESTED + 1) /* worse than any */
+#define TIER_LAST (TIER_DOMAIN + 1) /* worse than any */
 
 struct selection {
 	struct trust *trust; /* borrowed */
 	const char *addr;    /* borrowed */
+	const char
+		*dns; /* borrowed, or NULL: the certificate has to carry this dNSName, not ADDR */
+	enum several several;
 	struct candidate *v; /* owned */
 	size_t n;
 	int failed;     /* the best tier that could not be asked; TIER_LAST: none */
@@ -38,6 +41,8 @@ void selection_lack(struct selection *selection, enum tier tier, const struct er
 bool selection_is_decided(const struct selection *selection, enum tier tier);
 /* Fills RESULT, which takes the candidates. */
 void selection_finish(struct selection *selection, struct lookup_result *result);
+/* Asks SOURCES, the best tier first, until what is left cannot matter any more. */
+void selection_ask(struct selection *selection, struct source **sources, size_t n);
 void selection_fini(struct selection *selection);
 
 #endif

@@ -57,13 +57,26 @@ enum rc source_share(const struct source *source, struct source **out, struct er
 enum rc
 source_store_new(struct certstore *store, int proof_months, struct source **out, struct err *err);
 
+/* Which are used of several usable certificates of the deciding tier: every one, the one that is
+ * valid since the latest time (of those the one that expires last), or the one that expires last
+ * (of those the newest). What is the same in both is decided by the fingerprint. */
+enum several { SEVERAL_ALL, SEVERAL_NEWEST, SEVERAL_LONGEST };
+
 /* Limits and times of the look-ups, from the section "lookup". */
 struct lookup_settings {
 	size_t cache_size;
 	int64_t positive_ttl, negative_ttl; /* seconds */
 	int64_t stale_ms; /* for which an answer is kept that rests on a stale one */
 	int threads;
+	enum several several;
 };
+
+/* One source for each item of "domain_certificates", into SOURCES (room for conf_count of them)
+ * from *N on. PERSONAL: the sources that are asked for a certificate by a gateway's address,
+ * borrowed, as is STORE. */
+enum rc domain_sources(const struct conf *conf, struct certstore *store, struct trust *trust,
+	struct source **personal, size_t n_personal, struct source **sources, size_t *n,
+	struct err *err);
 
 /* SOURCES and what they point to are taken in any case. STORE may be NULL: no cache is kept by its
  * generation. */

@@ -20,7 +20,8 @@ static const char *const missing_words[] = {"refuse-all", "clear", "refuse-recip
 static const char *const preset_words[] = {"classic", "modern", "jp-classic"};
 static const char *const role_words[] = {"open", "seal", "gate", "all"};
 static const char *const outcome_words[] = {"deliver", "refuse", "defer"};
-static const char *const tier_words[] = {"", "pinned", "directory", "smimea", "harvested"};
+static const char *const tier_words[] = {
+	"", "pinned", "domain-first", "directory", "smimea", "harvested", "domain"};
 
 static const char *
 direction_word(enum direction direction)
@@ -33,7 +34,7 @@ direction_word(enum direction direction)
 static const char *
 tier_word(enum tier tier)
 {
-	return tier >= TIER_PINNED && tier <= TIER_HARVESTED ? tier_words[tier] : "unknown";
+	return tier >= TIER_PINNED && tier <= TIER_DOMAIN ? tier_words[tier] : "unknown";
 }
 
 /* The algorithms that PRESET stands for, as they are used. */

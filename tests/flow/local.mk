@@ -39,7 +39,8 @@ check_SCRIPTS += tests/flow/marks.sh
 check_SCRIPTS += tests/flow/anchor.sh
 more_checks += tests/flow/retire.sh
 ## Keys of outside CAs.
-check_SCRIPTS += tests/flow/umin.sh
+check_SCRIPTS += tests/flow/umin.sh tests/flow/certs.sh
+more_checks += tests/flow/gateways.sh
 more_checks += tests/flow/csr.sh tests/flow/bulk.sh
 ## Observe rules, and tables of expectations.
 check_SCRIPTS += tests/flow/report.sh tests/flow/policy.sh
