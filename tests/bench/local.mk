@@ -74,3 +74,13 @@ tests_bench_policy_bench_LDADD = $(SG_LIBS_POLICY)
 bench: bench-policy
 bench-policy: tests/bench/policy_bench
 	tests/bench/policy_bench
+
+## Look-ups in a real slapd against bare libldap.
+EXTRA_PROGRAMS += tests/bench/ldap_bench
+tests_bench_ldap_bench_SOURCES = tests/bench/ldap_bench.c
+tests_bench_ldap_bench_LDADD = $(SG_LIBS_DIRECTORY)
+EXTRA_DIST += tests/bench/ldap.sh
+.PHONY: bench-ldap
+bench: bench-ldap
+bench-ldap: tests/bench/ldap_bench
+	$(srcdir)/tests/bench/ldap.sh
