@@ -63,7 +63,7 @@ judge_set(const struct judge *judge, const struct certset *set, unsigned use,
 			judge->trust, set->v[0], &extra, use, judge->from, judge->at, verdict, err);
 	if (rc == RC_OK) {
 		verdict->signature = SIGNATURE_GOOD;
-		verdict_conclude(verdict, trust_revocation_mode(judge->trust) == REVOKE_REQUIRED);
+		verdict_conclude(verdict, !verdict_revocation_suffices(verdict, NULL));
 		verdict->signature = SIGNATURE_NONE;
 		verdict->signers[verdict->n_signers++] = cert_ref(set->v[0]);
 	}

@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "crypto/ocsp.h"
+#include "crypto/revocation.h"
 #include "directory/anchors.h"
 
 #include <stdlib.h>
@@ -21,6 +23,7 @@ judge_opts(struct judge *judge, struct cmd_opt *opts)
 		{"anchor", OPT_VALUES, &judge->anchors},
 		{"cert", OPT_VALUES, &judge->certs},
 		{"crl", OPT_VALUES, &judge->crls},
+		{"ocsp", OPT_VALUES, &judge->ocsp},
 		{"at", OPT_VALUE, &judge->at_text},
 		{"from", OPT_VALUE, &judge->from},
 		{"no-revocation", OPT_FLAG, &judge->no_revocation},
@@ -44,7 +47,8 @@ add_file(struct judge *judge, const char *path, size_t max, add_fn *add, struct 
 
 	if (rc == RC_NONE)
 		rc = err_set(err, ERR_FILE, "%s is not there", path);
-	else if (rc == RC_OK && (rc = add(judge, &file, err)) != RC_OK)
+	judge->file = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+	if (rc == RC_OK && (rc = add(judge, &file, err)) != RC_OK)
 		rc = err_prefix(err, "%s", path);
 	buf_fini(&file);
 	return rc;
@@ -72,7 +76,14 @@ add_cert(struct judge *judge, const struct buf *file, struct err *err)
 static enum rc
 add_crl(struct judge *judge, const struct buf *file, struct err *err)
 {
-	return trust_add_crl(judge->trust, buf_text(file), file->len, err);
+	return revocation_add_crl(
+		trust_revocation(judge->trust), buf_text(file), file->len, judge->file, err);
+}
+
+static enum rc
+add_ocsp(struct judge *judge, const struct buf *file, struct err *err)
+{
+	return trust_add_ocsp(judge->trust, file->data, file->len, judge->file, err);
 }
 
 /* Each file of a folder; what is of another kind lies there by right and is passed over. */
@@ -141,7 +152,7 @@ static struct trust_options
 options_of(const struct judge *judge, const struct cli *cli)
 {
 	struct trust_options options = {
-		.revocation = judge->crls.n ? REVOKE_REQUIRED : REVOKE_IF_KNOWN,
+		.revocation = judge->crls.n || judge->ocsp.n ? REVOKE_REQUIRED : REVOKE_IF_KNOWN,
 		.min_rsa = 2048,
 	};
 
@@ -178,7 +189,8 @@ judge_open(const struct command *command, struct cli *cli, struct judge *judge, 
 	}
 	if (add_all(judge, &judge->anchors, CERT_FILE_MAX, add_anchor, &err) != RC_OK ||
 		add_all(judge, &judge->certs, CERT_FILE_MAX, add_cert, &err) != RC_OK ||
-		add_all(judge, &judge->crls, CRL_FILE_MAX, add_crl, &err) != RC_OK) {
+		add_all(judge, &judge->crls, CRL_FILE_MAX, add_crl, &err) != RC_OK ||
+		add_all(judge, &judge->ocsp, OCSP_RESPONSE_MAX, add_ocsp, &err) != RC_OK) {
 		*status = cmd_fail_input(&err);
 		return false;
 	}

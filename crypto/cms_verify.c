@@ -56,7 +56,9 @@ merge(struct verdict *all, struct verdict *one, bool first)
 		verdict_take(all, one, VERDICT_SIGNATURE);
 	if (first || path_rank(one->path) > path_rank(all->path))
 		verdict_take(all, one, VERDICT_PATH);
-	if (first || revocation_rank(one->revocation) > revocation_rank(all->revocation))
+	if (first || revocation_rank(one->revocation) > revocation_rank(all->revocation) ||
+		(one->revocation == all->revocation && all->stale &&
+			(!one->stale || one->stale > all->stale)))
 		verdict_take(all, one, VERDICT_REVOCATION);
 	if (first || one->sender == SENDER_MATCH)
 		verdict_take(all, one, VERDICT_SENDER);
@@ -269,6 +271,6 @@ cms_signed_verify_asked(struct cms_signed *sd, const struct hasher *hasher, stru
 	}
 	if (sd->n == 0)
 		verdict_reason(verdict, "certificates only, no signature");
-	verdict_conclude(verdict, trust && trust_revocation_mode(trust) == REVOKE_REQUIRED);
+	verdict_conclude(verdict, !verdict_revocation_suffices(verdict, NULL));
 	return RC_OK;
 }

@@ -212,7 +212,9 @@ on_path(void *ctx, const struct path_chain *chain, bool *enough, struct err *err
 	found.sha1_until = chain->anchor->rules->sha1_until;
 	trust_rules_strength(chain->anchor->rules, chain->v, chain->n, &found);
 	trust_rules_sender(chain->anchor->rules, run->request->cert, run->request->addr, &found);
-	if (run->request->revocation) {
+	found.revocation_rule = chain->anchor->rules->revocation;
+	if (run->request->revocation &&
+		(found.revocation_rule.mode != REVOKE_OFF || run->request->level)) {
 		stack = stack_of(chain, 0, chain->n);
 		rc = stack ? path_check_revocation(run->request, stack, &found, err)
 			   : ossl_err(err, ERR_MEMORY, "revocation");

@@ -9,7 +9,8 @@
 #include <string.h>
 
 #define SENTENCE_SIZE 640
-#define REASON_HOLD   6
+
+enum { REASON_KEY = 1, REASON_CA = 2, REASON_HOLD = 6, REASON_AA = 10 };
 
 /* RFC 5280 section 5.3.1. */
 static const char *const reason_names[REASON_NONE + 1] = {
@@ -42,6 +43,8 @@ note_status(const struct revocation_status *status, const X509 *cert, struct ver
 			status->when ? clock_format(status->when, day) : "", reason ? " (" : "",
 			reason ? reason : "", reason ? ")" : "", status->text);
 	} else {
+		if (verdict->revocation == REVOCATION_GOOD)
+			verdict_forget(verdict, VERDICT_REVOCATION);
 		verdict->revocation = REVOCATION_UNKNOWN;
 		(void)snprintf(text, sizeof(text),
 			"whether the certificate of %s is revoked is unknown: %s", name,
@@ -86,6 +89,29 @@ combine(struct revocation_status *lists, const struct revocation_status *answer)
 		lists->stale = answer->stale;
 }
 
+/*
+ * Was it revoked only after what is judged, for a reason that leaves older signatures alone? That
+ * counts where the anchor's rule says so. Compromise reaches back: nobody knows since when.
+ */
+static bool
+is_later(const struct path_request *request, const struct revocation_status *status,
+	const X509 *cert, struct verdict *verdict)
+{
+	int64_t since =
+		status->invalid && status->invalid < status->when ? status->invalid : status->when;
+	char name[NAME_TEXT_SIZE], day[CLOCK_TEXT_SIZE], text[SENTENCE_SIZE];
+
+	if (!verdict->revocation_rule.dated || status->state != REVOCATION_REVOKED ||
+		status->reason == REASON_KEY || status->reason == REASON_CA ||
+		status->reason == REASON_AA || !since || request->path_at >= since)
+		return false;
+	(void)snprintf(text, sizeof(text),
+		"the certificate of %s was revoked on %.10s, after the time that it is judged for, %s",
+		name_text_of(cert, name), clock_format(since, day), status->text);
+	path_note(verdict, VERDICT_REVOCATION, cert, text);
+	return true;
+}
+
 /* One certificate, by lists and answers together. */
 static enum rc
 ask(struct revocation_question *q, struct revocation_status *status, struct err *err)
@@ -117,7 +143,8 @@ path_check_revocation(const struct path_request *request, STACK_OF(X509) * chain
 	struct verdict *verdict, struct err *err)
 {
 	int last = sk_X509_num(chain) - 1, i;
-	int64_t now = clock_now();
+	int64_t now = clock_now(), stale = 0;
+	bool otherwise = false; /* unknown, and not for being out of date */
 	enum rc rc = RC_OK;
 
 	if (last < 1)
@@ -139,8 +166,13 @@ path_check_revocation(const struct path_request *request, STACK_OF(X509) * chain
 		rc = ask(&question, &status, err);
 		if (rc == RC_OK && status.weak)
 			verdict->strength = STRENGTH_WEAK;
-		if (rc == RC_OK && status.state != REVOCATION_GOOD)
-			note_status(&status, question.subject, verdict);
+		if (rc != RC_OK || status.state == REVOCATION_GOOD ||
+			is_later(request, &status, question.subject, verdict))
+			continue;
+		otherwise |= !status.stale;
+		stale = status.stale > stale ? status.stale : stale;
+		note_status(&status, question.subject, verdict);
 	}
+	verdict->stale = verdict->revocation == REVOCATION_UNKNOWN && !otherwise ? stale : 0;
 	return rc;
 }

@@ -2,6 +2,7 @@
 #include "crypto/revocation.h"
 
 #include "crypto/ocsp.h"
+#include "crypto/ocsp_response.h"
 #include "crypto/openssl_glue.h"
 #include "crypto/revocation_private.h"
 
@@ -178,8 +179,12 @@ enum rc
 revocation_add_ocsp(struct revocation *revocation, const void *data, size_t len, const char *file,
 	struct err *err)
 {
+	struct ocsp_response response;
 	struct held_ocsp *held;
+	const char *why;
 
+	if (!ocsp_response_parse(data, len, &response, &why))
+		return err_set(err, ERR_CRL_MALFORMED, "an OCSP response is malformed: %s", why);
 	if (len > OCSP_RESPONSE_MAX || revocation->n_ocsp >= MAX_OCSP)
 		return err_set(err, ERR_LIMIT, "an OCSP response of %zu bytes, or more than %d",
 			len, MAX_OCSP);

@@ -195,19 +195,22 @@ trust_revocation(const struct trust *trust)
 }
 
 static enum rc
-load_crl(struct trust *trust, const struct buf *file, bool as_anchors, struct err *err)
+load_crl(struct trust *trust, const struct buf *file, const char *name, bool as_anchors,
+	struct err *err)
 {
 	(void)as_anchors;
-	return trust_add_crl(trust, file->data, file->len, err);
+	return revocation_add_crl(trust->revocation, file->data, file->len, name, err);
 }
 
 static enum rc
-load_certs(struct trust *trust, const struct buf *file, bool as_anchors, struct err *err)
+load_certs(struct trust *trust, const struct buf *file, const char *name, bool as_anchors,
+	struct err *err)
 {
 	struct certset set = {0};
 	enum rc rc = certset_parse(buf_text(file), file->len, &set, err);
 	size_t i;
 
+	(void)name;
 	for (i = 0; rc == RC_OK && i < set.n; i++)
 		rc = as_anchors ? trust_add_anchor(trust, set.v[i], NULL, 0, err)
 				: trust_add_intermediate(trust, set.v[i], err);
@@ -218,7 +221,8 @@ load_certs(struct trust *trust, const struct buf *file, bool as_anchors, struct 
 /* Hands each file of DIR to LOAD; what is malformed is logged and left out. */
 static enum rc
 load_dir(struct trust *trust, const char *dir, bool as_anchors,
-	enum rc (*load)(struct trust *, const struct buf *, bool, struct err *), struct err *err)
+	enum rc (*load)(struct trust *, const struct buf *, const char *, bool, struct err *),
+	struct err *err)
 {
 	char **names;
 	size_t n, i;
@@ -234,7 +238,7 @@ load_dir(struct trust *trust, const char *dir, bool as_anchors,
 
 		rc = path ? file_read(path, &file, &why) : err_set(&why, ERR_MEMORY, "%s", dir);
 		if (rc == RC_OK)
-			rc = load(trust, &file, as_anchors, &why);
+			rc = load(trust, &file, names[i], as_anchors, &why);
 		if (rc == RC_PERM && ossl_refusals() != refusals)
 			rc = err_set(&why, ERR_MEMORY, "file");
 		if (rc == RC_PERM) {
@@ -388,7 +392,7 @@ check_path(struct trust *trust, const struct question *q, struct verdict *verdic
 		.addr = q->addr,
 		.denied = &trust->denied,
 		.rules = &trust->rules,
-		.revocation = trust->options.revocation == REVOKE_OFF ? NULL : trust->revocation,
+		.revocation = trust->revocation,
 		.at = q->at,
 		.path_at = q->path_at,
 	};

@@ -19,7 +19,6 @@
 
 struct trust;
 
-enum revocation_mode { REVOKE_OFF, REVOKE_IF_KNOWN, REVOKE_REQUIRED };
 /* Does an address in the subject's emailAddress count? IF_ALONE: when subjectAltName has none. */
 enum subject_address {
 	SUBJECT_ADDRESS_DEFAULT, /* an anchor: as the trust; the trust: IF_ALONE */
@@ -31,12 +30,15 @@ enum subject_address {
 enum signature_time { SIGNATURE_TIME_NOW, SIGNATURE_TIME_RECEIPT, SIGNATURE_TIME_SIGNING };
 
 struct trust_options {
-	enum revocation_mode revocation;
 	enum signature_time signature_time;
 	int64_t signing_future; /* seconds by which a signing time may lie after receipt; 0: any */
 	int64_t signing_age;    /* … before receipt; 0: any */
 	/* From here on an anchor may have its own; 0 and NULL are the trust's then. */
-	int min_rsa;        /* bits */
+	enum revocation_mode revocation;
+	int64_t revocation_grace; /* seconds; for REVOKE_GRACE, whoever sets it */
+	bool revocation_dated;    /* see struct revocation_rule */
+	bool own_revocation;      /* an anchor's: these three are its own */
+	int min_rsa;              /* bits */
 	int64_t sha1_until; /* SHA-1 in signatures made before this is not weak; 0: always weak */
 	enum subject_address subject_address;
 	const char *const *curves; /* accepted elliptic curves; n 0: all from 224 bits */

@@ -82,6 +82,10 @@ trust_rules_init(struct trust_rules *rules, const struct trust_options *options,
 
 	*rules = fallback ? *fallback : none;
 	rules->policies = NULL;
+	if (!fallback || options->own_revocation)
+		rules->revocation = (struct revocation_rule){.mode = options->revocation,
+			.grace = options->revocation_grace,
+			.dated = options->revocation_dated};
 	if (options->min_rsa)
 		rules->min_rsa = options->min_rsa;
 	if (options->sha1_until)

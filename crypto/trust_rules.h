@@ -17,6 +17,7 @@
 #define RULES_MAX_POLICIES 64
 
 struct trust_rules {
+	struct revocation_rule revocation;
 	int min_rsa;        /* bits */
 	int64_t sha1_until; /* SHA-1 before this time is no weakness; 0: never */
 	enum subject_address subject_address;

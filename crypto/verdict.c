@@ -226,6 +226,8 @@ set_answer(struct verdict *to, const struct verdict *from, enum verdict_part par
 		break;
 	case VERDICT_REVOCATION:
 		to->revocation = from->revocation;
+		to->revocation_rule = from->revocation_rule;
+		to->stale = from->stale;
 		break;
 	case VERDICT_SENDER:
 		to->sender = from->sender;
@@ -331,6 +333,23 @@ conclusion(const struct verdict *verdict, bool revocation_required)
 		(revocation_required && verdict->revocation == REVOCATION_UNKNOWN))
 		return VERDICT_POLICY;
 	return VERDICT_PASS;
+}
+
+bool
+verdict_revocation_suffices(const struct verdict *verdict, const enum revocation_mode *mode)
+{
+	if (verdict->revocation != REVOCATION_UNKNOWN)
+		return verdict->revocation != REVOCATION_REVOKED;
+	switch (mode ? *mode : verdict->revocation_rule.mode) {
+	case REVOKE_REQUIRED:
+		return false;
+	case REVOKE_GRACE:
+		return verdict->stale > 0 && verdict->stale <= verdict->revocation_rule.grace;
+	case REVOKE_OFF:
+	case REVOKE_IF_KNOWN:
+		return true;
+	}
+	return false;
 }
 
 void

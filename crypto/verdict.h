@@ -10,6 +10,7 @@
 #define CRYPTO_VERDICT_H
 
 #include "base/json.h"
+#include "crypto/revocation_rule.h"
 
 enum verdict_overall {
 	VERDICT_NONE,
@@ -68,6 +69,9 @@ struct verdict {
 	char *missing[VERDICT_MAX_MISSING]; /* owned: caIssuers URLs (http, ldap) where an issuer
 					       that no path was found without may be had */
 	size_t n_missing;
+	struct revocation_rule revocation_rule; /* of the path's anchor */
+	int64_t stale; /* seconds that the revocation is only unknown for: what says "good" expired
+			  so long ago; 0: unknown for other reasons too, or not unknown */
 	int64_t sha1_until; /* of the path's anchor: SHA-1 before this time is not weak */
 	struct cert *signers[VERDICT_MAX_SIGNERS]; /* references, owned */
 	size_t n_signers;
@@ -76,8 +80,11 @@ struct verdict {
 
 void verdict_init(struct verdict *verdict);
 void verdict_fini(struct verdict *verdict);
-/* Sets overall from the parts; revocation_required makes "unknown" a policy failure. */
+/* Sets overall from the parts; revocation_required makes "unknown" a policy failure: what
+ * verdict_revocation_suffices denies. */
 void verdict_conclude(struct verdict *verdict, bool revocation_required);
+/* Is what was found about revocation good enough? MODE: a rule's own; NULL: the anchor's. */
+bool verdict_revocation_suffices(const struct verdict *verdict, const enum revocation_mode *mode);
 /* What was found about PART, and of which certificate (ABOUT is borrowed, may be NULL). The first
  * note stays. */
 void verdict_note(struct verdict *verdict, enum verdict_part part, struct cert *about,

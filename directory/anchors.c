@@ -9,17 +9,46 @@
 #define ANCHOR_FILE_MAX (16u << 20)
 #define DOMAINS_MAX     4096
 
+static enum revocation_mode
+revocation_mode(const char *word)
+{
+	return strcmp(word, "off") == 0        ? REVOKE_OFF
+	       : strcmp(word, "required") == 0 ? REVOKE_REQUIRED
+	       : strcmp(word, "grace") == 0    ? REVOKE_GRACE
+					       : REVOKE_IF_KNOWN;
+}
+
 void
 anchors_options(const struct conf *conf, struct trust_options *options)
 {
 	const struct conf_group *trust = conf_section(conf, "trust");
-	const char *word = conf_str(trust, "revocation");
 
 	*options = (struct trust_options){
-		.revocation = strcmp(word, "off") == 0        ? REVOKE_OFF
-			      : strcmp(word, "required") == 0 ? REVOKE_REQUIRED
-							      : REVOKE_IF_KNOWN,
+		.revocation = revocation_mode(conf_str(trust, "revocation")),
+		.revocation_grace = conf_int(trust, "revocation_grace"),
+		.revocation_dated = strcmp(conf_str(trust, "revocation_dates"), "respect") == 0,
 		.min_rsa = (int)conf_int(trust, "min_rsa"),
+	};
+}
+
+/* What an item of the list "anchors" sets for itself; the rest is the trust's. */
+static void
+item_rules(const struct conf *conf, const struct conf_group *item, struct trust_options *rules)
+{
+	const struct conf_group *trust = conf_section(conf, "trust");
+	const char *word = conf_str(item, "revocation");
+	bool own_grace = conf_is_set(item, "revocation_grace");
+
+	*rules = (struct trust_options){0};
+	if (strcmp(word, "default") == 0 && !own_grace)
+		return;
+	anchors_options(conf, rules);
+	*rules = (struct trust_options){
+		.own_revocation = true,
+		.revocation =
+			strcmp(word, "default") == 0 ? rules->revocation : revocation_mode(word),
+		.revocation_grace = conf_int(own_grace ? item : trust, "revocation_grace"),
+		.revocation_dated = rules->revocation_dated,
 	};
 }
 
@@ -32,6 +61,7 @@ load_item(const struct conf *conf, const struct conf_group *item, struct trust *
 	size_t n = conf_strings(item, "domains", &domains), i;
 	struct buf file = BUF_INIT(ANCHOR_FILE_MAX);
 	struct certset set = {0};
+	struct trust_options rules;
 	struct err why = ERR_INIT;
 	enum rc rc = file_read(path, &file, &why);
 
@@ -41,8 +71,9 @@ load_item(const struct conf *conf, const struct conf_group *item, struct trust *
 		rc = conf_err(err, conf, item, "file", "%s", why.detail);
 	else if (certset_parse(buf_text(&file), file.len, &set, &why) != RC_OK)
 		rc = conf_err(err, conf, item, "file", "%s: %s", path, why.detail);
+	item_rules(conf, item, &rules);
 	for (i = 0; rc == RC_OK && i < set.n; i++)
-		rc = trust_add_anchor(trust, set.v[i], domains, n, err);
+		rc = trust_add_anchor_with(trust, set.v[i], domains, n, &rules, err);
 	certset_fini(&set);
 	buf_fini(&file);
 	return rc;

@@ -98,7 +98,6 @@ static enum rc
 judge(struct selection *selection, struct candidate *c, const struct certset *extra,
 	struct err *err)
 {
-	bool required = trust_revocation_mode(selection->trust) == REVOKE_REQUIRED;
 	bool good;
 	struct verdict verdict;
 	enum rc rc;
@@ -110,7 +109,7 @@ judge(struct selection *selection, struct candidate *c, const struct certset *ex
 		selection->trust, c->cert, extra, CERT_ENCRYPT, selection->addr, -1, &verdict, err);
 	good = verdict.path == PATH_VALID && (verdict.sender == SENDER_MATCH || selection->dns) &&
 	       verdict.strength == STRENGTH_OK && verdict.revocation != REVOCATION_REVOKED;
-	if (rc == RC_OK && (!good || (required && verdict.revocation != REVOCATION_GOOD)))
+	if (rc == RC_OK && (!good || !verdict_revocation_suffices(&verdict, NULL)))
 		snprintf(c->why, sizeof(c->why), "%.199s",
 			verdict.reason[0] ? verdict.reason : "not valid");
 	if (rc == RC_OK && good && c->why[0])

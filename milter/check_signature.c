@@ -41,8 +41,14 @@ verify_signers(const struct signature_check *check, struct cms_signed *sd,
 	enum rc rc = cms_signed_verify(sd, hasher, check->trust, check->extra,
 		one ? check->from->v[0] : NULL, check->at, verdict, err);
 
-	if (rc != RC_OK || one || !check->from || verdict->signature == SIGNATURE_NONE)
+	if (rc != RC_OK || verdict->signature == SIGNATURE_NONE)
 		return rc;
+	if (one || !check->from) {
+		if (check->revocation)
+			verdict_conclude(
+				verdict, !verdict_revocation_suffices(verdict, check->revocation));
+		return RC_OK;
+	}
 	verdict->sender = SENDER_MISMATCH;
 	verdict_forget(verdict, VERDICT_SENDER);
 	if (check->from_fields > 1)
@@ -51,8 +57,7 @@ verify_signers(const struct signature_check *check, struct cms_signed *sd,
 	else
 		verdict_note(
 			verdict, VERDICT_SENDER, NULL, "From: names %zu addresses", check->from->n);
-	verdict_conclude(
-		verdict, check->trust && trust_revocation_mode(check->trust) == REVOKE_REQUIRED);
+	verdict_conclude(verdict, !verdict_revocation_suffices(verdict, check->revocation));
 	return RC_OK;
 }
 

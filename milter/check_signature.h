@@ -22,6 +22,7 @@ struct signature_check {
 	size_t from_fields; /* how many From: fields there are: of several nobody knows which one
 			       is shown, so they never match; 0: not known */
 	int64_t at;         /* -1: now */
+	const enum revocation_mode *revocation; /* the rule's; NULL: the anchor's */
 };
 
 /*

@@ -233,6 +233,8 @@ same_treatment(const struct plan_rcpt *a, const struct plan_rcpt *b)
 	if ((a->transform & PLAN_OPEN) &&
 		(x->on_no_key != y->on_no_key || x->on_unauthenticated != y->on_unauthenticated))
 		return false;
+	if ((a->transform & PLAN_VERIFY) && x->revocation != y->revocation)
+		return false;
 	if ((a->transform & PLAN_VERIFY) && x->on_bad_signature != y->on_bad_signature)
 		return false;
 	return true;

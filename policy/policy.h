@@ -26,6 +26,8 @@ enum unsafe { UNSAFE_OPAQUE, UNSAFE_SKIP, UNSAFE_REFUSE };
 enum if_missing { MISSING_REFUSE_ALL, MISSING_CLEAR, MISSING_REFUSE_RECIPIENT };
 enum preset { PRESET_CLASSIC, PRESET_MODERN, PRESET_JP_CLASSIC };
 enum encoding { ENCODING_AUTO, ENCODING_BASE64 };
+/* What is done when revocation is not known; DEFAULT: as trust and anchors say. */
+enum on_unknown { UNKNOWN_DEFAULT, UNKNOWN_IF_KNOWN, UNKNOWN_REQUIRED, UNKNOWN_GRACE };
 enum on_trouble { TROUBLE_DELIVER, TROUBLE_MARK };
 enum opened { OPENED_RE_ENCRYPT, OPENED_ORIGINAL, OPENED_REFUSE, OPENED_CLEAR };
 
@@ -53,6 +55,7 @@ struct verdicts {
 	const char *invite_language; /* or NULL */
 	enum preset preset;
 	bool open, verify;
+	enum on_unknown revocation;
 	enum opened opened; /* on its way out again; ORIGINAL: do not open what will leave */
 	enum on_trouble on_no_key, on_bad_signature, on_unauthenticated;
 	const char *message;       /* or NULL */

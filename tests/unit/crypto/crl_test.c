@@ -370,6 +370,100 @@ lists_of_every_kind(void **state)
 	}
 }
 
+/* One check of the leaf under an anchor with this rule. */
+static struct verdict
+check_by(struct world *w, const struct trust_options *options, const struct list *list, int64_t at)
+{
+	struct buf der = BUF_INIT(0);
+	struct trust *trust;
+	struct verdict v;
+
+	assert_int_equal(trust_new(options, &trust, NULL), RC_OK);
+	assert_int_equal(trust_add_anchor(trust, w->root, NULL, 0, NULL), RC_OK);
+	assert_int_equal(trust_add_intermediate(trust, w->ca, NULL), RC_OK);
+	root_list(w, trust);
+	make_list(w, list, w->leaf, &der);
+	assert_int_equal(trust_add_crl(trust, der.data, der.len, NULL), RC_OK);
+	verdict_init(&v);
+	assert_int_equal(trust_check(trust, w->leaf, NULL, 0, NULL, at, &v, NULL), RC_OK);
+	CHECK_INT("path", v.path, PATH_VALID);
+	trust_unref(&trust);
+	buf_fini(&der);
+	return v;
+}
+
+static void
+rules_say_what_is_enough(void **state)
+{
+	static const struct {
+		const char *name;
+		enum revocation_mode mode;
+		int grace, expired; /* days */
+		bool enough;
+		const enum revocation_mode own; /* of a rule; REVOKE_OFF: none */
+	} cases[] = {
+		{"soft", REVOKE_IF_KNOWN, 0, 2, true, REVOKE_OFF},
+		{"hard", REVOKE_REQUIRED, 9, 2, false, REVOKE_OFF},
+		{"within grace", REVOKE_GRACE, 3, 2, true, REVOKE_OFF},
+		{"past grace", REVOKE_GRACE, 1, 2, false, REVOKE_OFF},
+		{"in date", REVOKE_REQUIRED, 0, -1, true, REVOKE_OFF},
+		{"a rule that is hard", REVOKE_IF_KNOWN, 0, 2, false, REVOKE_REQUIRED},
+		{"a rule that is soft", REVOKE_REQUIRED, 0, 2, true, REVOKE_IF_KNOWN},
+		{"a rule with grace", REVOKE_REQUIRED, 3, 2, true, REVOKE_GRACE},
+	};
+	struct world *w = *state;
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct trust_options options = {.revocation = cases[i].mode,
+			.revocation_grace = cases[i].grace * DAY,
+			.min_rsa = 2048};
+		struct list list = {LIST(BY_CA, STRANGER, -5, -cases[i].expired)};
+		struct verdict v = check_by(w, &options, &list, -1);
+
+		CHECK_STR(cases[i].name, verdict_revocation_name(v.revocation),
+			cases[i].expired > 0 ? "unknown" : "good");
+		CHECK_INT(
+			cases[i].name, v.stale, cases[i].expired > 0 ? cases[i].expired * DAY : 0);
+		CHECK_INT(cases[i].name,
+			verdict_revocation_suffices(&v, cases[i].own ? &cases[i].own : NULL),
+			cases[i].enough);
+		verdict_fini(&v);
+	}
+}
+
+static void
+dates_of_revocation(void **state)
+{
+	static const struct {
+		const char *name;
+		bool dated;
+		int reason, at; /* days from now; revoked 3 days ago */
+		enum verdict_revocation want;
+	} cases[] = {
+		{"strict", false, 4, -9, REVOCATION_REVOKED},
+		{"before it was superseded", true, 4, -9, REVOCATION_GOOD},
+		{"after", true, 4, -2, REVOCATION_REVOKED},
+		{"compromised", true, 1, -9, REVOCATION_REVOKED},
+		{"CA compromised", true, 2, -9, REVOCATION_REVOKED},
+	};
+	struct world *w = *state;
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct trust_options options = {.revocation = REVOKE_REQUIRED,
+			.revocation_dated = cases[i].dated,
+			.min_rsa = 2048};
+		struct list list = {LIST(BY_CA, LEAF, -3, 1), .reason = cases[i].reason};
+		struct verdict v = check_by(w, &options, &list, PKI_NOW + cases[i].at * DAY);
+
+		CHECK_STR(cases[i].name, verdict_revocation_name(v.revocation),
+			verdict_revocation_name(cases[i].want));
+		assert_non_null(strstr(verdict_text(&v, VERDICT_REVOCATION), "was revoked on"));
+		verdict_fini(&v);
+	}
+}
+
 /* --- size --- */
 
 static void
@@ -532,6 +626,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lists_of_every_kind),
+		cmocka_unit_test(rules_say_what_is_enough),
+		cmocka_unit_test(dates_of_revocation),
 		cmocka_unit_test(every_entry_is_found),
 		cmocka_unit_test(odd_lists_are_refused),
 		cmocka_unit_test(mutations),
