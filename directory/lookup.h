@@ -37,7 +37,9 @@ struct candidate {
 	int64_t stale; /* seconds since the directory said so, which can't be asked now; 0: it was
 			  asked */
 	bool judged;   /* by its source, which knows by which name: why is what was found */
-	bool used;     /* chosen */
+	unsigned short_of; /* the modes (1 << enum revocation_mode) that too little is known of its
+			      revocation for */
+	bool used;         /* chosen */
 	char why[200]; /* why it lost: "expired 2025-01-01", "no keyEncipherment", "worse tier"; ""
 			  when used */
 };

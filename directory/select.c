@@ -114,6 +114,9 @@ judge(struct selection *selection, struct candidate *c, const struct certset *ex
 			verdict.reason[0] ? verdict.reason : "not valid");
 	if (rc == RC_OK && good && c->why[0])
 		leave_undecided(selection, c);
+	for (unsigned mode = REVOKE_OFF; mode <= REVOKE_GRACE; mode++)
+		if (!verdict_revocation_suffices(&verdict, &(enum revocation_mode){mode}))
+			c->short_of |= 1u << mode;
 	verdict_fini(&verdict);
 	return rc;
 }

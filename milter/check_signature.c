@@ -220,6 +220,16 @@ check_signature(const struct signature_check *check, const struct entity *root, 
 	}
 }
 
+const enum revocation_mode *
+rule_revocation(const struct verdicts *rule)
+{
+	static const enum revocation_mode modes[] = {[UNKNOWN_IF_KNOWN] = REVOKE_IF_KNOWN,
+		[UNKNOWN_REQUIRED] = REVOKE_REQUIRED,
+		[UNKNOWN_GRACE] = REVOKE_GRACE};
+
+	return rule->revocation == UNKNOWN_DEFAULT ? NULL : &modes[rule->revocation];
+}
+
 enum rc
 hdrs_from(const struct hdrs *hdrs, struct addrlist *out, struct err *err)
 {

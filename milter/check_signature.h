@@ -13,6 +13,7 @@
 #include "crypto/cms_verify.h"
 #include "message/addr.h"
 #include "message/classify.h"
+#include "policy/policy.h"
 
 struct signature_check {
 	struct trust *trust;         /* borrowed */
@@ -40,6 +41,9 @@ enum rc check_signature(const struct signature_check *check, const struct entity
  * need not decode it again. */
 enum rc read_cms_header(const struct entity *entity, struct spool *spool, enum cms_kind *kind,
 	struct cms_enveloped **enveloped, struct buf *whole, struct err *err);
+
+/* What RULE itself says of unknown revocation; NULL: nothing. */
+const enum revocation_mode *rule_revocation(const struct verdicts *rule);
 
 /* Addresses of all From: fields. */
 enum rc hdrs_from(const struct hdrs *hdrs, struct addrlist *out, struct err *err);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "milter/check_signature.h"
 #include "milter/forwarding.h"
 
 #include <stdio.h>
@@ -278,6 +279,30 @@ plan_hidden(struct transaction *tx, struct rcpt *rcpt, struct plan_rcpt *plan, s
 	return rc;
 }
 
+/*
+ * The rule may want to know more of the revocation of the certificates than the directory did. What
+ * it can't know yet is not "none": it is tried later.
+ */
+static void
+plan_revocation(const struct rcpt *rcpt, struct plan_rcpt *plan)
+{
+	const enum revocation_mode *mode = rule_revocation(&plan->decision->verdicts);
+
+	if (!mode || !rcpt->found || plan->cert_known != TRI_YES)
+		return;
+	for (size_t i = 0; i < rcpt->found->n; i++) {
+		const struct candidate *c = &rcpt->found->v[i];
+
+		if (!c->used || !(c->short_of & 1u << *mode))
+			continue;
+		plan->cert_known = plan->cert_proven = TRI_UNKNOWN;
+		err_set(&plan->lookup_err, ERR_DIR_UNAVAILABLE,
+			"revocation of %s is not known, and the rule wants it to be",
+			cert_fingerprint(c->cert));
+		return;
+	}
+}
+
 enum rc
 tx_plan_input(struct transaction *tx, struct rcpt *rcpt, const struct decision *decision,
 	struct plan_rcpt *plan, struct err *err)
@@ -297,6 +322,7 @@ tx_plan_input(struct transaction *tx, struct rcpt *rcpt, const struct decision *
 	rc = plan_signer(tx, plan, err);
 	if (rc != RC_OK || decision->known != TRI_YES || v->encrypt == ENCRYPT_NEVER)
 		return rc;
+	plan_revocation(rcpt, plan);
 	if (v->encrypt == ENCRYPT_REQUIRED ||
 		(v->encrypt == ENCRYPT_IF_PROVEN && plan->cert_proven != TRI_NO) ||
 		(v->encrypt == ENCRYPT_IF_KNOWN && plan->cert_known != TRI_NO)) {

@@ -141,17 +141,6 @@ enter_signed(struct unwrap *u, struct entity_split *split, bool *more, struct er
 	return RC_OK;
 }
 
-/* The mode of RULE's own; NULL: it has none. */
-static const enum revocation_mode *
-rule_revocation(const struct verdicts *rule)
-{
-	static const enum revocation_mode modes[] = {[UNKNOWN_IF_KNOWN] = REVOKE_IF_KNOWN,
-		[UNKNOWN_REQUIRED] = REVOKE_REQUIRED,
-		[UNKNOWN_GRACE] = REVOKE_GRACE};
-
-	return rule->revocation == UNKNOWN_DEFAULT ? NULL : &modes[rule->revocation];
-}
-
 static enum rc
 unwrap_signed(struct unwrap *u, bool *more, struct err *err)
 {

@@ -84,3 +84,13 @@ EXTRA_DIST += tests/bench/ldap.sh
 bench: bench-ldap
 bench-ldap: tests/bench/ldap_bench
 	$(srcdir)/tests/bench/ldap.sh
+
+## Revocation lists of 10 to a million entries, and OCSP answers.
+EXTRA_PROGRAMS += tests/bench/revocation_bench
+tests_bench_revocation_bench_SOURCES = tests/bench/revocation_bench.c tests/unit/crypto/lists.h tests/unit/crypto/pki.h
+tests_bench_revocation_bench_CPPFLAGS = $(AM_CPPFLAGS) -DSRCDIR='"$(abs_top_srcdir)"'
+tests_bench_revocation_bench_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
+.PHONY: bench-revocation
+bench: bench-revocation
+bench-revocation: tests/bench/revocation_bench
+	tests/bench/revocation_bench
