@@ -12,9 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAX_FILES     100000
-#define CERT_FILE_MAX (16u << 20)
-#define CRL_FILE_MAX  (256u << 20)
+#define MAX_FILES      100000
+#define SIGNING_FUTURE 86400 /* seconds: as the configuration has it */
+#define CERT_FILE_MAX  (16u << 20)
+#define CRL_FILE_MAX   (256u << 20)
 
 void
 judge_opts(struct judge *judge, struct cmd_opt *opts)
@@ -31,6 +32,7 @@ judge_opts(struct judge *judge, struct cmd_opt *opts)
 		{"require-policy", OPT_FLAG, &judge->require_policy},
 		{"inhibit-mapping", OPT_FLAG, &judge->inhibit_mapping},
 		{"inhibit-any", OPT_FLAG, &judge->inhibit_any},
+		{"time", OPT_VALUE, &judge->time_text},
 	};
 
 	memcpy(opts, table, sizeof(table));
@@ -148,24 +150,57 @@ add_conf(struct judge *judge, struct conf *conf, struct err *err)
 
 /* Whoever gives CRLs by hand wants an answer from them; a configuration says itself what it wants.
  */
-static struct trust_options
-options_of(const struct judge *judge, const struct cli *cli)
+static enum rc
+options_of(const struct judge *judge, const struct cli *cli, struct trust_options *options,
+	struct err *err)
 {
-	struct trust_options options = {
-		.revocation = judge->crls.n || judge->ocsp.n ? REVOKE_REQUIRED : REVOKE_IF_KNOWN,
-		.min_rsa = 2048,
-	};
+	enum rc rc = RC_OK;
 
+	*options = (struct trust_options){
+		.revocation = REVOKE_IF_KNOWN,
+		.min_rsa = 2048,
+		.signing_future = SIGNING_FUTURE,
+	};
+	if (judge->crls.n || judge->ocsp.n)
+		options->revocation = REVOKE_REQUIRED;
 	if (cli->conf)
-		anchors_options(cli->conf, &options);
+		rc = anchors_options(cli->conf, options, err);
 	if (judge->no_revocation)
-		options.revocation = REVOKE_OFF;
-	options.policies = judge->policies.v;
-	options.n_policies = judge->policies.n;
-	options.require_policy = judge->require_policy;
-	options.inhibit_mapping = judge->inhibit_mapping;
-	options.inhibit_any = judge->inhibit_any;
-	return options;
+		options->revocation = REVOKE_OFF;
+	if (judge->policies.n) {
+		options->policies = judge->policies.v;
+		options->n_policies = judge->policies.n;
+	}
+	options->require_policy |= judge->require_policy;
+	options->inhibit_mapping |= judge->inhibit_mapping;
+	options->inhibit_any |= judge->inhibit_any;
+	if (judge->time_text)
+		options->signature_time = judge->time;
+	return rc;
+}
+
+/* --at and --time. */
+static bool
+read_times(const struct command *command, struct judge *judge, int *status)
+{
+	static const char *const words[] = {[SIGNATURE_TIME_NOW] = "now",
+		[SIGNATURE_TIME_RECEIPT] = "receipt",
+		[SIGNATURE_TIME_SIGNING] = "signing"};
+	struct err err = ERR_INIT;
+	size_t i;
+
+	judge->at = -1;
+	if (judge->at_text && clock_parse(judge->at_text, &judge->at, &err) != RC_OK) {
+		*status = cmd_usage(command, "--at %s: %s", judge->at_text, err.detail);
+		return false;
+	}
+	for (i = 0; judge->time_text && i < 3; i++)
+		if (strcmp(judge->time_text, words[i]) == 0)
+			break;
+	judge->time = (enum signature_time)i;
+	if (i == 3)
+		*status = cmd_usage(command, "--time is now, receipt or signing");
+	return i < 3;
 }
 
 bool
@@ -174,15 +209,12 @@ judge_open(const struct command *command, struct cli *cli, struct judge *judge, 
 	struct trust_options options;
 	struct err err = ERR_INIT;
 
-	judge->at = -1;
-	if (judge->at_text && clock_parse(judge->at_text, &judge->at, &err) != RC_OK) {
-		*status = cmd_usage(command, "--at %s: %s", judge->at_text, err.detail);
+	if (!read_times(command, judge, status))
 		return false;
-	}
 	if (cli->conf_path && !cmd_conf(command, cli, status))
 		return false;
-	options = options_of(judge, cli);
-	if (trust_new(&options, &judge->trust, &err) != RC_OK ||
+	if (options_of(judge, cli, &options, &err) != RC_OK ||
+		trust_new(&options, &judge->trust, &err) != RC_OK ||
 		(cli->conf && add_conf(judge, cli->conf, &err) != RC_OK)) {
 		*status = cmd_fail(&err);
 		return false;

@@ -10,32 +10,36 @@
 
 struct judge {
 	struct cmd_values anchors, certs, crls, ocsp, policies;
-	const char *at_text, *from;
+	const char *at_text, *from, *time_text;
 	bool no_revocation, require_policy, inhibit_mapping, inhibit_any;
 	/* made by judge_open */
 	const char *file; /* borrowed: the one that is being added */
 	struct trust *trust;
-	struct certset extra; /* of --cert: candidates for signers and paths */
-	int64_t at;           /* -1: now */
+	struct certset extra;     /* of --cert: candidates for signers and paths */
+	int64_t at;               /* -1: now */
+	enum signature_time time; /* of --time */
 };
 
 #define JUDGE_USAGE                                                                                                   \
 	"[--anchor FILE]… [--cert FILE|DIR]… [--crl FILE|DIR]… [--ocsp FILE|DIR]… [--at TIME] [--from ADDR] " \
-	"[--no-revocation] [--policy OID]… [--require-policy] [--inhibit-mapping] [--inhibit-any]"
-#define JUDGE_DETAILS                                                                         \
-	"  --anchor FILE      trust anchors, PEM or DER\n"                                    \
-	"  --cert FILE|DIR    more certificates for signers and paths\n"                      \
-	"  --crl FILE|DIR     revocation lists; with these, \"unknown\" is not good enough\n" \
-	"  --ocsp FILE|DIR    answers of OCSP responders, in DER; likewise\n"                 \
-	"  --at TIME          judge at this time (RFC 3339) instead of now\n"                 \
-	"  --from ADDR        the address that the certificate has to carry\n"                \
-	"  --no-revocation    do not check revocation\n"                                      \
-	"  --policy OID       certificate policy that is acceptable; without it any\n"        \
-	"  --require-policy, --inhibit-mapping, --inhibit-any\n"                              \
-	"                     as in RFC 5280 section 6.1.1\n"                                 \
+	"[--no-revocation] [--policy OID]… [--require-policy] [--inhibit-mapping] [--inhibit-any] "                 \
+	"[--time WORD]"
+#define JUDGE_DETAILS                                                                                   \
+	"  --anchor FILE      trust anchors, PEM or DER\n"                                              \
+	"  --cert FILE|DIR    more certificates for signers and paths\n"                                \
+	"  --crl FILE|DIR     revocation lists; with these, \"unknown\" is not good enough\n"           \
+	"  --ocsp FILE|DIR    answers of OCSP responders, in DER; likewise\n"                           \
+	"  --at TIME          judge at this time (RFC 3339) instead of now\n"                           \
+	"  --from ADDR        the address that the certificate has to carry\n"                          \
+	"  --no-revocation    do not check revocation\n"                                                \
+	"  --policy OID       certificate policy that is acceptable; without it any\n"                  \
+	"  --require-policy, --inhibit-mapping, --inhibit-any\n"                                        \
+	"                     as in RFC 5280 section 6.1.1\n"                                           \
+	"  --time WORD        when a signer's certificate has to be valid: now (or --at), at receipt\n" \
+	"                     (newest Received: field), or at its signing time\n"                       \
 	"  -c CONF            the configured anchors, CRLs and floors count too\n"
 
-#define JUDGE_N_OPTS 11
+#define JUDGE_N_OPTS 12
 /* Fills OPTS[0 … JUDGE_N_OPTS - 1]. */
 void judge_opts(struct judge *judge, struct cmd_opt *opts);
 /* After cmd_parse. False: *status, and it was said. */

@@ -4,6 +4,7 @@
  *
  * The same code as in the milter (check_signature.h), without a daemon.
  */
+#include "base/clock.h"
 #include "cli/judge.h"
 #include "message/msg.h"
 #include "milter/check_signature.h"
@@ -54,6 +55,23 @@ read_from(const struct judge *judge, const struct msg *msg, struct addrlist *fro
 	return RC_OK;
 }
 
+/* When our mail server took it, by its own trace field, the newest; 0: not known. One that lies
+ * after the time of judgement is no use. */
+static int64_t
+received_at(const struct judge *judge, const struct msg *msg)
+{
+	const struct hdr *hdr = hdrs_find(&msg->hdrs, "Received", 0);
+	int64_t limit = judge->at < 0 ? clock_now() : judge->at, when = 0;
+	struct err ignored = ERR_INIT;
+	size_t i;
+
+	for (i = hdr ? hdr->value_len : 0; i && hdr->value[i - 1] != ';';)
+		i--;
+	if (!i || clock_parse_mail(hdr->value + i, hdr->value_len - i, &when, &ignored) != RC_OK)
+		return 0;
+	return when > limit ? 0 : when;
+}
+
 static enum rc
 verify(const struct judge *judge, const struct msg *msg, struct verdict *verdict, struct err *err)
 {
@@ -65,6 +83,9 @@ verify(const struct judge *judge, const struct msg *msg, struct verdict *verdict
 		.from = &from,
 		.from_fields = judge->from ? 0 : hdrs_count(&msg->hdrs, "From"),
 		.at = judge->at,
+		.received = trust_signature_time(judge->trust) == SIGNATURE_TIME_NOW
+				    ? 0
+				    : received_at(judge, msg),
 	};
 	enum rc rc = mime_parse(&msg->hdrs, msg->body, &root, err);
 

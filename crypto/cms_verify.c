@@ -150,6 +150,7 @@ check_signature(const struct judgement *j, const struct signer *signer, struct c
 		v->signature = SIGNATURE_BAD;
 		verdict_note(v, VERDICT_SIGNATURE, search.cert, "%s", reason);
 	} else if (!search.cert) {
+		v->signer_missing = true;
 		verdict_note(v, VERDICT_SIGNATURE, NULL, "the signer's certificate was not found");
 	} else {
 		v->signature = search.signature;

@@ -252,6 +252,8 @@ verdict_copy(const struct verdict *from, enum verdict_part part, struct verdict 
 	if (finding->text)
 		to->found[part].text = strdup(finding->text);
 	to->found[part].cert = finding->cert ? cert_ref(finding->cert) : NULL;
+	if (part == VERDICT_SIGNATURE)
+		to->signer_missing = from->signer_missing;
 	if (part != VERDICT_PATH)
 		return;
 	to->sha1_until = from->sha1_until;
@@ -267,6 +269,8 @@ verdict_take(struct verdict *verdict, struct verdict *from, enum verdict_part pa
 	verdict_forget(verdict, part);
 	verdict->found[part] = from->found[part]; /* it is VERDICT's now */
 	from->found[part] = (struct finding){0};
+	if (part == VERDICT_SIGNATURE)
+		verdict->signer_missing = from->signer_missing;
 	if (part != VERDICT_PATH)
 		return;
 	verdict->sha1_until = from->sha1_until;
@@ -319,8 +323,8 @@ conclusion(const struct verdict *verdict, bool revocation_required)
 	switch (verdict->signature) {
 	case SIGNATURE_NONE:
 		return VERDICT_NONE;
-	case SIGNATURE_UNSUPPORTED:
-		return VERDICT_NEUTRAL;
+	case SIGNATURE_UNSUPPORTED: /* RFC 7281: permerror when its certificate is not to be had */
+		return verdict->signer_missing ? VERDICT_PERMERROR : VERDICT_NEUTRAL;
 	case SIGNATURE_BAD:
 		return VERDICT_FAIL;
 	case SIGNATURE_GOOD:

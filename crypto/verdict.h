@@ -76,6 +76,7 @@ struct verdict {
 	struct cert *signers[VERDICT_MAX_SIGNERS]; /* references, owned */
 	size_t n_signers;
 	int64_t signing_time; /* claimed; -1: none */
+	bool signer_missing;  /* no certificate of the signer was found: the signature is unsupported */
 };
 
 void verdict_init(struct verdict *verdict);

@@ -2,6 +2,7 @@
 #include "directory/anchors.h"
 
 #include "base/file.h"
+#include "directory/trustconf.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,38 +19,42 @@ revocation_mode(const char *word)
 					       : REVOKE_IF_KNOWN;
 }
 
-void
-anchors_options(const struct conf *conf, struct trust_options *options)
+enum rc
+anchors_options(const struct conf *conf, struct trust_options *options, struct err *err)
 {
 	const struct conf_group *trust = conf_section(conf, "trust");
+	const char *time = conf_str(trust, "signature_time");
 
 	*options = (struct trust_options){
+		.signature_time = strcmp(time, "signing") == 0   ? SIGNATURE_TIME_SIGNING
+				  : strcmp(time, "receipt") == 0 ? SIGNATURE_TIME_RECEIPT
+								 : SIGNATURE_TIME_NOW,
+		.signing_future = conf_int(trust, "signing_future"),
+		.signing_age = conf_int(trust, "signing_age"),
 		.revocation = revocation_mode(conf_str(trust, "revocation")),
 		.revocation_grace = conf_int(trust, "revocation_grace"),
 		.revocation_dated = strcmp(conf_str(trust, "revocation_dates"), "respect") == 0,
-		.min_rsa = (int)conf_int(trust, "min_rsa"),
 	};
+	return trustconf_rules(conf, trust, options, err);
 }
 
 /* What an item of the list "anchors" sets for itself; the rest is the trust's. */
-static void
-item_rules(const struct conf *conf, const struct conf_group *item, struct trust_options *rules)
+static enum rc
+item_rules(const struct conf *conf, const struct conf_group *item, struct trust_options *rules,
+	struct err *err)
 {
 	const struct conf_group *trust = conf_section(conf, "trust");
 	const char *word = conf_str(item, "revocation");
 	bool own_grace = conf_is_set(item, "revocation_grace");
+	bool own_word = strcmp(word, "default") != 0;
 
-	*rules = (struct trust_options){0};
-	if (strcmp(word, "default") == 0 && !own_grace)
-		return;
-	anchors_options(conf, rules);
 	*rules = (struct trust_options){
-		.own_revocation = true,
-		.revocation =
-			strcmp(word, "default") == 0 ? rules->revocation : revocation_mode(word),
+		.own_revocation = own_word || own_grace,
+		.revocation = revocation_mode(own_word ? word : conf_str(trust, "revocation")),
 		.revocation_grace = conf_int(own_grace ? item : trust, "revocation_grace"),
-		.revocation_dated = rules->revocation_dated,
+		.revocation_dated = strcmp(conf_str(trust, "revocation_dates"), "respect") == 0,
 	};
+	return trustconf_rules(conf, item, rules, err);
 }
 
 /* One item of the list "anchors". */
@@ -71,9 +76,12 @@ load_item(const struct conf *conf, const struct conf_group *item, struct trust *
 		rc = conf_err(err, conf, item, "file", "%s", why.detail);
 	else if (certset_parse(buf_text(&file), file.len, &set, &why) != RC_OK)
 		rc = conf_err(err, conf, item, "file", "%s: %s", path, why.detail);
-	item_rules(conf, item, &rules);
+	if (rc == RC_OK)
+		rc = item_rules(conf, item, &rules, err);
 	for (i = 0; rc == RC_OK && i < set.n; i++)
-		rc = trust_add_anchor_with(trust, set.v[i], domains, n, &rules, err);
+		rc = trustconf_blame(
+			trust_add_anchor_with(trust, set.v[i], domains, n, &rules, err), conf, item,
+			err);
 	certset_fini(&set);
 	buf_fini(&file);
 	return rc;
@@ -124,9 +132,10 @@ anchors_load(const struct conf *conf, struct certstore *store, struct trust *tru
 {
 	const struct conf_group *section = conf_section(conf, "trust");
 	const char *dir = conf_str(section, "intermediates");
-	enum rc rc = RC_OK;
+	enum rc rc;
 	size_t i;
 
+	rc = trustconf_lists(conf, trust, err);
 	for (i = 0; rc == RC_OK && i < conf_count(conf, "anchors"); i++)
 		rc = load_item(conf, conf_item(conf, "anchors", i), trust, err);
 	if (rc == RC_OK && store && conf_bool(section, "anchors_from_store"))
@@ -145,8 +154,11 @@ anchors_trust(const struct conf *conf, struct certstore *store, struct trust **o
 	struct trust_options options;
 	enum rc rc;
 
-	anchors_options(conf, &options);
-	rc = trust_new(&options, out, err);
+	*out = NULL;
+	rc = anchors_options(conf, &options, err);
+	if (rc == RC_OK)
+		rc = trustconf_blame(
+			trust_new(&options, out, err), conf, conf_section(conf, "trust"), err);
 	if (rc == RC_OK)
 		rc = anchors_load(conf, store, *out, err);
 	if (rc != RC_OK)

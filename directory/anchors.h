@@ -9,8 +9,8 @@
 #include "crypto/trust.h"
 #include "directory/certstore.h"
 
-/* The section "trust" as options. */
-void anchors_options(const struct conf *conf, struct trust_options *options);
+/* The section "trust" as options, which borrow from CONF. ERR_CONFIG. */
+enum rc anchors_options(const struct conf *conf, struct trust_options *options, struct err *err);
 /* Puts the configured anchors, intermediates and CRLs in, and the anchors of STORE (may be NULL)
  * when trust.anchors_from_store says so. An anchor file that cannot be read is ERR_CONFIG with file
  * and line; a CRL or intermediate that cannot is logged and left out. */

@@ -23,4 +23,5 @@ libdirectory_a_SOURCES = \
 	directory/publish.c directory/publish.h \
 	directory/question.c directory/question.h \
 	directory/select.c directory/select.h \
-	directory/source.c directory/source.h
+	directory/source.c directory/source.h \
+	directory/trustconf.c directory/trustconf.h

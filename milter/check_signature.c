@@ -38,8 +38,11 @@ verify_signers(const struct signature_check *check, struct cms_signed *sd,
 	const struct hasher *hasher, struct verdict *verdict, struct err *err)
 {
 	bool one = check->from && check->from->n == 1 && check->from_fields <= 1;
-	enum rc rc = cms_signed_verify(sd, hasher, check->trust, check->extra,
-		one ? check->from->v[0] : NULL, check->at, verdict, err);
+	const struct cms_asked asked = {.addr = one ? check->from->v[0] : NULL,
+		.at = check->at,
+		.received = check->received ? check->received : -1};
+	enum rc rc = cms_signed_verify_asked(
+		sd, hasher, check->trust, check->extra, &asked, verdict, err);
 
 	if (rc != RC_OK || verdict->signature == SIGNATURE_NONE)
 		return rc;

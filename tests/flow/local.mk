@@ -36,7 +36,7 @@ check_SCRIPTS += tests/flow/persons.sh
 ## Rules and rights.
 check_SCRIPTS += tests/flow/marks.sh
 ## The ledger's anchors, and dropping its segments.
-check_SCRIPTS += tests/flow/anchor.sh
+check_SCRIPTS += tests/flow/anchor.sh tests/flow/trust.sh
 more_checks += tests/flow/retire.sh
 ## Keys of outside CAs.
 check_SCRIPTS += tests/flow/umin.sh tests/flow/certs.sh

@@ -501,7 +501,7 @@ test_openssl_signs(void **state)
 		{"PSS, no attributes", CMS_NOATTR, true, DIGEST_SHA512, 1, VERDICT_PASS},
 		{"two signers", 0, false, DIGEST_SHA256, 2, VERDICT_PASS},
 		{"three signers", CMS_NOATTR, false, DIGEST_SHA384, 3, VERDICT_PASS},
-		{"no certificate", CMS_NOCERTS, false, DIGEST_SHA256, 1, VERDICT_NEUTRAL},
+		{"no certificate", CMS_NOCERTS, false, DIGEST_SHA256, 1, VERDICT_PERMERROR},
 	};
 	const struct person *people[] = {&rsa, &p256, &p384};
 	unsigned char *data = sample(20000);

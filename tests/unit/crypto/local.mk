@@ -23,7 +23,11 @@ check_PROGRAMS += \
 	tests/unit/crypto/issue_test \
 	tests/unit/crypto/p12_test \
 	tests/unit/crypto/path_test \
+	tests/unit/crypto/trust_rules_test \
 	tests/unit/crypto/trust_test
+tests_unit_crypto_trust_rules_test_SOURCES = tests/unit/crypto/trust_rules_test.c tests/unit/crypto/pki.h
+tests_unit_crypto_trust_rules_test_CPPFLAGS = $(AM_CPPFLAGS) -DSRCDIR='"$(abs_top_srcdir)"'
+tests_unit_crypto_trust_rules_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
 tests_unit_crypto_path_test_SOURCES = tests/unit/crypto/path_test.c tests/unit/crypto/pki.h
 tests_unit_crypto_path_test_CPPFLAGS = $(AM_CPPFLAGS) -DSRCDIR='"$(abs_top_srcdir)"'
 tests_unit_crypto_path_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
