@@ -24,13 +24,16 @@ include tests/bench/local.mk
 
 noinst_HEADERS += tests/unit/unit.h
 check_SCRIPTS += tests/rooms.sh tests/manual.sh tests/templates.sh
-dist_noinst_SCRIPTS += tests/pkits/run.sh tests/pkits/take-apart tests/run tests/lib/chroot.sh tests/lib/smtp-send tests/lib/port-proxy
+dist_noinst_SCRIPTS += tests/pkits/run.sh tests/pkits/take-apart tests/run tests/lib/chroot.sh tests/lib/made-gate tests/lib/smtp-send tests/lib/port-proxy
 dist_noinst_DATA += tests/lib/servers.sh
 AM_TESTS_ENVIRONMENT = SEALGATE_SRC='$(abs_top_srcdir)'; SEALGATE_BUILD='$(abs_top_builddir)'; \
 	SEALGATE_CORPORA="$${SEALGATE_CORPORA:-$(abs_top_srcdir)/../shared/corpora}"; \
 	export SEALGATE_SRC SEALGATE_BUILD SEALGATE_CORPORA;
 ## `make check` is for every change and runs for less than a minute; `make check-all` runs those as well that
 ## stand in more_checks, and is what tests/run calls.
+## What tests/lib/made-gate keeps.
+clean-local:
+	rm -rf tests/made
 TEST_EXTENSIONS = .sh
 TESTS += $(check_PROGRAMS) $(check_SCRIPTS)
 dist_noinst_SCRIPTS += $(check_SCRIPTS) $(more_checks)

@@ -15,7 +15,7 @@ status() {
 	echo $?
 }
 
-"$sealgate" init --dir "$d" --domain example.org >/dev/null || fail "init"
+made gate "$d" example.org || fail "init"
 start vault "$vault" -c "$conf" -f
 wait_for 10 grep -q vault-ready "$work/vault.log" || fail "no vault-ready"
 

@@ -4,8 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/world.sh"
 
-"$builddir/sealgate" init --dir "$dir" --domain "$org" >>"$work/tool.log" 2>&1 || fail "sealgate init"
-own_users
+made_gate
 vault_up
 gate key new "alice@$org" --type p256 >/dev/null || fail "key new alice"
 staff_cert alice

@@ -5,8 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/world.sh"
 
-"$builddir/sealgate" init --dir "$dir" --domain "$org" >>"$work/tool.log" 2>&1 || fail "sealgate init"
-own_users
+made_gate
 vault_up
 # run STATUS WHAT ARGUMENTS…: output in $work/out, messages in $work/err
 run() {

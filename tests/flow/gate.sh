@@ -5,8 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/world.sh"
 
-"$builddir/sealgate" init --dir "$dir" --domain "$org" >>"$work/tool.log" 2>&1 || fail "sealgate init"
-own_users
+made_gate alice bob
 want "the key is the milter's alone" "$(stat -c %a "$dir/stamp.key")" 400
 sed -i "/^services = (/,/^);/c\\
 services = (\\
@@ -21,8 +20,6 @@ rights = (\\
 );" "$conf"
 gate check >/dev/null || fail "check"
 vault_up
-gate key new "alice@$org" >/dev/null || fail "key new alice"
-gate key new "bob@$org" >/dev/null || fail "key new bob"
 gate key new "robot@$org" --kind role >/dev/null || fail "key new robot"
 partner_cert carol "carol@$partner" rsa:2048
 gate cert add --anchor "$work/ca.pem" >/dev/null || fail "cert add --anchor"

@@ -94,7 +94,7 @@ for name in alice bob carol login old short sha1 curve server signer nobody both
 done
 printf 'geheim\r\n' >password
 printf 'wrong\n' >wrong
-"$sealgate" init --dir "$d" --domain example.org >/dev/null || fail init
+made gate "$d" example.org || fail init
 mkdir "$d/intermediates"
 openssl x509 -in issuing.pem -outform DER -out "$d/intermediates/issuing.cer"
 echo "no certificate" >"$d/intermediates/README"

@@ -108,3 +108,8 @@ free_port() {
 drive() {
 	"$builddir/mtadriver" "$@"
 }
+
+# made …: see tests/lib/made-gate
+made() {
+	SEALGATE_BUILD=$builddir "$srcdir/tests/lib/made-gate" "$@" >>"$work/made.log" 2>&1
+}

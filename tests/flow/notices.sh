@@ -68,8 +68,7 @@ submit() {
 	json=$(drive -S "$sock" -u "alice@$org" -f "<alice@$org>" "$@" --qid "Q$number" "$file")
 }
 
-"$builddir/sealgate" init --dir "$dir" --domain "$org" >>"$work/tool.log" 2>&1 || { fail "sealgate init"; finish; }
-own_users
+made_gate alice office
 : >"$work/script"
 sed -i '/^notices = /d; s/^milter = {/milter = { refuse_at_rcpt = true;/' "$conf"
 cat >>"$conf" <<E
@@ -85,9 +84,6 @@ rules = (
 E
 peer_up
 vault_up
-for name in alice office; do
-	gate key new "$name@$org" >/dev/null || fail "key new $name"
-done
 partner_cert carol "carol@$partner" rsa:2048
 partner_cert dave "dave@$partner" rsa:2048
 gate cert add --anchor "$work/ca.pem" >/dev/null || fail "cert add --anchor"

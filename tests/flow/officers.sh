@@ -79,7 +79,7 @@ openssl x509 -in eve.crt -signkey eve.key -days -1 -out past.crt 2>/dev/null ||
 	openssl req -x509 -key eve.key -out past.crt -not_before 20240101000000Z -not_after 20240201000000Z \
 		-subj /CN=past 2>/dev/null || fail "no expired certificate"
 
-"$sealgate" init --dir "$d" --domain example.org >/dev/null || fail init
+made gate "$d" example.org || fail init
 tool key new alice@example.org --name 'Alice A' --type rsa2048 >alice.row || fail "key new"
 alice=$(cut -d' ' -f1 alice.row)
 tool key new bob@example.org --type p256 >bob.row || fail "key new"

@@ -4,11 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/world.sh"
 
-"$builddir/sealgate" init --dir "$dir" --domain "$org" >>"$work/tool.log" 2>&1 || fail "sealgate init"
-own_users
+made_gate alice bob
 vault_up
-gate key new "alice@$org" >/dev/null || fail "key new alice"
-gate key new "bob@$org" >/dev/null || fail "key new bob"
 partner_cert carol "carol@$partner" rsa:2048
 gate cert add --anchor "$work/ca.pem" >/dev/null || fail "cert add --anchor"
 gate cert add "$work/carol.pem" >/dev/null || fail "cert add"

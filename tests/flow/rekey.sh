@@ -7,8 +7,7 @@
 # Leak detection does not work under ptrace.
 ASAN_OPTIONS=${ASAN_OPTIONS:-}${ASAN_OPTIONS:+:}detect_leaks=0
 export ASAN_OPTIONS
-"$builddir/sealgate" init --dir "$dir" --domain "$org" >>"$work/tool.log" 2>&1 || fail "sealgate init"
-own_users
+made_gate
 gate key new "alice@$org" --type p256 >/dev/null || fail "key new alice"
 staff_cert alice
 printf 'Content-Type: text/plain\n\nfrom outside\n' | {

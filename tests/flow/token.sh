@@ -22,8 +22,7 @@ hsm --keypairgen --key-type EC:prime256v1 --label bob --id 02 --usage-sign --usa
 hsm --keypairgen --key-type EC:secp384r1 --label erin --id 03 --usage-sign --usage-derive || fail "a P-384 key in the token"
 hsm --keypairgen --key-type rsa:2048 --label spare --id 04 || fail "another key in the token"
 
-"$builddir/sealgate" init --dir "$dir" --domain "$org" >>"$work/tool.log" 2>&1 || fail "sealgate init"
-own_users
+made_gate
 printf '2468\n' >"$dir/vault/pin"
 chmod 400 "$dir/vault/pin"
 cat >>"$conf" <<E

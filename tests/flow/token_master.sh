@@ -20,8 +20,7 @@ hsm --keypairgen --key-type rsa:3072 --label master --id 01 || fail "an RSA key"
 hsm --keypairgen --key-type rsa:2048 --label other --id 02 || fail "another"
 hsm --keypairgen --key-type EC:prime256v1 --label curve --id 03 || fail "an EC key"
 
-"$builddir/sealgate" init --dir "$dir" --domain "$org" >>"$work/tool.log" 2>&1 || fail "sealgate init"
-own_users
+made_gate
 printf '2468\n' >"$dir/vault/pin"
 chmod 400 "$dir/vault/pin"
 cat >>"$conf" <<E

@@ -29,15 +29,33 @@ milter_up() {
 	wait_for 10 drive --probe -S "$sock" || fail "the milter did not start"
 }
 
+# made_gate [NAME…]: what "sealgate init" makes, in $dir, with keys for these
+made_gate() {
+	made gate "$dir" "$org" "$@" || {
+		fail "made-gate"
+		finish
+	}
+}
+
+# made_key FILE: an RSA key, another one each time
+made_key() {
+	made_keys=$((${made_keys:-0} + 1))
+	made key $made_keys "$1"
+}
+
 # partner_cert NAME ADDRESS KEYTYPE…: NAME.key and NAME.pem, under a CA of the partner's
 partner_cert() {
 	local name=$1 address=$2
 	shift 2
-	[ -f "$work/ca.pem" ] || openssl req -x509 -newkey rsa:2048 -nodes -sha256 -days 30 -keyout "$work/ca.key" \
+	[ -f "$work/ca.pem" ] || { made_key "$work/ca.key" && openssl req -x509 -key "$work/ca.key" -sha256 -days 30 \
 		-out "$work/ca.pem" -subj "/O=Partner/CN=Partner CA" -addext "keyUsage=critical,keyCertSign,cRLSign" \
-		2>/dev/null
-	openssl req -newkey "$@" -nodes -keyout "$work/$name.key" -out "$work/$name.csr" \
-		-subj "/CN=$name" 2>/dev/null
+		2>/dev/null; }
+	if [ "$*" = rsa:2048 ]; then
+		made_key "$work/$name.key"
+		openssl req -new -key "$work/$name.key" -out "$work/$name.csr" -subj "/CN=$name" 2>/dev/null
+	else
+		openssl req -newkey "$@" -nodes -keyout "$work/$name.key" -out "$work/$name.csr" -subj "/CN=$name" 2>/dev/null
+	fi
 	printf 'basicConstraints=critical,CA:FALSE\nkeyUsage=critical,%s\nextendedKeyUsage=emailProtection\nsubjectAltName=email:%s\n' \
 		"${usage:-digitalSignature,keyEncipherment}" "$address" >"$work/$name.ext"
 	openssl x509 -req -in "$work/$name.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial -days 20 \
@@ -46,26 +64,12 @@ partner_cert() {
 
 # world: configuration, vault with alice and bob, carol's certificate, the milter
 world() {
-	"$builddir/sealgate" init --dir "$dir" --domain "$org" >>"$work/tool.log" 2>&1 || {
-		fail "sealgate init"
-		finish
-	}
-	own_users
+	made_gate alice bob
 	vault_up
-	gate key new "alice@$org" >/dev/null || fail "key new alice"
-	gate key new "bob@$org" >/dev/null || fail "key new bob"
 	partner_cert carol "carol@$partner" rsa:2048
 	gate cert add --anchor "$work/ca.pem" >/dev/null || fail "cert add --anchor"
 	gate cert add "$work/carol.pem" >/dev/null || fail "cert add"
 	milter_up
-}
-
-# own_users: makes what init gave to the daemons' users ours again
-own_users() {
-	local user
-	user=$(id -un)
-	sed -i "s/user = \"sealgate[a-z-]*\"/user = \"$user\"/" "$conf"
-	chown -R "$user" "$dir"
 }
 
 # staff_cert NAME: alice's or bob's certificate (with chain) in NAME.cert

@@ -568,7 +568,15 @@ pki_quiet() {
 
 pki_key() {
 	case "${PKI_KEY:-rsa}" in
-	rsa) pki_quiet openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$1" ;;
+	rsa)
+		# $PKI_MADE: those that were made once for this build, by the names of the files.
+		if [ -n "${PKI_MADE:-}" ]; then
+			pki_quiet env SEALGATE_BUILD="$PKI_MADE" "$SERVERS_LIB/made-gate" key \
+				"$(printf %s "${1#"$SERVERS"}" | cksum | tr ' ' -)" "$1"
+		else
+			pki_quiet openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$1"
+		fi
+		;;
 	ec) pki_quiet openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1" ;;
 	esac
 }

@@ -5,14 +5,12 @@
 . "$(dirname "$0")/../flow/world.sh"
 [ -x "$builddir/fakesmtp" ] || skip "not built"
 
-"$builddir/sealgate" init --dir "$dir" --domain "$org" >>"$work/tool.log" 2>&1 || fail "sealgate init"
-own_users
+made_gate alice
 port=$(free_port)
 cat >>"$conf" <<END
 port = { address = "inet:$port@127.0.0.1"; };
 END
 vault_up
-gate key new "alice@$org" >/dev/null || fail "key new alice"
 
 # crowd NUMBER: partner's certificates with fifty addresses each
 partner_cert root "root@$partner" rsa:2048

@@ -9,8 +9,7 @@ nm "$builddir/sealgate" 2>/dev/null | grep -q __asan_init && skip "a sanitizer's
 cc -O2 -D_GNU_SOURCE -Wall -Werror -o "$work/memscan" "$srcdir/tests/long/memscan.c" -lcrypto || fail "cc"
 
 # Keys that the test knows: imported ones.
-"$builddir/sealgate" init --dir "$dir" --domain "$org" >>"$work/tool.log" 2>&1 || fail "sealgate init"
-own_users
+made_gate
 pin=pin-$(openssl rand -hex 12)
 printf '%s\n' "$pin" >"$work/pin"
 

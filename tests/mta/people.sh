@@ -3,6 +3,7 @@
 # preferredLanguage from a real slapd: there, not there, nobody, too long, and a server that is gone.
 SEALGATE_SRC=${SEALGATE_SRC:-$(cd "$(dirname "$0")/../.." && pwd)}
 SEALGATE_BUILD=${SEALGATE_BUILD:-$SEALGATE_SRC/b}
+PKI_MADE=$SEALGATE_BUILD
 . "$SEALGATE_SRC/tests/lib/servers.sh"
 for need in slapd slapadd; do
 	command -v "$need" >/dev/null || { echo "skipped: $need is not installed"; exit 77; }

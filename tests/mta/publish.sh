@@ -4,6 +4,7 @@
 # directory that is down costs nothing but another run.
 SEALGATE_SRC=${SEALGATE_SRC:-$(cd "$(dirname "$0")/../.." && pwd)}
 SEALGATE_BUILD=${SEALGATE_BUILD:-$SEALGATE_SRC/b}
+PKI_MADE=$SEALGATE_BUILD
 . "$SEALGATE_SRC/tests/lib/servers.sh"
 for need in slapd slapadd ldapsearch ldapmodify openssl; do
 	command -v "$need" >/dev/null || { echo "skipped: $need is not installed"; exit 77; }

@@ -3,6 +3,7 @@
 # The look-up against a real slapd: what is there, what is not, what is broken, what is too much, and what does not answer.
 SEALGATE_SRC=${SEALGATE_SRC:-$(cd "$(dirname "$0")/../.." && pwd)}
 SEALGATE_BUILD=${SEALGATE_BUILD:-$SEALGATE_SRC/b}
+PKI_MADE=$SEALGATE_BUILD
 . "$SEALGATE_SRC/tests/lib/servers.sh"
 for need in slapd slapadd openssl perl; do
 	command -v "$need" >/dev/null || { echo "skipped: $need is not installed"; exit 77; }

@@ -4,6 +4,7 @@
 # that is gone, gives a part, is empty, or would have half of the house leave.
 SEALGATE_SRC=${SEALGATE_SRC:-$(cd "$(dirname "$0")/../.." && pwd)}
 SEALGATE_BUILD=${SEALGATE_BUILD:-$SEALGATE_SRC/b}
+PKI_MADE=$SEALGATE_BUILD
 . "$SEALGATE_SRC/tests/lib/servers.sh"
 for need in slapd slapadd ldapmodify perl; do
 	command -v "$need" >/dev/null || { echo "skipped: $need is not installed"; exit 77; }

@@ -4,6 +4,7 @@
 # Staff: alice@local.test and bob@local.test; role key office@local.test. Partner: carol@partner.test, in slapd.
 SEALGATE_SRC=${SEALGATE_SRC:-$(cd "$(dirname "$0")/../.." && pwd)}
 SEALGATE_BUILD=${SEALGATE_BUILD:-$SEALGATE_SRC/b}
+PKI_MADE=$SEALGATE_BUILD
 . "$SEALGATE_SRC/tests/lib/servers.sh"
 bad=0
 
@@ -95,7 +96,8 @@ world() {
 	mkdir -p "$W/slapd"
 	[ -z "${WORLD_SLAPD:-}" ] || printf '%s\n' "$WORLD_SLAPD" >"$W/slapd/extra.conf"
 	slapd_up "$W/slapd" dc=partner,dc=test "$W/partner/carol.ldif" || exit 1
-	"$SEALGATE_BUILD/sealgate" init --dir "$W/sealgate" --domain local.test >"$W/init.log" 2>&1 || { cat "$W/init.log"; exit 1; }
+	SEALGATE_BUILD=$SEALGATE_BUILD "$SERVERS_LIB/made-gate" gate "$W/sealgate" local.test alice bob >"$W/init.log" 2>&1 ||
+		{ cat "$W/init.log"; exit 1; }
 	[ -z "${WORLD_EDIT:-}" ] || sed -i "$WORLD_EDIT" "$conf"
 	cat >>"$conf" <<-E
 	directories = ( {
@@ -110,10 +112,7 @@ world() {
 	E
 	[ -z "${1:-}" ] || printf '%s\n' "$1" >>"$conf"
 	vault_up || exit 1
-	for world_name in "alice@local.test" "bob@local.test" "office@local.test --kind role"; do
-		# shellcheck disable=SC2086
-		gate key new $world_name >>"$W/init.log" 2>&1 || { cat "$W/init.log"; exit 1; }
-	done
+	gate key new office@local.test --kind role >>"$W/init.log" 2>&1 || { cat "$W/init.log"; exit 1; }
 	gate cert add --anchor "$W/partner/ca.pem" --domain partner.test >>"$W/init.log" 2>&1 || { cat "$W/init.log"; exit 1; }
 	gate key export --cert alice@local.test >"$W/alice.pem" || exit 1
 	milter_up || exit 1
