@@ -38,5 +38,5 @@ TEST_EXTENSIONS = .sh
 TESTS += $(check_PROGRAMS) $(check_SCRIPTS)
 dist_noinst_SCRIPTS += $(check_SCRIPTS) $(more_checks)
 check-all: $(check_PROGRAMS) $(noinst_PROGRAMS)
-	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(TESTS) $(more_checks)'
+	SEALGATE_THOROUGH=1 $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(TESTS) $(more_checks)'
 .PHONY: check-all

@@ -173,12 +173,13 @@ use_follows_rfc8550(void **state)
 		{"ed25519", "ED25519", "digitalSignature", NULL, true, false},
 		{"x25519", "X25519", "keyAgreement", NULL, false, false},
 	};
-	EVP_PKEY *ca = pki_p256();
+	EVP_PKEY *ca = pki_p256(), *rsa = EVP_RSA_gen(2048);
 	size_t i;
 
 	(void)state;
+	assert_non_null(rsa);
 	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		EVP_PKEY *key = strcmp(cases[i].key, "rsa") == 0 ? EVP_RSA_gen(2048)
+		EVP_PKEY *key = strcmp(cases[i].key, "rsa") == 0 && EVP_PKEY_up_ref(rsa) ? rsa
 				: strcmp(cases[i].key, "ec") == 0
 					? pki_p256()
 					: EVP_PKEY_Q_keygen(NULL, NULL, cases[i].key);
@@ -201,6 +202,7 @@ use_follows_rfc8550(void **state)
 		cert_unref(&cert);
 		EVP_PKEY_free(key);
 	}
+	EVP_PKEY_free(rsa);
 	EVP_PKEY_free(ca);
 }
 

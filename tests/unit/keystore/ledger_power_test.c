@@ -10,6 +10,7 @@
  * not synced, old or new. Each of these disks must verify, open, go on, hold every record that had
  * been reported, and satisfy every anchor. A cut while that disk is mended is tried the same way.
  *
+ * SEALGATE_THOROUGH=1 in the environment, as "make check-all" has it: more places of each write.
  * SEALGATE_EVERY_BYTE=1 in the environment: beginnings of every length, which takes long.
  */
 #include "tests/unit/keystore/ledger_world.h"
@@ -575,7 +576,8 @@ try_disk(const struct disk *d, struct wanted *w, const char *what, int depth)
 static void
 try_torn(const struct disk *d, const struct op *op, struct wanted *w, const char *what, int depth)
 {
-	size_t len = op->data.len, stride = getenv("SEALGATE_EVERY_BYTE") ? 1 : len / 6 + 1;
+	size_t len = op->data.len, places = getenv("SEALGATE_THOROUGH") ? 6 : 2;
+	size_t stride = getenv("SEALGATE_EVERY_BYTE") ? 1 : len / places + 1;
 	char *zeros = calloc(1, len + 1), name[200];
 
 	for (size_t k = 1; k < len; k++) {
