@@ -94,3 +94,13 @@ tests_bench_revocation_bench_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
 bench: bench-revocation
 bench-revocation: tests/bench/revocation_bench
 	tests/bench/revocation_bench
+## Other people's certificates: look-ups from a thousand to a million (CERTSTORE_BENCH sets how many).
+EXTRA_PROGRAMS += tests/bench/certstore_bench
+tests_bench_certstore_bench_SOURCES = tests/bench/certstore_bench.c
+tests_bench_certstore_bench_LDADD = $(SG_LIBS_DIRECTORY)
+.PHONY: bench-certstore
+bench: bench-certstore
+bench-certstore: tests/bench/certstore_bench
+	rm -rf bench-certstore.tmp && mkdir bench-certstore.tmp
+	tests/bench/certstore_bench bench-certstore.tmp $${CERTSTORE_BENCH:-1000000}; s=$$?; \
+		rm -rf bench-certstore.tmp; exit $$s
