@@ -180,13 +180,33 @@ put(struct certstore *store, struct certrow *row, int64_t id, enum certadded *ad
 	return rc == RC_NONE ? RC_OK : rc;
 }
 
+const char *
+certstore_word(const char *text, char out[CERTSTORE_MAX_WORD + 1])
+{
+	size_t n = 0;
+
+	for (; text && *text && n < CERTSTORE_MAX_WORD; text++) {
+		unsigned char c = (unsigned char)*text, next = (unsigned char)text[1];
+		bool c1 = c == 0xc2 && next >= 0x80 && next < 0xa0; /* U+0080 to U+009F */
+
+		out[n++] = c < ' ' || c == 0x7f || c1 ? '?' : *text;
+		text += c1;
+	}
+	if (text && *text) /* no half of a character */
+		while (n > 0 && ((unsigned char)out[n - 1] & 0x80))
+			if (((unsigned char)out[--n] & 0xc0) == 0xc0)
+				break;
+	out[n] = '\0';
+	return out;
+}
+
 enum rc
 certstore_put(
 	struct certstore *store, const struct certrow *row, enum certadded *added, struct err *err)
 {
 	struct certrow mine = *row;
 	int64_t now = clock_now(), id = 0;
-	char why[CERTSTORE_MAX_WORD + 1];
+	char why[CERTSTORE_MAX_WORD + 1], vouched[CERTSTORE_MAX_WORD + 1];
 	enum rc rc;
 
 	if (!row->cert || row->tier < TIER_PINNED || row->tier == TIER_DOMAIN_FIRST ||
@@ -196,8 +216,8 @@ certstore_put(
 		mine.addr = (char *)""; /* only read */
 	else if (!row->addr || !*row->addr)
 		return err_set(err, ERR_USAGE, "a row needs an address");
-	snprintf(why, sizeof(why), "%s", row->why ? row->why : "");
-	mine.why = why;
+	mine.why = (char *)certstore_word(row->why, why); /* only read */
+	mine.vouched = (char *)certstore_word(row->vouched, vouched);
 	mine.pinned = row->pinned && !row->anchor;
 	mine.word_at = now;
 	mine.first_seen = row->first_seen ? row->first_seen : now;

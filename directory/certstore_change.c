@@ -59,7 +59,7 @@ certstore_remember(struct certstore *store, const char *addr, int64_t cert, int 
 	const char *source, const char *who, const char *why, struct err *err)
 {
 	static const char sql[] = "INSERT INTO history (addr, cert, what, at, source, who, why)"
-				  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, substr(?7, 1, 500))";
+				  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 	enum rc rc = certstore_exec(
 		store, err, sql, "tiiittt", addr, cert, (int64_t)what, at, source, who, why);
 
@@ -192,13 +192,14 @@ act_on(struct certstore *store, const struct act *act, struct err *err)
 static enum rc
 change(struct certstore *store, const char *fingerprint, struct act *act, struct err *err)
 {
-	static const struct certword nobody = {0};
+	char who[CERTSTORE_MAX_WORD + 1], why[CERTSTORE_MAX_WORD + 1];
+	const struct certword word = {.who = certstore_word(act->word ? act->word->who : NULL, who),
+		.why = certstore_word(act->word ? act->word->why : NULL, why)};
 	enum rc rc = certstore_begin(store, err);
 
 	if (rc != RC_OK)
 		return rc;
-	if (!act->word)
-		act->word = &nobody;
+	act->word = &word;
 	rc = certstore_fingerprint_id(store, fingerprint, &act->id, err);
 	if (rc == RC_OK)
 		rc = act_on(store, act, err);

@@ -102,6 +102,9 @@ enum rc certstore_drop_cert(struct certstore *store, int64_t id, struct err *err
 enum rc certstore_remember(struct certstore *store, const char *addr, int64_t cert, int what,
 	int64_t at, const char *source, const char *who, const char *why, struct err *err);
 
+/* TEXT (NULL is "") as it may be shown on a terminal, cut to CERTSTORE_MAX_WORD bytes: control
+ * characters become "?". */
+const char *certstore_word(const char *text, char out[CERTSTORE_MAX_WORD + 1]);
 /* Addresses that a walk over the store reads at a time. */
 #define CERTSTORE_WALK      256
 #define CERTSTORE_WALK_TEXT "256"

@@ -18,7 +18,8 @@
 
 #define DAY_S   86400
 #define SLOTS   4096 /* uses remembered; more addresses than that in a day are written again */
-#define PENDING 512  /* uses that wait; written at once when there are so many */
+#define BUSY_MS 50
+#define PENDING 512 /* uses that wait; written at once when there are so many */
 
 struct use {
 	char *addr, *source; /* owned */
@@ -93,6 +94,20 @@ write_use(struct certstore *store, const struct use *use, struct err *err)
 	return rc;
 }
 
+/* Mail waits meanwhile: a store that somebody else writes is left for the next time. */
+static enum rc
+begin_quickly(struct certstore *store, struct err *err)
+{
+	enum rc rc;
+
+	certstore_lock(store);
+	sqlite3_busy_timeout(store->db, BUSY_MS);
+	rc = certstore_begin(store, err);
+	sqlite3_busy_timeout(store->db, CERTSTORE_BUSY_MS);
+	certstore_unlock(store); /* what certstore_begin took remains */
+	return rc;
+}
+
 /* Called with the list's lock. */
 static enum rc
 flush(struct certstore *store, struct certstore_uses *uses, struct err *err)
@@ -101,7 +116,7 @@ flush(struct certstore *store, struct certstore_uses *uses, struct err *err)
 
 	if (uses->n == 0)
 		return RC_OK;
-	if ((rc = certstore_begin(store, err)) != RC_OK)
+	if ((rc = begin_quickly(store, err)) != RC_OK)
 		return rc;
 	for (size_t i = 0; rc == RC_OK && i < uses->n; i++)
 		rc = write_use(store, &uses->pending[i], err);

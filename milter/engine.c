@@ -482,6 +482,14 @@ engine_help_url(const struct engine *engine)
 	return url && *url ? url : NULL;
 }
 
+void
+engine_note_used(const struct engine *engine, const char *addr, const struct lookup_result *found)
+{
+	for (size_t i = 0; engine->store && found && i < found->n; i++)
+		if (found->v[i].used)
+			certstore_used(engine->store, addr, found->v[i].cert, found->v[i].source);
+}
+
 int
 engine_lookup_timeout(const struct engine *engine)
 {

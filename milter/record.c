@@ -126,6 +126,9 @@ log_recipient(const struct transaction *tx, const struct result *result, size_t 
 	char how[40];
 
 	log_observed(tx, rcpt);
+	if ((done & PLAN_ENCRYPT) && result->outcome == PLAN_DELIVER &&
+		what->outcome == PLAN_DELIVER)
+		engine_note_used(tx->engine, rcpt->addr, rcpt->found);
 	snprintf(how, sizeof(how), "%s%s%s", done & PLAN_SIGN ? "sign" : "",
 		(done & PLAN_SIGN) && (done & PLAN_ENCRYPT) ? "+" : "",
 		done & PLAN_ENCRYPT ? "encrypt" : "");

@@ -37,6 +37,10 @@ struct logins *engine_logins(const struct engine *engine); /* NULL: no directory
 struct vault_client *engine_vault(const struct engine *engine);
 const char *engine_help_url(const struct engine *engine); /* or NULL */
 const char *engine_authserv_id(const struct engine *engine);
+/* Mail for ADDR was encrypted to the certificates that FOUND says are used: for the store's
+ * history. Never waits for long. */
+void
+engine_note_used(const struct engine *engine, const char *addr, const struct lookup_result *found);
 int engine_lookup_timeout(const struct engine *engine); /* ms */
 uint64_t engine_next_size_limit(const struct engine *engine);
 unsigned engine_max_depth(const struct engine *engine);

@@ -111,5 +111,7 @@ openssl cms -decrypt -in "$work/copies/1.eml" -recip "$work/dca.pem" -inkey "$wo
 	2>>"$work/openssl.log" || fail "the gateway's key does not open it"
 grep -q 'the secret text' "$work/inner" || fail "another text"
 gate explain --sender "alice@$org" --user "alice@$org" --rcpt "dave@$partner" <"$work/mail" >"$work/explained"
+gate cert list --history "dave@$partner" >"$work/history"
+match "who it was used for" "$(cat "$work/history")" "Z  used .* dave@$partner until 20.* from domain_certificates for $partner as .* by file"
 match "explain" "$(cat "$work/explained")" 'used .* from domain_certificates for partner.example as domain-confidentiality-authority@partner.example by file \(domain, proven\)'
 finish

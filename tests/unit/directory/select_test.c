@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Which of a person's certificates are used: by what they may be used for, by tier, of several. */
+#include "config.h"
+
+#include "directory/select.h"
+
+#include <stdio.h>
+
+#include "tests/unit/directory/people.h"
+
+#define CAROL "carol@example.org"
+#define MAX   4
+
+struct world {
+	struct people people;
+	struct trust *trust;
+};
+
+static int
+setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct trust_options options = {.revocation = REVOKE_IF_KNOWN, .min_rsa = 2048};
+
+	clock_set(TEST_NOW);
+	people_init(&w->people);
+	assert_int_equal(trust_new(&options, &w->trust, NULL), RC_OK);
+	assert_int_equal(trust_add_anchor(w->trust, w->people.ca, NULL, 0, NULL), RC_OK);
+	*state = w;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct world *w = *state;
+
+	trust_unref(&w->trust);
+	people_fini(&w->people);
+	free(w);
+	return 0;
+}
+
+struct one {
+	int from, to; /* days from now; both 0: there is none */
+	unsigned use;
+	enum tier tier;
+};
+
+#define BOTH (CERT_SIGN | CERT_ENCRYPT)
+
+/* USED: the numbers of those that are used; WHY: of the first that is not. */
+static const struct select_case {
+	const char *name;
+	enum several several;
+	struct one certs[MAX];
+	enum rc rc;
+	const char *used, *why;
+} cases[] = {
+	{"one to sign, one to encrypt", SEVERAL_ALL,
+		{{-1, 9, CERT_SIGN, TIER_DIRECTORY}, {-1, 9, CERT_ENCRYPT, TIER_DIRECTORY}}, RC_OK,
+		"1", "keyAgreement"},
+	{"only one to sign", SEVERAL_ALL, {{-1, 9, CERT_SIGN, TIER_DIRECTORY}}, RC_NONE, "",
+		"keyAgreement"},
+	{"all of the best tier", SEVERAL_ALL,
+		{{-1, 9, BOTH, TIER_DIRECTORY}, {-2, 8, BOTH, TIER_DIRECTORY},
+			{-1, 9, BOTH, TIER_HARVESTED}},
+		RC_OK, "01", "worse tier"},
+	{"an unusable one does not decide", SEVERAL_ALL,
+		{{-9, -1, BOTH, TIER_DIRECTORY}, {-1, 9, BOTH, TIER_HARVESTED}}, RC_OK, "1",
+		"expired"},
+	{"but a pinned one does", SEVERAL_ALL,
+		{{-9, -1, BOTH, TIER_PINNED}, {-1, 9, BOTH, TIER_DIRECTORY}}, RC_NONE, "",
+		"expired"},
+	{"not yet valid", SEVERAL_NEWEST,
+		{{1, 9, BOTH, TIER_DIRECTORY}, {-5, 9, BOTH, TIER_DIRECTORY}}, RC_OK, "1",
+		"not valid before"},
+	{"the newest", SEVERAL_NEWEST,
+		{{-9, 90, BOTH, TIER_DIRECTORY}, {-2, 5, BOTH, TIER_DIRECTORY},
+			{-3, 99, BOTH, TIER_DIRECTORY}},
+		RC_OK, "1", "is newer"},
+	{"the newest, of those the longest", SEVERAL_NEWEST,
+		{{-2, 5, BOTH, TIER_DIRECTORY}, {-2, 6, BOTH, TIER_DIRECTORY}}, RC_OK, "1",
+		"is newer"},
+	{"the longest", SEVERAL_LONGEST,
+		{{-9, 90, BOTH, TIER_DIRECTORY}, {-2, 5, BOTH, TIER_DIRECTORY},
+			{-3, 99, BOTH, TIER_DIRECTORY}},
+		RC_OK, "2", "for longer"},
+	{"the longest, of those the newest", SEVERAL_LONGEST,
+		{{-9, 90, BOTH, TIER_DIRECTORY}, {-2, 90, BOTH, TIER_DIRECTORY}}, RC_OK, "1",
+		"for longer"},
+	{"the longest that can be encrypted to", SEVERAL_LONGEST,
+		{{-9, 90, CERT_SIGN, TIER_DIRECTORY}, {-2, 5, BOTH, TIER_DIRECTORY}}, RC_OK, "1",
+		"keyAgreement"},
+	{"of the best tier only", SEVERAL_NEWEST,
+		{{-9, 9, BOTH, TIER_DIRECTORY}, {-1, 99, BOTH, TIER_HARVESTED}}, RC_OK, "0",
+		"worse tier"},
+	{"a domain's before a person's", SEVERAL_ALL,
+		{{-1, 9, BOTH, TIER_DIRECTORY}, {-1, 9, BOTH, TIER_DOMAIN_FIRST}}, RC_OK, "1",
+		"worse tier"},
+	{"a pin before a domain's", SEVERAL_ALL,
+		{{-1, 9, BOTH, TIER_PINNED}, {-1, 9, BOTH, TIER_DOMAIN_FIRST}}, RC_OK, "0",
+		"worse tier"},
+	{"a person's before a domain's", SEVERAL_ALL,
+		{{-1, 9, BOTH, TIER_HARVESTED}, {-1, 9, BOTH, TIER_DOMAIN}}, RC_OK, "0",
+		"worse tier"},
+	{"a domain's where nobody else's is good", SEVERAL_ALL,
+		{{-9, -1, BOTH, TIER_DIRECTORY}, {-1, 9, BOTH, TIER_DOMAIN}}, RC_OK, "1",
+		"expired"},
+};
+
+static struct cert *
+make(struct world *w, const struct one *one)
+{
+	struct err err = ERR_INIT;
+	struct cert *cert = NULL;
+	struct issue_request request = {.common_name = "Carol",
+		.addr = CAROL,
+		.not_before = TEST_NOW + (int64_t)one->from * DAY,
+		.not_after = TEST_NOW + (int64_t)one->to * DAY,
+		.use = one->use};
+
+	if (issue_leaf(w->people.ca_key, w->people.ca, w->people.spki.data, w->people.spki.len,
+		    &request, &cert, &err) != RC_OK)
+		fail_msg("%s", err.detail);
+	return cert;
+}
+
+static void
+check(struct world *w, const struct select_case *c)
+{
+	struct err err = ERR_INIT;
+	struct selection selection;
+	struct lookup_result result;
+	struct cert *certs[MAX] = {0};
+	char used[MAX + 1] = "";
+	const char *why = "";
+
+	selection_init(&selection, w->trust, CAROL);
+	selection.several = c->several;
+	for (size_t i = 0; i < MAX && c->certs[i].use; i++) {
+		struct answer answer = {0};
+
+		certs[i] = make(w, &c->certs[i]);
+		assert_int_equal(
+			answer_add(&answer, certs[i], "test", c->certs[i].tier, false, &err),
+			RC_OK);
+		assert_int_equal(selection_add(&selection, &answer, &err), RC_OK);
+		answer_fini(&answer);
+	}
+	selection_finish(&selection, &result);
+	for (size_t i = 0; i < result.n; i++) {
+		if (result.v[i].used)
+			snprintf(used + strlen(used), 2, "%zu", i);
+		else if (!*why)
+			why = result.v[i].why;
+	}
+	CHECK_INT(c->name, result.rc, c->rc);
+	CHECK_STR(c->name, used, c->used);
+	if (!strstr(why, c->why))
+		fail_msg("%s: got \"%s\", want \"%s\"", c->name, why, c->why);
+	candidates_free(&result.v, result.n);
+	selection_fini(&selection);
+	for (size_t i = 0; i < MAX; i++)
+		cert_unref(&certs[i]);
+}
+
+static void
+test_cases(void **state)
+{
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		check(*state, &cases[i]);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_cases, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
