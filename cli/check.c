@@ -24,8 +24,9 @@ static int run(struct cli *cli, int argc, char **argv);
 
 const struct command cmd_check = {
 	.name = "check",
-	.usage = "",
+	.usage = "[--directories]",
 	.help = "check the configuration and print what is in effect",
+	.details = "  --directories   ask each LDAP server instead, and print whether it answers\n",
 	.run = run,
 };
 
@@ -136,13 +137,17 @@ run(struct cli *cli, int argc, char **argv)
 {
 	struct buf text = BUF_INIT(0);
 	struct err err = ERR_INIT;
+	bool directories = false;
+	const struct cmd_opt opts[] = {{"directories", OPT_FLAG, &directories}};
 	int status;
 
-	if (!cmd_parse(&cmd_check, cli, NULL, 0, &argc, argv, &status) ||
+	if (!cmd_parse(&cmd_check, cli, opts, 1, &argc, argv, &status) ||
 		!cmd_conf(&cmd_check, cli, &status))
 		return status;
 	if (argc > 1)
 		return cmd_usage(&cmd_check, "too many arguments");
+	if (directories)
+		return check_directories(cli);
 	if (compile(cli->conf, &err) != RC_OK || conf_format(cli->conf, &text, &err) != RC_OK) {
 		status = cmd_fail(&err);
 		if (err_rc(err.code) == RC_PERM)

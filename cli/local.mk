@@ -11,7 +11,7 @@ sealgate_SOURCES = \
 	cli/logline.c cli/logline.h cli/report.c \
 	cli/audit_report.c cli/init.c cli/journal.c cli/key.c cli/key.h cli/key_cert.c cli/key_import.c cli/key_request.c \
 	cli/people.c cli/people.h cli/person.c cli/person.h cli/person_show.c cli/person_sync.c \
-	cli/check.c cli/check.h cli/check_vault.c cli/explain.c cli/judge.c cli/judge.h cli/mail.c cli/mail.h cli/process.c cli/verify.c
+	cli/check.c cli/check.h cli/check_directories.c cli/check_vault.c cli/explain.c cli/judge.c cli/judge.h cli/mail.c cli/mail.h cli/process.c cli/verify.c
 ## The key store as a whole.
 sealgate_SOURCES += cli/key_token.c cli/vault.c cli/vault.h cli/vault_backup.c cli/vault_budgets.c cli/vault_rekey.c cli/vault_restore.c
 ## Forms and lists of services.

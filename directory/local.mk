@@ -16,6 +16,7 @@ libdirectory_a_SOURCES = \
 	directory/ldap_conn.c directory/ldap_conn.h \
 	directory/ldap_entry.c directory/ldap_entry.h \
 	directory/ldap_guard.c directory/ldap_guard.h \
+	directory/ldap_probe.c directory/ldap_probe.h \
 	directory/ldap_search.c directory/ldap_search.h \
 	directory/ldap_settings.c directory/ldap_settings.h \
 	directory/logins.c directory/logins.h \

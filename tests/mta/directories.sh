@@ -208,4 +208,23 @@ echo dave@partner.test >&7
 wait_for 10 sh -c "[ \$(grep -c ^done '$W/answers.stale') = 4 ]"
 same "and stays so" "dave@partner.test temp dir-unavailable 0 0 0" "$(grep ^dave "$W/answers.stale" | tail -n 1)"
 exec 7>&- 8>&-
+
+# --- check asks them
+"$SEALGATE_BUILD/sealgate" -c "$W/c-two" check --directories >"$W/checked" 2>>"$W/checks.log"
+same "check: a server that is down" 75 $?
+check "check says why" grep -q "^partner $near: fails: .*contact" "$W/checked"
+"$SEALGATE_BUILD/sealgate" -c "$W/c-ad" check --directories --json >"$W/checked" 2>>"$W/checks.log"
+same "check: a server that answers" 0 $?
+check "check says so" grep -q '"v":1,"servers":\[{"directory":"partner","uri":"ldap://[^"]*","answers":true,"ms":[0-9]*}\]' "$W/checked"
+
+# --- the manual's examples
+mkdir "$W/examples"
+perl -ne 'if (/^\.Bd/) { $in = 1; $text = "" } elsif (/^\.Ed/) { $in = 0; if ($text =~ /^directories/) { $n++; open my $f, ">", "$dir[0]/$n.conf" or die; print $f $text } }
+	elsif ($in) { s/\\\(dq/"/g; $text .= $_ } BEGIN { @dir = pop @ARGV }' "$SEALGATE_SRC/doc/sealgate.conf.5" "$W/examples"
+for name in ldap.password ad.password ldap-ca.pem corp-ca.pem; do
+	echo secret >"$W/examples/$name"
+done
+for n in 1 2 3; do
+	check "example $n of the manual" sh -c "echo 'organisation = { domains = \"us.test\"; };' >>'$W/examples/$n.conf' && '$SEALGATE_BUILD/sealgate' -c '$W/examples/$n.conf' check"
+done
 finish
