@@ -3,6 +3,7 @@
  * Everything that led to a result, for people and for programs. Only reads what the stages left
  * behind.
  */
+#include "milter/check_signature.h"
 #include "milter/explain_why.h"
 #include "milter/tx.h"
 
@@ -169,6 +170,7 @@ text_verdicts(struct text *t, const struct verdicts *v)
 static void
 text_candidates(struct text *t, const struct rcpt *rcpt)
 {
+	const enum revocation_mode *mode = rule_revocation(&rcpt->decision.verdicts);
 	char until[CLOCK_TEXT_SIZE];
 
 	put(t, "  certificates\n");
@@ -189,6 +191,8 @@ text_candidates(struct text *t, const struct rcpt *rcpt)
 			clock_format(cert_not_after(c->cert), until), cert_subject(c->cert));
 		if (!c->used)
 			put(t, "      because %s\n", c->why);
+		else if (mode && c->short_of & 1u << *mode)
+			put(t, "      but too little is known of its revocation for this rule\n");
 		if (c->stale)
 			put(t, "      as it was said %lld s ago; %s can't be asked now\n",
 				(long long)c->stale, c->source);

@@ -78,3 +78,5 @@ tests_flow_smtp_client_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
 more_checks += tests/flow/ca.sh
 ## What an auditor asks.
 more_checks += tests/flow/auditor.sh
+## Revocation: lists, OCSP answers, and what rules make of them.
+more_checks += tests/flow/revocation.sh

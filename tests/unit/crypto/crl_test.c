@@ -2,10 +2,13 @@
 #include "crypto/crl.h"
 
 #include "base/clock.h"
+#include "crypto/cms_verify.h"
 #include "crypto/revocation.h"
 #include "crypto/trust.h"
 #include "tests/unit/crypto/lists.h"
 #include "tests/unit/crypto/pki.h"
+
+#include <openssl/cms.h>
 
 #define DAY 86400
 
@@ -464,6 +467,89 @@ dates_of_revocation(void **state)
 	}
 }
 
+/* --- a list in a message --- */
+
+/* A message signed by the leaf, with LIST inside. */
+static void
+sign_with_list(struct world *w, const struct buf *list, struct buf *der)
+{
+	const unsigned char *p = (const unsigned char *)list->data;
+	X509_CRL *crl = d2i_X509_CRL(NULL, &p, (long)list->len);
+	BIO *in = BIO_new_mem_buf("text", 4);
+	size_t len;
+	const unsigned char *leaf = cert_der(w->leaf, &len);
+	X509 *signer = d2i_X509(NULL, &leaf, (long)len);
+	CMS_ContentInfo *cms;
+	unsigned char *bytes = NULL;
+	int n;
+
+	cms = CMS_sign(signer, w->other_key, NULL, in, CMS_BINARY | CMS_DETACHED | CMS_PARTIAL);
+	assert_non_null(cms);
+	assert_true(CMS_add1_crl(cms, crl));
+	assert_true(CMS_add1_cert(cms, w->ca_x));
+	assert_true(CMS_final(cms, in, NULL, CMS_BINARY | CMS_DETACHED));
+	n = i2d_CMS_ContentInfo(cms, &bytes);
+	assert_true(n > 0);
+	assert_int_equal(buf_append(der, bytes, (size_t)n, NULL), RC_OK);
+	OPENSSL_free(bytes);
+	CMS_ContentInfo_free(cms);
+	X509_CRL_free(crl);
+	X509_free(signer);
+	BIO_free(in);
+}
+
+static void
+a_list_in_a_message_is_nothing(void **state)
+{
+	static const struct {
+		const char *name;
+		struct list ours, inside;
+		enum verdict_revocation want;
+	} cases[] = {
+		{"a clean one inside clears nobody", {0}, {LIST(BY_CA, STRANGER, -1, 1)},
+			REVOCATION_UNKNOWN},
+		{"one inside revokes nobody", {LIST(BY_CA, STRANGER, -1, 1)},
+			{LIST(BY_CA, LEAF, 0, 1)}, REVOCATION_GOOD},
+		{"ours counts, the newer one inside does not", {LIST(BY_CA, LEAF, -2, 1)},
+			{LIST(BY_CA, STRANGER, 0, 1)}, REVOCATION_REVOKED},
+	};
+	struct world *w = *state;
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct trust *trust = new_trust(w);
+		struct buf list = BUF_INIT(0), cms = BUF_INIT(0);
+		struct hasher *hasher;
+		struct cms_signed *sd;
+		struct verdict v;
+		struct sink sink;
+
+		if (cases[i].ours.by) {
+			make_list(w, &cases[i].ours, w->leaf, &list);
+			assert_int_equal(trust_add_crl(trust, list.data, list.len, NULL), RC_OK);
+			buf_clear(&list);
+		}
+		make_list(w, &cases[i].inside, w->leaf, &list);
+		sign_with_list(w, &list, &cms);
+		assert_int_equal(cms_signed_parse(cms.data, cms.len, &sd, NULL), RC_OK);
+		assert_int_equal(hasher_new(cms_signed_digests(sd), &hasher, NULL), RC_OK);
+		sink = hasher_sink(hasher);
+		assert_int_equal(sink_feed(&sink, "text", 4, NULL), RC_OK);
+		assert_int_equal(sink_finish(&sink, NULL), RC_OK);
+		assert_int_equal(
+			cms_signed_verify(sd, hasher, trust, NULL, NULL, -1, &v, NULL), RC_OK);
+		CHECK_STR(cases[i].name, verdict_signature_name(v.signature), "good");
+		CHECK_STR(cases[i].name, verdict_revocation_name(v.revocation),
+			verdict_revocation_name(cases[i].want));
+		verdict_fini(&v);
+		hasher_free(&hasher);
+		cms_signed_free(&sd);
+		buf_fini(&cms);
+		buf_fini(&list);
+		trust_unref(&trust);
+	}
+}
+
 /* --- size --- */
 
 static void
@@ -628,6 +714,7 @@ main(void)
 		cmocka_unit_test(lists_of_every_kind),
 		cmocka_unit_test(rules_say_what_is_enough),
 		cmocka_unit_test(dates_of_revocation),
+		cmocka_unit_test(a_list_in_a_message_is_nothing),
 		cmocka_unit_test(every_entry_is_found),
 		cmocka_unit_test(odd_lists_are_refused),
 		cmocka_unit_test(mutations),
