@@ -66,9 +66,9 @@ pass_over(void *ctx, const void *data, size_t len, struct err *err)
 	return RC_OK;
 }
 
-/* The SignedData as the verifier reads it. */
+/* One with content in it, as the verifier reads it. */
 static enum rc
-parse_signed(const void *data, size_t len, struct cms_signed **out, struct err *err)
+parse_opaque(const void *data, size_t len, struct cms_signed **out, struct err *err)
 {
 	struct sink to = {.feed = pass_over}, sink;
 	struct cms_signed_reader *reader = NULL;
@@ -95,8 +95,10 @@ read_capabilities(const void *data, size_t len, struct smime_value *value, struc
 	struct cms_signed *sd = NULL;
 	struct err why = ERR_INIT;
 	struct der caps = {0};
-	enum rc rc = parse_signed(data, len, &sd, &why);
+	enum rc rc = cms_signed_parse(data, len, &sd, &why);
 
+	if (rc == RC_PERM)
+		rc = parse_opaque(data, len, &sd, &why);
 	if (rc == RC_OK && sd->n == 1 && find_capabilities(&sd->signers[0], &caps) &&
 		is_signed(&sd->signers[0], &value->certs))
 		rc = smimecaps_parse(caps.p, caps.len, &value->caps, &why);

@@ -32,6 +32,11 @@ tests_fuzz_revocation_fuzz_SOURCES = tests/fuzz/revocation_fuzz.c $(FUZZ_MAIN)
 tests_fuzz_revocation_fuzz_LDADD = $(SG_LIBS_CRYPTO)
 tests_fuzz_revocation_fuzz_LDFLAGS = $(FUZZ_LINKING)
 
+noinst_PROGRAMS += tests/fuzz/smime_value_fuzz
+tests_fuzz_smime_value_fuzz_SOURCES = tests/fuzz/smime_value_fuzz.c $(FUZZ_MAIN)
+tests_fuzz_smime_value_fuzz_LDADD = $(SG_LIBS_CRYPTO)
+tests_fuzz_smime_value_fuzz_LDFLAGS = $(FUZZ_LINKING)
+
 ## message/
 noinst_PROGRAMS += tests/fuzz/authresults_fuzz
 tests_fuzz_authresults_fuzz_SOURCES = tests/fuzz/authresults_fuzz.c $(FUZZ_MAIN)

@@ -77,3 +77,7 @@ check_PROGRAMS += tests/unit/crypto/ocsp_test
 tests_unit_crypto_ocsp_test_SOURCES = tests/unit/crypto/ocsp_test.c tests/unit/crypto/lists.h tests/unit/crypto/pki.h
 tests_unit_crypto_ocsp_test_CPPFLAGS = $(AM_CPPFLAGS) -DSRCDIR='"$(abs_top_srcdir)"'
 tests_unit_crypto_ocsp_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
+
+## What directories have of people
+check_PROGRAMS += tests/unit/crypto/smime_value_test
+tests_unit_crypto_smime_value_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)

@@ -16,3 +16,5 @@ tests_unit_directory_certstore_history_test_LDADD = $(SG_LIBS_DIRECTORY) $(CMOCK
 ## Which of several certificates is used.
 check_PROGRAMS += tests/unit/directory/select_test
 tests_unit_directory_select_test_LDADD = $(SG_LIBS_DIRECTORY) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/directory/answers_test
+tests_unit_directory_answers_test_LDADD = $(SG_LIBS_DIRECTORY) $(CMOCKA_LIBS)
