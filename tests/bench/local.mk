@@ -104,3 +104,13 @@ bench-certstore: tests/bench/certstore_bench
 	rm -rf bench-certstore.tmp && mkdir bench-certstore.tmp
 	tests/bench/certstore_bench bench-certstore.tmp $${CERTSTORE_BENCH:-1000000}; s=$$?; \
 		rm -rf bench-certstore.tmp; exit $$s
+
+
+## Validation of a path, cold and warm, against the bare signatures.
+EXTRA_PROGRAMS += tests/bench/path_bench
+tests_bench_path_bench_SOURCES = tests/bench/path_bench.c
+tests_bench_path_bench_LDADD = $(SG_LIBS_CRYPTO)
+.PHONY: bench-path
+bench: bench-path
+bench-path: tests/bench/path_bench
+	tests/bench/path_bench

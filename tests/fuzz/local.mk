@@ -36,6 +36,10 @@ noinst_PROGRAMS += tests/fuzz/smime_value_fuzz
 tests_fuzz_smime_value_fuzz_SOURCES = tests/fuzz/smime_value_fuzz.c $(FUZZ_MAIN)
 tests_fuzz_smime_value_fuzz_LDADD = $(SG_LIBS_CRYPTO)
 tests_fuzz_smime_value_fuzz_LDFLAGS = $(FUZZ_LINKING)
+noinst_PROGRAMS += tests/fuzz/path_fuzz
+tests_fuzz_path_fuzz_SOURCES = tests/fuzz/path_fuzz.c $(FUZZ_MAIN)
+tests_fuzz_path_fuzz_LDADD = $(SG_LIBS_CRYPTO)
+tests_fuzz_path_fuzz_LDFLAGS = $(FUZZ_LINKING)
 
 ## message/
 noinst_PROGRAMS += tests/fuzz/authresults_fuzz

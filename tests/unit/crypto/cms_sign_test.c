@@ -646,6 +646,34 @@ test_limits(void **state)
 	buf_fini(&cms);
 }
 
+/* 11 KB of a signature that announces a thousand digests. */
+static void
+test_many_digests(void **state)
+{
+	static const unsigned char head[] = {0x30, 0x82, 0x2b, 0x21, 0x06, 0x09, 0x2a, 0x86, 0x48,
+		0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02, 0xa0, 0x82, 0x2b, 0x12, 0x30, 0x82, 0x2b, 0x0e,
+		0x02, 0x01, 0x01, 0x31, 0x82, 0x2a, 0xf8};
+	static const unsigned char sha1[] = {
+		0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00};
+	static const unsigned char tail[] = {0x30, 0x0b, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7,
+		0x0d, 0x01, 0x07, 0x01, 0x31, 0x00};
+	struct buf der = BUF_INIT(0);
+	struct cms_signed *sd;
+	struct err err = ERR_INIT;
+	int i;
+
+	(void)state;
+	MUST(buf_append(&der, head, sizeof head, &must));
+	for (i = 0; i < 1000; i++)
+		MUST(buf_append(&der, sha1, sizeof sha1, &must));
+	MUST(buf_append(&der, tail, sizeof tail, &must));
+	CHECK_INT("parsed", cms_signed_parse(der.data, der.len, &sd, &err), RC_PERM);
+	assert_string_equal(err_name(err.code), "cms-limit");
+	if (!strstr(err.detail, "digest algorithms"))
+		fail_msg("%s", err.detail);
+	buf_fini(&der);
+}
+
 /* 20 MB through writer and reader in one chain. */
 static void
 run_chain(size_t chunks)
@@ -714,6 +742,7 @@ main(void)
 		cmocka_unit_test(test_verdicts),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_many_digests),
 		cmocka_unit_test(test_memory),
 	};
 

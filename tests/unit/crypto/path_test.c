@@ -702,6 +702,58 @@ every_kind_of_mailbox_is_constrained(void **state)
 	}
 }
 
+/* A path with any bit changed is not valid: everything in it is signed, but for the signatures,
+ * which must not fit then. */
+static void
+damaged_certificates_are_not_valid(void **state)
+{
+	struct world *w = *state;
+	X509 *ca = ca_of("CA", w->key, w->root, w->root_key);
+	X509 *leaf = leaf_of(w, ca, w->key);
+	unsigned char *der[2] = {NULL, NULL};
+	int len[2] = {i2d_X509(leaf, &der[0]), i2d_X509(ca, &der[1])}, k, i, parsed = 0;
+
+	begin(w, NULL);
+	anchor(w, w->root, NULL);
+	cert_cache_limit(0);
+	for (k = 0; k < 2; k++)
+		for (i = 0; i < len[k]; i++) {
+			unsigned char *bad = malloc((size_t)len[k]);
+			struct certset set = {0};
+			struct cert *cert[2] = {NULL, NULL};
+			struct verdict v;
+
+			memcpy(bad, der[k], (size_t)len[k]);
+			bad[i] ^= (unsigned char)(1 << i % 8);
+			if (cert_parse(bad, (size_t)len[k], &cert[k], NULL) == RC_OK &&
+				cert_parse(der[!k], (size_t)len[!k], &cert[!k], NULL) == RC_OK) {
+				parsed++;
+				certset_add(&set, cert[1], NULL);
+				verdict_init(&v);
+				assert_int_equal(trust_check(w->trust, cert[0], &set, CERT_SIGN,
+							 NULL, -1, &v, NULL),
+					RC_OK);
+				if (v.path == PATH_VALID)
+					fail_msg("byte %d of certificate %d changed: valid", i, k);
+				if (!*v.reason)
+					fail_msg("byte %d of certificate %d: no reason", i, k);
+				verdict_fini(&v);
+			}
+			cert_unref(&cert[0]);
+			cert_unref(&cert[1]);
+			certset_fini(&set);
+			free(bad);
+		}
+	if (parsed < 100)
+		fail_msg("only %d damaged certificates could be read", parsed);
+	cert_cache_limit(20000);
+	OPENSSL_free(der[0]);
+	OPENSSL_free(der[1]);
+	X509_free(ca);
+	X509_free(leaf);
+	end(w);
+}
+
 int
 main(void)
 {
@@ -720,6 +772,7 @@ main(void)
 		cmocka_unit_test(policy_trees_are_bounded),
 		cmocka_unit_test(mail_constraints),
 		cmocka_unit_test(every_kind_of_mailbox_is_constrained),
+		cmocka_unit_test(damaged_certificates_are_not_valid),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
