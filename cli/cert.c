@@ -39,7 +39,7 @@ run(struct cli *cli, int argc, char **argv)
 {
 	static const struct command *const table[] = {&cert_check, &cert_find, &cert_add,
 		&cert_list, &cert_show, &cert_pin, &cert_unpin, &cert_forget, &cert_import_dir,
-		&cert_export, &cert_publish};
+		&cert_export, &cert_pending, &cert_approve, &cert_reject, &cert_publish};
 
 	return cmd_dispatch(&cmd_cert, table, sizeof(table) / sizeof(*table), cli, argc, argv);
 }

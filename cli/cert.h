@@ -6,14 +6,16 @@
 #define CLI_CERT_H
 
 #include "cli/cmd.h"
+#include "crypto/smimecaps.h"
 #include "directory/certstore.h"
 
 extern const struct command cert_publish;
-extern const struct command cert_find;                         /* cert_find.c */
-extern const struct command cert_add, cert_import_dir;         /* cert_add.c, cert_import.c */
-extern const struct command cert_list, cert_show;              /* cert_list.c */
-extern const struct command cert_export;                       /* cert_export.c */
-extern const struct command cert_pin, cert_unpin, cert_forget; /* cert_store.c */
+extern const struct command cert_find;                               /* cert_find.c */
+extern const struct command cert_add, cert_import_dir;               /* cert_add.c, cert_import.c */
+extern const struct command cert_list, cert_show;                    /* cert_list.c */
+extern const struct command cert_export;                             /* cert_export.c */
+extern const struct command cert_pin, cert_unpin, cert_forget;       /* cert_store.c */
+extern const struct command cert_pending, cert_approve, cert_reject; /* cert_pending.c */
 
 /* Opens the configured store; CREATE: makes it when it is not there. False: *status, and it was
  * said. */
@@ -48,6 +50,13 @@ enum rc cert_history_text(struct certstore *store, const char *addr, const char 
 	size_t *n, struct err *err);
 enum rc cert_history_json(struct certstore *store, const char *addr, const char *fingerprint,
 	struct json *json, struct err *err);
+
+/* cert_shown.c: what was shown by signatures, as lines or as "shown" in an open object. */
+enum rc cert_shown_text(struct certstore *store, const struct cert *cert, struct err *err);
+enum rc cert_shown_json(
+	struct certstore *store, const struct cert *cert, struct json *json, struct err *err);
+/* "can_open", when something is known. */
+void cert_caps_json(const struct smimecaps *caps, struct json *json);
 
 /* cert_add.c: adding the certificates of files, with a report of each. */
 struct cert_adding {

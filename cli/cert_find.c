@@ -41,6 +41,7 @@ candidate_json(const struct candidate *candidate, struct json *json)
 	json_str(json, "source", candidate->source);
 	json_str(json, "tier", cert_tier_name(candidate->tier));
 	json_bool(json, "proven", candidate->proven);
+	cert_caps_json(&candidate->caps, json);
 	cert_json(candidate->cert, json);
 	json_object_end(json);
 }

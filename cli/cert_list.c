@@ -232,8 +232,10 @@ show_json(struct certstore *store, struct cert *cert, const struct certrow *rows
 		cert_json(cert, &json);
 		json_object_end(&json);
 	}
+	rc = cert_shown_json(store, cert, &json, err);
 	json_array(&json, "events");
-	rc = cert_history_json(store, NULL, cert_fingerprint(cert), &json, err);
+	if (rc == RC_OK)
+		rc = cert_history_json(store, NULL, cert_fingerprint(cert), &json, err);
 	json_array_end(&json);
 	json_object_end(&json);
 	if (rc == RC_OK || rc == RC_NONE)
@@ -273,7 +275,9 @@ show_text(struct certstore *store, struct cert *cert, const struct certrow *rows
 	if (!n)
 		printf("%.16s  forgotten\n", cert_fingerprint(cert));
 	print_facts(cert);
-	rc = cert_history_text(store, NULL, cert_fingerprint(cert), &i, err);
+	rc = cert_shown_text(store, cert, err);
+	if (rc == RC_OK)
+		rc = cert_history_text(store, NULL, cert_fingerprint(cert), &i, err);
 	if (rc == RC_OK || rc == RC_NONE)
 		rc = cert_format_pem(cert, &pem, err);
 	if (rc == RC_OK)

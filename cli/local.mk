@@ -4,7 +4,7 @@ bin_PROGRAMS += sealgate
 sealgate_SOURCES = \
 	cli/cmd.c cli/cmd.h cli/commands.def cli/main.c \
 	cli/cert.c cli/cert.h cli/cert_add.c cli/cert_export.c cli/cert_find.c cli/cert_history.c cli/cert_import.c \
-	cli/cert_ldif.c cli/cert_ldif.h cli/cert_list.c cli/cert_store.c \
+	cli/cert_ldif.c cli/cert_ldif.h cli/cert_list.c cli/cert_pending.c cli/cert_shown.c cli/cert_store.c \
 	cli/answer.c cli/answer.h cli/audit.c cli/audit.h cli/audit_records.c \
 	cli/audit_anchor.c cli/audit_erase.c cli/audit_retire.c cli/audit_verify.c \
 	cli/policy.c cli/policy.h cli/policy_case.c cli/policy_run.c \

@@ -57,6 +57,15 @@ put_content_info(struct der_out *w, const struct cms_envelope *e, uint64_t conte
 	der_end(w, start, DER_SEQUENCE);
 }
 
+static bool
+wants_oaep(const struct cms_envelope_options *options, const struct cert *cert)
+{
+	for (size_t i = 0; options->v15 && i < options->v15->n; i++)
+		if (memcmp(cert_sha256(options->v15->v[i]), cert_sha256(cert), SHA256_SIZE) == 0)
+			return false;
+	return options->oaep;
+}
+
 /* One RecipientInfo for each certificate. */
 static enum rc
 put_recipients(struct der_out *w, const struct certset *recipients, struct secret *cek,
@@ -69,7 +78,8 @@ put_recipients(struct der_out *w, const struct certset *recipients, struct secre
 	for (size_t i = 0; i < recipients->n; i++) {
 		rc = cert_check_use(recipients->v[i], CERT_ENCRYPT, err);
 		if (rc == RC_OK)
-			rc = rinfo_write(recipients->v[i], cek, options->oaep, w, err);
+			rc = rinfo_write(recipients->v[i], cek,
+				wants_oaep(options, recipients->v[i]), w, err);
 		if (rc != RC_OK)
 			return rc;
 		*all_ktri = *all_ktri && cert_key_type(recipients->v[i]) == KEY_RSA;

@@ -43,8 +43,9 @@ bool content_cipher_is_authenticated(enum content_cipher cipher);
 /* --- writing --- */
 struct cms_envelope_options {
 	enum content_cipher cipher; /* AES only */
-	bool oaep;                  /* RSA recipients: OAEP with SHA-256 instead of PKCS#1 v1.5 */
-	const struct kek *kek;      /* one more recipient, see kek.h; NULL: none */
+	bool oaep; /* RSA recipients: OAEP with SHA-256 instead of PKCS#1 v1.5 … */
+	const struct certset *v15; /* … but for these; NULL: none */
+	const struct kek *kek;     /* one more recipient, see kek.h; NULL: none */
 };
 struct kek;
 struct cms_envelope;

@@ -28,7 +28,7 @@ struct cms_signer {
 
 /*
  * What we can open, best first, as SMIMECapabilities (RFC 8551 section 2.5.2): AES-256-GCM,
- * AES-256-CBC, AES-128-GCM, AES-192-CBC, AES-128-CBC. No parameters.
+ * AES-256-CBC, AES-128-GCM, AES-192-CBC, AES-128-CBC, without parameters; and OAEP with SHA-256.
  */
 static const enum oid capabilities[] = {
 	OID_AES256_GCM, OID_AES256_CBC, OID_AES128_GCM, OID_AES192_CBC, OID_AES128_CBC};
@@ -103,6 +103,40 @@ put_time(struct der_out *w, int64_t seconds)
 		der_put(w, DER_GENERALIZED_TIME, text, strlen(text));
 }
 
+/* The two parameters that RSASSA-PSS and RSAES-OAEP have in common (RFC 4055): the digest, and MGF1
+ * with it. Here the digests have NULL parameters. */
+static void
+put_hash_and_mgf(struct der_out *w, enum digest digest)
+{
+	size_t outer = der_begin(w), alg = der_begin(w), inner;
+
+	der_put_oid(w, digest_oid(digest));
+	der_put(w, DER_NULL, NULL, 0);
+	der_end(w, alg, DER_SEQUENCE);
+	der_end(w, outer, DER_CONTEXT_CONSTRUCTED);
+	outer = der_begin(w);
+	alg = der_begin(w);
+	der_put_oid(w, OID_MGF1);
+	inner = der_begin(w);
+	der_put_oid(w, digest_oid(digest));
+	der_put(w, DER_NULL, NULL, 0);
+	der_end(w, inner, DER_SEQUENCE);
+	der_end(w, alg, DER_SEQUENCE);
+	der_end(w, outer, DER_CONTEXT_CONSTRUCTED | 1);
+}
+
+static void
+put_oaep(struct der_out *w)
+{
+	size_t one = der_begin(w), params;
+
+	der_put_oid(w, OID_RSA_OAEP);
+	params = der_begin(w);
+	put_hash_and_mgf(w, DIGEST_SHA256);
+	der_end(w, params, DER_SEQUENCE);
+	der_end(w, one, DER_SEQUENCE);
+}
+
 static void
 put_capabilities(struct der_out *w)
 {
@@ -113,6 +147,7 @@ put_capabilities(struct der_out *w)
 		der_put_oid(w, capabilities[i]);
 		der_end(w, one, DER_SEQUENCE);
 	}
+	put_oaep(w);
 	der_end(w, list, DER_SEQUENCE);
 }
 
@@ -213,27 +248,12 @@ put_digest_algorithm(struct der_out *w, enum digest digest)
 	der_end(w, start, DER_SEQUENCE);
 }
 
-/* RSASSA-PSS-params (RFC 4055): here the digests have NULL parameters. */
 static void
 put_pss_params(struct der_out *w, enum digest digest)
 {
-	size_t all = der_begin(w), outer, alg, inner;
+	size_t all = der_begin(w), outer;
 
-	outer = der_begin(w);
-	alg = der_begin(w);
-	der_put_oid(w, digest_oid(digest));
-	der_put(w, DER_NULL, NULL, 0);
-	der_end(w, alg, DER_SEQUENCE);
-	der_end(w, outer, DER_CONTEXT_CONSTRUCTED);
-	outer = der_begin(w);
-	alg = der_begin(w);
-	der_put_oid(w, OID_MGF1);
-	inner = der_begin(w);
-	der_put_oid(w, digest_oid(digest));
-	der_put(w, DER_NULL, NULL, 0);
-	der_end(w, inner, DER_SEQUENCE);
-	der_end(w, alg, DER_SEQUENCE);
-	der_end(w, outer, DER_CONTEXT_CONSTRUCTED | 1);
+	put_hash_and_mgf(w, digest);
 	outer = der_begin(w);
 	der_put_int(w, (unsigned)digest_size(digest));
 	der_end(w, outer, DER_CONTEXT_CONSTRUCTED | 2);

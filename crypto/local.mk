@@ -25,7 +25,7 @@ libcrypto_sg_a_SOURCES += crypto/ecdh.h crypto/ecdh.c crypto/rinfo.h crypto/rinf
 libcrypto_sg_a_SOURCES += crypto/cms_envelope.c crypto/cms_enveloped.c crypto/cms_decrypt.c
 libcrypto_sg_a_SOURCES += crypto/signer.h crypto/signer.c crypto/cms_signed.h crypto/cms_signed.c crypto/cms_verify.c
 libcrypto_sg_a_SOURCES += crypto/signed_by.h crypto/signed_by.c
-libcrypto_sg_a_SOURCES += crypto/smimecaps.h crypto/smimecaps.c
+libcrypto_sg_a_SOURCES += crypto/smimecaps.h crypto/smimecaps.c crypto/cms_said.h crypto/cms_said.c
 
 ## TLS to other servers
 libcrypto_sg_a_SOURCES += crypto/tls.h crypto/tls.c

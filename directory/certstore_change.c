@@ -73,7 +73,9 @@ certstore_drop_cert(struct certstore *store, int64_t id, struct err *err)
 				  " AND NOT EXISTS (SELECT 1 FROM filed WHERE cert = ?1)"
 				  " AND NOT EXISTS (SELECT 1 FROM anchors WHERE cert = ?1)"
 				  " AND NOT EXISTS (SELECT 1 FROM history WHERE cert = ?1)"
-				  " AND NOT EXISTS (SELECT 1 FROM used WHERE cert = ?1)";
+				  " AND NOT EXISTS (SELECT 1 FROM used WHERE cert = ?1)"
+				  " AND NOT EXISTS (SELECT 1 FROM shown WHERE cert = ?1)"
+				  " AND NOT EXISTS (SELECT 1 FROM pending WHERE cert = ?1)";
 
 	return certstore_exec(store, err, sql, "i", id);
 }
@@ -231,7 +233,8 @@ certstore_erase(struct certstore *store, const char *fingerprint, struct err *er
 {
 	static const char *const tables[] = {"DELETE FROM filed WHERE cert = ?1",
 		"DELETE FROM anchors WHERE cert = ?1", "DELETE FROM history WHERE cert = ?1",
-		"DELETE FROM used WHERE cert = ?1"};
+		"DELETE FROM used WHERE cert = ?1", "DELETE FROM shown WHERE cert = ?1",
+		"DELETE FROM pending WHERE cert = ?1"};
 	int64_t id = 0;
 	enum rc rc = certstore_begin(store, err);
 

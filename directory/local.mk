@@ -12,6 +12,9 @@ libdirectory_a_SOURCES = \
 	directory/domain.c \
 	directory/group_walk.c directory/group_walk.h \
 	directory/groups.c directory/groups.h \
+	directory/certstore_harvest.c directory/certstore_harvest.h \
+	directory/certstore_pending.c directory/certstore_shown.c \
+	directory/harvest.c directory/harvest.h directory/harvest_dkim.c directory/harvest_store.h \
 	directory/ldap.c directory/ldap.h \
 	directory/ldap_conn.c directory/ldap_conn.h \
 	directory/ldap_entry.c directory/ldap_entry.h \

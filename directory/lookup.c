@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/counter.h"
+#include "directory/harvest_store.h"
 #include "directory/ldap.h"
 #include "directory/question.h"
 #include "directory/select.h"
@@ -77,6 +78,19 @@ question_call_back(struct lookups *l, struct question *q)
 	}
 }
 
+/* What the owner showed by signatures counts for a certificate whoever brought it. Not to know it
+ * is not to know whether there is proof. */
+static void
+add_shown(struct lookups *l, const char *addr, struct selection *selection)
+{
+	struct err err = ERR_INIT;
+
+	if (l->store && selection->n > 0 &&
+		harvest_annotate(l->store, addr, l->settings.proof_months, selection->v,
+			selection->n, &err) != RC_OK)
+		selection_fail(selection, TIER_PINNED, &err);
+}
+
 /* Asks everybody who may know. */
 static void
 ask_sources(struct lookups *l, const char *addr, struct lookup_result *result)
@@ -86,6 +100,7 @@ ask_sources(struct lookups *l, const char *addr, struct lookup_result *result)
 	selection_init(&selection, l->trust, addr);
 	selection.several = l->settings.several;
 	selection_ask(&selection, l->sources, l->n_sources);
+	add_shown(l, addr, &selection);
 	selection_finish(&selection, result);
 	selection_fini(&selection);
 }
@@ -386,6 +401,7 @@ read_settings(const struct conf *conf)
 		.several = strcmp(several, "newest") == 0    ? SEVERAL_NEWEST
 			   : strcmp(several, "longest") == 0 ? SEVERAL_LONGEST
 							     : SEVERAL_ALL,
+		.proof_months = (int)conf_int(group, "proof_months"),
 	};
 }
 

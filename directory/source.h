@@ -69,6 +69,7 @@ struct lookup_settings {
 	int64_t stale_ms; /* for which an answer is kept that rests on a stale one */
 	int threads;
 	enum several several;
+	int proof_months; /* for which a signature is proof */
 };
 
 /* One source for each item of "domain_certificates", into SOURCES (room for conf_count of them)

@@ -34,7 +34,7 @@ trouble(enum rc rc, struct verdict *verdict, const struct err *err)
 
 /* With several authors, or none, nobody can be meant by a signer's address. */
 static enum rc
-verify_signers(const struct signature_check *check, struct cms_signed *sd,
+judge_signers(const struct signature_check *check, struct cms_signed *sd,
 	const struct hasher *hasher, struct verdict *verdict, struct err *err)
 {
 	bool one = check->from && check->from->n == 1 && check->from_fields <= 1;
@@ -62,6 +62,17 @@ verify_signers(const struct signature_check *check, struct cms_signed *sd,
 			verdict, VERDICT_SENDER, NULL, "From: names %zu addresses", check->from->n);
 	verdict_conclude(verdict, !verdict_revocation_suffices(verdict, check->revocation));
 	return RC_OK;
+}
+
+static enum rc
+verify_signers(const struct signature_check *check, struct cms_signed *sd,
+	const struct hasher *hasher, struct verdict *verdict, struct err *err)
+{
+	enum rc rc = judge_signers(check, sd, hasher, verdict, err);
+
+	if (rc == RC_OK && check->seen)
+		check->seen(check->ctx, sd, verdict);
+	return rc;
 }
 
 static enum rc

@@ -6,6 +6,7 @@
 #include "directory/anchors.h"
 #include "directory/groups.h"
 #include "directory/logins.h"
+#include "milter/learn.h"
 #include "milter/replies.h"
 #include "message/charset.h"
 #include "message/alias.h"
@@ -21,7 +22,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LOOK_MS 10
+#define LOOK_MS  10
+#define LEARN_MS 5000 /* at the end, for what was learned last */
 
 struct sources {
 	atomic_int refs;
@@ -40,6 +42,7 @@ struct engine {
 	struct logins *logins;   /* or NULL */
 	struct replies *replies; /* NULL: no rule asks */
 	struct certstore *store;
+	struct learning *learning; /* NULL: a gate */
 	struct vault_client *vault;
 	struct stamp_keys *stamp_keys;
 	struct forwarding *forwarding; /* or NULL */
@@ -314,6 +317,8 @@ engine_fill(struct engine *engine, const char *service, struct err *err)
 		rc = sources_new(engine->conf, engine->store, NULL, &engine->sources, err);
 	if (rc == RC_OK)
 		rc = vault_client_new(engine->conf, engine->service, &engine->vault, err);
+	if (rc == RC_OK)
+		rc = learning_new(engine->conf, &engine->learning, err);
 	return rc;
 }
 
@@ -355,6 +360,7 @@ engine_unref(struct engine **engine)
 	if (!e || atomic_fetch_sub(&e->refs, 1) != 1)
 		return;
 	sources_unref(&e->sources);
+	learning_free(&e->learning);
 	certstore_close(&e->store);
 	vault_client_free(&e->vault);
 	stamp_keys_free(&e->stamp_keys);
@@ -375,6 +381,8 @@ engine_hold_decisions(struct engine *engine)
 {
 	if (engine->vault) /* a gate needs none */
 		vault_client_hold(engine->vault);
+	if (engine->learning)
+		learning_behind(engine->learning);
 }
 
 void
@@ -382,6 +390,30 @@ engine_flush_decisions(struct engine *engine)
 {
 	if (engine->vault)
 		vault_client_flush(engine->vault);
+	if (engine->learning)
+		learning_wait(engine->learning, LEARN_MS);
+}
+
+struct certstore *
+engine_store(const struct engine *engine)
+{
+	return engine->store;
+}
+
+struct learning *
+engine_learning(const struct engine *engine)
+{
+	return engine->learning;
+}
+
+int64_t
+engine_store_generation(const struct engine *engine)
+{
+	int64_t generation = -1;
+
+	if (!engine->store || certstore_generation(engine->store, &generation, NULL) != RC_OK)
+		return -1;
+	return generation;
 }
 
 const struct conf *

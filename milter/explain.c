@@ -4,6 +4,7 @@
  * behind.
  */
 #include "milter/check_signature.h"
+#include "milter/explain_learned.h"
 #include "milter/explain_why.h"
 #include "milter/tx.h"
 
@@ -18,7 +19,7 @@ static const char *const sign_words[] = {"never", "if-possible", "required"};
 static const char *const encrypt_words[] = {"never", "if-proven", "if-known", "required"};
 static const char *const opened_words[] = {"re-encrypt", "original", "refuse", "clear"};
 static const char *const missing_words[] = {"refuse-all", "clear", "refuse-recipient"};
-static const char *const preset_words[] = {"classic", "modern", "jp-classic"};
+static const char *const preset_words[] = {"classic", "modern", "jp-classic", "auto"};
 static const char *const role_words[] = {"open", "seal", "gate", "all"};
 static const char *const outcome_words[] = {"deliver", "refuse", "defer"};
 static const char *const tier_words[] = {
@@ -42,8 +43,10 @@ tier_word(enum tier tier)
 static const char *
 preset_algorithms(enum preset preset)
 {
-	return preset == PRESET_MODERN ? "RSA-PSS and OAEP where keys are RSA, AES-256-GCM"
-				       : "RSA PKCS#1 v1.5 where keys are RSA, AES-256-CBC";
+	if (preset == PRESET_MODERN)
+		return "RSA-PSS and OAEP where keys are RSA, AES-256-GCM";
+	return preset == PRESET_AUTO ? "OAEP and AES-256-GCM for whoever announced them"
+				     : "RSA PKCS#1 v1.5 where keys are RSA, AES-256-CBC";
 }
 
 /* The first failure sticks, so that a text can be written without looking at each step. */
@@ -171,7 +174,7 @@ static void
 text_candidates(struct text *t, const struct rcpt *rcpt)
 {
 	const enum revocation_mode *mode = rule_revocation(&rcpt->decision.verdicts);
-	char until[CLOCK_TEXT_SIZE];
+	char until[CLOCK_TEXT_SIZE], caps[EXPLAIN_LEARNED_SIZE];
 
 	put(t, "  certificates\n");
 	if (!rcpt->found) {
@@ -189,6 +192,8 @@ text_candidates(struct text *t, const struct rcpt *rcpt)
 			c->used ? "used    " : "not used", cert_fingerprint(c->cert), c->source,
 			tier_word(c->tier), c->proven ? ", proven" : "",
 			clock_format(cert_not_after(c->cert), until), cert_subject(c->cert));
+		if (explain_caps(&c->caps, caps))
+			put(t, "      %s\n", caps);
 		if (!c->used)
 			put(t, "      because %s\n", c->why);
 		else if (mode && c->short_of & 1u << *mode)
@@ -306,6 +311,9 @@ text_copy(struct text *t, const struct result *result, size_t k)
 		put(t, " %s", result->rcpts[copy->rcpts[i]].addr);
 	put(t, "%s\n  signed     %s, encrypted %s\n", copy->n > 20 ? " and others" : "",
 		yes(copy->done & PLAN_SIGN), yes(copy->done & PLAN_ENCRYPT));
+	if (copy->done & PLAN_ENCRYPT)
+		put(t, "  cipher     %s%s\n", content_cipher_name(copy->cipher),
+			copy->narrowed ? ", narrowed by what readers say that they open" : "");
 	for (size_t i = 0; i < copy->n_layers; i++)
 		put(t, "  layer %zu    %s: %s\n", i + 1, copy->layers[i].kind,
 			copy->layers[i].detail);
@@ -321,6 +329,16 @@ text_copy(struct text *t, const struct result *result, size_t k)
 	}
 	if (*copy->detail)
 		put(t, "  note       %s\n", copy->detail);
+}
+
+static void
+text_learned(struct text *t, const struct transaction *tx)
+{
+	char lines[EXPLAIN_LEARNED_LINES][EXPLAIN_LEARNED_SIZE];
+	size_t n = explain_learned(tx, lines);
+
+	for (size_t i = 0; i < n; i++)
+		put(t, "%s%s\n", i ? "  " : "\n", lines[i]);
 }
 
 static void
@@ -346,6 +364,7 @@ pipeline_explain_text(
 	text_message(&t, tx);
 	for (size_t i = 0; i < tx->n; i++)
 		text_recipient(&t, tx, i);
+	text_learned(&t, tx);
 	text_result(&t, result);
 	return t.rc;
 }
@@ -464,6 +483,7 @@ json_candidates(struct json *json, const struct rcpt *rcpt)
 		json_str(json, "source", c->source);
 		json_str(json, "tier", tier_word(c->tier));
 		json_bool(json, "proven", c->proven);
+		explain_caps_json(&c->caps, json);
 		json_bool(json, "used", c->used);
 		json_str(json, "why", *c->why ? c->why : NULL);
 		if (c->stale)
@@ -544,6 +564,7 @@ pipeline_explain_json(struct transaction *tx, const struct result *result, struc
 			json_verdict(json, result->copies[k].verdict);
 			break;
 		}
+	explain_learned_json(tx, json);
 	return rc;
 }
 
@@ -562,6 +583,8 @@ json_copy(struct json *json, const struct result *result, size_t k, const char *
 	json_bool(json, "encrypted", copy->done & PLAN_ENCRYPT);
 	json_bool(json, "opened", copy->done & PLAN_OPEN);
 	json_str(json, "rule", copy->rule);
+	if (copy->done & PLAN_ENCRYPT)
+		json_str(json, "cipher", content_cipher_name(copy->cipher));
 	json_object_end(json);
 }
 

@@ -1,6 +1,7 @@
 ## SPDX-License-Identifier: BSD-2-Clause
 noinst_LIBRARIES += libpipeline.a
 libpipeline_a_SOURCES = \
+	milter/algorithms.c milter/algorithms.h \
 	milter/authres.c milter/authres.h \
 	milter/check_signature.c milter/check_signature.h \
 	milter/copies.c \
@@ -12,6 +13,7 @@ libpipeline_a_SOURCES = \
 	milter/entitle.c \
 	milter/entity_split.c milter/entity_split.h \
 	milter/explain.c \
+	milter/explain_learned.c milter/explain_learned.h \
 	milter/explain_why.c milter/explain_why.h \
 	milter/extra.c \
 	milter/facts.c \
@@ -20,6 +22,7 @@ libpipeline_a_SOURCES = \
 	milter/gate.c \
 	milter/intact.c \
 	milter/journal.c milter/journal_file.c milter/journal_file.h milter/journal.h \
+	milter/learn.c milter/learn.h \
 	milter/marks.h \
 	milter/opened.c \
 	milter/named.c \

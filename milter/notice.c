@@ -70,6 +70,15 @@ notices_wake(struct notices *notices, void (*wake)(void *ctx), void *ctx)
 	pthread_mutex_unlock(&notices->lock);
 }
 
+void
+notices_look(struct notices *notices)
+{
+	pthread_mutex_lock(&notices->lock);
+	if (notices->wake)
+		notices->wake(notices->wake_ctx);
+	pthread_mutex_unlock(&notices->lock);
+}
+
 /* notices.from in canonical form. */
 static enum rc
 take_from(struct notices *notices, struct err *err)

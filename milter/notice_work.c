@@ -241,6 +241,16 @@ is_time(int64_t *last, int64_t interval, int64_t now)
 	return true;
 }
 
+/* Every check_interval, and soon after certificates have come into the local store. */
+static bool
+is_time_to_look(struct notices *notices, int64_t now)
+{
+	bool due = is_time(&notices->checked_at, conf_int(notices->group, "check_interval"), now);
+	bool changed = notices->ops.changed && notices->ops.changed(notices->ctx);
+
+	return due || changed;
+}
+
 static enum rc
 housekeep(struct notices *notices, bool (*stop)(void *ctx), void *ctx, struct err *err)
 {
@@ -251,8 +261,7 @@ housekeep(struct notices *notices, bool (*stop)(void *ctx), void *ctx, struct er
 	if (is_time(&notices->swept_at, SWEEP_INTERVAL, now))
 		rc = notice_store_sweep(notices->store, now - (said > day ? said : day),
 			now - conf_int(notices->group, "wait_age"), err);
-	if (rc == RC_OK &&
-		is_time(&notices->checked_at, conf_int(notices->group, "check_interval"), now))
+	if (rc == RC_OK && is_time_to_look(notices, now))
 		rc = look_for_awaited(notices, stop, ctx, err);
 	return rc;
 }

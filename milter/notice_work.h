@@ -21,6 +21,8 @@ struct notice_ops {
 	/* Has ADDR a usable certificate? RC_OK yes, RC_NONE no. */
 	enum rc (*known)(void *ctx, const char *addr, struct err *err);
 	int64_t (*now)(void *ctx); /* seconds */
+	/* Have certificates come or gone since it was asked last? NULL: can't be told. */
+	bool (*changed)(void *ctx);
 };
 /* OPS are copied. Before the first use by other threads. */
 void notices_attach(struct notices *notices, const struct notice_ops *ops, void *ctx);
@@ -29,6 +31,8 @@ void notices_attach(struct notices *notices, const struct notice_ops *ops, void 
 int64_t notices_interval(const struct notices *notices);
 /* WAKE is called, by any thread, when something was kept. */
 void notices_wake(struct notices *notices, void (*wake)(void *ctx), void *ctx);
+/* A certificate has come: whoever works looks whether somebody waits for it. */
+void notices_look(struct notices *notices);
 
 /*
  * Submits what is due, and now and then looks for awaited certificates. STOP is asked between

@@ -16,6 +16,7 @@ struct notice_world {
 	struct engine *engine;
 	struct smtp_port *port;    /* borrowed */
 	struct attributes *people; /* or NULL */
+	int64_t generation;        /* of the store, when it was asked last; one thread's */
 };
 
 enum rc
@@ -221,6 +222,17 @@ is_known(void *ctx, const char *addr, struct err *err)
 	return rc;
 }
 
+static bool
+has_changed(void *ctx)
+{
+	struct notice_world *world = ctx;
+	int64_t generation = engine_store_generation(world->engine), before = world->generation;
+
+	if (generation >= 0)
+		world->generation = generation;
+	return generation >= 0 && generation != before;
+}
+
 static int64_t
 get_now(void *ctx)
 {
@@ -235,7 +247,8 @@ notice_world_attach(struct notice_world *world, struct notices *notices)
 		.sign = sign,
 		.send = send_message,
 		.known = is_known,
-		.now = get_now};
+		.now = get_now,
+		.changed = has_changed};
 
 	notices_attach(notices, &ops, world);
 }

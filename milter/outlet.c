@@ -2,8 +2,10 @@
 #include "milter/outlet.h"
 
 #include "base/log.h"
+#include "milter/learn.h"
 #include "milter/notice_world.h"
 #include "milter/outbox.h"
+#include "milter/tx.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -18,7 +20,15 @@ struct outlet {
 	struct notices *notices;
 	struct notice_world *world;
 	struct outbox *outbox; /* or NULL */
+	struct engine *engine; /* the world's */
 };
+
+/* A certificate was learned: somebody may be waiting for it. */
+static void
+on_news(void *ctx)
+{
+	notices_look(ctx);
+}
 
 enum rc
 outlet_new(struct conf *conf, struct engine *engine, struct outlet **out, struct err *err)
@@ -45,6 +55,9 @@ outlet_new(struct conf *conf, struct engine *engine, struct outlet **out, struct
 			engine, outlet->own ? outlet->own : outlet->port, &outlet->world, err);
 	if (rc == RC_OK) {
 		notice_world_attach(outlet->world, outlet->notices);
+		outlet->engine = engine;
+		if (engine_learning(engine))
+			learning_on_news(engine_learning(engine), on_news, outlet->notices);
 		*out = outlet;
 	} else {
 		outlet_unref(&outlet);
@@ -68,6 +81,8 @@ outlet_unref(struct outlet **outlet)
 	*outlet = NULL;
 	if (!o || atomic_fetch_sub(&o->refs, 1) != 1)
 		return;
+	if (o->engine && engine_learning(o->engine))
+		learning_on_news(engine_learning(o->engine), NULL, NULL);
 	outbox_free(&o->outbox);
 	notices_free(&o->notices);
 	notice_world_free(&o->world);

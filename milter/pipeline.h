@@ -21,7 +21,8 @@ enum rc engine_new(struct conf *conf, const char *service, struct engine **out, 
 struct engine *engine_ref(struct engine *engine);
 void engine_unref(struct engine **engine);
 /* A daemon's engine may hold decisions for the ledger back for a moment, so that they go with the
- * next request to the vault; flush sends what is held, at the end. */
+ * next request to the vault, and it writes what messages teach behind their backs; flush sends and
+ * writes what is held, at the end. */
 void engine_hold_decisions(struct engine *engine);
 void engine_flush_decisions(struct engine *engine);
 const struct conf *engine_conf(const struct engine *engine);
@@ -96,7 +97,9 @@ struct copy {
 	size_t n;           /* 0: they were refused in the end */
 	/* from here on: once it was made */
 	bool made, key_used;
-	unsigned done; /* enum transform: what was done */
+	unsigned done;              /* enum transform: what was done */
+	enum content_cipher cipher; /* of the envelope, or CIPHER_NONE */
+	size_t narrowed;            /* readers who can't open what the preset likes best */
 	char detail[160];
 	struct edit *edits; /* none, and no body: the message as it came */
 	size_t n_edits;

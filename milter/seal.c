@@ -278,21 +278,17 @@ write_envelope(const struct sealed *inner, const struct certset *recipients,
 	return rc;
 }
 
-/*
- * CBC and PKCS#1 v1.5 reach everybody's programs; GCM and OAEP are for those who asked for the
- * modern preset.
- */
 enum rc
-seal_encrypt(const struct sealed *inner, const struct certset *recipients, enum preset preset,
-	struct sealed *out, struct err *err)
+seal_encrypt(const struct sealed *inner, const struct certset *recipients,
+	const struct algorithms *algorithms, struct sealed *out, struct err *err)
 {
-	bool modern = preset == PRESET_MODERN;
 	struct cms_envelope_options options = {
-		.cipher = modern ? CIPHER_AES256_GCM : CIPHER_AES256_CBC, .oaep = modern};
+		.cipher = algorithms->cipher, .oaep = algorithms->oaep, .v15 = &algorithms->v15};
+	bool auth = content_cipher_is_authenticated(options.cipher);
 	enum rc rc = sealed_init(out, spool_conf(inner->body), err);
 
 	if (rc == RC_OK)
-		rc = add_pkcs7_fields(out, modern ? "authEnveloped-data" : "enveloped-data", err);
+		rc = add_pkcs7_fields(out, auth ? "authEnveloped-data" : "enveloped-data", err);
 	if (rc == RC_OK)
 		rc = write_envelope(inner, recipients, &options, out->body, err);
 	if (rc != RC_OK)

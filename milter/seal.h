@@ -9,6 +9,7 @@
 
 #include "keystore/client.h"
 #include "message/mime.h"
+#include "milter/algorithms.h"
 #include "policy/policy.h"
 
 struct sealed { /* an entity: header fields, empty line, body */
@@ -45,7 +46,7 @@ enum rc seal_sign_opaque(const struct sealed *plain, const struct seal_signing *
 	enum preset preset, struct sealed *out, struct err *err);
 /* An envelope around INNER for RECIPIENTS. */
 enum rc seal_encrypt(const struct sealed *inner, const struct certset *recipients,
-	enum preset preset, struct sealed *out, struct err *err);
+	const struct algorithms *algorithms, struct sealed *out, struct err *err);
 
 /* What the result will have at most, in bytes of body. */
 uint64_t seal_estimate(uint64_t body, const struct vault_signer *signer, bool opaque,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "milter/learn.h"
 #include "milter/tx.h"
 
 #include <stdatomic.h>
@@ -77,6 +78,7 @@ transaction_free(struct transaction **tx)
 	if (t->waiter && atomic_load(&t->waiter->left) > 0)
 		t->waiter->done(t->waiter->ctx); /* nobody else will */
 	free(t->waiter);
+	learned_free(&t->learned);
 	entity_free(&t->root);
 	cms_enveloped_free(&t->enveloped);
 	addrlist_fini(&t->from);

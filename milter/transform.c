@@ -28,6 +28,9 @@ struct work {
 	const struct verdicts *verdicts;
 	const struct tx_signer *signer;
 	struct certset recipients;
+	struct reader *readers; /* as many as the certificates that were found */
+	size_t n_readers;
+	struct algorithms algorithms;
 	struct hdrs content;
 	struct spool_conf spool;
 	bool opaque;
@@ -91,6 +94,18 @@ keep_inner(struct work *w, struct sealed *sealed, struct tx_inner **out, struct 
 	return RC_OK;
 }
 
+static enum rc
+add_reader(struct work *w, struct cert *cert, const struct smimecaps *caps, struct err *err)
+{
+	struct reader *v = realloc(w->readers, (w->n_readers + 1) * sizeof(*v));
+
+	if (!v)
+		return err_set(err, ERR_MEMORY, "recipients");
+	w->readers = v;
+	v[w->n_readers++] = (struct reader){.cert = cert, .caps = *caps};
+	return certset_add(&w->recipients, cert, err);
+}
+
 /* Certificates of every recipient, those that the look-up chose. */
 static enum rc
 collect_recipients(struct work *w, struct err *err)
@@ -103,13 +118,26 @@ collect_recipients(struct work *w, struct err *err)
 
 		for (size_t k = 0; found && rc == RC_OK && k < found->n; k++)
 			if (found->v[k].used) {
-				rc = certset_add(&w->recipients, found->v[k].cert, err);
+				rc = add_reader(w, found->v[k].cert, &found->v[k].caps, err);
 				any = true;
 			}
 		if (rc == RC_OK && !any)
 			rc = err_set(err, ERR_INTERNAL, "planned to encrypt without a certificate");
 	}
 	return rc == RC_OK ? extra_add(w->tx, w->verdicts, &w->recipients, err) : rc;
+}
+
+/* What the rule adds (archive, author) is ours and opens what we make. */
+static enum rc
+choose_algorithms(struct work *w, struct err *err)
+{
+	enum rc rc;
+
+	algorithms_init(&w->algorithms, w->verdicts->preset);
+	rc = algorithms_choose(&w->algorithms, w->verdicts->preset, w->readers, w->n_readers, err);
+	w->copy->cipher = w->algorithms.cipher;
+	w->copy->narrowed = w->algorithms.narrowed;
+	return rc;
 }
 
 /* When the message says it was written, or -1. */
@@ -320,7 +348,7 @@ seal(struct work *w, struct err *err)
 		return rc;
 	out = &inner->sealed;
 	if (w->transform & PLAN_ENCRYPT) {
-		rc = seal_encrypt(out, &w->recipients, w->verdicts->preset, &envelope, err);
+		rc = seal_encrypt(out, &w->recipients, &w->algorithms, &envelope, err);
 		out = &envelope;
 	}
 	if (rc == RC_OK)
@@ -346,6 +374,8 @@ run(struct work *w, enum pipeline_mode mode, struct err *err)
 
 	if (rc == RC_OK && (w->transform & PLAN_ENCRYPT))
 		rc = collect_recipients(w, err);
+	if (rc == RC_OK && (w->transform & PLAN_ENCRYPT))
+		rc = choose_algorithms(w, err);
 	if (rc == RC_OK)
 		rc = check_size(w, err);
 	if (rc == RC_OK && mode == PIPELINE_RUN)
@@ -379,6 +409,8 @@ transform_outbound(
 	if (rc == RC_OK)
 		rc = run(&w, mode, err);
 	certset_fini(&w.recipients);
+	algorithms_fini(&w.algorithms);
+	free(w.readers);
 	hdrs_fini(&w.content);
 	return rc;
 }

@@ -21,6 +21,8 @@ struct lookups *sources_lookups(const struct sources *sources);
 struct trust *sources_trust(const struct sources *sources);
 
 const char *engine_service(const struct engine *engine);
+/* Moves with every change of the local store; -1: can't be told now. */
+int64_t engine_store_generation(const struct engine *engine);
 enum role engine_role(const struct engine *engine);
 const struct policy *engine_policy(const struct engine *engine);
 const struct rights *engine_rights(const struct engine *engine);
@@ -34,6 +36,9 @@ struct replies;
 struct replies *engine_replies(const struct engine *engine); /* NULL: no rule asks */
 struct logins;
 struct logins *engine_logins(const struct engine *engine); /* NULL: no directory of logins */
+struct certstore *engine_store(const struct engine *engine);
+struct learning;
+struct learning *engine_learning(const struct engine *engine);
 struct vault_client *engine_vault(const struct engine *engine);
 const char *engine_help_url(const struct engine *engine); /* or NULL */
 const char *engine_authserv_id(const struct engine *engine);
@@ -134,6 +139,8 @@ struct transaction {
 	char why_authorised[160];
 	struct msg_facts facts;
 	bool inside; /* the sender is */
+
+	struct learned *learned; /* what its outermost signature teaches, or NULL: learn.h */
 
 	/* stages 2 to 4 */
 	struct policy_view *view;

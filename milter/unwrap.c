@@ -24,6 +24,7 @@
 #include "milter/check_signature.h"
 #include "milter/edit_list.h"
 #include "milter/entity_split.h"
+#include "milter/learn.h"
 #include "milter/marks.h"
 #include "milter/replies.h"
 #include "milter/stamp.h"
@@ -141,6 +142,16 @@ enter_signed(struct unwrap *u, struct entity_split *split, bool *more, struct er
 	return RC_OK;
 }
 
+/* Only the outermost signature speaks for the author of the message in hand. */
+static void
+on_signature(void *ctx, const struct cms_signed *sd, const struct verdict *verdict)
+{
+	struct unwrap *u = ctx;
+
+	if (u->n_checked == 0 && !u->entitled && (u->transform & PLAN_VERIFY))
+		learn_look(u->tx, sd, verdict);
+}
+
 static enum rc
 unwrap_signed(struct unwrap *u, bool *more, struct err *err)
 {
@@ -148,7 +159,9 @@ unwrap_signed(struct unwrap *u, bool *more, struct err *err)
 		.from = &u->tx->from,
 		.from_fields = hdrs_count(&u->tx->msg->hdrs, "From"),
 		.revocation = rule_revocation(u->verdicts),
-		.at = -1};
+		.at = -1,
+		.seen = on_signature,
+		.ctx = u};
 	struct spool_conf conf = engine_spool_conf(u->tx->engine);
 	struct verdict *verdict = &u->checked[u->n_checked];
 	struct entity_split *split = NULL;
@@ -522,6 +535,8 @@ unwrap_inbound(struct transaction *tx, struct copy *copy, enum pipeline_mode mod
 		rc = unwrap_layers(u, err);
 	if (rc == RC_OK)
 		rc = publish(u, err);
+	if (rc == RC_OK)
+		learn_conclude(tx, mode);
 	unwrap_fini(u);
 	free(u);
 	return rc;

@@ -182,7 +182,7 @@ compile_verdicts(struct verdicts *v, const struct conf_group *group)
 	static const char *const unsafe[] = {"opaque", "skip", "refuse", NULL};
 	static const char *const encrypt[] = {"never", "if-proven", "if-known", "required", NULL};
 	static const char *const missing[] = {"refuse-all", "clear", "refuse-recipient", NULL};
-	static const char *const preset[] = {"classic", "modern", "jp-classic", NULL};
+	static const char *const preset[] = {"classic", "modern", "jp-classic", "auto", NULL};
 	static const char *const opened[] = {"re-encrypt", "original", "refuse", "clear", NULL};
 	static const char *const trouble[] = {"deliver", "mark", NULL};
 	static const char *const unknown[] = {"default", "if-known", "required", "grace", NULL};

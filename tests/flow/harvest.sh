@@ -1,0 +1,181 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Certificates learned from signed mail, through the daemons: the good case, second keys, capabilities, the news to whoever waits, and
+# every way to slip in a certificate that we could think of.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/world.sh"
+
+made_gate alice
+mkdir -p "$work/crls"
+sed -i '/^trust = /d; /^harvest = /d' "$conf"
+cat >>"$conf" <<E
+trust = { crl_dir = "$work/crls"; };
+harvest = { mode = "on"; authserv_ids = [ "mx.$org" ]; own_received = 1; per_domain = 7; never = [ "never.example" ]; };
+rules = ( { name = "auto"; direction = "outbound"; recipients = "@partner.example"; sign = "never"; encrypt = "if-proven"; preset = "auto"; },
+	{ name = "modern"; direction = "outbound"; recipients = "dave@partner.example"; encrypt = "required"; preset = "modern"; } );
+E
+vault_up
+
+# crl [REVOKED.pem…]: the partner CA's list
+crl() {
+	local pem
+	[ -d "$work/pca" ] || {
+		mkdir "$work/pca"
+		: >"$work/pca/index.txt"
+		echo 01 >"$work/pca/crlnumber"
+		printf '[ca]\ndefault_ca=d\n[d]\ndatabase=%s/index.txt\ncrlnumber=%s/crlnumber\ndefault_md=sha256\ndefault_crl_days=10\n[e]\nauthorityKeyIdentifier=keyid\n' \
+			"$work/pca" "$work/pca" >"$work/pca/cnf"
+	}
+	for pem; do
+		openssl ca -config "$work/pca/cnf" -revoke "$pem" -cert "$work/ca.pem" -keyfile "$work/ca.key" >/dev/null 2>&1
+	done
+	openssl ca -config "$work/pca/cnf" -gencrl -cert "$work/ca.pem" -keyfile "$work/ca.key" -out "$work/crls/new" 2>/dev/null
+	mv "$work/crls/new" "$work/crls/partner.crl"
+}
+
+ec() {
+	partner_cert "$1" "$2" ec -pkeyopt ec_paramgen_curve:P-256
+}
+
+export usage=digitalSignature,keyAgreement
+ec dave "dave@$partner"
+ec dave2 "dave@$partner"
+ec gone "gone@$partner"
+ec many "many@$partner"
+ec inner "boss@$partner"
+ec victim "victim@victim.example"
+ec ours "alice@$org"
+ec never "x@never.example"
+ec evil "evil@evil.example"
+usage=digitalSignature ec signer "two@$partner"
+usage=keyAgreement ec reader "two@$partner"
+usage=digitalSignature ec lonely "lonely@$partner"
+ec eve "eve@$partner,email:victim@victim.example"
+for i in 1 2 3 4 5 6 7 8; do ln -s many.key "$work/flood$i.key"; done
+crl "$work/gone.pem"
+gate cert add --anchor --domain "$partner" "$work/ca.pem" >/dev/null || fail "cert add --anchor"
+milter_up
+
+received="Received: from border (border [192.0.2.1])
+	by inside (Postfix) with ESMTP id 1; $(date -R)"
+outside="Received: from sender (sender [198.51.100.1])
+	by border (Postfix) with ESMTP id 2; $(date -R)"
+
+# dkim DOMAIN: a signature field that nobody here checks; what counts is what our MTA says of it
+dkim() {
+	printf 'DKIM-Signature: v=1; a=rsa-sha256; d=%s; s=k1;\n\th=from:to; bh=x=; b=QWERTYUIOP\n' "$1"
+}
+
+results() {
+	printf 'Authentication-Results: mx.%s;\n\tdkim=pass (2048-bit key) header.d=%s header.s=k1 header.b=QWERTY\n' "$org" "$1"
+}
+
+# sign NAME [OPTION…]: a signed entity in NAME.signed
+sign() {
+	local name=$1
+	shift
+	[ -f "$work/text" ] || printf 'Content-Type: text/plain\n\nhello\n' >"$work/text"
+	openssl cms -sign -in "$work/text" -signer "$work/$name.pem" -inkey "$work/$name.key" "$@" 2>>"$work/openssl.log" | tr -d "\r" >"$work/$name.signed"
+	[ -s "$work/$name.signed" ] ||
+		fail "openssl cms -sign $name"
+}
+
+# mail QID SENDER FROM SIGNED [HEADER…]: sends it; the fields stand above From:
+mail() {
+	local qid=$1 sender=$2 from=$3 signed=$4
+	shift 4
+	{
+		for field; do printf '%s\n' "$field"; done
+		printf 'From: %s\nTo: alice@%s\nSubject: x\nMessage-ID: <%s@x>\nDate: %s\n' "$from" "$org" "$qid" "$(date -R)"
+		cat "$work/$signed.signed"
+	} >"$work/mail.eml"
+	drive -q -S "$sock" -f "<$sender>" -r "<alice@$org>" --qid "$qid" "$work/mail.eml" >/dev/null || fail "$qid: not accepted"
+}
+
+# said QID PATTERN: what the log says of harvest for this message
+said() {
+	wait_for 5 grep -q "qid=$1 event=harvest" "$work/milter.log" || { fail "$1: nothing in the log"; return; }
+	match "$1" "$(grep "qid=$1 event=harvest" "$work/milter.log" | tail -n 1)" "$2"
+}
+
+# usual QID NAME PATTERN: a message of NAME@partner with everything as it should be
+usual() {
+	mail "$1" "$2@$partner" "$2@$partner" "${4:-$2}" "$(results "$partner")" "$received" "$(dkim "$partner")" "$outside"
+	said "$1" "$3"
+}
+
+fingerprint() {
+	openssl x509 -in "$work/$1.pem" -noout -fingerprint -sha256 | sed 's/.*=//; s/://g' | tr A-F a-f
+}
+
+# known ADDRESS: the fingerprints that would be encrypted to
+known() {
+	gate cert find --json "$1" | grep -o '"used":true[^}]*"sha256":"[0-9a-f]*"' | sed 's/.*"sha256":"//; s/"//'
+}
+
+for name in dave dave2 gone inner victim ours never evil signer lonely eve; do sign $name; done
+
+# --- poison: nothing of it is learned ---
+pass=$(results "$partner") sig=$(dkim "$partner")
+good() { # QID WHY FROM NAME FIELD…: refused because
+	local qid=$1 why=$2 from=$3 name=$4
+	shift 4
+	mail "$qid" "x@outside.example" "$from" "$name" "$@"
+	said "$qid" "what=(refused|noted|unchanged) .*why=.*$why"
+}
+dave=dave@$partner
+good P01 'nothing of DKIM' "$dave" dave "$received" "$sig" "$outside"
+good P02 'does not count' "boss@$partner" dave "$pass" "$received" "$sig"
+good P03 'not one author' "$dave, boss@$partner" dave "$pass" "$received" "$sig"
+good P04 'not one author' "$dave" dave "$pass" "$received" "$sig" "From: boss@$partner"
+good P05 'does not count' "\"$dave\" <boss@$partner>" dave "$pass" "$received" "$sig"
+good P06 'does not count' "boss@$partner" dave "$pass" "$received" "$sig" "Sender: $dave"
+good P07 'nothing of DKIM' "$dave" dave "$received" "$outside" "$pass" "$sig"
+good P08 'nothing of DKIM' "$dave" dave "Authentication-Results: mx.$org.evil.example; dkim=pass header.d=$partner" "$received" "$sig"
+good P09 'nothing of DKIM' "$dave" dave "Authentication-Results: (mx.$org) evil.example; dkim=pass header.d=$partner" "$received" "$sig"
+good P10 'found good' "$dave" dave "Authentication-Results: mx.$org; dkim=fail header.d=$partner" "$received" "$sig" "$pass"
+good P11 'found good' "$dave" dave "Authentication-Results: mx.$org; dkim=fail (dkim=pass header.d=$partner)" "$received" "$sig"
+good P12 "can't be read" "$dave" dave "Authentication-Results: mx.$org; dkim=pass header.d=evil.example header.d=$partner" "$received" "$sig"
+good P13 "can't be read" "$dave" dave "Authentication-Results: mx.$org 2; dkim=pass header.d=$partner" "$received" "$sig" "$pass"
+good P14 'of the domain' "$dave" dave "$(results evil.example)" "$received" "$(dkim evil.example)"
+good P15 'of the domain' "$dave" dave "$(results "mail.$partner")" "$received" "$(dkim "mail.$partner")"
+good P16 'of the domain' "$dave" dave "$(results example)" "$received" "$(dkim example)"
+good P17 'of the domain' "$dave" dave "$pass" "$received" "$outside"
+good P18 'of the domain' "$dave" dave "$pass" "$received" "DKIM-Signature: v=1; d=$partner; s=k1; b=ASDF"
+good P19 'of the domain' "$dave" dave "$pass" "$received" "DKIM-Signature: v=1; d=$partner; s=k1; l=0; b=QWERTYUIOP"
+good P20 'does not count.*revoked' "gone@$partner" gone "$pass" "$received" "$sig"
+good P21 'does not count' victim@victim.example victim "$(results victim.example)" "$received" "$(dkim victim.example)"
+good P22 'does not count' victim@victim.example eve "$(results victim.example)" "$received" "$(dkim victim.example)"
+good P23 'cannot be encrypted to|not for encryption' "lonely@$partner" lonely "$pass" "$received" "$sig"
+want "our own: nothing is said" "$(mail P24 x@outside.example "alice@$org" ours "$(results "$org")" "$received" "$(dkim "$org")"; grep -c 'qid=P24 event=harvest' "$work/milter.log")" 0
+
+# A signature over a part: in an attached message, and beside a footer.
+{
+	printf 'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n'
+	cat "$work/inner.signed"
+	printf '\n--b\nContent-Type: text/plain\n\na footer\n--b--\n'
+} >"$work/footer.signed"
+{
+	printf 'MIME-Version: 1.0\nContent-Type: message/rfc822\n\nFrom: boss@%s\n' "$partner"
+	cat "$work/inner.signed"
+} >"$work/attached.signed"
+for name in footer attached; do
+	mail "P3$name" "boss@$partner" "boss@$partner" $name "$pass" "$received" "$sig"
+done
+# Around another one's signature: the outer one speaks.
+openssl cms -sign -in "$work/inner.signed" -signer "$work/evil.pem" -inkey "$work/evil.key" 2>/dev/null | tr -d "\r" >"$work/wrapped.signed"
+good P33 'does not count' "boss@$partner" wrapped "$pass" "$received" "$sig"
+# Changed after signing.
+sed 's/^hello/hullo/' "$work/inner.signed" >"$work/changed.signed"
+good P34 'does not count' "boss@$partner" changed "$pass" "$received" "$sig"
+mismatch "parts teach nothing" "$(grep -E 'qid=P3(footer|attached) event=harvest' "$work/milter.log")" .
+for who in "$dave" "boss@$partner" "gone@$partner" victim@victim.example "lonely@$partner"; do
+	want "poison: $who" "$(known "$who")" ""
+done
+
+# --- the good case ---
+usual G1 dave "what=learned addr=$dave cert=$(fingerprint dave) can-open=\"?aes-256-cbc"
+want "learned" "$(known "$dave")" "$(fingerprint dave)"
+match "learned: proven, harvested" "$(gate cert find --json "$dave")" '"tier":"harvested","proven":true,"can_open":"aes-256-cbc'
+match "shown" "$(gate cert show "$(fingerprint dave)")" 'opens:   aes-256-cbc'
+finish
