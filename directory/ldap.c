@@ -298,6 +298,26 @@ init_shape(
 	return rc;
 }
 
+/* What needs nobody's help; false: no memory. */
+static bool
+init_directory(struct directory *dir, struct source *source, const struct conf_group *group)
+{
+	dir->name = source_name(group);
+	dir->base = strdup(conf_str(group, "base"));
+	dir->filter = strdup(conf_str(group, "filter"));
+	dir->scope = ldap_settings_scope(group);
+	dir->size_limit = (int)conf_int(group, "size_limit");
+	dir->prefer = conf_bool(group, "prefer");
+	dir->shape.name = dir->name;
+	dir->shape.tier = tier_from_name(conf_str(group, "tier"));
+	dir->shape.willing = conf_bool(group, "willing");
+	dir->shape.check_entry = conf_bool(group, "check_entry");
+	source->name = source_name(group);
+	source->tier = dir->shape.tier;
+	source->find = ldap_find;
+	return dir->name && dir->base && dir->filter && source->name && copy_domains(group, source);
+}
+
 enum rc
 source_ldap_new(struct conf *conf, const struct conf_group *group, int error_ttl_ms,
 	struct source **out, struct err *err)
@@ -309,23 +329,7 @@ source_ldap_new(struct conf *conf, const struct conf_group *group, int error_ttl
 	*out = NULL;
 	if (dir)
 		atomic_init(&dir->refs, 1);
-	if (rc == RC_OK && source && dir) {
-		dir->name = source_name(group);
-		dir->base = strdup(conf_str(group, "base"));
-		dir->filter = strdup(conf_str(group, "filter"));
-		dir->scope = ldap_settings_scope(group);
-		dir->size_limit = (int)conf_int(group, "size_limit");
-		dir->prefer = conf_bool(group, "prefer");
-		dir->shape.name = dir->name;
-		dir->shape.tier = tier_from_name(conf_str(group, "tier"));
-		dir->shape.willing = conf_bool(group, "willing");
-		dir->shape.check_entry = conf_bool(group, "check_entry");
-		source->name = source_name(group);
-		source->tier = dir->shape.tier;
-		source->find = ldap_find;
-	}
-	if (rc == RC_OK && (!source || !dir || !dir->name || !dir->base || !dir->filter ||
-				   !source->name || !copy_domains(group, source)))
+	if (!source || !dir || !init_directory(dir, source, group))
 		rc = err_set(err, ERR_MEMORY, "directory");
 	if (rc == RC_OK)
 		rc = init_answers(dir, conf, group, err);

@@ -71,6 +71,16 @@ close_connection(struct ldap_connection **connection)
 }
 
 void
+ldap_login_fini(struct ldap_login *login)
+{
+	free(login->dn);
+	free(login->ca_file);
+	free(login->cert_file);
+	free(login->key_file);
+	secret_free(&login->password);
+}
+
+void
 ldap_pool_free(struct ldap_pool **pool)
 {
 	if (!*pool)
@@ -83,9 +93,7 @@ ldap_pool_free(struct ldap_pool **pool)
 		free(server->uri);
 	}
 	free((*pool)->servers);
-	free((*pool)->login.dn);
-	free((*pool)->login.ca_file);
-	secret_free(&(*pool)->login.password);
+	ldap_login_fini(&(*pool)->login);
 	free(*pool);
 	*pool = NULL;
 }
@@ -194,6 +202,10 @@ set_tls(LDAP *ld, const struct ldap_login *login)
 	result = ldap_set_option(ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand);
 	if (result == LDAP_OPT_SUCCESS && login->ca_file)
 		result = ldap_set_option(ld, LDAP_OPT_X_TLS_CACERTFILE, login->ca_file);
+	if (result == LDAP_OPT_SUCCESS && login->cert_file)
+		result = ldap_set_option(ld, LDAP_OPT_X_TLS_CERTFILE, login->cert_file);
+	if (result == LDAP_OPT_SUCCESS && login->key_file)
+		result = ldap_set_option(ld, LDAP_OPT_X_TLS_KEYFILE, login->key_file);
 	if (result == LDAP_OPT_SUCCESS)
 		result = ldap_set_option(ld, LDAP_OPT_X_TLS_NEWCTX, &client);
 	return result == LDAP_OPT_SUCCESS ? LDAP_SUCCESS : LDAP_LOCAL_ERROR;

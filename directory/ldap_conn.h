@@ -27,8 +27,9 @@ struct ldap_login {       /* how to connect; set once */
 	char *dn; /* owned */
 	struct secret *password;
 	bool starttls;
-	char *ca_file;  /* owned; NULL: the system's anchors */
-	int timeout_ms; /* for one server */
+	char *ca_file;              /* owned; NULL: the system's anchors */
+	char *cert_file, *key_file; /* owned; ours, both or none */
+	int timeout_ms;             /* for one server */
 	int error_ttl_ms, error_count;
 	int deref; /* LDAP_DEREF_… */
 	int keep;  /* connections kept at most */
@@ -40,6 +41,7 @@ struct ldap_pool;
  * followed to. */
 enum rc ldap_pool_new(const struct ldap_login *login, const char *const *uris, size_t n_asked,
 	size_t n, struct ldap_pool **out, struct err *err);
+void ldap_login_fini(struct ldap_login *login);
 void ldap_pool_free(struct ldap_pool **pool);
 size_t ldap_pool_servers(const struct ldap_pool *pool); /* that are asked, in order */
 int ldap_pool_timeout(const struct ldap_pool *pool);    /* ms */

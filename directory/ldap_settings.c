@@ -82,57 +82,83 @@ deref_from_name(const char *name)
 	return values[i];
 }
 
+static enum rc
+copy_option(const struct conf_group *group, const char *option, char **out, struct err *err)
+{
+	const char *value = conf_str(group, option);
+
+	if (value && !(*out = strdup(value)))
+		return err_set(err, ERR_MEMORY, "directory");
+	return RC_OK;
+}
+
+/* Who we are to the server. */
+static enum rc
+read_login(struct conf *conf, const struct conf_group *group, struct ldap_login *login,
+	struct err *err)
+{
+	const char *bind = conf_str(group, "bind");
+	enum rc rc = copy_option(group, "bind_dn", &login->dn, err);
+
+	login->bind = strcmp(bind, "external") == 0 ? LDAP_BIND_EXTERNAL
+		      : strcmp(bind, "simple") == 0 ? LDAP_BIND_SIMPLE
+						    : LDAP_BIND_ANONYMOUS;
+	if (rc == RC_OK)
+		rc = copy_option(group, "ca_file", &login->ca_file, err);
+	if (rc == RC_OK)
+		rc = copy_option(group, "cert_file", &login->cert_file, err);
+	if (rc == RC_OK)
+		rc = copy_option(group, "key_file", &login->key_file, err);
+	if (rc == RC_OK && !login->cert_file != !login->key_file)
+		rc = conf_err(err, conf, group, login->cert_file ? "cert_file" : "key_file",
+			"cert_file and key_file go together");
+	if (rc == RC_OK && login->bind == LDAP_BIND_SIMPLE)
+		rc = read_password(conf, group, &login->password, err);
+	return rc;
+}
+
+/* The servers that are asked, and those that are followed to behind them. */
+static enum rc
+read_servers(struct conf *conf, const struct conf_group *group, const struct ldap_login *login,
+	struct ldap_pool **out, struct err *err)
+{
+	const char *const *uris, *const *more;
+	size_t n = conf_strings(group, "uri", &uris),
+	       n_more = conf_strings(group, "referral_uris", &more);
+	const char **all = calloc(n + n_more, sizeof(*all));
+	enum rc rc = check_uris(conf, group, "uri", uris, n, err);
+
+	if (rc == RC_OK)
+		rc = check_uris(conf, group, "referral_uris", more, n_more, err);
+	if (rc == RC_OK && !all)
+		rc = err_set(err, ERR_MEMORY, "directory %s", login->name);
+	for (size_t i = 0; rc == RC_OK && i < n + n_more; i++)
+		all[i] = i < n ? uris[i] : more[i - n];
+	if (rc == RC_OK)
+		rc = ldap_pool_new(login, all, n, n + n_more, out, err);
+	free(all);
+	return rc;
+}
+
 enum rc
 ldap_settings_pool(struct conf *conf, const struct conf_group *group, const char *name,
 	int error_ttl_ms, struct ldap_pool **out, struct err *err)
 {
-	const char *const *uris;
-	const char *bind = conf_str(group, "bind"), *dn = conf_str(group, "bind_dn");
-	const char *ca = conf_str(group, "ca_file");
-	size_t n = conf_strings(group, "uri", &uris);
-	const char *const *referrals = NULL;
-	/* Where something is written nothing is followed. */
-	size_t n_referrals = conf_has(group, "referral_uris")
-				     ? conf_strings(group, "referral_uris", &referrals)
-				     : 0;
-	const char **all;
 	struct ldap_login login = {
 		.name = name,
-		.bind = LDAP_BIND_ANONYMOUS,
 		.starttls = conf_bool(group, "starttls"),
 		.timeout_ms = (int)conf_int(group, "timeout"),
 		.error_ttl_ms = error_ttl_ms,
 		.error_count = (int)conf_int(conf_section(conf, "lookup"), "error_count"),
-		.deref = deref_from_name(
-			conf_has(group, "deref") ? conf_str(group, "deref") : "never"),
+		.deref = deref_from_name(conf_str(group, "deref")),
 		.keep = (int)conf_int(group, "connections"),
 	};
-	enum rc rc = check_uris(conf, group, "uri", uris, n, err);
+	enum rc rc = read_login(conf, group, &login, err);
 
 	if (rc == RC_OK)
-		rc = check_uris(conf, group, "referral_uris", referrals, n_referrals, err);
-	if (strcmp(bind, "external") == 0)
-		login.bind = LDAP_BIND_EXTERNAL;
-	if (rc == RC_OK && strcmp(bind, "simple") == 0) {
-		login.bind = LDAP_BIND_SIMPLE;
-		rc = read_password(conf, group, &login.password, err);
-	}
-	if (rc == RC_OK &&
-		((dn && !(login.dn = strdup(dn))) || (ca && !(login.ca_file = strdup(ca)))))
-		rc = err_set(err, ERR_MEMORY, "directory %s", login.name);
-	all = rc == RC_OK ? calloc(n + n_referrals, sizeof(*all)) : NULL;
-	if (rc == RC_OK && !all)
-		rc = err_set(err, ERR_MEMORY, "directory %s", login.name);
-	for (size_t i = 0; rc == RC_OK && i < n + n_referrals; i++)
-		all[i] = i < n ? uris[i] : referrals[i - n];
-	if (rc == RC_OK)
-		rc = ldap_pool_new(&login, all, n, n + n_referrals, out, err);
-	free(all);
-	if (rc != RC_OK) {
-		free(login.dn);
-		free(login.ca_file);
-		secret_free(&login.password);
-	}
+		rc = read_servers(conf, group, &login, out, err);
+	if (rc != RC_OK)
+		ldap_login_fini(&login);
 	return rc;
 }
 

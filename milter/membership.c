@@ -10,9 +10,10 @@
 
 #include <stdlib.h>
 
-/* *out: one answer for each group; NULL and WHY when there is no memory for it. */
+/* *out: one answer for each group; NULL and WHY when there is no memory for it. However many
+ * recipients there are, a whole message waits for the directory once. */
 static void
-ask(const struct transaction *tx, const char *person, enum tri **out, struct err *why)
+ask(struct transaction *tx, const char *person, enum tri **out, struct err *why)
 {
 	const char *const *names;
 	size_t n = policy_groups(engine_policy(tx->engine), &names);
@@ -27,6 +28,8 @@ ask(const struct transaction *tx, const char *person, enum tri **out, struct err
 		rc = err_set(why, ERR_MEMORY, "groups");
 	} else if (!groups) {
 		rc = err_set(why, ERR_CONFIG, "groups.directory is not set");
+	} else if (tx->view && tx_time_left(tx) == 0) {
+		rc = err_set(why, ERR_DIR_TIMEOUT, "no time is left to ask who is in which group");
 	} else {
 		rc = groups_find(groups, person, in, why);
 	}

@@ -209,6 +209,26 @@ wait_for 10 sh -c "[ \$(grep -c ^done '$W/answers.stale') = 4 ]"
 same "and stays so" "dave@partner.test temp dir-unavailable 0 0 0" "$(grep ^dave "$W/answers.stale" | tail -n 1)"
 exec 7>&- 8>&-
 
+# --- our certificate for TLS: the server wants one, and takes the name in it
+pki_server "$W/pki" "$W/strict/tls" || exit 1
+pki_key "$W/client.key" && pki_issue "$W/pki" "$W/client.key" "$W/client.pem" /CN=sealgate "extendedKeyUsage=clientAuth
+keyUsage=critical,digitalSignature" || exit 1
+{
+	ldif_suffix "$suffix"
+	ldif_person "cn=dave,$suffix" dave@partner.test userSMIMECertificate "$W/pki/dave.p7"
+} >"$W/strict.ldif"
+printf 'access to * by dn="cn=sealgate" read by * none\n' >"$W/strict/extra.conf"
+SLAPD_GLOBAL='TLSVerifyClient try' slapd_up "$W/strict" "$suffix" "$W/strict.ldif" || exit 1
+ours="ca_file = \"$W/pki/ca.pem\"; cert_file = \"$W/client.pem\"; key_file = \"$W/client.key\";"
+conf tls "\"$(cat "$W/strict/ldaps_uri")\"" "$ours bind = \"external\";"
+same "SASL EXTERNAL by our certificate, LDAPS" "dave@partner.test ok - 1 0 1" "$(find tls dave@partner.test)"
+conf starttls "\"$(cat "$W/strict/uri")\"" "$ours bind = \"external\"; starttls = true;"
+same "and STARTTLS" "dave@partner.test ok - 1 0 1" "$(find starttls dave@partner.test)"
+conf notls "\"$(cat "$W/strict/ldaps_uri")\"" "ca_file = \"$W/pki/ca.pem\"; bind = \"external\";"
+same "without it there is no name" "dave@partner.test temp dir-answer 0 0 0" "$(find notls dave@partner.test)"
+conf half "\"$(cat "$W/strict/ldaps_uri")\"" "cert_file = \"$W/client.pem\";"
+check "a certificate without its key is refused" [ "$("$SEALGATE_BUILD/sealgate" -c "$W/c-half" check 2>&1 | grep -c 'cert_file.*go together')" = 1 ]
+
 # --- check asks them
 "$SEALGATE_BUILD/sealgate" -c "$W/c-two" check --directories >"$W/checked" 2>>"$W/checks.log"
 same "check: a server that is down" 75 $?
