@@ -387,7 +387,9 @@ take_signature(struct crl *crl, const struct der *tbs, struct der_item *algorith
 	enum rc rc = RC_OK;
 	enum oid oid;
 
-	crl->supported = der_take_algorithm(&in, &oid, &params) &&
+	/* A signature of an odd number of bits is a bad one, and the list is a list all the same.
+	 */
+	crl->supported = bits->body.p[0] == 0 && der_take_algorithm(&in, &oid, &params) &&
 			 signature_find_scheme(oid, params, DIGEST_NONE, &crl->scheme) &&
 			 crl->scheme.digest != DIGEST_NONE && crl->scheme.digest != DIGEST_MD5;
 	if (!keep(&value, &crl->signature, &crl->signature_len))
@@ -455,7 +457,7 @@ crl_decode(const unsigned char *der, size_t len, struct crl *crl, struct err *er
 	if (!der_take(&in, DER_SEQUENCE, &list) || !der_take(&list.body, DER_SEQUENCE, &tbs) ||
 		!der_take(&list.body, DER_SEQUENCE, &algorithm) ||
 		!der_take(&list.body, DER_BIT_STRING, &bits) || !der_done(&list.body) ||
-		bits.body.len < 1 || bits.body.p[0] != 0)
+		bits.body.len < 1 || bits.body.p[0] > 7)
 		return err_set(err, ERR_CRL_MALFORMED, "it is no revocation list, or cut off");
 	if (!der_done(&in))
 		return err_set(err, ERR_CRL_MALFORMED,
