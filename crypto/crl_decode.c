@@ -383,7 +383,10 @@ static enum rc
 take_signature(struct crl *crl, const struct der *tbs, struct der_item *algorithm,
 	const struct der_item *bits, struct err *err)
 {
-	struct der value = {bits->body.p + 1, bits->body.len - 1}, in = algorithm->whole, params;
+	/* A signature of any algorithm is whole bytes; one that is not (PKITS 4.4.4) verifies
+	 * never, but the list is one. */
+	size_t value_len = bits->body.p[0] == 0 ? bits->body.len - 1 : 0;
+	struct der value = {bits->body.p + 1, value_len}, in = algorithm->whole, params;
 	enum rc rc = RC_OK;
 	enum oid oid;
 
