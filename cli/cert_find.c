@@ -32,8 +32,24 @@ answer_name(enum rc rc)
 	return rc == RC_OK ? "found" : rc == RC_NONE ? "none" : "temperror";
 }
 
+/* What the store knows of the address; empty when it has nothing. */
+struct provenance {
+	struct certrow *rows;
+	size_t n;
+};
+
+static const struct certrow *
+row_of(const struct provenance *known, const struct candidate *candidate)
+{
+	for (size_t i = 0; i < known->n && strcmp(candidate->source, "store") == 0; i++)
+		if (memcmp(cert_sha256(known->rows[i].cert), cert_sha256(candidate->cert),
+			    SHA256_SIZE) == 0)
+			return &known->rows[i];
+	return NULL;
+}
+
 static void
-candidate_json(const struct candidate *candidate, struct json *json)
+candidate_json(const struct candidate *candidate, const struct certrow *row, struct json *json)
 {
 	json_object(json, NULL);
 	json_bool(json, "used", candidate->used);
@@ -42,12 +58,24 @@ candidate_json(const struct candidate *candidate, struct json *json)
 	json_str(json, "tier", cert_tier_name(candidate->tier));
 	json_bool(json, "proven", candidate->proven);
 	cert_caps_json(&candidate->caps, json);
+	if (row) {
+		json_object(json, "provenance");
+		json_str(json, "source", row->source);
+		json_str(json, "vouched", *row->vouched ? row->vouched : NULL);
+		json_str(json, "reason", *row->why ? row->why : NULL);
+		json_time(json, "since", row->word_at);
+		json_time(json, "first_seen", row->first_seen);
+		json_time(json, "last_seen", row->last_seen);
+		if (row->signed_at)
+			json_time(json, "signed_at", row->signed_at);
+		json_object_end(json);
+	}
 	cert_json(candidate->cert, json);
 	json_object_end(json);
 }
 
 static int
-print_json(const char *addr, const struct lookup_result *result)
+print_json(const char *addr, const struct lookup_result *result, const struct provenance *known)
 {
 	struct buf text = BUF_INIT(0);
 	struct json json;
@@ -62,9 +90,11 @@ print_json(const char *addr, const struct lookup_result *result)
 	json_bool(&json, "proven", result->proven);
 	if (result->rc != RC_OK && result->err.code != ERR_NONE)
 		json_str(&json, "reason", result->err.detail);
+	if (result->beside.code != ERR_NONE)
+		json_str(&json, "not_asked", result->beside.detail);
 	json_array(&json, "candidates");
 	for (i = 0; i < result->n; i++)
-		candidate_json(&result->v[i], &json);
+		candidate_json(&result->v[i], row_of(known, &result->v[i]), &json);
 	json_array_end(&json);
 	json_object_end(&json);
 	status = cmd_print_json(
@@ -73,8 +103,18 @@ print_json(const char *addr, const struct lookup_result *result)
 	return status;
 }
 
+static void
+print_provenance(const struct certrow *row)
+{
+	char since[CLOCK_TEXT_SIZE], seen[CLOCK_TEXT_SIZE];
+
+	printf("         %s%s%s on %.10s%s%s, last seen %.10s\n", row->source,
+		*row->vouched ? " by " : "", row->vouched, clock_format(row->word_at, since),
+		*row->why ? ": " : "", row->why, clock_format(row->last_seen, seen));
+}
+
 static int
-print_text(const char *addr, const struct lookup_result *result)
+print_text(const char *addr, const struct lookup_result *result, const struct provenance *known)
 {
 	char until[CLOCK_TEXT_SIZE];
 	size_t i;
@@ -86,9 +126,14 @@ print_text(const char *addr, const struct lookup_result *result)
 			one->used ? "used    " : "not used", cert_fingerprint(one->cert),
 			cert_tier_name(one->tier), one->source, one->proven ? ", proven" : "",
 			clock_format(cert_not_after(one->cert), until), cert_subject(one->cert));
+		if (row_of(known, one))
+			print_provenance(row_of(known, one));
 		if (one->why[0])
 			printf("         because %s\n", one->why);
 	}
+	if (result->beside.code != ERR_NONE)
+		printf("could not be asked, which does not matter here: %s\n",
+			result->beside.detail);
 	if (result->rc == RC_NONE)
 		printf("no usable certificate for %s\n", addr);
 	else if (result->rc != RC_OK)
@@ -100,6 +145,7 @@ print_text(const char *addr, const struct lookup_result *result)
 static int
 find(struct cli *cli, struct certstore *store, const char *addr)
 {
+	struct provenance known = {0};
 	struct trust *trust = NULL;
 	struct lookups *lookups = NULL;
 	struct lookup *lookup = NULL;
@@ -108,12 +154,20 @@ find(struct cli *cli, struct certstore *store, const char *addr)
 	int status;
 
 	if (anchors_trust(cli->conf, store, &trust, &err) != RC_OK ||
-		lookups_new(cli->conf, store, trust, &lookups, &err) != RC_OK ||
-		lookup_begin(lookups, addr, &lookup, &err) != RC_OK ||
-		lookup_wait(lookup, WAIT_MS, &result, &err) != RC_OK)
+		lookups_new(cli->conf, store, trust, &lookups, &err) != RC_OK) {
+		trust_unref(&trust);
+		return cmd_fail(&err);
+	}
+	lookups_ask_all(lookups);
+	if (lookup_begin(lookups, addr, &lookup, &err) != RC_OK ||
+		lookup_wait(lookup, WAIT_MS, &result, &err) != RC_OK) {
 		status = cmd_fail(&err);
-	else
-		status = cli->json ? print_json(addr, result) : print_text(addr, result);
+	} else {
+		(void)certstore_find(store, addr, &known.rows, &known.n, NULL); /* only shown */
+		status = cli->json ? print_json(addr, result, &known)
+				   : print_text(addr, result, &known);
+	}
+	certrows_free(&known.rows, known.n);
 	lookup_free(&lookup);
 	lookups_free(&lookups);
 	trust_unref(&trust);

@@ -99,6 +99,7 @@ ask_sources(struct lookups *l, const char *addr, struct lookup_result *result)
 
 	selection_init(&selection, l->trust, addr);
 	selection.several = l->settings.several;
+	selection.all = l->settings.ask_all;
 	selection_ask(&selection, l->sources, l->n_sources);
 	add_shown(l, addr, &selection);
 	selection_finish(&selection, result);
@@ -474,6 +475,12 @@ enum rc
 lookups_renew(struct lookups *old, struct trust *trust, struct lookups **out, struct err *err)
 {
 	return make(old->conf, old, old->store, trust, out, err);
+}
+
+void
+lookups_ask_all(struct lookups *lookups)
+{
+	lookups->settings.ask_all = true;
 }
 
 void

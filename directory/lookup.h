@@ -39,6 +39,7 @@ struct candidate {
 	bool judged;   /* by its source, which knows by which name: why is what was found */
 	unsigned short_of; /* the modes (1 << enum revocation_mode) that too little is known of its
 			      revocation for */
+	bool beside;       /* asked for only to be shown: a better tier had decided */
 	bool used;         /* chosen */
 	char why[200]; /* why it lost: "expired 2025-01-01", "no keyEncipherment", "worse tier"; ""
 			  when used */
@@ -47,6 +48,7 @@ struct candidate {
 struct lookup_result {
 	enum rc rc;          /* RC_OK: at least one used; RC_NONE; RC_TEMP */
 	struct err err;      /* when RC_TEMP */
+	struct err beside;   /* a source that cannot matter could not be asked */
 	struct candidate *v; /* every candidate, used or not */
 	size_t n;
 	bool proven; /* one of those used is */
@@ -62,6 +64,9 @@ enum rc lookups_new(struct conf *conf, struct certstore *store, struct trust *tr
 /* The same with another TRUST: what OLD's directories have open and know goes on being used. */
 enum rc
 lookups_renew(struct lookups *old, struct trust *trust, struct lookups **out, struct err *err);
+/* For people who want to see everything: sources that cannot matter any more are asked too. The
+ * answer stays the same. Before the first look-up. */
+void lookups_ask_all(struct lookups *lookups);
 void lookups_free(struct lookups **lookups); /* waits for what is under way, at most its timeouts */
 /* ADDR canonical. Never blocks on the network. */
 enum rc

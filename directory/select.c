@@ -82,7 +82,7 @@ is_fit(const struct selection *selection, struct candidate *c, int64_t now)
 static void
 leave_undecided(struct selection *selection, const struct candidate *c)
 {
-	if ((int)c->tier >= selection->undecided)
+	if ((int)c->tier >= selection->undecided || c->beside)
 		return;
 	selection->undecided = (int)c->tier;
 	err_set(&selection->undecided_err, ERR_DIR_UNAVAILABLE, "revocation of %s is not known",
@@ -187,13 +187,13 @@ share_proof(struct selection *selection)
 	for (size_t i = 1; i < selection->n; i++) {
 		struct candidate *first = find_earlier(selection, i);
 
-		if (first)
+		if (first && !selection->v[i].beside)
 			first->proven |= selection->v[i].proven;
 	}
 	for (size_t i = 1; i < selection->n; i++) {
 		struct candidate *first = find_earlier(selection, i);
 
-		if (first)
+		if (first && !selection->v[i].beside)
 			selection->v[i].proven = first->proven;
 	}
 }
@@ -292,31 +292,41 @@ selection_finish(struct selection *selection, struct lookup_result *result)
 		result->proven |= c->used && c->proven;
 		result->stale |= c->used && c->stale > 0;
 	}
+	result->beside = selection->beside;
 	result->v = selection->v; /* the result's now */
 	result->n = selection->n;
 	selection->v = NULL;
 	selection->n = 0;
 }
 
+/* Takes what SOURCE says; BESIDE: it can't matter any more. */
+static void
+ask(struct selection *selection, struct source *source, bool beside)
+{
+	struct answer answer = {0};
+	struct err err = ERR_INIT;
+	enum rc rc = source->find(source->ctx, selection->addr, &answer, &err);
+
+	for (size_t i = 0; beside && i < answer.n; i++)
+		answer.v[i].beside = true;
+	if (rc == RC_OK && answer.partial && !beside)
+		selection_lack(selection, source->tier, &answer.partial_err);
+	if (rc == RC_OK)
+		rc = selection_add(selection, &answer, &err);
+	if (rc != RC_OK && rc != RC_NONE && beside)
+		selection->beside = err;
+	else if (rc != RC_OK && rc != RC_NONE)
+		selection_fail(selection, source->tier, &err);
+	answer_fini(&answer);
+}
+
 void
 selection_ask(struct selection *selection, struct source **sources, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		struct source *source = sources[i];
-		struct answer answer = {0};
-		struct err err = ERR_INIT;
-		enum rc rc;
+		bool beside = selection_is_decided(selection, sources[i]->tier);
 
-		if (!source_covers(source, selection->addr) ||
-			selection_is_decided(selection, source->tier))
-			continue;
-		rc = source->find(source->ctx, selection->addr, &answer, &err);
-		if (rc == RC_OK && answer.partial)
-			selection_lack(selection, source->tier, &answer.partial_err);
-		if (rc == RC_OK)
-			rc = selection_add(selection, &answer, &err);
-		if (rc != RC_OK && rc != RC_NONE)
-			selection_fail(selection, source->tier, &err);
-		answer_fini(&answer);
+		if (source_covers(sources[i], selection->addr) && (!beside || selection->all))
+			ask(selection, sources[i], beside);
 	}
 }

@@ -20,6 +20,8 @@ struct selection {
 	const char
 		*dns; /* borrowed, or NULL: the certificate has to carry this dNSName, not ADDR */
 	enum several several;
+	bool all;            /* ask also whom it does not need, to show what they say */
+	struct err beside;   /* one of those could not be asked */
 	struct candidate *v; /* owned */
 	size_t n;
 	int failed;     /* the best tier that could not be asked; TIER_LAST: none */

@@ -70,6 +70,7 @@ struct lookup_settings {
 	int threads;
 	enum several several;
 	int proof_months; /* for which a signature is proof */
+	bool ask_all;
 };
 
 /* One source for each item of "domain_certificates", into SOURCES (room for conf_count of them)

@@ -63,8 +63,10 @@ mismatch "all files or none" "$(cat out)" "${c2:0:16}"
 # --- find: every candidate and why
 run 0 cert find carol@partner.example
 has "one is used" "^used     ${c:0:16}.*proven"
+has "from whom" '^         admin by .* on 20.*: handed over, last seen 20'
 has "the other says why" 'because .*[Kk]ey'
 run 0 cert find --json carol@partner.example
+has "find: from whom" '"provenance":\{"source":"admin","vouched":"[^"]*","reason":"handed over","since":"20'
 has "find as JSON" '"answer":"found".*"candidates":\['
 has "who vouched" '"source":"store"'
 run 65 cert find gw@partner.example
@@ -164,6 +166,19 @@ for case in "all 2 ." "newest 1 $(fingerprint new.pem | cut -c1-16)" "longest 1 
 	match "several = $word" "$(grep '^used' out)" "^used +$first"
 done
 has "why not the other" 'because one that is valid for longer is used \(lookup.several\)'
+
+# --- a directory that cannot be asked: trouble where nobody else knows, a note where a pin has decided
+cat >seal.conf <<-CONF
+	organisation = { domains = ["example.org"]; };
+	directories = ( { name = "down"; uri = "ldap://127.0.0.1:1"; base = "dc=x"; timeout = "300ms"; } );
+CONF
+run 75 cert find frank@partner.example
+run 0 cert pin "$(fingerprint new.pem)"
+run 0 cert find frank@partner.example
+has "a pin has decided" "^used .*$(fingerprint new.pem | cut -c1-16)"
+has "and the directory is named" '^could not be asked, which does not matter here: .*down'
+run 0 cert find --json frank@partner.example
+has "as JSON" '"not_asked":".*down'
 
 # --- another version's store is refused in words
 printf 'organisation = { domains = ["example.org"]; };\n' >seal.conf

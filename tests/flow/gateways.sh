@@ -4,10 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/world.sh"
 
-"$builddir/sealgate" init --dir "$dir" --domain "$org" >>"$work/tool.log" 2>&1 || fail "sealgate init"
-own_users
+made_gate alice
 vault_up
-gate key new "alice@$org" >/dev/null || fail "key new alice"
 cp "$conf" "$work/plain.conf"
 
 # domain_cert NAME SAN: a gateway's certificate with this subjectAltName
@@ -87,6 +85,7 @@ configured "file = \"$work/dca.pem\"; before_personal = true;"
 found "before" 0 "carol@$partner" '^used .* domain-first from domain_certificates'
 gate cert pin "$(fingerprint "$work/carol.pem")" >/dev/null
 found "a pin" 0 "carol@$partner" '^used .* pinned from store'
+match "the others are shown" "$(cat "$work/found")" '^not used .* domain-first from domain_certificates'
 gate cert unpin "$(fingerprint "$work/carol.pem")" >/dev/null
 
 # --- what makes no sense is refused, with its line
