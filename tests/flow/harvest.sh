@@ -6,13 +6,20 @@
 . "$(dirname "$0")/world.sh"
 
 made_gate alice
+port=$(free_port)
+mkdir "$work/peer"
+: >"$work/script"
+start peer "$builddir/fakesmtp" -s "$work/script" "$port" "$work/peer"
 mkdir -p "$work/crls"
-sed -i '/^trust = /d; /^harvest = /d' "$conf"
+sed -i '/^trust = /d; /^harvest = /d; /^notices = /d; /^port = /d' "$conf"
 cat >>"$conf" <<E
 trust = { crl_dir = "$work/crls"; };
+port = { address = "inet:$port@127.0.0.1"; };
+notices = { store = "state/notices.db"; from = "alice@$org"; sign = true; check_interval = 3600; };
 harvest = { mode = "on"; authserv_ids = [ "mx.$org" ]; own_received = 1; per_domain = 7; never = [ "never.example" ]; };
-rules = ( { name = "auto"; direction = "outbound"; recipients = "@partner.example"; sign = "never"; encrypt = "if-proven"; preset = "auto"; },
-	{ name = "modern"; direction = "outbound"; recipients = "dave@partner.example"; encrypt = "required"; preset = "modern"; } );
+rules = (
+	{ name = "modern"; direction = "outbound"; recipients = "dave@partner.example"; sign = "never"; encrypt = "required"; preset = "modern"; },
+	{ name = "invite"; direction = "outbound"; recipients = "frank@partner.example"; sign = "never"; encrypt = "if-known"; invite = true; } );
 E
 vault_up
 
@@ -41,17 +48,20 @@ export usage=digitalSignature,keyAgreement
 ec dave "dave@$partner"
 ec dave2 "dave@$partner"
 ec gone "gone@$partner"
-ec many "many@$partner"
 ec inner "boss@$partner"
 ec victim "victim@victim.example"
 ec ours "alice@$org"
 ec never "x@never.example"
 ec evil "evil@evil.example"
-usage=digitalSignature ec signer "two@$partner"
-usage=keyAgreement ec reader "two@$partner"
+# Two certificates of one subject, to sign and to encrypt (as RFC 9216 has them).
+for two in signer:digitalSignature reader:keyAgreement; do
+	usage=${two#*:} ec two "two@$partner"
+	mv "$work/two.pem" "$work/${two%:*}.pem"
+	mv "$work/two.key" "$work/${two%:*}.key"
+done
+ec frank "frank@$partner"
 usage=digitalSignature ec lonely "lonely@$partner"
 ec eve "eve@$partner,email:victim@victim.example"
-for i in 1 2 3 4 5 6 7 8; do ln -s many.key "$work/flood$i.key"; done
 crl "$work/gone.pem"
 gate cert add --anchor --domain "$partner" "$work/ca.pem" >/dev/null || fail "cert add --anchor"
 milter_up
@@ -113,7 +123,8 @@ known() {
 	gate cert find --json "$1" | grep -o '"used":true[^}]*"sha256":"[0-9a-f]*"' | sed 's/.*"sha256":"//; s/"//'
 }
 
-for name in dave dave2 gone inner victim ours never evil signer lonely eve; do sign $name; done
+for name in dave dave2 gone inner victim ours never evil lonely eve frank; do sign $name; done
+sign signer -certfile "$work/reader.pem"
 
 # --- poison: nothing of it is learned ---
 pass=$(results "$partner") sig=$(dkim "$partner")
@@ -178,4 +189,53 @@ usual G1 dave "what=learned addr=$dave cert=$(fingerprint dave) can-open=\"?aes-
 want "learned" "$(known "$dave")" "$(fingerprint dave)"
 match "learned: proven, harvested" "$(gate cert find --json "$dave")" '"tier":"harvested","proven":true,"can_open":"aes-256-cbc'
 match "shown" "$(gate cert show "$(fingerprint dave)")" 'opens:   aes-256-cbc'
+match "explain" "$(gate explain --sender "$dave" --rcpt "alice@$org" <"$work/mail.eml")" 'is known, nothing would change'
+
+# --- a second key waits; what was said of it is kept ---
+usual G3 dave "what=(pending|unchanged) .*another key is known" dave2
+want "second key: the first is used" "$(known "$dave")" "$(fingerprint dave)"
+match "pending" "$(gate cert pending --json)" "\"address\":\"$dave\".*\"sha256\":\"$(fingerprint dave2)\""
+gate cert reject --why "not he" "$(fingerprint dave2)" || fail "cert reject"
+usual G4 dave "what=refused .*rejected" dave2
+match "rejected" "$(gate cert pending --rejected)" 'rejected .*not he'
+gate cert approve --replace "$(fingerprint dave2)" || fail "cert approve"
+want "approved" "$(known "$dave")" "$(fingerprint dave2)"
+gate cert approve "$(fingerprint dave2)" 2>/dev/null
+want "nothing waits any more" $? 65
+# A pinned one stays the only one.
+gate cert pin "$(fingerprint dave2)" >/dev/null || fail "cert pin"
+usual G5 dave "what=refused .*pinned" dave
+gate cert unpin "$(fingerprint dave2)" >/dev/null
+
+# --- two certificates: the one to encrypt to ---
+mail T1 "two@$partner" "two@$partner" signer "$pass" "$received" "$sig"
+said T1 "what=learned addr=two@$partner cert=$(fingerprint reader)"
+want "the one to encrypt to" "$(known "two@$partner")" "$(fingerprint reader)"
+
+# --- what they open: modern is narrowed to what the signature announced ---
+printf 'From: alice@%s\nTo: %s\nSubject: x\nMessage-ID: <m1@x>\nDate: %s\n\nhello\n' "$org" "$dave" "$(date -R)" >"$work/out.eml"
+drive -q -S "$sock" -u "alice@$org" -f "<alice@$org>" -r "<$dave>" -o "$work/m1.eml" "$work/out.eml"
+match "narrowed" "$(tr -d '\n' <"$work/m1.eml")" 'smime-type=enveloped-data'
+openssl cms -decrypt -in "$work/m1.eml" -recip "$work/dave2.pem" -inkey "$work/dave2.key" -out "$work/m1.txt" 2>/dev/null ||
+	fail "narrowed: not to be opened"
+match "narrowed: explain" "$(gate explain --user "alice@$org" --sender "alice@$org" --rcpt "$dave" <"$work/out.eml")" \
+	'cipher +aes-256-cbc, narrowed'
+
+# --- who waits for a certificate is told as soon as it is learned ---
+sed "s/^To: .*/To: frank@$partner/; s/m1@x/m2@x/" "$work/out.eml" >"$work/invite.eml"
+drive -q -S "$sock" -u "alice@$org" -f "<alice@$org>" -r "<frank@$partner>" "$work/invite.eml"
+told() {
+	grep -qi "^RCPT TO:<$1>" "$work"/peer/*.env 2>/dev/null
+}
+wait_for 10 told "frank@$partner" || fail "frank is not invited"
+usual F1 frank "what=learned addr=frank@$partner"
+wait_for 10 told "alice@$org" || fail "alice is not told"
+
+# --- observe: the log says it, the store does not change ---
+sed -i 's/mode = "on"/mode = "observe"/' "$conf"
+kill -USR1 "$milter"
+wait_for 5 grep -q event=reloaded "$work/milter.log" || fail "no reload"
+mail O1 "boss@$partner" "boss@$partner" inner "$pass" "$received" "$sig"
+said O1 "would-be=learned addr=boss@$partner"
+want "observe" "$(known "boss@$partner")" ""
 finish
