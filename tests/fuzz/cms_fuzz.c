@@ -5,6 +5,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "crypto/cms_envelope.h"
+#include "crypto/cms_said.h"
 #include "crypto/cms_sign.h"
 #include "crypto/cms_verify.h"
 
@@ -67,6 +68,13 @@ judge(struct cms_signed *sd, const struct hasher *hasher)
 	FUZZ_CHECK(cms_signed_verify(sd, hasher, NULL, NULL, NULL, 0, &v, NULL) == RC_OK);
 	FUZZ_CHECK(v.overall != VERDICT_PASS); /* there is no anchor */
 	verdict_fini(&v);
+	for (size_t i = 0; i <= cms_signed_signers(sd); i++) {
+		struct cms_said said;
+
+		cms_signed_said(sd, i, &said);
+		for (size_t k = 0; k < cms_signed_certs(sd)->n; k++)
+			(void)cms_said_prefers(&said, cms_signed_certs(sd)->v[k]);
+	}
 }
 
 static void

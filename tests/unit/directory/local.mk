@@ -18,3 +18,5 @@ check_PROGRAMS += tests/unit/directory/select_test
 tests_unit_directory_select_test_LDADD = $(SG_LIBS_DIRECTORY) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/directory/answers_test
 tests_unit_directory_answers_test_LDADD = $(SG_LIBS_DIRECTORY) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/directory/harvest_test
+tests_unit_directory_harvest_test_LDADD = $(SG_LIBS_DIRECTORY) $(CMOCKA_LIBS)

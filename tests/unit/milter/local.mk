@@ -46,3 +46,5 @@ tests_unit_milter_minder_test_LDADD = libmilterd.a $(SG_LIBS_PIPELINE) $(CMOCKA_
 check_PROGRAMS += tests/unit/milter/bundle_test
 tests_unit_milter_bundle_test_LDFLAGS = $(AM_LDFLAGS) $(SG_BUNDLE)
 tests_unit_milter_bundle_test_LDADD = libmilterd.a $(SG_LIBS_BASE) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/milter/algorithms_test
+tests_unit_milter_algorithms_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
