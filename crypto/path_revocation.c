@@ -89,6 +89,18 @@ combine(struct revocation_status *lists, const struct revocation_status *answer)
 		lists->stale = answer->stale;
 }
 
+static void
+note_weak(const X509 *cert, struct verdict *verdict)
+{
+	char name[NAME_TEXT_SIZE], text[SENTENCE_SIZE];
+
+	verdict->strength = STRENGTH_WEAK;
+	(void)snprintf(text, sizeof(text),
+		"a key that had to be believed about the revocation of %s is too weak",
+		name_text_of(cert, name));
+	path_note(verdict, VERDICT_STRENGTH, cert, text);
+}
+
 /*
  * Was it revoked only after what is judged, for a reason that leaves older signatures alone? That
  * counts where the anchor's rule says so. Compromise reaches back: nobody knows since when.
@@ -165,7 +177,7 @@ path_check_revocation(const struct path_request *request, STACK_OF(X509) * chain
 
 		rc = ask(&question, &status, err);
 		if (rc == RC_OK && status.weak)
-			verdict->strength = STRENGTH_WEAK;
+			note_weak(question.subject, verdict);
 		if (rc != RC_OK || status.state == REVOCATION_GOOD ||
 			is_later(request, &status, question.subject, verdict))
 			continue;

@@ -468,9 +468,14 @@ check_all(struct trust *trust, const struct question *q, struct verdict *found, 
 		trust_rules_sender(&trust->rules, q->leaf, q->addr, found);
 	else if (!is_allowed(trust, q, found))
 		rc = check_path(trust, q, found, err);
-	if (rc == RC_OK)
-		check_use(q->leaf, q->use, found);
-	return rc;
+	if (rc != RC_OK)
+		return rc;
+	check_use(q->leaf, q->use, found);
+	if (found->path != PATH_VALID) { /* nobody cares then */
+		found->revocation = REVOCATION_UNCHECKED;
+		verdict_forget(found, VERDICT_REVOCATION);
+	}
+	return RC_OK;
 }
 
 /* "" when the address cannot be read: then it matches nothing. */

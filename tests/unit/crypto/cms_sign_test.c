@@ -646,6 +646,80 @@ test_limits(void **state)
 	buf_fini(&cms);
 }
 
+/* Every signer has to be good, and what is wrong is told of the one with whom it is wrong. */
+static void
+test_several_signers(void **state)
+{
+	struct person stranger_ca = person_make("p256", NULL, 0, NULL);
+	struct person stranger =
+		person_make("p256", "stranger@example.org", CERT_SIGN, &stranger_ca);
+	const struct person *people[2][2] = {{&rsa, &stranger}, {&stranger, &rsa}};
+	struct buf cms = BUF_INIT(0);
+	struct verdict v;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		const struct cert *about;
+
+		openssl_signs(people[i], 2, EVP_sha256(), CMS_DETACHED, false, "text", 4, &cms);
+		MUST(verify(cms.data, cms.len, "text", 4, "rsa@example.org", &v, &must));
+		CHECK_STR("signature", verdict_answer(&v, VERDICT_SIGNATURE), "good");
+		CHECK_STR("path", verdict_answer(&v, VERDICT_PATH), "invalid");
+		CHECK_STR("sender", verdict_answer(&v, VERDICT_SENDER), "match");
+		CHECK_STR("no word about the sender", verdict_text(&v, VERDICT_SENDER), "");
+		about = v.found[VERDICT_PATH].cert;
+		if (about != stranger.cert)
+			fail_msg("the path's reason is about %s",
+				about ? cert_subject(about) : "nobody");
+		CHECK_STR("the reason", v.reason, verdict_text(&v, VERDICT_PATH));
+		check_verdict("one is a stranger", &v, VERDICT_FAIL);
+		MUST(verify(cms.data, cms.len, "else", 4, "rsa@example.org", &v, &must));
+		CHECK_STR("signature", verdict_answer(&v, VERDICT_SIGNATURE), "bad");
+		check_verdict("other content", &v, VERDICT_FAIL);
+		buf_clear(&cms);
+	}
+	buf_fini(&cms);
+	person_fini(&stranger);
+	person_fini(&stranger_ca);
+}
+
+/* SHA-1 counts where an anchor takes it for signatures of long ago. */
+static void
+test_old_hashes(void **state)
+{
+	static const struct {
+		int64_t until;
+		const EVP_MD *(*md)(void);
+		enum verdict_overall want;
+	} cases[] = {
+		{0, EVP_sha1, VERDICT_POLICY},
+		{1000000000, EVP_sha1, VERDICT_POLICY}, /* OpenSSL signs by the real clock */
+		{NOW + 1, EVP_sha1, VERDICT_PASS},
+		{NOW + 1, EVP_md5, VERDICT_POLICY},
+	};
+	const struct person *people[] = {&rsa};
+	struct trust *usual = trust;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct trust_options options = {.min_rsa = 2048},
+				     rules = {.sha1_until = cases[i].until};
+		struct buf cms = BUF_INIT(0);
+		struct verdict v;
+
+		MUST(trust_new(&options, &trust, &must));
+		MUST(trust_add_anchor_with(trust, ca.cert, NULL, 0, &rules, &must));
+		openssl_signs(people, 1, cases[i].md(), CMS_DETACHED, false, "text", 4, &cms);
+		MUST(verify(cms.data, cms.len, "text", 4, NULL, &v, &must));
+		if (cases[i].want == VERDICT_POLICY && !strstr(v.reason, "weak algorithm or key"))
+			fail_msg("%s", v.reason);
+		check_verdict("old hash", &v, cases[i].want);
+		trust_unref(&trust);
+		buf_fini(&cms);
+	}
+	trust = usual;
+}
+
 /* 11 KB of a signature that announces a thousand digests. */
 static void
 test_many_digests(void **state)
@@ -743,6 +817,8 @@ main(void)
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_many_digests),
+		cmocka_unit_test(test_several_signers),
+		cmocka_unit_test(test_old_hashes),
 		cmocka_unit_test(test_memory),
 	};
 
