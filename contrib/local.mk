@@ -10,6 +10,7 @@ dist_noinst_DATA += \
 	contrib/sendmail/sealgate.mc \
 	contrib/systemd/sealgate-anchor.service \
 	contrib/systemd/sealgate-anchor.timer \
+	contrib/systemd/sealgate-fetcher.service \
 	contrib/systemd/sealgate-milter.service \
 	contrib/systemd/sealgate-person-sync.service contrib/systemd/sealgate-person-sync.timer \
 	contrib/systemd/sealgate-vault.service

@@ -39,7 +39,7 @@ libcrypto_sg_a_SOURCES += crypto/kek.h crypto/kek.c
 libcrypto_sg_a_SOURCES += crypto/crl.c crypto/crl.h crypto/crl_check.c crypto/crl_decode.c crypto/crl_scope.c crypto/crl_signer.c \
 	crypto/name_text.c crypto/name_text.h crypto/ocsp.c crypto/ocsp.h crypto/ocsp_check.c crypto/ocsp_response.c crypto/ocsp_response.h crypto/path_revocation.c crypto/path_revocation.h \
 	crypto/serialset.c crypto/serialset.h crypto/signature.c crypto/signature.h \
-	crypto/revocation.c crypto/revocation.h crypto/revocation_private.h crypto/revocation_rule.h
+	crypto/revocation.c crypto/revocation.h crypto/revocation_private.h
 
 ## Tokens
 libcrypto_sg_a_SOURCES += crypto/cryptoki.h crypto/oaep.c crypto/oaep.h crypto/token.c crypto/token.h crypto/token_key.c crypto/token_key.h crypto/token_process.c \
@@ -49,3 +49,5 @@ libcrypto_sg_a_SOURCES += crypto/smime_value.h crypto/smime_value.c
 
 ## Gateways named by a domain
 libcrypto_sg_a_SOURCES += crypto/cert_dns.c
+## What the fetcher looks at
+libcrypto_sg_a_SOURCES += crypto/cert_urls.c crypto/cert_urls.h crypto/fetched.c crypto/fetched.h crypto/fetched_ocsp.c crypto/watch.c crypto/watch.h

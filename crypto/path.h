@@ -15,6 +15,7 @@
 #include "crypto/revocation.h"
 #include "crypto/trustlist.h"
 #include "crypto/verdict.h"
+#include "crypto/watch.h"
 
 #include <openssl/x509.h>
 
@@ -32,9 +33,10 @@ struct path_request {
 	int64_t at;                            /* for revocation */
 	int64_t path_at;                       /* for validity: AT, or when it signed */
 	/* For the path of somebody who signed a list or an answer: */
-	X509 *only;     /* the trust anchor that it has to end at; NULL: any */
-	bool plain;     /* policies do not matter */
-	unsigned level; /* how many such paths lead here */
+	X509 *only;                    /* the trust anchor that it has to end at; NULL: any */
+	bool plain;                    /* policies do not matter */
+	unsigned level;                /* how many such paths lead here */
+	const struct watcher *watcher; /* may be NULL */
 };
 
 /* verdict_note about one of OpenSSL's certificates. */

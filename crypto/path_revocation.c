@@ -150,6 +150,31 @@ ask(struct revocation_question *q, struct revocation_status *status, struct err 
 	return rc;
 }
 
+/* Tells the watcher where more about SUBJECT is to be had. */
+static void
+tell(const struct watcher *watcher, X509 *subject, X509 *issuer, bool missing)
+{
+	struct cert *cert = NULL, *by = NULL;
+	unsigned char *der = NULL;
+	int len;
+
+	if (!watcher)
+		return;
+	len = i2d_X509(subject, &der);
+	if (len > 0)
+		(void)cert_parse(der, (size_t)len, &cert, NULL);
+	OPENSSL_free(der);
+	der = NULL;
+	len = i2d_X509(issuer, &der);
+	if (len > 0)
+		(void)cert_parse(der, (size_t)len, &by, NULL);
+	OPENSSL_free(der);
+	if (cert && by)
+		watch_revocation(watcher, cert, by, missing);
+	cert_unref(&cert);
+	cert_unref(&by);
+}
+
 enum rc
 path_check_revocation(const struct path_request *request, STACK_OF(X509) * chain,
 	struct verdict *verdict, struct err *err)
@@ -178,6 +203,9 @@ path_check_revocation(const struct path_request *request, STACK_OF(X509) * chain
 		rc = ask(&question, &status, err);
 		if (rc == RC_OK && status.weak)
 			note_weak(question.subject, verdict);
+		if (rc == RC_OK)
+			tell(request->watcher, question.subject, question.issuer,
+				status.state == REVOCATION_UNKNOWN);
 		if (rc != RC_OK || status.state == REVOCATION_GOOD ||
 			is_later(request, &status, question.subject, verdict))
 			continue;

@@ -43,6 +43,7 @@ struct trust {
 	struct issuerset intermediates;
 	struct trustlist denied, allowed;
 	struct revocation *revocation;
+	struct watcher watcher; /* zeros: none */
 	struct {
 		pthread_mutex_t lock[LOCKS];
 		struct result *results; /* SETS * WAYS */
@@ -74,6 +75,12 @@ trust_new(const struct trust_options *options, struct trust **out, struct err *e
 		trust_unref(&trust);
 	*out = trust;
 	return rc;
+}
+
+void
+trust_set_watcher(struct trust *trust, const struct watcher *watcher)
+{
+	trust->watcher = *watcher;
 }
 
 static void
@@ -112,6 +119,8 @@ trust_unref(struct trust **trust)
 	for (i = 0; i < LOCKS; i++)
 		pthread_mutex_destroy(&gone->cache.lock[i]);
 	free(gone->cache.results);
+	if (gone->watcher.free)
+		gone->watcher.free(gone->watcher.ctx);
 	free(gone);
 }
 
@@ -395,10 +404,13 @@ check_path(struct trust *trust, const struct question *q, struct verdict *verdic
 		.revocation = trust->revocation,
 		.at = q->at,
 		.path_at = q->path_at,
+		.watcher = trust->watcher.note ? &trust->watcher : NULL,
 	};
 	enum rc rc = request.untrusted ? path_check(&request, verdict, err)
 				       : err_set(err, ERR_MEMORY, "building a path");
 
+	for (size_t i = 0; rc == RC_OK && i < verdict->n_missing; i++)
+		watch_issuer(request.watcher, verdict->missing[i]);
 	sk_X509_free(request.untrusted);
 	return rc;
 }

@@ -16,6 +16,7 @@
 
 #include "crypto/cert.h"
 #include "crypto/verdict.h"
+#include "crypto/watch.h"
 
 struct trust;
 
@@ -73,6 +74,8 @@ enum rc trust_add_ocsp(
 enum rc trust_set_ocsp_dir(struct trust *trust, const char *dir, struct err *err);
 /* Borrowed: to add to it while the trust is filled. */
 struct revocation *trust_revocation(const struct trust *trust);
+/* WATCHER's content is copied; its free is called when the trust ends. */
+void trust_set_watcher(struct trust *trust, const struct watcher *watcher);
 /* Each file of a folder; what is malformed is logged and left out. A missing folder is RC_OK. */
 enum rc trust_load_crls(struct trust *trust, const char *dir, struct err *err);
 enum rc trust_load_certs(struct trust *trust, const char *dir, bool as_anchors, struct err *err);

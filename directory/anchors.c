@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "directory/trustconf.h"
+#include "directory/wants.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,12 @@ item_rules(const struct conf *conf, const struct conf_group *item, struct trust_
 		.revocation_dated = strcmp(conf_str(trust, "revocation_dates"), "respect") == 0,
 	};
 	return trustconf_rules(conf, item, rules, err);
+}
+
+char *
+anchors_fetched(const struct conf *conf, const char *kind)
+{
+	return file_join(conf_str(conf_section(conf, "fetch"), "dir"), kind);
 }
 
 /* One item of the list "anchors". */
@@ -127,6 +134,26 @@ load_store(struct certstore *store, struct trust *trust, struct err *err)
 	return rc;
 }
 
+/* What the fetcher got, each file as if an administrator had put it there. */
+static enum rc
+load_fetched(const struct conf *conf, struct trust *trust, struct err *err)
+{
+	char *crls = anchors_fetched(conf, "crl"), *certs = anchors_fetched(conf, "aia");
+	char *answers = anchors_fetched(conf, "ocsp");
+	enum rc rc = crls && certs && answers ? RC_OK : err_set(err, ERR_MEMORY, "fetched files");
+
+	if (rc == RC_OK)
+		rc = trust_load_certs(trust, certs, false, err);
+	if (rc == RC_OK)
+		rc = trust_load_crls(trust, crls, err);
+	if (rc == RC_OK)
+		rc = trust_set_ocsp_dir(trust, answers, err);
+	free(crls);
+	free(certs);
+	free(answers);
+	return rc;
+}
+
 enum rc
 anchors_load(const struct conf *conf, struct certstore *store, struct trust *trust, struct err *err)
 {
@@ -145,7 +172,9 @@ anchors_load(const struct conf *conf, struct certstore *store, struct trust *tru
 	dir = conf_str(section, "crl_dir");
 	if (rc == RC_OK && dir)
 		rc = trust_load_crls(trust, dir, err);
-	return rc;
+	if (rc == RC_OK)
+		rc = load_fetched(conf, trust, err);
+	return rc == RC_OK ? wants_watch(conf, trust, err) : rc;
 }
 
 enum rc

@@ -28,4 +28,24 @@ libdirectory_a_SOURCES = \
 	directory/question.c directory/question.h \
 	directory/select.c directory/select.h \
 	directory/source.c directory/source.h \
-	directory/trustconf.c directory/trustconf.h
+	directory/trustconf.c directory/trustconf.h \
+	directory/want.c directory/want.h \
+	directory/wants.c directory/wants.h
+## The fetcher, apart: of all programs it alone needs libcurl.
+noinst_LIBRARIES += libfetch.a
+libfetch_a_SOURCES = \
+	directory/fetch_addr.c directory/fetch_addr.h \
+	directory/fetch_door.c directory/fetch_door.h \
+	directory/fetch_folder.c directory/fetch_folder.h \
+	directory/fetch_hosts.c directory/fetch_hosts.h \
+	directory/fetch_http.c directory/fetch_http.h \
+	directory/fetch_job.c directory/fetch_job.h \
+	directory/fetch_ldap.c directory/fetch_ldap.h \
+	directory/fetch_list.c directory/fetch_list.h directory/fetch_state.c \
+	directory/fetch_plan.c directory/fetch_plan.h \
+	directory/fetch_settings.c directory/fetch_settings.h \
+	directory/fetch_url.c directory/fetch_url.h \
+	directory/fetcher.c directory/fetcher.h
+sbin_PROGRAMS += sealgate-fetcher
+sealgate_fetcher_SOURCES = directory/fetcher_main.c
+sealgate_fetcher_LDADD = $(SG_LIBS_FETCH)

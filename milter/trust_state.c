@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "milter/trust_state.h"
 
+#include "directory/anchors.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,15 +23,32 @@ describe_anchors(struct certstore *store, struct buf *out, struct err *err)
 	return rc;
 }
 
-int64_t
-trust_state_crl_time(const struct conf *conf)
+/* When something was put into or out of DIR, in ns; 0: there is none. */
+static uint64_t
+changed_at(const char *dir)
 {
-	const char *dir = conf_str(conf_section(conf, "trust"), "crl_dir");
 	struct stat st;
 
 	if (!dir || stat(dir, &st) != 0)
 		return 0;
-	return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	return (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
+}
+
+int64_t
+trust_state_crl_time(const struct conf *conf)
+{
+	static const char *const kinds[] = {"crl", "aia"}; /* OCSP answers are read when needed */
+	uint64_t all = changed_at(conf_str(conf_section(conf, "trust"), "crl_dir"));
+
+	for (size_t i = 0; i < 2; i++) {
+		char *dir = anchors_fetched(conf, kinds[i]);
+
+		/* One number for several times; two states of them that give the same are
+		 * not to be met. */
+		all = all * UINT64_C(0x9e3779b97f4a7c15) + changed_at(dir);
+		free(dir);
+	}
+	return (int64_t)(all >> 1);
 }
 
 enum rc

@@ -5,6 +5,7 @@ SG_LIBS_MESSAGE = libmessage.a $(SG_LIBS_BASE) $(IDN2_LIBS)
 SG_LIBS_POLICY = libpolicy.a $(SG_LIBS_MESSAGE)
 SG_LIBS_CRYPTO = libcrypto_sg.a $(SG_LIBS_MESSAGE)
 SG_LIBS_DIRECTORY = libdirectory.a $(SG_LIBS_CRYPTO) $(LDAP_LIBS) $(SQLITE_LIBS)
+SG_LIBS_FETCH = libfetch.a $(SG_LIBS_DIRECTORY) $(CURL_LIBS)
 SG_LIBS_KEYSTORE = libkeystore.a $(SG_LIBS_CRYPTO) $(SQLITE_LIBS)
 SG_LIBS_PIPELINE = libpipeline.a libpolicy.a libdirectory.a $(SG_LIBS_KEYSTORE) $(LDAP_LIBS) $(SSL_LIBS)
 

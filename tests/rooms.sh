@@ -43,6 +43,7 @@ may cli milter keystore directory crypto policy message base
 only openssl/ crypto/ keystore/ message/spool.c
 only openssl/ssl.h crypto/tls.c
 only ldap.h directory/
+only curl/ directory/fetch_http.c
 only libconfig.h base/
 only libmilter/ milter/
 only sqlite3.h directory/certstore keystore/store milter/journal milter/notice_store milter/replies

@@ -82,3 +82,7 @@ more_checks += tests/flow/ca.sh
 more_checks += tests/flow/auditor.sh
 ## Revocation: lists, OCSP answers, and what rules make of them.
 more_checks += tests/flow/revocation.sh
+## The fetcher, and an HTTP server for it
+noinst_PROGRAMS += webserver
+webserver_SOURCES = tests/flow/webserver.c tests/flow/web.c tests/flow/web.h
+more_checks += tests/flow/fetch.sh

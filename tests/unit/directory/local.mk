@@ -1,5 +1,11 @@
 ## SPDX-License-Identifier: BSD-2-Clause
 ## Unit tests of directory/: one program for each source file; add it to check_PROGRAMS.
+## The fetcher
+check_PROGRAMS += tests/unit/directory/fetch_test tests/unit/directory/fetcher_test
+tests_unit_directory_fetch_test_LDADD = $(SG_LIBS_FETCH) $(CMOCKA_LIBS)
+tests_unit_directory_fetcher_test_SOURCES = tests/unit/directory/fetcher_test.c tests/flow/web.c tests/flow/web.h
+tests_unit_directory_fetcher_test_LDADD = $(SG_LIBS_FETCH) $(CMOCKA_LIBS)
+## The rest
 check_PROGRAMS += \
 	tests/unit/directory/certstore_test \
 	tests/unit/directory/ldap_test \

@@ -1,0 +1,711 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "directory/fetcher.h"
+
+#include "base/clock.h"
+#include "base/counter.h"
+#include "base/log.h"
+#include "directory/fetch_door.h"
+#include "directory/fetch_folder.h"
+#include "directory/fetch_hosts.h"
+#include "directory/fetch_http.h"
+#include "directory/fetch_ldap.h"
+#include "directory/fetch_plan.h"
+
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define SAVE_MS     10000
+#define TIDY_S      3600
+#define ASKED_S     600 /* how exactly the saved list knows when something was asked for */
+#define FULL_LOG_MS 60000
+#define FDS         160
+
+/* The settings that transfers began with stay until those have ended. */
+struct generation {
+	struct fetch_settings settings;
+	struct generation *older;
+};
+
+struct fetcher {
+	struct generation *now;
+	struct fetch_list *list;
+	struct fetch_hosts *hosts;
+	struct fetch_http *http;
+	struct fetch_ldap *ldap;
+	struct fetch_door *door;
+	bool changed;  /* the list, since it was saved */
+	int64_t saved; /* clock_monotonic_ms */
+	int64_t tidied;
+	int64_t next;        /* when the next item is due, by clock_now */
+	int64_t new_hour;    /* when the hour of new URLs began */
+	long new_in_hour;    /* and how many came in it */
+	int64_t full_logged; /* clock_monotonic_ms */
+};
+
+static const struct fetch_settings *
+settings_of(const struct fetcher *fetcher)
+{
+	return &fetcher->now->settings;
+}
+
+/* 0 to 99. */
+static unsigned
+luck(void)
+{
+	unsigned char byte = 50;
+
+	(void)!getrandom(&byte, 1, GRND_NONBLOCK);
+	return byte % 100;
+}
+
+static void
+wake(void *ctx)
+{
+	fetch_http_wake(ctx);
+}
+
+/* --- what came --- */
+
+/* Is it what was asked for, and better than OLD? */
+static enum rc
+look(const struct fetch_settings *s, const struct fetch_item *item, const struct fetch_job *job,
+	const struct buf *old, struct fetched *out, struct err *err)
+{
+	const struct fetched_answer answer = {.request = job->request.data,
+		.request_len = job->request.len,
+		.nonce = s->nonce,
+		.old = buf_text(old),
+		.old_len = old->len,
+		.old_begins = item->begins};
+	const char *data = buf_text(&job->data);
+	int64_t now = clock_now();
+
+	if (item->kind == WANT_CRL)
+		return fetched_crl(data, job->data.len, buf_text(old), old->len, now, out, err);
+	if (item->kind == WANT_CA)
+		return fetched_certs(data, job->data.len, buf_text(old), old->len, now, out, err);
+	return fetched_ocsp(&answer, data, job->data.len, now, out, err);
+}
+
+/* Looks at what came and writes it. RC_NONE: it is what was there. */
+static enum rc
+keep(struct fetcher *fetcher, struct fetch_item *item, const struct fetch_job *job, struct err *err)
+{
+	const struct fetch_settings *s = settings_of(fetcher);
+	struct buf old = BUF_INIT(s->max_bytes[item->kind] + 4 * 65536);
+	struct fetched fetched = {0};
+	struct err ignored = ERR_INIT;
+	enum rc rc;
+
+	/* One that cannot be read is as good as none. */
+	if (fetch_folder_read(s->dir, item, &old, &ignored) != RC_OK)
+		buf_clear(&old);
+	rc = look(s, item, job, &old, &fetched, err);
+	if (rc == RC_OK)
+		rc = fetch_folder_write(s->dir, item, &fetched.data, err);
+	if (rc == RC_OK || rc == RC_NONE) {
+		item->begins = fetched.begins;
+		item->ends = fetched.ends;
+	}
+	fetched_fini(&fetched);
+	buf_fini(&old);
+	return rc;
+}
+
+static void
+log_fetched(const struct fetch_item *item, const struct fetch_job *job, bool unchanged)
+{
+	char ends[CLOCK_TEXT_SIZE], next[CLOCK_TEXT_SIZE], path[WANT_NAME_MAX + 16];
+
+	fetch_item_path(item, path, sizeof(path));
+	log_event(LOGL_INFO, NULL, "fetched", "kind", want_kind_name(item->kind), "url", item->url,
+		"file", path, "unchanged", unchanged ? "yes" : NULL, "bytes",
+		LOG_NUM(job->data.len), "expires",
+		item->ends > 0 ? clock_format(item->ends, ends) : NULL, "next",
+		clock_format(item->next, next), NULL);
+}
+
+static void
+went_well(struct fetcher *fetcher, struct fetch_item *item, const struct fetch_job *job,
+	bool unchanged)
+{
+	item->fetched = item->tried = clock_now();
+	item->failures = 0;
+	*item->why = '\0';
+	if (!job->unchanged || *job->etag)
+		snprintf(item->etag, sizeof(item->etag), "%s", job->etag);
+	if (!job->unchanged || *job->modified)
+		snprintf(item->modified, sizeof(item->modified), "%s", job->modified);
+	item->next = fetch_plan_refresh(
+		settings_of(fetcher), item->kind, item->begins, item->ends, item->fetched, luck());
+	counter_add(unchanged ? COUNTER_FETCHED_UNCHANGED : COUNTER_FETCHED, 1);
+	log_fetched(item, job, unchanged);
+}
+
+static void
+went_wrong(struct fetcher *fetcher, struct fetch_item *item, const struct fetch_job *job,
+	const struct err *err)
+{
+	char next[CLOCK_TEXT_SIZE];
+	int64_t now = clock_now();
+
+	item->tried = now;
+	item->failures++;
+	snprintf(item->why, sizeof(item->why), "%.255s", err->detail);
+	/* What may have gone from the folder is asked for in full. */
+	*item->etag = *item->modified = '\0';
+	item->next = fetch_plan_retry(
+		settings_of(fetcher), item->failures, job ? job->retry_after : 0, now, luck());
+	counter_add(COUNTER_FETCH_FAILED, 1);
+	log_error(LOGL_WARN, NULL, "fetch-failed", err, "kind", want_kind_name(item->kind), "url",
+		item->url, "failures", LOG_NUM(item->failures), "next",
+		clock_format(item->next, next), NULL);
+}
+
+static void ask(struct fetcher *fetcher, const struct want *want, bool permanent);
+
+/* A list that names its deltas is half of what is needed. */
+static void
+want_deltas(struct fetcher *fetcher, const struct fetch_item *item)
+{
+	char path[WANT_NAME_MAX + 16];
+	const struct fetch_settings *s = settings_of(fetcher);
+	struct fetched crl = {.data = BUF_INIT(s->max_bytes[WANT_CRL])};
+	struct cert_urls urls = {0};
+
+	fetch_item_path(item, path, sizeof(path));
+	if (fetch_folder_read(s->dir, item, &crl.data, NULL) == RC_OK)
+		(void)fetched_crl_urls(&crl, &urls, NULL);
+	for (size_t i = 0; i < urls.n; i++) {
+		struct want want = {.verb = WANT_FETCH,
+			.kind = WANT_CRL,
+			.url = urls.v[i],
+			.url_len = strlen(urls.v[i])};
+
+		if (strcmp(urls.v[i], item->url) != 0)
+			ask(fetcher, &want, false);
+	}
+	cert_urls_fini(&urls);
+	fetched_fini(&crl);
+}
+
+static void
+take_job(struct fetcher *fetcher, struct fetch_job *job)
+{
+	struct fetch_item *item = fetch_list_by_id(fetcher->list, job->item);
+	struct err err = job->err;
+	bool unchanged;
+	enum rc rc = job->rc;
+
+	fetch_hosts_end(fetcher->hosts, job->host, job->bytes, clock_now());
+	counter_add(COUNTER_FETCHED_KB, (long)((job->bytes + 1023) / 1024));
+	if (item) {
+		item->busy = false;
+		fetcher->changed = true;
+		fetcher->next = 0;
+		if (rc == RC_OK && !job->unchanged)
+			rc = keep(fetcher, item, job, &err);
+		unchanged = job->unchanged || rc == RC_NONE;
+		if (rc == RC_OK || rc == RC_NONE)
+			went_well(fetcher, item, job, unchanged);
+		else
+			went_wrong(fetcher, item, job, &err);
+		if (rc == RC_OK && !unchanged && item->kind == WANT_CRL)
+			want_deltas(fetcher, item);
+	}
+	fetch_job_free(&job);
+}
+
+/* --- what is wanted --- */
+
+/* The list is full, or too much that is new came in this hour: said now and then. */
+static void
+turn_away(struct fetcher *fetcher, const struct want *want, const char *reason)
+{
+	char url[FETCH_URL_MAX + 1];
+	int64_t now = clock_monotonic_ms();
+
+	counter_add(COUNTER_FETCH_TURNED_AWAY, 1);
+	if (fetcher->full_logged && now - fetcher->full_logged < FULL_LOG_MS)
+		return;
+	fetcher->full_logged = now;
+	snprintf(url, sizeof(url), "%.*s", (int)want->url_len, want->url);
+	log_event(LOGL_WARN, NULL, "want-refused", "kind", want_kind_name(want->kind), "url", url,
+		"reason", reason, NULL);
+}
+
+/* May something new come in this hour? */
+static bool
+has_room_for_new(struct fetcher *fetcher)
+{
+	int64_t now = clock_now();
+
+	if (now >= fetcher->new_hour + 3600 || now < fetcher->new_hour) {
+		fetcher->new_hour = now;
+		fetcher->new_in_hour = 0;
+	}
+	return fetcher->new_in_hour < settings_of(fetcher)->new_per_hour;
+}
+
+/* Is it known already, so that it costs nothing new? */
+static struct fetch_item *
+find_known(struct fetcher *fetcher, const struct want *want)
+{
+	char url[FETCH_URL_MAX + 1];
+
+	if (want->url_len > FETCH_URL_MAX)
+		return NULL;
+	memcpy(url, want->url, want->url_len);
+	url[want->url_len] = '\0';
+	return fetch_list_find(fetcher->list, want->kind, url, want->name);
+}
+
+/* Something new, when it may be asked. */
+static void
+ask_new(struct fetcher *fetcher, const struct want *want, bool permanent)
+{
+	struct fetch_item *item = NULL, *lost = NULL;
+	struct err err = ERR_INIT;
+	struct fetch_url url;
+	bool is_new;
+	enum rc rc = fetch_url_parse(want->url, want->url_len, &url, &err);
+
+	if (rc == RC_OK)
+		rc = fetch_settings_allow(settings_of(fetcher), &url, &err);
+	if (rc == RC_OK && want->kind == WANT_OCSP &&
+		(url.scheme == FETCH_LDAP || !fetched_is_request(want->request, want->request_len)))
+		rc = err_set(&err, ERR_FETCH_URL, "it is no OCSP request about one certificate");
+	if (rc != RC_OK) {
+		turn_away(fetcher, want, err.detail);
+		return;
+	}
+	rc = fetch_list_ask(
+		fetcher->list, want, url.host, clock_now(), &item, &is_new, &lost, &err);
+	if (lost)
+		fetch_folder_remove(settings_of(fetcher)->dir, lost);
+	fetch_item_free(&lost);
+	if (rc != RC_OK) {
+		turn_away(fetcher, want, rc == RC_NONE ? "fetch.max_items" : err.detail);
+		return;
+	}
+	item->permanent = permanent;
+	fetcher->new_in_hour++;
+	fetcher->changed = true;
+}
+
+static void
+ask(struct fetcher *fetcher, const struct want *want, bool permanent)
+{
+	struct fetch_item *item = find_known(fetcher, want);
+
+	counter_add(COUNTER_FETCH_WANTED, 1);
+	if (item) {
+		fetcher->changed |= clock_now() - item->asked > ASKED_S;
+		item->asked = clock_now();
+		item->permanent |= permanent;
+	} else if (permanent || has_room_for_new(fetcher)) {
+		ask_new(fetcher, want, permanent);
+		fetcher->next = 0;
+	} else {
+		turn_away(fetcher, want, "fetch.new_per_hour");
+	}
+}
+
+/* What the configuration names always. */
+static void
+ask_permanent(struct fetcher *fetcher)
+{
+	const struct fetch_settings *s = settings_of(fetcher);
+
+	for (size_t i = 0; i < fetch_list_count(fetcher->list); i++)
+		fetch_list_at(fetcher->list, i)->permanent = false;
+	for (int kind = WANT_CRL; kind <= WANT_CA; kind++)
+		for (size_t i = 0; i < s->n_urls[kind]; i++) {
+			struct want want = {.verb = WANT_FETCH,
+				.kind = (enum want_kind)kind,
+				.url = s->urls[kind][i],
+				.url_len = strlen(s->urls[kind][i])};
+
+			ask(fetcher, &want, true);
+		}
+}
+
+/* --- the operator's questions --- */
+
+static void
+answer_status(struct fetcher *fetcher, struct buf *out)
+{
+	size_t n = fetch_list_count(fetcher->list), failing = 0, missing = 0, busy = 0;
+	struct json json;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct fetch_item *item = fetch_list_at(fetcher->list, i);
+
+		failing += item->failures > 0;
+		missing += item->fetched == 0;
+		busy += item->busy;
+	}
+	json_init(&json, out);
+	json_object(&json, NULL);
+	json_int(&json, "v", 1);
+	json_int(&json, "items", (int64_t)n);
+	json_int(&json, "busy", (int64_t)busy);
+	json_int(&json, "failing", (int64_t)failing);
+	json_int(&json, "never_fetched", (int64_t)missing);
+	json_int(&json, "wanted", counter_get(COUNTER_FETCH_WANTED));
+	json_int(&json, "turned_away", counter_get(COUNTER_FETCH_TURNED_AWAY));
+	json_int(&json, "fetched", counter_get(COUNTER_FETCHED));
+	json_int(&json, "unchanged", counter_get(COUNTER_FETCHED_UNCHANGED));
+	json_int(&json, "failed", counter_get(COUNTER_FETCH_FAILED));
+	json_int(&json, "kilobytes", counter_get(COUNTER_FETCHED_KB));
+	json_object_end(&json);
+	(void)json_end(&json, NULL);
+}
+
+/* Everything, or one URL, whatever was planned. */
+static void
+answer_now(struct fetcher *fetcher, const struct want *want, struct buf *out)
+{
+	int64_t found = 0, now = clock_now();
+	struct json json;
+
+	for (size_t i = 0; i < fetch_list_count(fetcher->list); i++) {
+		struct fetch_item *item = fetch_list_at(fetcher->list, i);
+
+		if (want->url && (strlen(item->url) != want->url_len ||
+					 memcmp(item->url, want->url, want->url_len) != 0))
+			continue;
+		item->next = now;
+		found++;
+	}
+	fetcher->next = 0;
+	json_init(&json, out);
+	json_object(&json, NULL);
+	json_int(&json, "v", 1);
+	json_int(&json, "items", found);
+	json_object_end(&json);
+	(void)json_end(&json, NULL);
+}
+
+static void
+take_want(void *ctx, const struct want *want, struct buf *out)
+{
+	if (want->verb == WANT_STATUS)
+		answer_status(ctx, out);
+	else if (want->verb == WANT_NOW)
+		answer_now(ctx, want, out);
+	else
+		ask(ctx, want, false);
+}
+
+/* The first item with a higher id than *PLACE. */
+static enum rc
+list_item(void *ctx, uint64_t *place, struct buf *out)
+{
+	struct fetcher *fetcher = ctx;
+	size_t low = 0, high = fetch_list_count(fetcher->list);
+	struct fetch_item *item;
+	struct json json;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (fetch_list_at(fetcher->list, middle)->id <= *place)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == fetch_list_count(fetcher->list))
+		return RC_NONE;
+	item = fetch_list_at(fetcher->list, low);
+	*place = item->id;
+	json_init(&json, out);
+	json_object(&json, NULL);
+	json_int(&json, "v", 1);
+	fetch_item_json(item, false, &json);
+	json_object_end(&json);
+	return json_end(&json, NULL);
+}
+
+/* --- the work --- */
+
+/* Begins one transfer, or ITEM says when. */
+static void
+begin(struct fetcher *fetcher, struct fetch_item *item, int64_t now)
+{
+	const struct fetch_settings *s = settings_of(fetcher);
+	struct fetch_job *job = NULL;
+	struct err err = ERR_INIT;
+	int64_t later = fetch_hosts_begin(fetcher->hosts, s, item->host, now);
+
+	if (later) {
+		item->next = later;
+		return;
+	}
+	if (fetch_job_new(item, s, &job, &err) != RC_OK) {
+		fetch_hosts_end(fetcher->hosts, item->host, 0, now);
+		went_wrong(fetcher, item, NULL, &err);
+		return;
+	}
+	/* A file that is gone is asked for, not whether it changed. */
+	if (!fetch_folder_has(s->dir, item))
+		*job->etag = *job->modified = '\0';
+	item->busy = true;
+	if (strncasecmp(job->url, "ldap:", 5) == 0)
+		fetch_ldap_start(fetcher->ldap, s, &job);
+	else
+		fetch_http_start(fetcher->http, s, &job);
+}
+
+/* Begins what is due, and finds when something is due next. */
+static void
+begin_due(struct fetcher *fetcher)
+{
+	int64_t now = clock_now(), next = INT64_MAX;
+
+	if (now < fetcher->next)
+		return;
+	for (size_t i = 0; i < fetch_list_count(fetcher->list); i++) {
+		struct fetch_item *item = fetch_list_at(fetcher->list, i);
+
+		if (!item->busy && item->next <= now &&
+			!fetch_hosts_busy(fetcher->hosts, settings_of(fetcher)))
+			begin(fetcher, item, now);
+		/* What is due and waits for others begins when one of them has ended. */
+		if (!item->busy && item->next > now && item->next < next)
+			next = item->next;
+	}
+	fetcher->next = next;
+}
+
+/* What nobody asked for goes, with its file. */
+static void
+forget(struct fetcher *fetcher)
+{
+	const struct fetch_settings *s = settings_of(fetcher);
+	int64_t now = clock_now();
+
+	if (now < fetcher->tidied + TIDY_S && now >= fetcher->tidied)
+		return;
+	fetcher->tidied = now;
+	for (size_t i = fetch_list_count(fetcher->list); i-- > 0;) {
+		struct fetch_item *item = fetch_list_at(fetcher->list, i);
+
+		if (!fetch_plan_is_forgotten(s, item, now))
+			continue;
+		log_event(LOGL_INFO, NULL, "fetch-forgotten", "kind", want_kind_name(item->kind),
+			"url", item->url, NULL);
+		fetch_folder_remove(s->dir, item);
+		fetch_list_remove(fetcher->list, item);
+		fetcher->changed = true;
+	}
+}
+
+static void
+save(struct fetcher *fetcher, bool at_once)
+{
+	char path[PATH_MAX];
+	struct err err = ERR_INIT;
+	int64_t now = clock_monotonic_ms();
+
+	if (!fetcher->changed || (!at_once && now - fetcher->saved < SAVE_MS))
+		return;
+	snprintf(path, sizeof(path), "%.4000s/wants", settings_of(fetcher)->dir);
+	fetcher->saved = now;
+	if (fetch_list_save(fetcher->list, path, &err) == RC_OK)
+		fetcher->changed = false;
+	else
+		log_error(LOGL_ERROR, NULL, "wants-not-saved", &err, NULL);
+}
+
+/* Settings that no transfer uses any more. */
+static void
+drop_old(struct fetcher *fetcher)
+{
+	if (!fetcher->now->older || fetch_http_active(fetcher->http) > 0)
+		return;
+	while (fetcher->now->older) {
+		struct generation *old = fetcher->now->older;
+
+		fetcher->now->older = old->older;
+		fetch_settings_fini(&old->settings);
+		free(old);
+	}
+}
+
+void
+fetcher_step(struct fetcher *fetcher, int fd, int timeout_ms)
+{
+	const struct door_handler handler = {take_want, list_item, fetcher};
+	struct pollfd fds[FDS];
+	struct fetch_job *job;
+	size_t n, doors;
+	int64_t wait;
+
+	begin_due(fetcher);
+	wait = fetcher->next == INT64_MAX ? timeout_ms : (fetcher->next - clock_now()) * 1000;
+	if (wait < timeout_ms)
+		timeout_ms = wait > 0 ? (int)wait : fetcher->next == 0 ? 0 : 50;
+	doors = n = fetch_door_fds(fetcher->door, fds, FDS - 1, &timeout_ms);
+	if (fd >= 0)
+		fds[n++] = (struct pollfd){.fd = fd, .events = POLLIN};
+	fetch_http_wait(fetcher->http, fds, n, timeout_ms);
+	while ((job = fetch_http_take(fetcher->http)) != NULL)
+		take_job(fetcher, job);
+	while ((job = fetch_ldap_take(fetcher->ldap)) != NULL)
+		take_job(fetcher, job);
+	fetch_door_serve(fetcher->door, fds, doors, &handler);
+	forget(fetcher);
+	save(fetcher, false);
+	drop_old(fetcher);
+}
+
+/* --- life --- */
+
+/* The group that may connect and read: the configured one, or that of the milter's user. */
+static gid_t
+readers(const struct conf *conf)
+{
+	const char *name = conf_str(conf_section(conf, "fetch"), "socket_group");
+	const struct group *gr = name ? getgrnam(name) : NULL;
+	const struct passwd *pw;
+
+	if (name)
+		return gr ? gr->gr_gid : (gid_t)-1;
+	pw = getpwnam(conf_str(conf_section(conf, "milter"), "user"));
+	return pw ? pw->pw_gid : (gid_t)-1;
+}
+
+static enum rc
+open_places(struct fetcher *fetcher, struct conf *conf, struct err *err)
+{
+	const struct conf_group *group = conf_section(conf, "fetch");
+	const struct fetch_settings *s = settings_of(fetcher);
+	const char *name = conf_str(group, "socket_group");
+	const struct passwd *pw = getpwnam(conf_str(group, "user"));
+	uid_t uid = geteuid() == 0 && pw ? pw->pw_uid : (uid_t)-1;
+	gid_t gid = readers(conf);
+	enum rc rc;
+
+	if (name && gid == (gid_t)-1)
+		return conf_err(err, conf, group, "socket_group", "no such group: %s", name);
+	if (geteuid() == 0 && !pw)
+		return conf_err(
+			err, conf, group, "user", "no such user: %s", conf_str(group, "user"));
+	if (!s->socket || !*s->socket)
+		return conf_err(err, conf, group, "socket", "the fetcher needs one");
+	rc = fetch_folder_make(s->dir, uid, gid, err);
+	return rc == RC_OK ? fetch_door_open(s->socket, uid, gid, &fetcher->door, err) : rc;
+}
+
+enum rc
+fetcher_open(struct conf *conf, struct fetcher **out, struct err *err)
+{
+	struct fetcher *fetcher = calloc(1, sizeof(*fetcher));
+	enum rc rc = RC_OK;
+
+	*out = NULL;
+	if (fetcher)
+		fetcher->now = calloc(1, sizeof(*fetcher->now));
+	if (!fetcher || !fetcher->now) {
+		free(fetcher);
+		return err_set(err, ERR_MEMORY, "fetcher");
+	}
+	rc = fetch_settings_read(conf, &fetcher->now->settings, err);
+	if (rc == RC_OK)
+		rc = open_places(fetcher, conf, err);
+	if (rc == RC_OK)
+		*out = fetcher;
+	else
+		fetcher_close(&fetcher);
+	return rc;
+}
+
+enum rc
+fetcher_start(struct fetcher *fetcher, struct err *err)
+{
+	const struct fetch_settings *s = settings_of(fetcher);
+	char path[PATH_MAX];
+	size_t bad = 0;
+	enum rc rc = fetch_list_new(s->max_items, &fetcher->list, err);
+
+	if (rc == RC_OK)
+		rc = fetch_hosts_new(&fetcher->hosts, err);
+	if (rc == RC_OK)
+		rc = fetch_http_new(&fetcher->http, err);
+	if (rc == RC_OK)
+		rc = fetch_ldap_new(wake, fetcher->http, &fetcher->ldap, err);
+	snprintf(path, sizeof(path), "%.4000s/wants", s->dir);
+	if (rc == RC_OK)
+		rc = fetch_list_load(fetcher->list, path, &bad, err);
+	if (rc == RC_OK && bad)
+		log_event(LOGL_WARN, NULL, "wants-damaged", "file", path, "lines", LOG_NUM(bad),
+			NULL);
+	if (rc == RC_OK)
+		rc = fetch_folder_tidy(s->dir, fetcher->list, clock_now() - s->forget, err);
+	if (rc == RC_OK)
+		ask_permanent(fetcher);
+	fetcher->saved = clock_monotonic_ms();
+	fetcher->tidied = clock_now();
+	return rc;
+}
+
+enum rc
+fetcher_reload(struct fetcher *fetcher, struct conf *conf, struct err *err)
+{
+	struct generation *fresh = calloc(1, sizeof(*fresh));
+	const struct fetch_settings *old = settings_of(fetcher);
+	enum rc rc;
+
+	if (!fresh)
+		return err_set(err, ERR_MEMORY, "fetcher");
+	rc = fetch_settings_read(conf, &fresh->settings, err);
+	if (rc == RC_OK && (strcmp(fresh->settings.dir, old->dir) != 0 || !fresh->settings.socket ||
+				   strcmp(fresh->settings.socket, old->socket) != 0 ||
+				   fresh->settings.max_items != old->max_items)) {
+		rc = conf_err(err, conf, conf_section(conf, "fetch"), NULL,
+			"dir, socket and max_items are read at start only");
+		fetch_settings_fini(&fresh->settings);
+	}
+	if (rc != RC_OK) {
+		free(fresh);
+		return rc;
+	}
+	fresh->older = fetcher->now;
+	fetcher->now = fresh;
+	ask_permanent(fetcher);
+	fetcher->next = 0;
+	return RC_OK;
+}
+
+void
+fetcher_close(struct fetcher **fetcher)
+{
+	struct fetcher *f = *fetcher;
+
+	*fetcher = NULL;
+	if (!f)
+		return;
+	if (f->list)
+		save(f, true);
+	fetch_door_close(&f->door);
+	fetch_ldap_free(&f->ldap);
+	fetch_http_free(&f->http);
+	fetch_hosts_free(&f->hosts);
+	fetch_list_free(&f->list);
+	while (f->now) {
+		struct generation *old = f->now;
+
+		f->now = old->older;
+		if (old->settings.conf)
+			fetch_settings_fini(&old->settings);
+		free(old);
+	}
+	free(f);
+}
