@@ -60,6 +60,7 @@ for two in signer:digitalSignature reader:keyAgreement; do
 	mv "$work/two.key" "$work/${two%:*}.key"
 done
 ec frank "frank@$partner"
+ec grace "grace@$partner"
 usage=digitalSignature ec lonely "lonely@$partner"
 ec eve "eve@$partner,email:victim@victim.example"
 crl "$work/gone.pem"
@@ -123,7 +124,7 @@ known() {
 	gate cert find --json "$1" | grep -o '"used":true[^}]*"sha256":"[0-9a-f]*"' | sed 's/.*"sha256":"//; s/"//'
 }
 
-for name in dave dave2 gone inner victim ours never evil lonely eve frank; do sign $name; done
+for name in dave dave2 gone inner victim ours never evil lonely eve frank grace; do sign $name; done
 sign signer -certfile "$work/reader.pem"
 
 # --- poison: nothing of it is learned ---
@@ -230,6 +231,50 @@ told() {
 wait_for 10 told "frank@$partner" || fail "frank is not invited"
 usual F1 frank "what=learned addr=frank@$partner"
 wait_for 10 told "alice@$org" || fail "alice is not told"
+
+# --- the real OpenDKIM signs for the partner and verifies for us, where it is installed ---
+PATH=$PATH:/usr/sbin
+# opendkim_up NAME LINE…: its port in $NAME
+opendkim_up() {
+	local name=$1 number
+	shift
+	number=$(free_port)
+	printf '%s\n' "Socket inet:$number@127.0.0.1" "Background no" "AutoRestart no" "Syslog no" "$@" >"$work/$name.conf"
+	start "$name" opendkim -f -x "$work/$name.conf"
+	eval "$name=$number"
+	wait_for 10 bash -c "exec 3<>/dev/tcp/127.0.0.1/$number" || fail "opendkim does not start"
+}
+# through PORT FROM TO: a message through that milter
+through() {
+	drive -q -S "inet:$1@127.0.0.1" --client-addr 198.51.100.1 -f "<grace@$partner>" -r "<alice@$org>" -o "$3" "$2" >/dev/null ||
+		fail "opendkim: not accepted"
+}
+if command -v opendkim >/dev/null; then
+	made_key "$work/dkim.pem"
+	chmod 600 "$work/dkim.pem"
+	printf 's1._domainkey.%s v=DKIM1; k=rsa; p=%s\n' "$partner" "$(openssl rsa -in "$work/dkim.pem" -pubout 2>/dev/null |
+		grep -v -- '-----' | tr -d '\n')" >"$work/dkim.keys"
+	printf '192.0.2.9\n' >"$work/nobody"
+	opendkim_up signer "Mode s" "Domain $partner" "Selector s1" "KeyFile $work/dkim.pem" "RequireSafeKeys no" \
+		"InternalHosts 0.0.0.0/0"
+	opendkim_up verifier "Mode v" "TestPublicKeys $work/dkim.keys" "InternalHosts $work/nobody" "AuthservID mx.$org"
+	{
+		printf '%s\nFrom: grace@%s\nTo: alice@%s\nSubject: x\nMessage-ID: <d1@x>\nDate: %s\n' "$pass" "$partner" "$org" "$(date -R)"
+		cat "$work/grace.signed"
+	} >"$work/d0.eml"
+	# Without a signature of the domain, and with a field that says otherwise.
+	through "$verifier" "$work/d0.eml" "$work/d1.eml"
+	drive -q -S "$sock" -f "<grace@$partner>" -r "<alice@$org>" --qid D1 "$work/d1.eml" >/dev/null
+	said D1 'what=noted .*(nothing of DKIM|of the domain|found good)'
+	through "$signer" "$work/d0.eml" "$work/d2.eml"
+	sed 's/^To: .*/To: changed@example.org/' "$work/d2.eml" >"$work/d3.eml"
+	for try in 3 2; do
+		through "$verifier" "$work/d$try.eml" "$work/d4.eml"
+		drive -q -S "$sock" -f "<grace@$partner>" -r "<alice@$org>" --qid "D$try" "$work/d4.eml" >/dev/null
+	done
+	said D3 'what=unchanged .*found good'
+	said D2 "what=learned addr=grace@$partner"
+fi
 
 # --- observe: the log says it, the store does not change ---
 sed -i 's/mode = "on"/mode = "observe"/' "$conf"
