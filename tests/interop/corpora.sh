@@ -78,8 +78,7 @@ authentication() {
 	tr -d '\r\n' <in.eml | grep -o 'Authentication-Results:[^:]*smime=[a-z]*' | sed 's/.*=//'
 }
 
-"$tool" init --dir "$dir" --domain "$org" >>tool.log 2>&1 || fail "sealgate init"
-own_users
+made_gate
 vault_up
 
 # --- RFC 9216: who may do what
@@ -99,7 +98,7 @@ for who in Alice Bob Carlos Dana; do
 done
 
 # Partners elsewhere: the certificate to encrypt for is chosen by KeyUsage.
-"$tool" init --dir "$work/elsewhere" --domain example.org >>tool.log 2>&1 || fail "sealgate init, elsewhere"
+made gate "$work/elsewhere" example.org || fail "made-gate, elsewhere"
 find_in() {
 	"$tool" -c "$work/elsewhere/sealgate.conf" cert "$@" 2>>tool.log
 }
@@ -107,7 +106,8 @@ find_in add "$people"/*End-Entity*.crt >/dev/null
 find_in add --anchor "$rsa_root" >/dev/null
 for who in alice bob; do
 	serial=$(openssl x509 -in "$people/${who^}-s-Encryption-End-Entity-Certificate.crt" -noout -serial | tr -d '\n' | sed 's/.*=0*//' | tr A-F a-f)
-	is "cert find $who" "$(find_in find --json "$who@$org")" "\"used\":true[^{]*\"serial\":\"0*$serial\""
+	is "cert find $who" "$(find_in find --json "$who@$org" | sed 's/{"used":/\n&/g' | grep '"used":true')" "\"serial\":\"0*$serial\""
+	is "cert find $who, how many" "$(find_in find --json "$who@$org" | grep -o '"used":true' | wc -l)" '^1$'
 done
 is "cert find carlos" "$(find_in find --json "carlos@$org")" '"answer":"none".*x25519\) is not supported'
 
@@ -149,7 +149,7 @@ for who in Carlos Dana; do # Ed25519 in the CMS of OpenSSL begins with 3.5
 	openssl cms -sign -in entity -md sha512 -signer "$people/$who-s-Signature-Verification-End-Entity-Certificate.crt" \
 		-inkey "$people/$who-s-Signing-Private-Key-Material.key" -out signed 2>>openssl.log || continue
 	"$parts" message "${who,,}@$org" "bob@$org" signed >signed.eml
-	is "$who's signature" "$(judged --anchor "$ed_root" <signed.eml)" '^(pass good valid ok|neutral unsupported)'
+	is "$who's signature" "$(judged --anchor "$ed_root" <signed.eml)" '^(pass good valid ok|(neutral|permerror) unsupported)'
 done
 count "people of RFC 9216"
 
@@ -168,7 +168,7 @@ while IFS=$'\t' read -r file section kind detached signer valid rest; do
 	got=$(judged --anchor "$rfc/ca.pem" --anchor "$rfc/CarlDSSSelf.cer" --at 2003-01-01T00:00:00Z --from "${signer%%+*}@example.com" <mail.eml)
 	case "$file" in
 	4.3.bin) want='^fail bad' ;;
-	4.6.bin) want='^(policy good valid weak|neutral unsupported|fail)' ;; # the second signer's DSA key inherits its parameters
+	4.6.bin) want='^(policy good valid weak|(neutral|permerror) unsupported|fail)' ;; # the second signer's DSA key inherits its parameters
 	4.11.bin) want='^(none|neutral|permerror) none' ;;
 	4.*) want='^policy good valid weak$' ;;
 	*) want='^none none' ;;
@@ -244,7 +244,7 @@ while IFS=$'\t' read -r file form expected; do
 		[ -d "$data/pkits" ] || continue
 		is "$file" "$(judged --anchor "$data/pkits/certs/TrustAnchorRootCertificate.crt" --no-revocation <mail.eml)" '^fail good invalid'
 		;;
-	*) is "$file ($expected)" "$(judged --anchor "$vectors/smime-certs/smroot.pem" <mail.eml)" '^(fail bad|permerror none|none none|neutral unsupported)' ;;
+	*) is "$file ($expected)" "$(judged --anchor "$vectors/smime-certs/smroot.pem" <mail.eml)" '^(fail bad|permerror none|none none|(neutral|permerror) unsupported)' ;;
 	esac
 	for name in smrsa1 smec1; do
 		delivered mail.eml "smrsa1@$org" "$name@$org"

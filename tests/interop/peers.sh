@@ -154,8 +154,7 @@ make_people() {
 
 make_world() {
 	local kind
-	"$builddir/sealgate" init --dir "$dir" --domain "$org" >>"$work/tool.log" 2>&1 || fail "sealgate init"
-	own_users
+	made_gate
 	cat >>"$conf" <<-E
 	rules = (
 		{ name = "clear"; subject_mark = "[clear]"; direction = "outbound"; sign = "required"; },
