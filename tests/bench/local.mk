@@ -111,6 +111,6 @@ EXTRA_PROGRAMS += tests/bench/path_bench
 tests_bench_path_bench_SOURCES = tests/bench/path_bench.c
 tests_bench_path_bench_LDADD = $(SG_LIBS_CRYPTO)
 .PHONY: bench-path
-bench: bench-path
+bench-parts: bench-path
 bench-path: tests/bench/path_bench
 	tests/bench/path_bench
