@@ -55,7 +55,10 @@ search(const struct revocation_question *q, struct crl *crl, const STACK_OF(X509
 	for (i = 0; i < sk_X509_num(certs); i++) {
 		X509 *cert = sk_X509_value(certs, i);
 
-		if (!may_be_signer(crl, cert) || X509_cmp(cert, q->issuer) == 0)
+		/* Without a KeyUsage that says so only a CA gives lists, not anybody of its name.
+		 */
+		if (!may_be_signer(crl, cert) || X509_cmp(cert, q->issuer) == 0 ||
+			!(X509_get_extension_flags(cert) & (EXFLAG_KUSAGE | EXFLAG_CA)))
 			continue;
 		if (++*tries > MAX_TRIES)
 			return NULL;

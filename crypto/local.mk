@@ -39,7 +39,7 @@ libcrypto_sg_a_SOURCES += crypto/kek.h crypto/kek.c
 libcrypto_sg_a_SOURCES += crypto/crl.c crypto/crl.h crypto/crl_check.c crypto/crl_decode.c crypto/crl_scope.c crypto/crl_signer.c \
 	crypto/name_text.c crypto/name_text.h crypto/ocsp.c crypto/ocsp.h crypto/ocsp_check.c crypto/ocsp_response.c crypto/ocsp_response.h crypto/path_revocation.c crypto/path_revocation.h \
 	crypto/serialset.c crypto/serialset.h crypto/signature.c crypto/signature.h \
-	crypto/revocation.c crypto/revocation.h crypto/revocation_private.h
+	crypto/revocation.c crypto/revocation.h crypto/revocation_private.h crypto/revocation_rule.h
 
 ## Tokens
 libcrypto_sg_a_SOURCES += crypto/cryptoki.h crypto/oaep.c crypto/oaep.h crypto/token.c crypto/token.h crypto/token_key.c crypto/token_key.h crypto/token_process.c \

@@ -103,6 +103,8 @@ delegation_fault(const struct revocation_question *q, X509 *cert)
 	uint32_t usage = X509_get_key_usage(cert);
 	time_t at = (time_t)q->at;
 
+	if (X509_get_extension_flags(cert) & (EXFLAG_INVALID | EXFLAG_CRITICAL))
+		return "its responder's certificate is malformed, or has an unknown critical extension";
 	if (!(X509_get_extension_flags(cert) & EXFLAG_XKUSAGE) ||
 		!(X509_get_extended_key_usage(cert) & XKU_OCSP_SIGN))
 		return "its responder's certificate is not for answering (OCSPSigning)";

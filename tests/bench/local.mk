@@ -8,9 +8,14 @@ EXTRA_PROGRAMS += tests/bench/bench_crypto
 tests_bench_bench_crypto_SOURCES = tests/bench/bench_crypto.c
 tests_bench_bench_crypto_LDADD = $(SG_LIBS_CRYPTO)
 
-## make bench: each part adds itself as a prerequisite.
-.PHONY: bench bench-crypto
-bench: bench-crypto
+## make bench: each part adds itself as a prerequisite of bench-parts, and prints "goal WHAT: kept" or "goal WHAT: MISSED".
+.PHONY: bench bench-parts bench-crypto
+bench:
+	@$(MAKE) $(AM_MAKEFLAGS) -k bench-parts 2>&1 | tee bench.log
+	@$(srcdir)/tests/bench/goals bench.log
+EXTRA_DIST += tests/bench/goals
+CLEANFILES += bench.log
+bench-parts: bench-crypto
 bench-crypto: tests/bench/bench_crypto
 	tests/bench/bench_crypto --large
 
@@ -20,7 +25,7 @@ tests_bench_vault_bench_SOURCES = tests/bench/vault_bench.c tests/bench/volley.c
 	tests/bench/world.c tests/bench/world.h
 tests_bench_vault_bench_LDADD = $(SG_LIBS_KEYSTORE)
 .PHONY: bench-vault
-bench: bench-vault
+bench-parts: bench-vault
 bench-vault: tests/bench/vault_bench sealgate-vault
 	tests/bench/vault_bench ./sealgate-vault
 
@@ -29,7 +34,7 @@ EXTRA_PROGRAMS += tests/bench/store_bench
 tests_bench_store_bench_SOURCES = tests/bench/store_bench.c tests/bench/world.c tests/bench/world.h
 tests_bench_store_bench_LDADD = $(SG_LIBS_KEYSTORE)
 .PHONY: bench-store
-bench: bench-store
+bench-parts: bench-store
 bench-store: tests/bench/store_bench sealgate-vault
 	tests/bench/store_bench ./sealgate-vault 10000 1000 100000 2000
 
@@ -50,7 +55,7 @@ tests/bench/keyclock.so: tests/bench/keyclock.c
 
 ## Through the milter protocol: processor time, rate, peak memory.
 .PHONY: bench-milter
-bench: bench-milter
+bench-parts: bench-milter
 bench-milter: sealgate sealgate-milter sealgate-vault mtadriver nullmilter tests/bench/meter \
 		tests/bench/envelopes tests/bench/keyclock.so
 	$(srcdir)/tests/bench/milter.sh
@@ -61,7 +66,7 @@ EXTRA_PROGRAMS += tests/bench/ledger_bench
 tests_bench_ledger_bench_SOURCES = tests/bench/ledger_bench.c
 tests_bench_ledger_bench_LDADD = $(SG_LIBS_KEYSTORE)
 .PHONY: bench-ledger
-bench: bench-ledger
+bench-parts: bench-ledger
 bench-ledger: tests/bench/ledger_bench
 	rm -rf bench-ledger.tmp && mkdir bench-ledger.tmp
 	tests/bench/ledger_bench bench-ledger.tmp 1000000; s=$$?; rm -rf bench-ledger.tmp; exit $$s
@@ -71,7 +76,7 @@ EXTRA_PROGRAMS += tests/bench/policy_bench
 tests_bench_policy_bench_SOURCES = tests/bench/policy_bench.c
 tests_bench_policy_bench_LDADD = $(SG_LIBS_POLICY)
 .PHONY: bench-policy
-bench: bench-policy
+bench-parts: bench-policy
 bench-policy: tests/bench/policy_bench
 	tests/bench/policy_bench
 
@@ -81,7 +86,7 @@ tests_bench_ldap_bench_SOURCES = tests/bench/ldap_bench.c
 tests_bench_ldap_bench_LDADD = $(SG_LIBS_DIRECTORY)
 EXTRA_DIST += tests/bench/ldap.sh
 .PHONY: bench-ldap
-bench: bench-ldap
+bench-parts: bench-ldap
 bench-ldap: tests/bench/ldap_bench
 	$(srcdir)/tests/bench/ldap.sh
 
@@ -91,7 +96,7 @@ tests_bench_revocation_bench_SOURCES = tests/bench/revocation_bench.c tests/unit
 tests_bench_revocation_bench_CPPFLAGS = $(AM_CPPFLAGS) -DSRCDIR='"$(abs_top_srcdir)"'
 tests_bench_revocation_bench_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
 .PHONY: bench-revocation
-bench: bench-revocation
+bench-parts: bench-revocation
 bench-revocation: tests/bench/revocation_bench
 	tests/bench/revocation_bench
 ## Other people's certificates: look-ups from a thousand to a million (CERTSTORE_BENCH sets how many).
@@ -99,7 +104,7 @@ EXTRA_PROGRAMS += tests/bench/certstore_bench
 tests_bench_certstore_bench_SOURCES = tests/bench/certstore_bench.c
 tests_bench_certstore_bench_LDADD = $(SG_LIBS_DIRECTORY)
 .PHONY: bench-certstore
-bench: bench-certstore
+bench-parts: bench-certstore
 bench-certstore: tests/bench/certstore_bench
 	rm -rf bench-certstore.tmp && mkdir bench-certstore.tmp
 	tests/bench/certstore_bench bench-certstore.tmp $${CERTSTORE_BENCH:-1000000}; s=$$?; \

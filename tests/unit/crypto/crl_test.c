@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 #include "crypto/cms_verify.h"
+#include "crypto/issue.h"
+#include "crypto/openssl_glue.h"
 #include "crypto/revocation.h"
 #include "crypto/trust.h"
 #include "tests/unit/crypto/lists.h"
@@ -616,6 +618,161 @@ every_entry_is_found(void **state)
 	}
 }
 
+/* --- indirect lists for many, and signatures of other kinds --- */
+
+static void
+issuer_entry(void *ctx, size_t i, struct list_entry *entry)
+{
+	X509_NAME **name = ctx;
+	char text[32];
+
+	number_entry(NULL, i, entry);
+	X509_NAME_free(*name);
+	*name = X509_NAME_new();
+	snprintf(text, sizeof(text), "Issuer %zu", i % 20000);
+	assert_true(X509_NAME_add_entry_by_txt(
+		*name, "CN", MBSTRING_UTF8, (const unsigned char *)text, -1, -1, 0));
+	entry->issuer = *name;
+}
+
+static void
+many_issuers(void **state)
+{
+	struct world *w = *state;
+	X509_NAME *name = NULL;
+	struct list_spec spec = {.issuer = w->ca_x,
+		.key = w->ca_key,
+		.from = PKI_NOW,
+		.n = 1000,
+		.entry = issuer_entry,
+		.ctx = &name};
+	struct buf der = BUF_INIT(64u << 20);
+	struct serialset_entry found;
+	struct list_entry entry = {0};
+	struct err err = ERR_INIT;
+	struct crl *crl;
+	size_t i;
+
+	idp_of("indirect", &spec);
+	list_make(&spec, &der);
+	assert_int_equal(crl_parse(der.data, der.len, &crl, NULL), RC_OK);
+	for (i = 0; i < spec.n; i++) {
+		issuer_entry(&name, i, &entry);
+		assert_true(crl_find(crl, name, entry.serial, entry.len, &found));
+		number_entry(NULL, (i + 1) % spec.n, &entry);
+		assert_false(crl_find(crl, name, entry.serial, entry.len, &found));
+	}
+	crl_unref(&crl);
+	buf_clear(&der);
+	spec.n = CRL_MAX_ISSUERS + 1;
+	list_make(&spec, &der);
+	CHECK_INT("too many", crl_parse(der.data, der.len, &crl, &err), RC_PERM);
+	assert_non_null(strstr(err.detail, "certificate issuers"));
+	X509_NAME_free(name);
+	buf_fini(&der);
+}
+
+static void
+signatures_of_every_kind(void **state)
+{
+	static const struct {
+		const char *type;
+		bool pss;
+		const char *digest;
+	} kinds[] = {{"ED25519", false, NULL}, {"RSA", false, "SHA512"}, {"RSA", true, "SHA256"}};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		EVP_PKEY *key = strcmp(kinds[i].type, "RSA") == 0
+					? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048)
+					: EVP_PKEY_Q_keygen(NULL, NULL, kinds[i].type);
+		X509 *ca = pki_x509(&(struct pki_spec){.name = "Signer",
+			.key = pki_p256(),
+			.exts = {{NID_basic_constraints, "critical,CA:TRUE"}}});
+		X509_CRL *list = X509_CRL_new();
+		ASN1_TIME *at = ASN1_TIME_adj(NULL, PKI_NOW, 0, 0);
+		EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+		EVP_PKEY_CTX *pctx;
+		unsigned char *der = NULL;
+		struct crl *crl;
+		EVP_PKEY *old = X509_get_pubkey(ca);
+		int len;
+
+		assert_true(X509_set_pubkey(ca, key));
+		assert_true(X509_CRL_set_version(list, X509_CRL_VERSION_2));
+		assert_true(X509_CRL_set_issuer_name(list, X509_get_subject_name(ca)));
+		assert_true(X509_CRL_set1_lastUpdate(list, at));
+		assert_true(EVP_DigestSignInit_ex(
+				    ctx, &pctx, kinds[i].digest, NULL, NULL, key, NULL) == 1);
+		if (kinds[i].pss)
+			assert_true(EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) == 1);
+		assert_true(X509_CRL_sign_ctx(list, ctx) > 0);
+		len = i2d_X509_CRL(list, &der);
+		assert_int_equal(crl_parse(der, (size_t)len, &crl, NULL), RC_OK);
+		if (!crl_is_signed_by(crl, ca))
+			fail_msg("%s %d: not verified", kinds[i].type, kinds[i].pss);
+		crl_unref(&crl);
+		der[len - 5] ^= 1;
+		if (crl_parse(der, (size_t)len, &crl, NULL) == RC_OK) {
+			assert_false(crl_is_signed_by(crl, ca));
+			crl_unref(&crl);
+		}
+		OPENSSL_free(der);
+		EVP_PKEY_free(old);
+		EVP_PKEY_free(old); /* pki_p256's own reference */
+		EVP_PKEY_free(key);
+		EVP_MD_CTX_free(ctx);
+		ASN1_TIME_free(at);
+		X509_CRL_free(list);
+		X509_free(ca);
+	}
+}
+
+/* What the organisation's own CA gives out. */
+static void
+our_own_large_list(void **state)
+{
+	enum { N = 20000 };
+	struct issue_request request = {
+		.common_name = "Own CA", .not_before = PKI_NOW - DAY, .not_after = PKI_NOW + DAY};
+	struct revoked *revoked = calloc(N, sizeof(*revoked));
+	unsigned char(*serials)[16] = calloc(N, sizeof(*serials));
+	struct serialset_entry found;
+	struct buf der = BUF_INIT(64u << 20);
+	struct cert *ca;
+	struct pkey *key;
+	struct crl *crl;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(pkey_generate("p256", &key, NULL), RC_OK);
+	assert_int_equal(issue_root(key, &request, &ca, NULL), RC_OK);
+	for (i = 0; i < N; i++) {
+		memset(serials[i], 0x80 | (int)(i & 0x7f), sizeof(serials[i]));
+		memcpy(serials[i] + 1, &i, sizeof(i));
+		revoked[i] = (struct revoked){serials[i], sizeof(serials[i]), PKI_NOW - 60, 4};
+	}
+	assert_int_equal(
+		issue_crl(key, ca, revoked, N, 7, PKI_NOW, PKI_NOW + DAY, &der, NULL), RC_OK);
+	assert_int_equal(crl_parse(der.data, der.len, &crl, NULL), RC_OK);
+	CHECK_INT("entries", serialset_count(crl->entries), N);
+	assert_true(crl_is_signed_by(crl, cert_x509(ca)));
+	for (i = 0; i < N; i++) {
+		unsigned char serial[17] = {0}; /* as in a certificate: positive */
+
+		memcpy(serial + 1, serials[i], 16);
+		assert_true(crl_find(crl, crl->issuer, serial, sizeof(serial), &found) ||
+			    crl_find(crl, crl->issuer, serials[i], 16, &found));
+	}
+	crl_unref(&crl);
+	cert_unref(&ca);
+	pkey_unref(&key);
+	free(revoked);
+	free(serials);
+	buf_fini(&der);
+}
+
 /* --- what is refused --- */
 
 static void
@@ -716,6 +873,9 @@ main(void)
 		cmocka_unit_test(dates_of_revocation),
 		cmocka_unit_test(a_list_in_a_message_is_nothing),
 		cmocka_unit_test(every_entry_is_found),
+		cmocka_unit_test(many_issuers),
+		cmocka_unit_test(signatures_of_every_kind),
+		cmocka_unit_test(our_own_large_list),
 		cmocka_unit_test(odd_lists_are_refused),
 		cmocka_unit_test(mutations),
 	};
