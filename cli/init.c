@@ -48,6 +48,7 @@ struct init {
 	const char *organisation;
 	char caller[64];
 	char milter_user[64], vault_user[64];
+	const char *fetch_user;
 	bool separate; /* the daemons have users of their own */
 	bool postfix_group;
 	char node[65];
@@ -93,6 +94,7 @@ choose_users(struct init *init, struct err *err)
 	init->separate = geteuid() == 0 && getpwnam("sealgate") && getpwnam("sealgate-vault");
 	strcpy(init->milter_user, init->separate ? "sealgate" : init->caller);
 	strcpy(init->vault_user, init->separate ? "sealgate-vault" : init->caller);
+	init->fetch_user = init->separate ? "sealgate-fetcher" : init->caller;
 	init->postfix_group = geteuid() == 0 && getgrnam("postfix");
 	return RC_OK;
 }
@@ -244,7 +246,10 @@ format_policy(const struct init *init, struct buf *out, struct err *err)
 		");\n"
 		"trust = { crl_dir = \"crls\"; };  # revocation is checked where a CRL is at hand\n"
 		"# Our own lists go there too, after each \"sealgate key revoke\" and by the timer sealgate-crl.\n"
-		"ca = { crl_dir = \"crls\"; };\n\n"
+		"ca = { crl_dir = \"crls\"; };\n"
+		"# What sealgate-fetcher gets: lists, OCSP answers and CA certificates that certificates point to.\n"
+		"# Without that program nothing is fetched, and everything else works.\n"
+		"fetch = { user = \"%s\"; dir = \"fetched\"; socket = \"run/fetch.sock\"; };\n\n"
 		"# Who is signed for: a SASL login that is an address, for that address.\n"
 		"rights = (\n"
 		"\t{ identity = \"*\"; from = \"%%l\"; key = \"own\"; }\n"
@@ -254,7 +259,7 @@ format_policy(const struct init *init, struct buf *out, struct err *err)
 		"# a proven certificate; what comes in is opened for its owner and verified. Example:\n"
 		"#   rules = ( { name = \"must-encrypt\"; direction = \"outbound\"; recipients = \"@example.net\";\n"
 		"#               sign = \"required\"; encrypt = \"required\"; } );\n",
-		init->domain);
+		init->domain, init->fetch_user);
 }
 
 /* The whole configuration file. */
@@ -359,8 +364,14 @@ print_next_steps(const struct init *init, const char *anchor)
 	printf("%s is ready. Next, a key for each person, and the two daemons:\n\n"
 	       "  sealgate -c %s key new alice@%s\n"
 	       "  sealgate-vault -c %s\n"
-	       "  sealgate-milter -c %s\n\n",
-		init->dir, init->conf_path, init->domain, init->conf_path, init->conf_path);
+	       "  sealgate-milter -c %s\n\n"
+	       "and, where revocation lists are to be fetched:\n\n"
+	       "  sealgate-fetcher -c %s\n\n",
+		init->dir, init->conf_path, init->domain, init->conf_path, init->conf_path,
+		init->conf_path);
+	if (init->separate && !getpwnam(init->fetch_user))
+		printf("That one needs a system user \"%s\", which is not here yet.\n\n",
+			init->fetch_user);
 	if (geteuid() == 0 && !init->separate)
 		printf("There are no users \"sealgate\" and \"sealgate-vault\" here, so both daemons will run as\n"
 		       "root. Better: make these two system users, and begin again with an empty folder.\n\n");

@@ -41,6 +41,12 @@ tests_fuzz_path_fuzz_SOURCES = tests/fuzz/path_fuzz.c $(FUZZ_MAIN)
 tests_fuzz_path_fuzz_LDADD = $(SG_LIBS_CRYPTO)
 tests_fuzz_path_fuzz_LDFLAGS = $(FUZZ_LINKING)
 
+## directory/
+noinst_PROGRAMS += tests/fuzz/fetch_fuzz
+tests_fuzz_fetch_fuzz_SOURCES = tests/fuzz/fetch_fuzz.c $(FUZZ_MAIN)
+tests_fuzz_fetch_fuzz_LDADD = $(SG_LIBS_FETCH)
+tests_fuzz_fetch_fuzz_LDFLAGS = $(FUZZ_LINKING)
+
 ## message/
 noinst_PROGRAMS += tests/fuzz/authresults_fuzz
 tests_fuzz_authresults_fuzz_SOURCES = tests/fuzz/authresults_fuzz.c $(FUZZ_MAIN)
