@@ -172,7 +172,7 @@ is_signed_by(struct build *b, X509 *cert, X509 *issuer)
 	for (i = 0; i < b->n_memo; i++)
 		if (b->memo[i].cert == cert && b->memo[i].issuer == issuer)
 			return b->memo[i].is;
-	if (is_exhausted(b, b->search->signatures == PATH_MAX_SIGNATURES))
+	if (is_exhausted(b, b->search->signatures >= PATH_MAX_SIGNATURES))
 		return false;
 	b->search->signatures++;
 	b->memo[b->n_memo] = (struct memo){cert, issuer, key && X509_verify(cert, key) == 1};
@@ -211,12 +211,15 @@ note_end(struct build *b, enum path_end_kind kind)
 static enum rc
 complete(struct build *b, const struct anchor *anchor, struct err *err)
 {
+	unsigned cost = (unsigned)b->chain.n - 1; /* signatures that will be checked */
 	bool enough = false;
 	enum rc rc;
 
-	if (is_exhausted(b, b->search->tries == PATH_MAX_TRIES))
+	if (is_exhausted(b, b->search->tries == PATH_MAX_TRIES ||
+				    b->search->signatures + cost > PATH_MAX_SIGNATURES))
 		return RC_OK;
 	b->search->tries++;
+	b->search->signatures += cost;
 	b->chain.anchor = anchor;
 	rc = b->search->try(b->search->ctx, &b->chain, &enough, err);
 	b->done = b->done || enough;

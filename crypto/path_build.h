@@ -8,8 +8,9 @@
  * the signature are followed. A name with the same key does not come twice in a path, so
  * certificates that go in circles end.
  *
- * What an attacker can make us do is counted, not timed: PATH_MAX_SIGNATURES signatures, PATH_MAX_
- * TRIES complete paths and PATH_MAX_STEPS steps; then the search ends, and says so.
+ * What an attacker can make us do is counted, not timed: PATH_MAX_SIGNATURES signatures (those of
+ * complete paths included), PATH_MAX_TRIES complete paths and PATH_MAX_STEPS steps; then the search
+ * ends, and says so.
  */
 #ifndef CRYPTO_PATH_BUILD_H
 #define CRYPTO_PATH_BUILD_H
