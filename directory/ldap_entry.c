@@ -157,8 +157,8 @@ struct entry { /* one while it is read */
 	const char *dn;
 	struct answer found;
 	unsigned number;
-	bool shows_address, has_address;
-	char shown[ADDR_MAX + 1]; /* one that it shows */
+	bool shows_address, has_address; /* also when one of them can't be told */
+	char shown[ADDR_MAX + 1];        /* one that it shows */
 };
 
 /* Only the first few are worth a line each. */
@@ -232,22 +232,27 @@ take_value(struct entry *entry, const struct berval *value, unsigned rank, struc
 	return rc;
 }
 
-/* "user@domain", or with a kind before it: "smtp:user@domain". */
+/*
+ * "user@domain", or with a kind before it: "smtp:user@domain". The server has its own idea of when
+ * two addresses are the same; one that can't be read here may be the one that was asked for.
+ */
 static void
 take_address(struct entry *entry, const struct berval *value)
 {
-	const char *text = value->bv_val, *colon = memchr(text, ':', value->bv_len);
-	size_t len = value->bv_len;
+	const char *text = value->bv_val, *end = text + value->bv_len,
+		   *colon = memchr(text, ':', value->bv_len);
 	char addr[ADDR_MAX + 1];
 
-	if (colon && memchr(colon, '@', len - (size_t)(colon - text))) {
-		len -= (size_t)(colon + 1 - text);
+	if (colon && memchr(colon, '@', (size_t)(end - colon)))
 		text = colon + 1;
-	}
+	while (text < end && *text == ' ')
+		text++;
+	while (text < end && end[-1] == ' ')
+		end--;
 	entry->shows_address = true;
-	if (addr_canonical(text, len, addr, NULL) != RC_OK)
-		return;
-	if (strcasecmp(addr, entry->reading->addr) == 0)
+	if (addr_canonical(text, (size_t)(end - text), addr, NULL) != RC_OK)
+		entry->has_address |= memchr(text, '@', (size_t)(end - text)) != NULL;
+	else if (strcasecmp(addr, entry->reading->addr) == 0)
 		entry->has_address = true;
 	else
 		memcpy(entry->shown, addr, sizeof(addr));
