@@ -78,7 +78,7 @@ open_connection(const char *path, bool create, int busy_ms, sqlite3 **db, struct
 	sqlite3_busy_timeout(*db, busy_ms);
 	sqlite3_limit(*db, SQLITE_LIMIT_LENGTH, 4 << 20);
 	return exec_sql(*db,
-		"PRAGMA trusted_schema = OFF; PRAGMA synchronous = FULL;"
+		"PRAGMA trusted_schema = OFF; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;"
 		"PRAGMA cache_size = -" STRING(CERTSTORE_CACHE_KB),
 		path, err);
 }
