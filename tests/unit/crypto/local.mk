@@ -1,6 +1,11 @@
 ## SPDX-License-Identifier: BSD-2-Clause
 ## Unit tests of crypto/: one program for each source file; add it to check_PROGRAMS.
 
+## What the fetcher looks at
+check_PROGRAMS += tests/unit/crypto/fetched_test
+tests_unit_crypto_fetched_test_SOURCES = tests/unit/crypto/fetched_test.c tests/unit/directory/people.h
+tests_unit_crypto_fetched_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
+
 ## The CMS half
 check_PROGRAMS += tests/unit/crypto/cms_envelope_test
 tests_unit_crypto_cms_envelope_test_SOURCES = tests/unit/crypto/cms_envelope_test.c tests/unit/crypto/people.h

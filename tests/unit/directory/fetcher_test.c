@@ -167,10 +167,12 @@ find(struct world *w, const char *url)
 			json_free(&line);
 			break;
 		}
-		if (strcmp(json_get_text(line, "url"), url) == 0)
+		if (strcmp(json_get_text(line, "url"), url) == 0) {
+			json_free(&found); /* one URL, two kinds: the later */
 			found = line;
-		else
+		} else {
 			json_free(&line);
+		}
 	}
 	close(fd);
 	return found;
