@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "directory/fetcher.h"
+#include "directory/fetcher_private.h"
 
 #include "base/clock.h"
 #include "base/counter.h"
 #include "base/log.h"
-#include "directory/fetch_door.h"
 #include "directory/fetch_folder.h"
-#include "directory/fetch_hosts.h"
-#include "directory/fetch_http.h"
-#include "directory/fetch_ldap.h"
 #include "directory/fetch_plan.h"
 
 #include <grp.h>
@@ -20,39 +16,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define SAVE_MS     10000
-#define TIDY_S      3600
-#define ASKED_S     600 /* how exactly the saved list knows when something was asked for */
-#define FULL_LOG_MS 60000
-#define FDS         160
-
-/* The settings that transfers began with stay until those have ended. */
-struct generation {
-	struct fetch_settings settings;
-	struct generation *older;
-};
-
-struct fetcher {
-	struct generation *now;
-	struct fetch_list *list;
-	struct fetch_hosts *hosts;
-	struct fetch_http *http;
-	struct fetch_ldap *ldap;
-	struct fetch_door *door;
-	bool changed;  /* the list, since it was saved */
-	int64_t saved; /* clock_monotonic_ms */
-	int64_t tidied;
-	int64_t next;        /* when the next item is due, by clock_now */
-	int64_t new_hour;    /* when the hour of new URLs began */
-	long new_in_hour;    /* and how many came in it */
-	int64_t full_logged; /* clock_monotonic_ms */
-};
-
-static const struct fetch_settings *
-settings_of(const struct fetcher *fetcher)
-{
-	return &fetcher->now->settings;
-}
+#define SAVE_MS 10000
+#define TIDY_S  3600
+#define FDS     160
 
 /* 0 to 99. */
 static unsigned
@@ -168,8 +134,6 @@ went_wrong(struct fetcher *fetcher, struct fetch_item *item, const struct fetch_
 		clock_format(item->next, next), NULL);
 }
 
-static void ask(struct fetcher *fetcher, const struct want *want, bool permanent);
-
 /* A list that names its deltas is half of what is needed. */
 static void
 want_deltas(struct fetcher *fetcher, const struct fetch_item *item)
@@ -189,7 +153,7 @@ want_deltas(struct fetcher *fetcher, const struct fetch_item *item)
 			.url_len = strlen(urls.v[i])};
 
 		if (strcmp(urls.v[i], item->url) != 0)
-			ask(fetcher, &want, false);
+			fetcher_ask(fetcher, &want, false);
 	}
 	cert_urls_fini(&urls);
 	fetched_fini(&crl);
@@ -220,217 +184,6 @@ take_job(struct fetcher *fetcher, struct fetch_job *job)
 			want_deltas(fetcher, item);
 	}
 	fetch_job_free(&job);
-}
-
-/* --- what is wanted --- */
-
-/* The list is full, or too much that is new came in this hour: said now and then. */
-static void
-turn_away(struct fetcher *fetcher, const struct want *want, const char *reason)
-{
-	char url[FETCH_URL_MAX + 1];
-	int64_t now = clock_monotonic_ms();
-
-	counter_add(COUNTER_FETCH_TURNED_AWAY, 1);
-	if (fetcher->full_logged && now - fetcher->full_logged < FULL_LOG_MS)
-		return;
-	fetcher->full_logged = now;
-	snprintf(url, sizeof(url), "%.*s", (int)want->url_len, want->url);
-	log_event(LOGL_WARN, NULL, "want-refused", "kind", want_kind_name(want->kind), "url", url,
-		"reason", reason, NULL);
-}
-
-/* May something new come in this hour? */
-static bool
-has_room_for_new(struct fetcher *fetcher)
-{
-	int64_t now = clock_now();
-
-	if (now >= fetcher->new_hour + 3600 || now < fetcher->new_hour) {
-		fetcher->new_hour = now;
-		fetcher->new_in_hour = 0;
-	}
-	return fetcher->new_in_hour < settings_of(fetcher)->new_per_hour;
-}
-
-/* Is it known already, so that it costs nothing new? */
-static struct fetch_item *
-find_known(struct fetcher *fetcher, const struct want *want)
-{
-	char url[FETCH_URL_MAX + 1];
-
-	if (want->url_len > FETCH_URL_MAX)
-		return NULL;
-	memcpy(url, want->url, want->url_len);
-	url[want->url_len] = '\0';
-	return fetch_list_find(fetcher->list, want->kind, url, want->name);
-}
-
-/* Something new, when it may be asked. */
-static void
-ask_new(struct fetcher *fetcher, const struct want *want, bool permanent)
-{
-	struct fetch_item *item = NULL, *lost = NULL;
-	struct err err = ERR_INIT;
-	struct fetch_url url;
-	bool is_new;
-	enum rc rc = fetch_url_parse(want->url, want->url_len, &url, &err);
-
-	if (rc == RC_OK)
-		rc = fetch_settings_allow(settings_of(fetcher), &url, &err);
-	if (rc == RC_OK && want->kind == WANT_OCSP &&
-		(url.scheme == FETCH_LDAP || !fetched_is_request(want->request, want->request_len)))
-		rc = err_set(&err, ERR_FETCH_URL, "it is no OCSP request about one certificate");
-	if (rc != RC_OK) {
-		turn_away(fetcher, want, err.detail);
-		return;
-	}
-	rc = fetch_list_ask(
-		fetcher->list, want, url.host, clock_now(), &item, &is_new, &lost, &err);
-	if (lost)
-		fetch_folder_remove(settings_of(fetcher)->dir, lost);
-	fetch_item_free(&lost);
-	if (rc != RC_OK) {
-		turn_away(fetcher, want, rc == RC_NONE ? "fetch.max_items" : err.detail);
-		return;
-	}
-	item->permanent = permanent;
-	fetcher->new_in_hour++;
-	fetcher->changed = true;
-}
-
-static void
-ask(struct fetcher *fetcher, const struct want *want, bool permanent)
-{
-	struct fetch_item *item = find_known(fetcher, want);
-
-	counter_add(COUNTER_FETCH_WANTED, 1);
-	if (item) {
-		fetcher->changed |= clock_now() - item->asked > ASKED_S;
-		item->asked = clock_now();
-		item->permanent |= permanent;
-	} else if (permanent || has_room_for_new(fetcher)) {
-		ask_new(fetcher, want, permanent);
-		fetcher->next = 0;
-	} else {
-		turn_away(fetcher, want, "fetch.new_per_hour");
-	}
-}
-
-/* What the configuration names always. */
-static void
-ask_permanent(struct fetcher *fetcher)
-{
-	const struct fetch_settings *s = settings_of(fetcher);
-
-	for (size_t i = 0; i < fetch_list_count(fetcher->list); i++)
-		fetch_list_at(fetcher->list, i)->permanent = false;
-	for (int kind = WANT_CRL; kind <= WANT_CA; kind++)
-		for (size_t i = 0; i < s->n_urls[kind]; i++) {
-			struct want want = {.verb = WANT_FETCH,
-				.kind = (enum want_kind)kind,
-				.url = s->urls[kind][i],
-				.url_len = strlen(s->urls[kind][i])};
-
-			ask(fetcher, &want, true);
-		}
-}
-
-/* --- the operator's questions --- */
-
-static void
-answer_status(struct fetcher *fetcher, struct buf *out)
-{
-	size_t n = fetch_list_count(fetcher->list), failing = 0, missing = 0, busy = 0;
-	struct json json;
-
-	for (size_t i = 0; i < n; i++) {
-		const struct fetch_item *item = fetch_list_at(fetcher->list, i);
-
-		failing += item->failures > 0;
-		missing += item->fetched == 0;
-		busy += item->busy;
-	}
-	json_init(&json, out);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
-	json_int(&json, "items", (int64_t)n);
-	json_int(&json, "busy", (int64_t)busy);
-	json_int(&json, "failing", (int64_t)failing);
-	json_int(&json, "never_fetched", (int64_t)missing);
-	json_int(&json, "wanted", counter_get(COUNTER_FETCH_WANTED));
-	json_int(&json, "turned_away", counter_get(COUNTER_FETCH_TURNED_AWAY));
-	json_int(&json, "fetched", counter_get(COUNTER_FETCHED));
-	json_int(&json, "unchanged", counter_get(COUNTER_FETCHED_UNCHANGED));
-	json_int(&json, "failed", counter_get(COUNTER_FETCH_FAILED));
-	json_int(&json, "kilobytes", counter_get(COUNTER_FETCHED_KB));
-	json_object_end(&json);
-	(void)json_end(&json, NULL);
-}
-
-/* Everything, or one URL, whatever was planned. */
-static void
-answer_now(struct fetcher *fetcher, const struct want *want, struct buf *out)
-{
-	int64_t found = 0, now = clock_now();
-	struct json json;
-
-	for (size_t i = 0; i < fetch_list_count(fetcher->list); i++) {
-		struct fetch_item *item = fetch_list_at(fetcher->list, i);
-
-		if (want->url && (strlen(item->url) != want->url_len ||
-					 memcmp(item->url, want->url, want->url_len) != 0))
-			continue;
-		item->next = now;
-		found++;
-	}
-	fetcher->next = 0;
-	json_init(&json, out);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
-	json_int(&json, "items", found);
-	json_object_end(&json);
-	(void)json_end(&json, NULL);
-}
-
-static void
-take_want(void *ctx, const struct want *want, struct buf *out)
-{
-	if (want->verb == WANT_STATUS)
-		answer_status(ctx, out);
-	else if (want->verb == WANT_NOW)
-		answer_now(ctx, want, out);
-	else
-		ask(ctx, want, false);
-}
-
-/* The first item with a higher id than *PLACE. */
-static enum rc
-list_item(void *ctx, uint64_t *place, struct buf *out)
-{
-	struct fetcher *fetcher = ctx;
-	size_t low = 0, high = fetch_list_count(fetcher->list);
-	struct fetch_item *item;
-	struct json json;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (fetch_list_at(fetcher->list, middle)->id <= *place)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == fetch_list_count(fetcher->list))
-		return RC_NONE;
-	item = fetch_list_at(fetcher->list, low);
-	*place = item->id;
-	json_init(&json, out);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
-	fetch_item_json(item, false, &json);
-	json_object_end(&json);
-	return json_end(&json, NULL);
 }
 
 /* --- the work --- */
@@ -542,7 +295,7 @@ drop_old(struct fetcher *fetcher)
 void
 fetcher_step(struct fetcher *fetcher, int fd, int timeout_ms)
 {
-	const struct door_handler handler = {take_want, list_item, fetcher};
+	const struct door_handler handler = fetcher_handler(fetcher);
 	struct pollfd fds[FDS];
 	struct fetch_job *job;
 	size_t n, doors;
@@ -650,7 +403,7 @@ fetcher_start(struct fetcher *fetcher, struct err *err)
 	if (rc == RC_OK)
 		rc = fetch_folder_tidy(s->dir, fetcher->list, clock_now() - s->forget, err);
 	if (rc == RC_OK)
-		ask_permanent(fetcher);
+		fetcher_ask_permanent(fetcher);
 	fetcher->saved = clock_monotonic_ms();
 	fetcher->tidied = clock_now();
 	return rc;
@@ -679,7 +432,7 @@ fetcher_reload(struct fetcher *fetcher, struct conf *conf, struct err *err)
 	}
 	fresh->older = fetcher->now;
 	fetcher->now = fresh;
-	ask_permanent(fetcher);
+	fetcher_ask_permanent(fetcher);
 	fetcher->next = 0;
 	return RC_OK;
 }

@@ -45,7 +45,7 @@ libfetch_a_SOURCES = \
 	directory/fetch_plan.c directory/fetch_plan.h \
 	directory/fetch_settings.c directory/fetch_settings.h \
 	directory/fetch_url.c directory/fetch_url.h \
-	directory/fetcher.c directory/fetcher.h
+	directory/fetcher.c directory/fetcher.h directory/fetcher_private.h directory/fetcher_wants.c
 sbin_PROGRAMS += sealgate-fetcher
 sealgate_fetcher_SOURCES = directory/fetcher_main.c
 sealgate_fetcher_LDADD = $(SG_LIBS_FETCH)
