@@ -121,7 +121,7 @@ fingerprint() {
 
 # known ADDRESS: the fingerprints that would be encrypted to
 known() {
-	gate cert find --json "$1" | grep -o '"used":true[^}]*"sha256":"[0-9a-f]*"' | sed 's/.*"sha256":"//; s/"//'
+	gate cert find --json "$1" | sed 's/"used":/\n&/g' | sed -n 's/^"used":true.*"sha256":"\([0-9a-f]*\)".*/\1/p'
 }
 
 for name in dave dave2 gone inner victim ours never evil lonely eve frank grace; do sign $name; done
