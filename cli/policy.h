@@ -57,6 +57,8 @@ enum answer {
 	ANSWER_OPEN,
 	ANSWER_VERIFY,
 	ANSWER_OPENED,
+	ANSWER_REVOCATION,
+	ANSWER_STALE,
 	ANSWER_DOES,  /* leave, sign, encrypt, sign+encrypt, open, …, refuse, defer */
 	ANSWER_ERROR, /* of a refusal or deferral; else "none" */
 	ANSWER_OBSERVED,

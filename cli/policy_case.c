@@ -29,6 +29,7 @@ static const struct {
 	{"key", " yes no unknown "},
 	{"extra", " yes no unknown "},
 	{"sealed", " yes no unknown "},
+	{"stale", " yes no "},
 	{"sender-group", NULL},
 	{"group", NULL},
 	{"final", " inside outside unknown "},

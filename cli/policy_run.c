@@ -30,6 +30,8 @@ static const char *const names[ANSWER_COUNT] = {
 	[ANSWER_OPEN] = "open",
 	[ANSWER_VERIFY] = "verify",
 	[ANSWER_OPENED] = "opened",
+	[ANSWER_REVOCATION] = "revocation",
+	[ANSWER_STALE] = "stale",
 	[ANSWER_DOES] = "does",
 	[ANSWER_ERROR] = "error",
 	[ANSWER_OBSERVED] = "observed",
@@ -382,6 +384,8 @@ put_verdicts(struct policy_answer *out, const struct verdicts *v)
 	put_word(out, ANSWER_OPEN, v->open);
 	put_word(out, ANSWER_VERIFY, v->verify);
 	put_word(out, ANSWER_OPENED, v->opened);
+	put_word(out, ANSWER_REVOCATION, v->revocation);
+	put_word(out, ANSWER_STALE, v->stale);
 	snprintf(out->text[ANSWER_IF_MISSING], sizeof(out->text[0]), "%s",
 		v->if_missing == MISSING_CLEAR        ? "clear"
 		: v->if_missing == MISSING_REFUSE_ALL ? "refuse-all"
@@ -435,6 +439,7 @@ decide(const struct policy_world *world, const struct policy_case *one, const st
 		.hidden = case_tri(one, "hidden", TRI_NO) == TRI_YES,
 		.cert_known = rcpt.cert_known,
 		.cert_proven = rcpt.cert_proven,
+		.stale = case_tri(one, "stale", TRI_NO) == TRI_YES,
 		.held = case_tri(one, "held", rcpt.direction == DIR_OUTBOUND ? TRI_NO : TRI_YES),
 		.signer = s->facts.authorised == TRI_YES ? case_tri(one, "key", TRI_YES)
 							 : s->facts.authorised,

@@ -199,6 +199,12 @@ answers_find(struct answers *a, const char *addr, struct answer *answer, struct 
 	kept_free(k);
 	for (size_t i = 0; rc == RC_OK && i < answer->n; i++)
 		answer->v[i].stale = age < 1000 ? 1 : age / 1000;
+	/* What was found is found; that nothing more is there by now, nobody can tell. */
+	if (rc == RC_OK) {
+		answer->partial = true;
+		err_set(&answer->partial_err, ERR_DIR_UNAVAILABLE,
+			"only what was said before is known");
+	}
 	return rc;
 }
 

@@ -174,6 +174,7 @@ take_stale(
 		answer_fini(answer);
 		return RC_TEMP;
 	}
+	answer->partial_err = *why;
 	snprintf(age, sizeof(age), "%lld", (long long)answer->v[0].stale);
 	log_error(LOGL_WARN, NULL, "directory-stale", why, "directory", dir->name, "asked", addr,
 		"age", age, NULL);

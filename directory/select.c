@@ -228,6 +228,16 @@ only_one(const struct selection *selection, int tier)
 	return best;
 }
 
+/* Of the same certificate twice the first is used; it is no longer only what somebody said before
+ * when the second was said now. */
+static void
+lose_to_same(struct candidate *c, struct candidate *first)
+{
+	snprintf(c->why, sizeof(c->why), "the same as from %s", first->source);
+	if (!c->stale)
+		first->stale = 0;
+}
+
 /* Marks those that are used; says why the others are not. */
 static size_t
 mark_used(struct selection *selection, int tier)
@@ -248,7 +258,7 @@ mark_used(struct selection *selection, int tier)
 				selection->several == SEVERAL_NEWEST ? "is newer"
 								     : "is valid for longer");
 		else if (first && first->used)
-			snprintf(c->why, sizeof(c->why), "the same as from %s", first->source);
+			lose_to_same(c, first);
 		else
 			c->used = true;
 		used += c->used;

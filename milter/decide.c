@@ -315,6 +315,7 @@ tx_plan_input(struct transaction *tx, struct rcpt *rcpt, const struct decision *
 		.inside = rcpt->facts.direction != DIR_OUTBOUND,
 		.cert_known = rcpt->facts.cert_known,
 		.cert_proven = rcpt->facts.cert_proven,
+		.stale = rcpt->found && rcpt->found->stale,
 		.held = TRI_UNKNOWN,
 		.lookup_err =
 			rcpt->lookup_err.code != ERR_NONE ? rcpt->lookup_err : rcpt->leaves_err,

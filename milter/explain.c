@@ -20,6 +20,7 @@ static const char *const encrypt_words[] = {"never", "if-proven", "if-known", "r
 static const char *const opened_words[] = {"re-encrypt", "original", "refuse", "clear"};
 static const char *const missing_words[] = {"refuse-all", "clear", "refuse-recipient"};
 static const char *const preset_words[] = {"classic", "modern", "jp-classic", "auto"};
+static const char *const revocation_words[] = {"default", "if-known", "required", "grace"};
 static const char *const role_words[] = {"open", "seal", "gate", "all"};
 static const char *const outcome_words[] = {"deliver", "refuse", "defer"};
 static const char *const tier_words[] = {
@@ -168,6 +169,8 @@ text_verdicts(struct text *t, const struct verdicts *v)
 	if (v->sign != SIGN_NEVER || v->encrypt != ENCRYPT_NEVER)
 		put(t, "    preset %s: %s\n", preset_words[v->preset],
 			preset_algorithms(v->preset));
+	if (v->encrypt != ENCRYPT_NEVER && v->stale == STALE_DEFER)
+		put(t, "    not by what a directory said before it could not be asked\n");
 }
 
 static void
@@ -199,8 +202,11 @@ text_candidates(struct text *t, const struct rcpt *rcpt)
 		else if (mode && c->short_of & 1u << *mode)
 			put(t, "      but too little is known of its revocation for this rule\n");
 		if (c->stale)
-			put(t, "      as it was said %lld s ago; %s can't be asked now\n",
-				(long long)c->stale, c->source);
+			put(t, "      as it was said %lld s ago; %s can't be asked now%s\n",
+				(long long)c->stale, c->source,
+				c->used && rcpt->decision.verdicts.stale == STALE_DEFER
+					? ", and this rule wants it to be"
+					: "");
 	}
 }
 
@@ -460,6 +466,8 @@ json_verdicts(struct json *json, const struct verdicts *v)
 	json_str(json, "preset", preset_words[v->preset]);
 	json_str(json, "open", v->open ? "if-possible" : "never");
 	json_str(json, "verify", v->verify ? "if-signed" : "never");
+	json_str(json, "revocation", revocation_words[v->revocation]);
+	json_str(json, "stale", v->stale == STALE_DEFER ? "defer" : "use");
 	json_object_end(json);
 }
 

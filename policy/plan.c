@@ -152,6 +152,18 @@ plan_opened(struct plan_rcpt *rcpt)
 	}
 }
 
+/* What a directory said before it went down is no answer for a rule that wants it asked. Nor is
+ * that there was no proof: what is there now may have some. */
+static void
+mind_stale(struct plan_rcpt *rcpt)
+{
+	if (!rcpt->stale || rcpt->decision->verdicts.stale != STALE_DEFER)
+		return;
+	rcpt->cert_known = rcpt->cert_proven = TRI_UNKNOWN;
+	err_set(&rcpt->lookup_err, ERR_DIR_UNAVAILABLE,
+		"a directory that named the certificate can't be asked now, and the rule wants it to be");
+}
+
 static void
 plan_one(struct plan_rcpt *rcpt)
 {
@@ -183,6 +195,7 @@ plan_one(struct plan_rcpt *rcpt)
 	plan_sign(rcpt);
 	if (rcpt->outcome != PLAN_DELIVER)
 		return;
+	mind_stale(rcpt);
 	if (v->encrypt == ENCRYPT_IF_PROVEN)
 		plan_opportunistic(rcpt, rcpt->cert_proven, "proven");
 	else if (v->encrypt == ENCRYPT_IF_KNOWN)

@@ -27,6 +27,7 @@ struct plan_rcpt { /* one recipient's input */
 	bool inside;                      /* a recipient of our domains */
 	bool hidden;                      /* named neither in To: nor in Cc: */
 	enum tri cert_known, cert_proven; /* of usable certificates */
+	bool stale;    /* they rest on what a directory said that can't be asked now */
 	enum tri held; /* the gateway holds this recipient's key and they have none of their own */
 	enum tri signer; /* a key for the rule's sign_key is there and the sender may use it */
 	enum tri extra;  /* certificates that the rule adds to an envelope: TRI_NO is trouble too */

@@ -28,6 +28,8 @@ enum preset { PRESET_CLASSIC, PRESET_MODERN, PRESET_JP_CLASSIC, PRESET_AUTO };
 enum encoding { ENCODING_AUTO, ENCODING_BASE64 };
 /* What is done when revocation is not known; DEFAULT: as trust and anchors say. */
 enum on_unknown { UNKNOWN_DEFAULT, UNKNOWN_IF_KNOWN, UNKNOWN_REQUIRED, UNKNOWN_GRACE };
+/* A certificate that rests on what a directory said that can't be asked now. */
+enum on_stale { STALE_USE, STALE_DEFER };
 enum on_trouble { TROUBLE_DELIVER, TROUBLE_MARK };
 enum opened { OPENED_RE_ENCRYPT, OPENED_ORIGINAL, OPENED_REFUSE, OPENED_CLEAR };
 
@@ -56,6 +58,7 @@ struct verdicts {
 	enum preset preset;
 	bool open, verify;
 	enum on_unknown revocation;
+	enum on_stale stale;
 	enum opened opened; /* on its way out again; ORIGINAL: do not open what will leave */
 	enum on_trouble on_no_key, on_bad_signature, on_unauthenticated;
 	const char *message;       /* or NULL */

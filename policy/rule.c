@@ -185,6 +185,7 @@ compile_verdicts(struct verdicts *v, const struct conf_group *group)
 	static const char *const preset[] = {"classic", "modern", "jp-classic", "auto", NULL};
 	static const char *const opened[] = {"re-encrypt", "original", "refuse", "clear", NULL};
 	static const char *const trouble[] = {"deliver", "mark", NULL};
+	static const char *const stale[] = {"use", "defer", NULL};
 	static const char *const unknown[] = {"default", "if-known", "required", "grace", NULL};
 
 	v->sign = (enum verdict_sign)word_index(conf_str(group, "sign"), sign);
@@ -202,6 +203,7 @@ compile_verdicts(struct verdicts *v, const struct conf_group *group)
 	v->open = strcmp(conf_str(group, "open"), "never") != 0;
 	v->verify = strcmp(conf_str(group, "verify"), "never") != 0;
 	v->revocation = (enum on_unknown)word_index(conf_str(group, "revocation"), unknown);
+	v->stale = (enum on_stale)word_index(conf_str(group, "stale"), stale);
 	v->opened = (enum opened)word_index(conf_str(group, "opened"), opened);
 	v->on_no_key = (enum on_trouble)word_index(conf_str(group, "on_no_key"), trouble);
 	v->on_bad_signature =
@@ -291,7 +293,7 @@ is_verdict(const char *name)
 {
 	static const char *const words[] = {"sign", "sign_key", "encoding", "form", "unsafe",
 		"encrypt", "if_missing", "escrow", "copy_sender", "invite", "invite_language",
-		"preset", "open", "verify", "revocation", "on_no_key", "on_bad_signature",
+		"preset", "open", "verify", "revocation", "stale", "on_no_key", "on_bad_signature",
 		"on_unauthenticated", "message", NULL};
 	size_t i = 0;
 

@@ -17,7 +17,8 @@ rules = (
 	  if_missing = "refuse-recipient"; },
 	{ name = "partner"; recipients = ".partner.example"; sign = "required"; encrypt = "required"; preset = "modern"; },
 	{ name = "big"; direction = "outbound"; size_over = 1000000; },
-	{ name = "known"; recipients = "@careful.example"; certificate = "known"; encrypt = "if-known"; form = "opaque"; }
+	{ name = "known"; recipients = "@careful.example"; certificate = "known"; encrypt = "if-known"; form = "opaque";
+	  stale = "defer"; revocation = "grace"; }
 );
 END
 echo 'al@example.org alice@example.org' >"$work/aliases"
@@ -34,6 +35,8 @@ sender=alice@example.org login=alice@example.org rcpt=x@else.example subject="=?
 sender=alice@example.org login=alice@example.org rcpt=x@else.example size=2000000 => rule=big does=leave
 sender=alice@example.org login=alice@example.org rcpt=x@careful.example cert=known => rule=known form=opaque does=encrypt
 sender=alice@example.org login=alice@example.org rcpt=x@careful.example cert=unknown => does=defer
+sender=alice@example.org login=alice@example.org rcpt=x@careful.example cert=known stale=yes => stale=defer revocation=grace does=defer error=dir-unavailable
+sender=alice@example.org login=alice@example.org rcpt=c@sub.partner.example cert=known stale=yes => stale=use does=sign+encrypt
 sender=alice@example.org login=mallory@example.org rcpt=x@else.example => authorised=no does=leave
 sender=alice@example.org rcpt=x@else.example => authorised=no
 sender=sales@example.org login=alice rcpt=x@else.example => authorised=no
@@ -56,12 +59,12 @@ policy() {
 policy "$work/good"
 want "all met" "$status" 0
 [ "$status" = 0 ] || echo "$out"
-want "count" "$(printf '%s\n' "$out" | tail -n 1)" "24 cases, 0 not met"
+want "count" "$(printf '%s\n' "$out" | tail -n 1)" "26 cases, 0 not met"
 
 # One that is not met, for each thing that can be expected.
 case="sender=alice@example.org login=alice@example.org rcpt=c@sub.partner.example cert=known"
 for wrong in rule=big authorised=no direction=inbound sign=never sign_key=x form=opaque encrypt=never if_missing=clear \
-	preset=classic open=if-possible verify=if-signed opened=clear does=leave error=loop observed=watch; do
+	preset=classic open=if-possible verify=if-signed opened=clear stale=defer revocation=required does=leave error=loop observed=watch; do
 	echo "$case => $wrong" >"$work/bad"
 	policy "$work/bad"
 	want "$wrong: status" "$status" 65
@@ -70,7 +73,7 @@ done
 policy --json "$work/good" "$work/bad"
 want "JSON: status" "$status" 65
 match "JSON" "$out" '^\{"v":1,"results":\[\{"file":.*"line":2,"recipient":"bob@example.org","met":true,"got":\{"rule":"shipped-'
-match "JSON: counts" "$out" '"cases":25,"failed":1\}$'
+match "JSON: counts" "$out" '"cases":27,"failed":1\}$'
 policy --show "$work/bad"
 match "show" "$out" 'bad:1: c@sub.partner.example => rule=partner authorised=yes direction=outbound sign=required .* # signed; encrypted'
 

@@ -56,6 +56,8 @@ test_kept(void **state)
 	assert_int_equal(found.n, 1);
 	assert_int_equal(found.extra.n, 1);
 	assert_true(found.v[0].stale >= 1);
+	assert_true(found.partial); /* unless it is used, the directory has to be asked */
+	assert_int_equal(found.partial_err.code, ERR_DIR_UNAVAILABLE);
 	assert_ptr_equal(found.v[0].cert, given.v[0].cert);
 	answer_fini(&found);
 	/* The directory has nothing any more. */

@@ -172,11 +172,60 @@ test_cases(void **state)
 		check(*state, &cases[i]);
 }
 
+/* What is used is stale unless somebody of its tier says the same now; what of it can't be used
+ * any more leaves nothing known. */
+static void
+test_stale(void **state)
+{
+	static const struct {
+		const char *name;
+		bool first, second; /* stale? */
+		int to;
+		bool stale;
+		enum rc rc;
+	} t[] = {{"both asked", false, false, 9, false, RC_OK},
+		{"one by the other", true, false, 9, false, RC_OK},
+		{"the other by one", false, true, 9, false, RC_OK},
+		{"neither", true, true, 9, true, RC_OK},
+		{"expired", true, true, -1, false, RC_TEMP},
+		{"expired, and asked", false, false, -1, false, RC_NONE}};
+	struct world *w = *state;
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
+		struct one one = {.from = -5, .to = t[i].to, .use = BOTH, .tier = TIER_DIRECTORY};
+		struct cert *cert = make(w, &one);
+		struct selection selection;
+		struct lookup_result result;
+
+		selection_init(&selection, w->trust, CAROL);
+		for (int k = 0; k < 2; k++) {
+			struct answer answer = {0};
+			struct err why = ERR_INIT;
+
+			assert_int_equal(
+				answer_add(&answer, cert, "x", TIER_DIRECTORY, false, NULL), RC_OK);
+			answer.v[0].stale = (k ? t[i].second : t[i].first) ? 60 : 0;
+			err_set(&why, ERR_DIR_UNAVAILABLE, "down");
+			if (answer.v[0].stale)
+				selection_lack(&selection, TIER_DIRECTORY, &why);
+			assert_int_equal(selection_add(&selection, &answer, NULL), RC_OK);
+			answer_fini(&answer);
+		}
+		selection_finish(&selection, &result);
+		CHECK_INT(t[i].name, result.rc, t[i].rc);
+		CHECK_INT(t[i].name, result.stale, t[i].stale);
+		candidates_free(&result.v, result.n);
+		selection_fini(&selection);
+		cert_unref(&cert);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_cases, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stale, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

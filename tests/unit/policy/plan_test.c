@@ -102,6 +102,51 @@ test_one(void **state)
 	}
 }
 
+/* What a directory said before it went down, for rules that take it and those that do not. */
+static void
+test_stale(void **state)
+{
+	static const struct {
+		const char *name;
+		struct verdicts v;
+		enum tri proven;
+		enum outcome outcome;
+		unsigned transform;
+	} t[] = {{"used", V(SIGN_NEVER, ENCRYPT_REQUIRED), N, PLAN_DELIVER, PLAN_ENCRYPT},
+		{"required", V(SIGN_NEVER, ENCRYPT_REQUIRED, .stale = STALE_DEFER), N, PLAN_DEFER,
+			0},
+		{"if known", V(SIGN_NEVER, ENCRYPT_IF_KNOWN, .stale = STALE_DEFER), N, PLAN_DEFER,
+			0},
+		{"not proven", V(SIGN_NEVER, ENCRYPT_IF_PROVEN), N, PLAN_DELIVER, 0},
+		{"if proven", V(SIGN_NEVER, ENCRYPT_IF_PROVEN, .stale = STALE_DEFER), N, PLAN_DEFER,
+			0},
+		{"or clear",
+			V(SIGN_NEVER, ENCRYPT_REQUIRED, .stale = STALE_DEFER,
+				.if_missing = MISSING_CLEAR),
+			N, PLAN_DEFER, 0},
+		{"no matter", V(SIGN_NEVER, ENCRYPT_NEVER, .stale = STALE_DEFER), N, PLAN_DELIVER,
+			0}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
+		struct decision decision = {.known = Y, .rule = &rule, .verdicts = t[i].v};
+		struct plan_rcpt rcpt = {.addr = "a@b",
+			.decision = &decision,
+			.cert_known = Y,
+			.cert_proven = t[i].proven,
+			.stale = true};
+		struct plan *plan;
+
+		assert_int_equal(plan_build(&rcpt, 1, false, &plan, NULL), RC_OK);
+		CHECK_INT(t[i].name, plan->outcome, t[i].outcome);
+		CHECK_INT(t[i].name, rcpt.err.code,
+			t[i].outcome == PLAN_DEFER ? ERR_DIR_UNAVAILABLE : ERR_NONE);
+		if (t[i].outcome == PLAN_DELIVER)
+			CHECK_INT(t[i].name, rcpt.transform, t[i].transform);
+		plan_free(&plan);
+	}
+}
+
 /* The reason of a failed look-up is what the sender hears. */
 static void
 test_lookup_error(void **state)
@@ -332,7 +377,7 @@ test_refuse_recipient(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_one),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_one), cmocka_unit_test(test_stale),
 		cmocka_unit_test(test_lookup_error), cmocka_unit_test(test_extra),
 		cmocka_unit_test(test_apart), cmocka_unit_test(test_groups),
 		cmocka_unit_test(test_whole), cmocka_unit_test(test_refuse_recipient)};
