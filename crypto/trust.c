@@ -410,7 +410,7 @@ check_path(struct trust *trust, const struct question *q, struct verdict *verdic
 				       : err_set(err, ERR_MEMORY, "building a path");
 
 	for (size_t i = 0; rc == RC_OK && i < verdict->n_missing; i++)
-		watch_issuer(request.watcher, verdict->missing[i]);
+		verdict->awaits |= watch_issuer(request.watcher, verdict->missing[i]);
 	sk_X509_free(request.untrusted);
 	return rc;
 }
@@ -526,7 +526,10 @@ ask(struct trust *trust, struct question *q, struct verdict *verdict, struct err
 		return rc;
 	}
 	answer(&found, verdict);
-	cache_insert(trust, key, &found); /* taken */
+	if (found.awaits) /* the next one asks again */
+		verdict_fini(&found);
+	else
+		cache_insert(trust, key, &found); /* taken */
 	return RC_OK;
 }
 

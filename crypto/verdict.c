@@ -134,6 +134,7 @@ drop_missing(struct verdict *verdict)
 	for (i = 0; i < verdict->n_missing; i++)
 		free(verdict->missing[i]);
 	verdict->n_missing = 0;
+	verdict->awaits = false;
 }
 
 void
@@ -260,6 +261,7 @@ verdict_copy(const struct verdict *from, enum verdict_part part, struct verdict 
 	drop_missing(to);
 	for (i = 0; i < from->n_missing; i++)
 		verdict_missing(to, from->missing[i]);
+	to->awaits = from->awaits;
 }
 
 void
@@ -277,6 +279,7 @@ verdict_take(struct verdict *verdict, struct verdict *from, enum verdict_part pa
 	drop_missing(verdict);
 	memcpy(verdict->missing, from->missing, sizeof(verdict->missing));
 	verdict->n_missing = from->n_missing;
+	verdict->awaits = from->awaits;
 	from->n_missing = 0;
 }
 

@@ -69,6 +69,7 @@ struct verdict {
 	char *missing[VERDICT_MAX_MISSING]; /* owned: caIssuers URLs (http, ldap) where an issuer
 					       that no path was found without may be had */
 	size_t n_missing;
+	bool awaits; /* one of them was asked for and may come: the path is invalid so far */
 	struct revocation_rule revocation_rule; /* of the path's anchor */
 	int64_t stale; /* seconds that the revocation is only unknown for: what says "good" expired
 			  so long ago; 0: unknown for other reasons too, or not unknown */
@@ -76,7 +77,8 @@ struct verdict {
 	struct cert *signers[VERDICT_MAX_SIGNERS]; /* references, owned */
 	size_t n_signers;
 	int64_t signing_time; /* claimed; -1: none */
-	bool signer_missing;  /* no certificate of the signer was found: the signature is unsupported */
+	bool signer_missing; /* no certificate of the signer was found: the signature is unsupported
+			      */
 };
 
 void verdict_init(struct verdict *verdict);

@@ -57,10 +57,12 @@ watch_revocation(const struct watcher *watcher, const struct cert *cert, const s
 		note_responders(watcher, cert, issuer, missing);
 }
 
-void
+bool
 watch_issuer(const struct watcher *watcher, const char *url)
 {
-	if (watcher)
-		watcher->note(watcher->ctx,
-			&(struct watch_note){.kind = CERT_URL_ISSUER, .url = url, .missing = true});
+	if (!watcher)
+		return false;
+	watcher->note(watcher->ctx,
+		&(struct watch_note){.kind = CERT_URL_ISSUER, .url = url, .missing = true});
+	return watcher->awaits && watcher->awaits(watcher->ctx, url);
 }

@@ -27,6 +27,8 @@ struct watcher {
 	/* Is it worth finding the URLs of this certificate now? */
 	bool (*cares)(void *ctx, const unsigned char *sha256, bool missing);
 	void (*note)(void *ctx, const struct watch_note *note);
+	/* Was the certificate at this URL asked for, and neither come nor given up yet? */
+	bool (*awaits)(void *ctx, const char *url);
 	void (*free)(void *ctx); /* when the trust ends */
 	void *ctx;
 };
@@ -35,7 +37,7 @@ struct watcher {
  * Trouble is nobody's business: it will be asked again. */
 void watch_revocation(const struct watcher *watcher, const struct cert *cert,
 	const struct cert *issuer, bool missing);
-/* Where a missing issuer may be had. */
-void watch_issuer(const struct watcher *watcher, const char *url);
+/* Where a missing issuer may be had; is it awaited from there? */
+bool watch_issuer(const struct watcher *watcher, const char *url);
 
 #endif

@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 static const char *const folders[] = {"crl", "aia", "ocsp"};
-#define NEW "new" /* where files are written before they are renamed into one of those */
+#define FAILED "failed"
+#define NEW    "new" /* where files are written before they are renamed into one of those */
 
 /* A folder of MODE; one that is there keeps its mode, unless root is to give it away. */
 static enum rc
@@ -45,6 +46,9 @@ fetch_folder_make(const char *dir, uid_t uid, gid_t gid, struct err *err)
 			return err_set(err, ERR_CONFIG, "fetch.dir: too long");
 		rc = make_dir(path, 0755, uid, gid, err);
 	}
+	snprintf(path, sizeof(path), "%.4000s/" FAILED, dir);
+	if (rc == RC_OK)
+		rc = make_dir(path, 0755, uid, gid, err);
 	snprintf(path, sizeof(path), "%.4000s/" NEW, dir);
 	return rc == RC_OK ? make_dir(path, 0700, uid, gid, err) : rc;
 }
@@ -111,6 +115,8 @@ fetch_folder_tidy(const char *dir, const struct fetch_list *list, int64_t oldest
 	for (size_t i = 0; rc == RC_OK && i < sizeof(folders) / sizeof(*folders); i++)
 		rc = tidy_one(dir, folders[i], &map, oldest, err);
 	if (rc == RC_OK)
+		rc = tidy_one(dir, FAILED, &map, INT64_MAX, err);
+	if (rc == RC_OK)
 		rc = tidy_one(dir, NEW, &map, INT64_MAX, err);
 	strmap_fini(&map);
 	buf_fini(&names);
@@ -165,6 +171,21 @@ fetch_folder_remove(const char *dir, const struct fetch_item *item)
 
 	full_path(dir, item, path);
 	(void)unlink(path);
+	if (item->kind == WANT_CA)
+		fetch_folder_give_up(dir, item->name, false);
+}
+
+void
+fetch_folder_give_up(const char *dir, const char *name, bool given_up)
+{
+	char path[PATH_MAX];
+	struct err err = ERR_INIT;
+
+	snprintf(path, sizeof(path), "%.3800s/" FAILED "/%.200s", dir, name);
+	if (!given_up)
+		(void)unlink(path);
+	else if (file_write(path, "", 0, 0644, &err) != RC_OK)
+		log_error(LOGL_WARN, NULL, "fetch-folder", &err, NULL);
 }
 
 bool

@@ -3,9 +3,11 @@
  * fetch_folder.h - the folder of what was fetched
  *
  * DIR/crl/SHA256-OF-URL.crl, DIR/aia/SHA256-OF-URL.cer, DIR/ocsp/NAME, and DIR/wants, the
- * fetcher's list; DIR/new while a file is being written. DIR is the fetcher's, its group may read:
- * what is in it is public, who asks for it is not. Files are written beside their place and
- * renamed; after a crash what is left of one that was being written is removed at the next start.
+ * fetcher's list; DIR/failed/SHA256-OF-URL for a CA's certificate that was given up for now, so
+ * that nobody waits for it; DIR/new while a file is being written. DIR is the fetcher's, its group
+ * may read: what is in it is public, who asks for it is not. Files are written beside their place
+ * and renamed; after a crash what is left of one that was being written is removed at the next
+ * start.
  */
 #ifndef DIRECTORY_FETCH_FOLDER_H
 #define DIRECTORY_FETCH_FOLDER_H
@@ -26,6 +28,8 @@ enum rc
 fetch_folder_read(const char *dir, const struct fetch_item *item, struct buf *out, struct err *err);
 enum rc fetch_folder_write(
 	const char *dir, const struct fetch_item *item, const struct buf *data, struct err *err);
+/* A CA's certificate will not come (empty file), or may. Trouble is logged. */
+void fetch_folder_give_up(const char *dir, const char *name, bool given_up);
 bool fetch_folder_has(const char *dir, const struct fetch_item *item);
 void fetch_folder_remove(const char *dir, const struct fetch_item *item);
 

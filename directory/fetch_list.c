@@ -2,7 +2,6 @@
 #include "directory/fetch_list.h"
 
 #include "base/file.h"
-#include "crypto/digest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,18 +179,6 @@ find_loser(const struct fetch_list *list, enum want_kind kind)
 	return worst;
 }
 
-/* The name of a list's or certificate's file comes from its URL. */
-static enum rc
-name_by_url(const char *url, char out[WANT_NAME_MAX + 1], struct err *err)
-{
-	unsigned char hash[DIGEST_MAX_SIZE];
-	enum rc rc = digest_bytes(DIGEST_SHA256, url, strlen(url), hash, err);
-
-	for (size_t i = 0; rc == RC_OK && i < SHA256_SIZE; i++)
-		snprintf(out + 2 * i, 3, "%02x", hash[i]);
-	return rc;
-}
-
 /* A new item, not yet in the list. */
 static enum rc
 make_item(const struct want *want, const char *host, struct fetch_item **out, struct err *err)
@@ -215,7 +202,7 @@ make_item(const struct want *want, const char *host, struct fetch_item **out, st
 		if (rc == RC_OK && !(item->request_hex = strdup(buf_text(&hex))))
 			rc = err_set(err, ERR_MEMORY, "an OCSP request");
 	} else if (rc == RC_OK) {
-		rc = name_by_url(item->url, item->name, err);
+		rc = want_name_of_url(item->url, item->name, err);
 	}
 	buf_fini(&hex);
 	if (rc == RC_OK)

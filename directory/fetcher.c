@@ -16,9 +16,10 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define SAVE_MS 10000
-#define TIDY_S  3600
-#define FDS     160
+#define SAVE_MS      10000
+#define TIDY_S       3600
+#define FDS          160
+#define FAILURES_MAX 3 /* in a row, then mail does not wait for a CA's certificate any more */
 
 /* 0 to 99. */
 static unsigned
@@ -104,6 +105,8 @@ went_well(struct fetcher *fetcher, struct fetch_item *item, const struct fetch_j
 	item->fetched = item->tried = clock_now();
 	item->failures = 0;
 	*item->why = '\0';
+	if (item->kind == WANT_CA)
+		fetch_folder_give_up(settings_of(fetcher)->dir, item->name, false);
 	if (!job->unchanged || *job->etag)
 		snprintf(item->etag, sizeof(item->etag), "%s", job->etag);
 	if (!job->unchanged || *job->modified)
@@ -112,6 +115,13 @@ went_well(struct fetcher *fetcher, struct fetch_item *item, const struct fetch_j
 		settings_of(fetcher), item->kind, item->begins, item->ends, item->fetched, luck());
 	counter_add(unchanged ? COUNTER_FETCHED_UNCHANGED : COUNTER_FETCHED, 1);
 	log_fetched(item, job, unchanged);
+}
+
+/* A CA's certificate that mail is not to wait for any longer. */
+static bool
+is_given_up(const struct fetch_item *item)
+{
+	return item->kind == WANT_CA && item->failures >= FAILURES_MAX;
 }
 
 static void
@@ -123,6 +133,8 @@ went_wrong(struct fetcher *fetcher, struct fetch_item *item, const struct fetch_
 
 	item->tried = now;
 	item->failures++;
+	if (is_given_up(item))
+		fetch_folder_give_up(settings_of(fetcher)->dir, item->name, true);
 	snprintf(item->why, sizeof(item->why), "%.255s", err->detail);
 	/* What may have gone from the folder is asked for in full. */
 	*item->etag = *item->modified = '\0';
@@ -402,6 +414,9 @@ fetcher_start(struct fetcher *fetcher, struct err *err)
 			NULL);
 	if (rc == RC_OK)
 		rc = fetch_folder_tidy(s->dir, fetcher->list, clock_now() - s->forget, err);
+	for (size_t i = 0; rc == RC_OK && i < fetch_list_count(fetcher->list); i++)
+		if (is_given_up(fetch_list_at(fetcher->list, i)))
+			fetch_folder_give_up(s->dir, fetch_list_at(fetcher->list, i)->name, true);
 	if (rc == RC_OK)
 		fetcher_ask_permanent(fetcher);
 	fetcher->saved = clock_monotonic_ms();

@@ -30,6 +30,7 @@ struct fetcher {
 	int64_t next;        /* when the next item is due, by clock_now */
 	int64_t new_hour;    /* when the hour of new URLs began */
 	long new_in_hour;    /* and how many came in it */
+	long n_refused;      /* CAs' URLs that are marked as never asked for */
 	int64_t full_logged; /* clock_monotonic_ms */
 };
 

@@ -12,7 +12,8 @@
 #include <string.h>
 
 #define FULL_LOG_MS 60000
-#define ASKED_S     600 /* how exactly the saved list knows when something was asked for */
+#define REFUSED_MAX 10000 /* files that say so */
+#define ASKED_S     600   /* how exactly the saved list knows when something was asked for */
 
 /* --- what is wanted --- */
 
@@ -58,6 +59,22 @@ find_known(struct fetcher *fetcher, const struct want *want)
 	return fetch_list_find(fetcher->list, want->kind, url, want->name);
 }
 
+/* Nobody is to wait for a CA's certificate that is never asked for. */
+static void
+refuse_ca(struct fetcher *fetcher, const struct want *want)
+{
+	char url[WANT_MAX + 1], name[WANT_NAME_MAX + 1];
+
+	if (want->kind != WANT_CA || fetcher->n_refused >= REFUSED_MAX || want->url_len > WANT_MAX)
+		return;
+	memcpy(url, want->url, want->url_len);
+	url[want->url_len] = '\0';
+	if (want_name_of_url(url, name, NULL) != RC_OK)
+		return;
+	fetch_folder_give_up(settings_of(fetcher)->dir, name, true);
+	fetcher->n_refused++;
+}
+
 /* Something new, when it may be asked. */
 static void
 ask_new(struct fetcher *fetcher, const struct want *want, bool permanent)
@@ -75,6 +92,7 @@ ask_new(struct fetcher *fetcher, const struct want *want, bool permanent)
 		rc = err_set(&err, ERR_FETCH_URL, "it is no OCSP request about one certificate");
 	if (rc != RC_OK) {
 		turn_away(fetcher, want, err.detail);
+		refuse_ca(fetcher, want);
 		return;
 	}
 	rc = fetch_list_ask(

@@ -78,21 +78,21 @@ is_fit(const struct selection *selection, struct candidate *c, int64_t now)
 	return c->why[0] == '\0';
 }
 
-/* A certificate of TIER would be used if its revocation were known. */
+/* A certificate of TIER would be used if WHAT of it were known. */
 static void
-leave_undecided(struct selection *selection, const struct candidate *c)
+leave_undecided(struct selection *selection, const struct candidate *c, const char *what)
 {
 	if ((int)c->tier >= selection->undecided || c->beside)
 		return;
 	selection->undecided = (int)c->tier;
-	err_set(&selection->undecided_err, ERR_DIR_UNAVAILABLE, "revocation of %s is not known",
+	err_set(&selection->undecided_err, ERR_DIR_UNAVAILABLE, "%s of %s is not known", what,
 		cert_fingerprint(c->cert));
 }
 
 /*
- * Judges one candidate. When only its revocation is unknown and has to be known, nobody can
- * tell yet. That is not the same as "none", which might let a message go in the clear because a CRL
- * was not fetched.
+ * Judges one candidate. When only its revocation is unknown and has to be known, or an issuer
+ * that is missing is being fetched, nobody can tell yet. That is not the same as "none", which
+ * might let a message go in the clear because a CRL was not fetched.
  */
 static enum rc
 judge(struct selection *selection, struct candidate *c, const struct certset *extra,
@@ -113,7 +113,9 @@ judge(struct selection *selection, struct candidate *c, const struct certset *ex
 		snprintf(c->why, sizeof(c->why), "%.199s",
 			verdict.reason[0] ? verdict.reason : "not valid");
 	if (rc == RC_OK && good && c->why[0])
-		leave_undecided(selection, c);
+		leave_undecided(selection, c, "revocation");
+	else if (rc == RC_OK && verdict.path == PATH_INVALID && verdict.awaits)
+		leave_undecided(selection, c, "the issuer, which is being fetched,");
 	for (unsigned mode = REVOKE_OFF; mode <= REVOKE_GRACE; mode++)
 		if (!verdict_revocation_suffices(&verdict, &(enum revocation_mode){mode}))
 			c->short_of |= 1u << mode;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "directory/want.h"
 
+#include "crypto/digest.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -107,5 +109,16 @@ want_format(const struct want *want, struct buf *out, struct err *err)
 		rc = buf_append_char(out, '\n', err);
 	if (rc == RC_OK && ocsp)
 		rc = buf_append(out, want->request, want->request_len, err);
+	return rc;
+}
+
+enum rc
+want_name_of_url(const char *url, char name[WANT_NAME_MAX + 1], struct err *err)
+{
+	unsigned char hash[DIGEST_MAX_SIZE];
+	enum rc rc = digest_bytes(DIGEST_SHA256, url, strlen(url), hash, err);
+
+	for (size_t i = 0; rc == RC_OK && i < SHA256_SIZE; i++)
+		snprintf(name + 2 * i, 3, "%02x", hash[i]);
 	return rc;
 }

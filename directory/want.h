@@ -33,6 +33,8 @@ const char *want_kind_name(enum want_kind kind); /* "crl", "ca", "ocsp" */
 /* ERR_USAGE for what is none. */
 enum rc want_parse(const void *data, size_t len, struct want *out, struct err *err);
 enum rc want_format(const struct want *want, struct buf *out, struct err *err);
+/* What the file of a list or a CA's certificate at URL is called, without folder and ending. */
+enum rc want_name_of_url(const char *url, char name[WANT_NAME_MAX + 1], struct err *err);
 /* Lower-case letters, digits, '-', '_' and '.', not at the beginning: nothing that leads out of a
  * folder, and nothing hidden in it. */
 bool want_is_name(const char *text, size_t len);

@@ -6,17 +6,22 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NOTED           2048 /* notes that are remembered; a power of two */
 #define SOON_MS         1000
 #define NOW_AND_THEN_MS 3600000
 #define RECONNECT_MS    500
+#define JUST_NOW_S      3 /* in which what was fetched is loaded */
 
 struct noted {
 	uint64_t hash;
@@ -29,6 +34,7 @@ struct wants {
 	int fd;               /* -1: not connected */
 	int64_t tried;        /* when it was tried to connect last */
 	bool away;            /* the log says so */
+	char dir[PATH_MAX];   /* of what was fetched */
 	struct noted noted[NOTED];
 	struct noted certs[NOTED]; /* certificates whose URLs were noted */
 };
@@ -49,6 +55,8 @@ wants_open(const struct conf *conf, struct wants **out, struct err *err)
 		return err_set(err, ERR_MEMORY, "wants");
 	wants->addr.sun_family = AF_UNIX;
 	strcpy(wants->addr.sun_path, path);
+	snprintf(wants->dir, sizeof(wants->dir), "%.3000s",
+		conf_str(conf_section(conf, "fetch"), "dir"));
 	wants->fd = -1;
 	wants->tried = -RECONNECT_MS;
 	pthread_mutex_init(&wants->lock, NULL);
@@ -233,6 +241,30 @@ take_note(void *ctx, const struct watch_note *note)
 		wants_note(ctx, note->kind == CERT_URL_CRL ? WANT_CRL : WANT_CA, note->url, need);
 }
 
+/*
+ * The fetcher that listens will bring it, unless it gave it up or brought it already; what came a
+ * moment ago may not be in this trust yet. Without a fetcher nothing is awaited.
+ */
+static bool
+awaits(void *ctx, const char *url)
+{
+	struct wants *wants = ctx;
+	char name[WANT_NAME_MAX + 1], path[PATH_MAX];
+	struct stat st;
+	bool listens;
+
+	pthread_mutex_lock(&wants->lock);
+	listens = wants->fd >= 0;
+	pthread_mutex_unlock(&wants->lock);
+	if (!listens || want_name_of_url(url, name, NULL) != RC_OK)
+		return false;
+	snprintf(path, sizeof(path), "%.3000s/failed/%s", wants->dir, name);
+	if (stat(path, &st) == 0)
+		return false;
+	snprintf(path, sizeof(path), "%.3000s/aia/%s.cer", wants->dir, name);
+	return stat(path, &st) != 0 || time(NULL) - st.st_mtime <= JUST_NOW_S;
+}
+
 static void
 end(void *ctx)
 {
@@ -248,8 +280,10 @@ wants_watch(const struct conf *conf, struct trust *trust, struct err *err)
 	enum rc rc = wants_open(conf, &wants, err);
 
 	if (wants)
-		trust_set_watcher(trust,
-			&(struct watcher){
-				.cares = cares, .note = take_note, .free = end, .ctx = wants});
+		trust_set_watcher(trust, &(struct watcher){.cares = cares,
+						 .note = take_note,
+						 .awaits = awaits,
+						 .free = end,
+						 .ctx = wants});
 	return rc;
 }

@@ -60,6 +60,8 @@ issue sub root "basicConstraints=critical,CA:TRUE" "keyUsage=critical,keyCertSig
 openssl x509 -in "$work/sub.pem" -outform DER -out "$www/sub.cer"
 person carol root "crlDistributionPoints=URI:$base/file/root.crl"
 person dora sub "crlDistributionPoints=URI:$base/chunked/sub.crl" "authorityInfoAccess=caIssuers;URI:$base/to/$base/file/sub.cer"
+person gina sub "authorityInfoAccess=caIssuers;URI:$base/file/nowhere.cer"
+person hans sub "authorityInfoAccess=caIssuers;URI:http://127.0.0.1:1/sub.cer"
 person erin other "authorityInfoAccess=OCSP;URI:http://127.0.0.1:$responder/"
 person fred root "crlDistributionPoints=URI:ldap://127.0.0.1:$ldap/cn=root%2Co=partner?certificateRevocationList;binary"
 list root "$work/root.crl"
@@ -83,7 +85,7 @@ sed -i 's/^trust = {/trust = { revocation = "required";/' "$conf"
 want "without a configuration" $? 64
 gate cert add --anchor "$work/root.pem" >/dev/null || fail "cert add --anchor"
 gate cert add --anchor "$work/other.pem" >/dev/null || fail "cert add --anchor"
-for who in carol dora erin fred; do
+for who in carol dora erin fred gina hans; do
 	gate cert add "$work/$who.pem" >/dev/null || fail "cert add $who"
 done
 gate fetch status >/dev/null
@@ -124,9 +126,21 @@ wait_for 20 grep -q "event=fetched kind=crl.*root.crl" "$work/fetcher.log" || fa
 wait_for 10 passes carol || fail "carol: still $code"
 opened carol
 
+# --- an issuer that never comes: mail waits until the fetcher gives it up
+send gina
+want "gina, no issuer yet" "$code" 451
+send hans # a port that is not asked
+refused() {
+	send "$1"
+	[ "$code" = 550 ]
+}
+wait_for 20 refused gina || fail "gina: still $code"
+want "three tries" "$(grep -c 'event=fetch-failed .*nowhere.cer' "$work/fetcher.log")" 3
+wait_for 10 refused hans || fail "hans: still $code"
+
 # --- an issuer that is behind a redirection, then its list
 send dora
-want "dora, no issuer" "$([ "$code" -ge 400 ] && echo refused)" refused
+want "dora, no issuer yet" "$code" 451
 wait_for 10 grep -q "event=fetched kind=ca" "$work/fetcher.log" || fail "dora's issuer did not come"
 send dora
 wait_for 10 grep -q "event=fetched kind=crl.*sub.crl" "$work/fetcher.log" || fail "dora's list did not come"
