@@ -48,6 +48,23 @@ struct judgement {
 	int64_t at, received;
 };
 
+/* Of two signers, whose answer about revocation counts? Each has the rule of the own anchor, so
+ * "unknown" may be enough for one and not for the other. */
+static bool
+revocation_is_worse(const struct verdict *one, const struct verdict *all)
+{
+	bool enough = verdict_revocation_suffices(one, NULL);
+
+	if (one->revocation != all->revocation)
+		return revocation_rank(one->revocation) > revocation_rank(all->revocation);
+	if (one->revocation != REVOCATION_UNKNOWN)
+		return false;
+	if (enough != verdict_revocation_suffices(all, NULL))
+		return !enough;
+	return all->stale && (!one->stale || one->stale - one->revocation_rule.grace >
+						     all->stale - all->revocation_rule.grace);
+}
+
 /* Adds what was found about one signer to what was found before. */
 static void
 merge(struct verdict *all, struct verdict *one, bool first)
@@ -56,9 +73,7 @@ merge(struct verdict *all, struct verdict *one, bool first)
 		verdict_take(all, one, VERDICT_SIGNATURE);
 	if (first || path_rank(one->path) > path_rank(all->path))
 		verdict_take(all, one, VERDICT_PATH);
-	if (first || revocation_rank(one->revocation) > revocation_rank(all->revocation) ||
-		(one->revocation == all->revocation && all->stale &&
-			(!one->stale || one->stale > all->stale)))
+	if (first || revocation_is_worse(one, all))
 		verdict_take(all, one, VERDICT_REVOCATION);
 	if (first || one->sender == SENDER_MATCH)
 		verdict_take(all, one, VERDICT_SENDER);

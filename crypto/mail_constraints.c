@@ -15,6 +15,7 @@
 struct work {
 	X509 *ca, *below;
 	const NAME_CONSTRAINTS *constraints; /* of CA */
+	bool unclear; /* what they exclude: nobody has a mailbox outside of it for certain */
 	char *why;
 	size_t why_size;
 };
@@ -51,6 +52,37 @@ mail_constraints_match(const char *addr, const char *base, size_t len, bool exac
 	n = strlen(domain);
 	return n > strlen(wanted) + 1 && domain[n - strlen(wanted) - 1] == '.' &&
 	       strcasecmp(domain + n - strlen(wanted), wanted) == 0;
+}
+
+/* A constraint that mail_constraints_match can hold an address against. */
+static bool
+is_readable(const char *base, size_t len)
+{
+	char other[ADDR_MAX + 1];
+
+	if (!len || memchr(base, '\0', len))
+		return false;
+	if (memchr(base, '@', len))
+		return addr_canonical(base, len, other, NULL) == RC_OK && addr_domain(other);
+	return canonical_domain(*base == '.' ? base + 1 : base, len - (*base == '.'), other);
+}
+
+/* Is there a constraint for mail in TREES that leaves open whom it means? An empty one means
+ * everybody, as browsers have it: a CA that may not speak for mail at all excludes it so. */
+static bool
+is_unclear(const STACK_OF(GENERAL_SUBTREE) * trees)
+{
+	int i;
+
+	for (i = 0; i < sk_GENERAL_SUBTREE_num(trees); i++) {
+		const GENERAL_NAME *base = sk_GENERAL_SUBTREE_value(trees, i)->base;
+
+		if (base->type == GEN_EMAIL &&
+			!is_readable((const char *)ASN1_STRING_get0_data(base->d.rfc822Name),
+				(size_t)ASN1_STRING_length(base->d.rfc822Name)))
+			return true;
+	}
+	return false;
 }
 
 /* Is ADDR (NULL: a name that is no address) in one of TREES? *ANY: there are constraints for mail.
@@ -97,6 +129,8 @@ judge_name(struct work *w, const ASN1_STRING *name)
 		what = "it is in an excluded subtree";
 	else if (any && !addr)
 		what = "it cannot be read";
+	else if (w->unclear)
+		what = "it may be in an excluded subtree, which is empty or cannot be read,";
 	if (what)
 		(void)snprintf(w->why, w->why_size,
 			"the CA %s may not speak for %.100s: %s of its name constraints",
@@ -212,6 +246,7 @@ mail_constraints_check(X509 *const *chain, int n, int *place, char *why, size_t 
 		}
 		if (constraints) {
 			w.constraints = constraints;
+			w.unclear = is_unclear(constraints->excludedSubtrees);
 			ok = judge_ca(&w, chain, i, place);
 		}
 		NAME_CONSTRAINTS_free(constraints);

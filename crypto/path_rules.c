@@ -184,7 +184,9 @@ expired(X509 *cert, const char *name, struct path_fault *fault)
 void
 path_rules_error(const struct path_chain *chain, int error, int depth, struct path_fault *fault)
 {
-	X509 *cert = depth >= 0 && depth < chain->n ? chain->v[depth] : NULL;
+	/* An anchor that is the leaf, and not self-signed, is its own issuer for OpenSSL: one more.
+	 */
+	X509 *cert = chain->v[depth < 0 ? 0 : depth < chain->n ? depth : chain->n - 1];
 	char name[NAME_TEXT_SIZE];
 
 	name_text_of(cert, name);

@@ -683,6 +683,39 @@ test_several_signers(void **state)
 	person_fini(&stranger_ca);
 }
 
+/* Each signer's revocation is judged by the rule of that one's anchor. The order of signers in a
+ * SET OF is not theirs to choose, so it is the anchors that change places. */
+static void
+test_signers_of_two_anchors(void **state)
+{
+	struct trust_options options = {.min_rsa = 2048, .revocation = REVOKE_IF_KNOWN},
+			     strict = {.own_revocation = true, .revocation = REVOKE_REQUIRED};
+	struct person second_ca = person_make("p256", NULL, 0, NULL);
+	struct person second = person_make("p256", "second@example.org", CERT_SIGN, &second_ca);
+	const struct person *people[] = {&rsa, &second};
+	struct trust *usual = trust;
+	struct buf cms = BUF_INIT(0);
+	struct verdict v;
+
+	(void)state;
+	openssl_signs(people, 2, EVP_sha256(), CMS_DETACHED, false, "text", 4, &cms);
+	for (int i = 0; i < 2; i++) {
+		MUST(trust_new(&options, &trust, &must));
+		MUST(trust_add_anchor_with(trust, ca.cert, NULL, 0, i ? NULL : &strict, &must));
+		MUST(trust_add_anchor_with(
+			trust, second_ca.cert, NULL, 0, i ? &strict : NULL, &must));
+		MUST(verify(cms.data, cms.len, "text", 4, NULL, &v, &must));
+		CHECK_STR("revocation", verdict_answer(&v, VERDICT_REVOCATION), "unknown");
+		check_verdict(
+			i ? "the second is strict" : "the first is strict", &v, VERDICT_POLICY);
+		trust_unref(&trust);
+	}
+	trust = usual;
+	buf_fini(&cms);
+	person_fini(&second);
+	person_fini(&second_ca);
+}
+
 /* SHA-1 counts where an anchor takes it for signatures of long ago. */
 static void
 test_old_hashes(void **state)
@@ -818,6 +851,7 @@ main(void)
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_many_digests),
 		cmocka_unit_test(test_several_signers),
+		cmocka_unit_test(test_signers_of_two_anchors),
 		cmocka_unit_test(test_old_hashes),
 		cmocka_unit_test(test_memory),
 	};

@@ -654,6 +654,15 @@ every_kind_of_mailbox_is_constrained(void **state)
 			true},
 		{"excluded mailbox", "excluded;email:Mallory@example.org",
 			"email:mallory@example.org", NULL, false},
+		{"excluded, empty", "DER:30:06:a1:04:30:02:81:00", "email:a@example.org", NULL,
+			false},
+		{"UTF-8, excluded, empty", "DER:30:06:a1:04:30:02:81:00",
+			EAI "\xc3\xa4@example.org", NULL, false},
+		{"UTF-8, excluded, unreadable", "DER:30:08:a1:06:30:04:81:02:40:40",
+			EAI "\xc3\xa4@example.org", NULL, false},
+		{"subject, excluded, empty", "DER:30:06:a1:04:30:02:81:00", "DNS:x",
+			"a@example.org", false},
+		{"no mailbox, excluded, empty", "DER:30:06:a1:04:30:02:81:00", "DNS:x", NULL, true},
 		{"UTF-8", "permitted;email:example.org", EAI "\xc3\xa4@example.net", NULL, false},
 		{"UTF-8, good", "permitted;email:example.org", EAI "\xc3\xa4@example.org", NULL,
 			true},
@@ -698,6 +707,40 @@ every_kind_of_mailbox_is_constrained(void **state)
 		expect(cases[i].name, v, cases[i].good ? PATH_VALID : PATH_INVALID,
 			cases[i].good ? NULL : "name constraints");
 		X509_free(ca);
+		end(w);
+	}
+}
+
+/* An anchor that somebody else signed, and whose time is not now, is what is to be judged itself:
+ * anybody can name it as a signer. */
+static void
+an_anchor_itself_is_judged(void **state)
+{
+	static const struct {
+		const char *name;
+		int64_t from, until;
+		const char *word; /* NULL: valid */
+	} cases[] = {
+		{"in date", 0, 0, NULL},
+		{"expired", PKI_NOW - PKI_YEAR, PKI_NOW - 86400, "CN=CA expired on"},
+		{"not yet valid", PKI_NOW + 86400, PKI_NOW + PKI_YEAR, "CN=CA is not valid yet"},
+	};
+	struct world *w = *state;
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		X509 *ca = pki_x509(&(struct pki_spec){.name = "CA",
+			.key = w->key,
+			.issuer = w->root,
+			.issuer_key = w->root_key,
+			.from = cases[i].from,
+			.until = cases[i].until,
+			.exts = {CA_EXT}});
+
+		begin(w, NULL);
+		anchor(w, ca, NULL);
+		expect(cases[i].name, judge(w, ca, NULL), cases[i].word ? PATH_INVALID : PATH_VALID,
+			cases[i].word);
 		end(w);
 	}
 }
@@ -772,6 +815,7 @@ main(void)
 		cmocka_unit_test(policy_trees_are_bounded),
 		cmocka_unit_test(mail_constraints),
 		cmocka_unit_test(every_kind_of_mailbox_is_constrained),
+		cmocka_unit_test(an_anchor_itself_is_judged),
 		cmocka_unit_test(damaged_certificates_are_not_valid),
 	};
 
