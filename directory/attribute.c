@@ -4,7 +4,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "directory/ldap_attrs.h"
 #include "directory/ldap_search.h"
 #include "directory/ldap_settings.h"
 
@@ -83,6 +85,7 @@ attributes_free(struct attributes **attributes)
 
 /* What is asked for, and where it goes. */
 struct query {
+	const char *who;                      /* the directory's name */
 	char *names[ATTRIBUTE_MAX_NAMES + 1]; /* NULL behind the last */
 	bool all;                             /* every value, a NUL behind each; else the first */
 	bool any;                             /* a value was found */
@@ -102,16 +105,19 @@ take_one(const struct query *query, const struct berval *value, struct err *err)
 }
 
 static enum rc
-take_values(LDAP *ld, LDAPMessage *entry, const char *name, struct query *query, struct err *err)
+take_values(const struct ldap_attrs *attrs, const char *name, struct query *query, struct err *err)
 {
-	struct berval **values = ldap_get_values_len(ld, entry, name);
 	enum rc rc = RC_OK;
 
-	for (size_t i = 0; rc == RC_OK && values && values[i] && (query->all || i == 0); i++) {
-		rc = take_one(query, values[i], err);
+	if (attrs->name.bv_len != strlen(name) ||
+		strncasecmp(attrs->name.bv_val, name, attrs->name.bv_len) != 0)
+		return RC_OK;
+	for (const struct berval *v = attrs->values; rc == RC_OK && v && v->bv_val; v++) {
+		if (!query->all && query->any)
+			break;
+		rc = take_one(query, v, err);
 		query->any = true;
 	}
-	ldap_value_free_len(values);
 	return rc;
 }
 
@@ -119,11 +125,14 @@ static enum rc
 take_entry(void *ctx, const struct ldap_lease *lease, LDAPMessage *entry, struct err *err)
 {
 	struct query *query = ctx;
-	enum rc rc = RC_OK;
+	struct ldap_attrs attrs;
+	enum rc rc = ldap_attrs_begin(&attrs, lease->ld, entry, query->who, err);
 
-	for (size_t i = 0; rc == RC_OK && query->names[i] && (query->all || !query->any); i++)
-		rc = take_values(lease->ld, entry, query->names[i], query, err);
-	return rc;
+	while (rc == RC_OK && (rc = ldap_attrs_next(&attrs, err)) == RC_OK)
+		for (size_t i = 0; rc == RC_OK && query->names[i]; i++)
+			rc = take_values(&attrs, query->names[i], query, err);
+	ldap_attrs_end(&attrs);
+	return rc == RC_NONE ? RC_OK : rc;
 }
 
 /* What a server that failed has given. */
@@ -152,6 +161,7 @@ ask_all(struct attributes *a, const char *addr, struct query *query, struct err 
 		.ctx = query};
 	enum rc rc = ldap_filter_format(a->filter, addr, &filter, err);
 
+	query->who = a->name;
 	query->had = query->out->len;
 	search.filter = buf_text(&filter);
 	rc = rc == RC_OK ? ldap_search_any(&search, a->pool, err) : RC_TEMP;

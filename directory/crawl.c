@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "directory/ldap_attrs.h"
 #include "directory/ldap_search.h"
 #include "directory/ldap_settings.h"
 
@@ -173,33 +174,34 @@ next_range(const char *description)
 	return dash && dash[1] != '*' ? strtoul(dash + 1, NULL, 10) + 1 : 0;
 }
 
-/* Every value of MESSAGE's attributes, into ENTRY; what the query names twice comes twice. NEXT
+/* Every value of an entry's attributes, into ENTRY; what the query names twice comes twice. NEXT
  * gets where further ranges begin. */
 static enum rc
 take_values(struct walk *w, LDAPMessage *message, struct crawl_entry *entry,
 	unsigned long next[CRAWL_MAX_ATTRS])
 {
-	LDAP *ld = w->lease->ld;
-	BerElement *ber = NULL;
-	enum rc rc = RC_OK;
+	struct ldap_attrs attrs;
+	enum rc rc = ldap_attrs_begin(&attrs, w->lease->ld, message, w->crawl->name, w->err);
 
-	for (char *name = ldap_first_attribute(ld, message, &ber); name;
-		name = ldap_next_attribute(ld, message, ber)) {
-		struct berval **values = rc ? NULL : ldap_get_values_len(ld, message, name);
+	while (rc == RC_OK && (rc = ldap_attrs_next(&attrs, w->err)) == RC_OK) {
+		char name[256];
 
+		if (attrs.name.bv_len >= sizeof(name))
+			continue; /* none of those that were asked for */
+		memcpy(name, attrs.name.bv_val, attrs.name.bv_len);
+		name[attrs.name.bv_len] = '\0';
 		for (size_t k = 0; k < w->query->n_attrs; k++) {
 			if (!is_attr(w->query->attrs[k], name))
 				continue;
-			for (size_t i = 0; rc == RC_OK && values && values[i]; i++)
-				rc = add_value(w, &entry->attrs[k], values[i]);
+			for (const struct berval *v = attrs.values; rc == RC_OK && v && v->bv_val;
+				v++)
+				rc = add_value(w, &entry->attrs[k], v);
 			if (next_range(name))
 				next[k] = next_range(name);
 		}
-		ldap_value_free_len(values);
-		ldap_memfree(name);
 	}
-	ber_free(ber, 0);
-	return rc;
+	ldap_attrs_end(&attrs);
+	return rc == RC_NONE ? RC_OK : rc;
 }
 
 static enum rc

@@ -6,8 +6,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/clock.h"
 #include "directory/crawl.h"
 #include "directory/groups.h"
+#include "directory/ldap_attrs.h"
 #include "directory/ldap_search.h"
 #include "directory/ldap_settings.h"
 
@@ -226,34 +228,37 @@ struct tour { /* for one address */
 	size_t n_persons;
 	size_t had;       /* groups before the question */
 	size_t questions; /* asked so far */
+	int64_t until;    /* when the next one is not asked any more */
 };
 
-/* The groups that ENTRY names in its attribute; in ranges there are more of them than are believed.
- */
+/* The groups that this attribute names; in ranges there are more of them than are believed. */
 static enum rc
-take_attribute(struct tour *t, LDAP *ld, LDAPMessage *entry, struct err *err)
+take_attribute(struct tour *t, const struct ldap_attrs *attrs, struct err *err)
 {
-	BerElement *ber = NULL;
-	size_t len = strlen(t->walk->attribute);
+	const char *name = attrs->name.bv_val;
+	size_t len = attrs->name.bv_len;
 	enum rc rc = RC_OK;
 
-	for (char *name = ldap_first_attribute(ld, entry, &ber); name;
-		name = ldap_next_attribute(ld, entry, ber)) {
-		bool ours = strncasecmp(name, t->walk->attribute, len) == 0 &&
-			    (name[len] == '\0' || name[len] == ';');
-		struct berval **values =
-			rc == RC_OK && ours ? ldap_get_values_len(ld, entry, name) : NULL;
-
-		if (ours && strcasestr(name, ";range=") && !strchr(name, '*'))
-			rc = err_set(err, ERR_DIR_ANSWER, "directory %s: %s comes in ranges",
-				t->walk->name, t->walk->attribute);
-		for (size_t i = 0; rc == RC_OK && values && values[i]; i++)
-			rc = list_add(t->found, values[i], err);
-		ldap_value_free_len(values);
-		ldap_memfree(name);
-	}
-	ber_free(ber, 0);
+	if (!ldap_attrs_is(attrs, t->walk->attribute))
+		return RC_OK;
+	if (memmem(name, len, ";range=", 7) && !memchr(name, '*', len))
+		return err_set(err, ERR_DIR_ANSWER, "directory %s: %s comes in ranges",
+			t->walk->name, t->walk->attribute);
+	for (const struct berval *v = attrs->values; rc == RC_OK && v && v->bv_val; v++)
+		rc = list_add(t->found, v, err);
 	return rc;
+}
+
+/* The first value is the login. */
+static enum rc
+take_login(struct person *person, const struct ldap_attrs *attrs, struct err *err)
+{
+	const struct berval *value = attrs->values;
+
+	if (person->login || !value || !value->bv_val)
+		return RC_OK;
+	person->login = strndup(value->bv_val, value->bv_len);
+	return person->login ? RC_OK : err_set(err, ERR_MEMORY, "groups");
 }
 
 static enum rc
@@ -261,23 +266,20 @@ take_person(void *ctx, const struct ldap_lease *lease, LDAPMessage *entry, struc
 {
 	struct tour *t = ctx;
 	struct person *person = &t->persons[t->n_persons];
-	struct berval **logins = ldap_get_values_len(lease->ld, entry, t->walk->login);
-	char *dn = ldap_get_dn(lease->ld, entry);
-	enum rc rc = RC_OK;
+	struct ldap_attrs attrs;
+	enum rc rc = ldap_attrs_begin(&attrs, lease->ld, entry, t->walk->name, err);
 
-	if (!dn || !(person->dn = strdup(dn))) {
-		rc = err_set(err, ERR_DIR_ANSWER, "directory %s: an entry without a name",
-			t->walk->name);
-	} else {
-		t->n_persons++;
-		if (logins && logins[0])
-			person->login = strndup(logins[0]->bv_val, logins[0]->bv_len);
-		if (!t->walk->by_member)
-			rc = take_attribute(t, lease->ld, entry, err);
+	if (rc == RC_OK && !(person->dn = strdup(attrs.dn)))
+		rc = err_set(err, ERR_MEMORY, "groups");
+	t->n_persons += rc == RC_OK;
+	while (rc == RC_OK && (rc = ldap_attrs_next(&attrs, err)) == RC_OK) {
+		if (ldap_attrs_is(&attrs, t->walk->login))
+			rc = take_login(person, &attrs, err);
+		if (rc == RC_OK && !t->walk->by_member)
+			rc = take_attribute(t, &attrs, err);
 	}
-	ldap_memfree(dn);
-	ldap_value_free_len(logins);
-	return rc;
+	ldap_attrs_end(&attrs);
+	return rc == RC_NONE ? RC_OK : rc;
 }
 
 /* The answer is the name of the entry. */
@@ -299,7 +301,14 @@ take_group(void *ctx, const struct ldap_lease *lease, LDAPMessage *entry, struct
 static enum rc
 take_parents(void *ctx, const struct ldap_lease *lease, LDAPMessage *entry, struct err *err)
 {
-	return take_attribute(ctx, lease->ld, entry, err);
+	struct tour *t = ctx;
+	struct ldap_attrs attrs;
+	enum rc rc = ldap_attrs_begin(&attrs, lease->ld, entry, t->walk->name, err);
+
+	while (rc == RC_OK && (rc = ldap_attrs_next(&attrs, err)) == RC_OK)
+		rc = take_attribute(t, &attrs, err);
+	ldap_attrs_end(&attrs);
+	return rc == RC_NONE ? RC_OK : rc;
 }
 
 /* Another server is asked. */
@@ -335,6 +344,10 @@ ask(struct tour *t, struct ldap_search *search, struct err *err)
 		return err_set(err, ERR_DIR_ANSWER,
 			"directory %s: more than %d questions for the groups of one person",
 			t->walk->name, GROUPS_MAX_QUESTIONS);
+	if (t->questions > 1 && clock_monotonic_ms() > t->until)
+		return err_set(err, ERR_DIR_TIMEOUT,
+			"directory %s: asking for the groups of one person takes too long",
+			t->walk->name);
 	search->name = t->walk->name;
 	search->max_bytes = MAX_BYTES;
 	search->ctx = t;
@@ -455,7 +468,9 @@ climb(struct tour *t, struct err *err)
 enum rc
 group_walk_run(struct group_walk *walk, const char *addr, struct group_list *out, struct err *err)
 {
-	struct tour t = {.walk = walk, .found = out};
+	struct tour t = {.walk = walk,
+		.found = out,
+		.until = clock_monotonic_ms() + ldap_pool_timeout(walk->pool)};
 	bool search = walk->by_member || walk->nested == NESTED_CHAIN;
 	enum rc rc = find_persons(&t, addr, err);
 

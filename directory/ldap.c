@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "directory/answers.h"
 #include "directory/ldap_entry.h"
@@ -120,15 +121,22 @@ read_range(const struct directory *dir, struct ldap_reading *reading,
 	return rc;
 }
 
-/* The number of values ends this when the server does not. */
+/* The number of values ends this when the server does not, and the clock when it takes its time
+ * for each. */
 static enum rc
 read_ranges(const struct directory *dir, struct ldap_reading *reading, struct err *err)
 {
+	int64_t until = clock_monotonic_ms() + ldap_pool_timeout(dir->pool);
 	enum rc rc = RC_OK;
 
 	for (size_t i = 0; rc == RC_OK && i < reading->n_ranges; i++)
-		for (unsigned long from = reading->ranges[i].from; rc == RC_OK && from;)
+		for (unsigned long from = reading->ranges[i].from; rc == RC_OK && from;) {
 			rc = read_range(dir, reading, &reading->ranges[i], &from, err);
+			if (rc == RC_OK && from && clock_monotonic_ms() > until)
+				rc = err_set(err, ERR_DIR_TIMEOUT,
+					"%s: reading ranges of %s takes too long", dir->name,
+					reading->ranges[i].dn);
+		}
 	return rc;
 }
 

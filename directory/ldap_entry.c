@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "crypto/smime_value.h"
+#include "directory/ldap_attrs.h"
 #include "message/addr.h"
 
 #define LOGGED_VALUES 5 /* of an answer, that are ignored */
@@ -109,8 +110,9 @@ ldap_shape_fini(struct ldap_shape *shape)
 /* --- attribute descriptions --- */
 
 struct description {
-	size_t len;            /* of the name */
-	bool usable;           /* options are those that we know */
+	size_t len;  /* of the name */
+	bool usable; /* options are those that we know */
+	bool range;
 	unsigned long goes_on; /* a range: where the next one begins; 0: at its end, or no range */
 };
 
@@ -132,6 +134,7 @@ read_description(const struct berval *name)
 		if (strncasecmp(option, "range=", 6) == 0) {
 			const char *dash = strchr(option, '-');
 
+			d.range = true;
 			d.goes_on = dash && dash[1] != '*' ? strtoul(dash + 1, NULL, 10) + 1 : 0;
 		} else if (*option && strcasecmp(option, "binary") != 0) {
 			d.usable = false; /* a language, say: another attribute */
@@ -157,6 +160,7 @@ struct entry { /* one while it is read */
 	const char *dn;
 	struct answer found;
 	unsigned number;
+	unsigned empty, given; /* bits by rank: named without a value; with one, or in ranges */
 	bool shows_address, has_address; /* also when one of them can't be told */
 	char shown[ADDR_MAX + 1];        /* one that it shows */
 };
@@ -290,7 +294,11 @@ take_values(struct entry *entry, const struct berval *name, const struct berval 
 	bool address = find_name(shape->addresses, name, &d) >= 0;
 	enum rc rc = RC_OK;
 
-	/* An empty list is how a server begins a range, and else nothing at all. */
+	/* An empty list is how a server begins a range. */
+	if (rank >= 0 && (d.range || (values && values[0].bv_val)))
+		entry->given |= 1u << rank;
+	else if (rank >= 0)
+		entry->empty |= 1u << rank;
 	for (size_t i = 0; values && values[i].bv_val && rc == RC_OK; i++) {
 		if (rank >= 0)
 			rc = take_value(entry, &values[i], (unsigned)rank, err);
@@ -299,28 +307,6 @@ take_values(struct entry *entry, const struct berval *name, const struct berval 
 	}
 	if (rc == RC_OK && rank >= 0 && d.goes_on)
 		rc = note_range(entry, (unsigned)rank, d.goes_on, err);
-	return rc;
-}
-
-/*
- * One attribute of an entry; *more is false behind the last. ldap_first_attribute and its kin give
- * the same NULL at the end and where the entry is broken, which must not look like "none".
- */
-static enum rc
-take_attribute(struct entry *entry, const struct ldap_lease *lease, LDAPMessage *message,
-	BerElement *ber, bool *more, struct err *err)
-{
-	struct berval name = {0}, *values = NULL;
-	int result = ldap_get_attribute_ber(lease->ld, message, ber, &name, &values);
-	enum rc rc = RC_OK;
-
-	*more = result == LDAP_SUCCESS && name.bv_val != NULL;
-	if (result != LDAP_SUCCESS)
-		rc = err_set(
-			err, ERR_DIR_ANSWER, "%s: a broken entry", entry->reading->shape->name);
-	else if (*more)
-		rc = take_values(entry, &name, values, err);
-	ber_memfree(values); /* the values themselves lie in the message */
 	return rc;
 }
 
@@ -352,28 +338,37 @@ finish_entry(struct entry *entry, struct err *err)
 	return rc;
 }
 
+/* An attribute without a value where no range follows: the server has one that it did not send, or
+ * makes no sense. That is not "none". */
+static enum rc
+check_empty(const struct entry *entry, struct err *err)
+{
+	const struct ldap_shape *shape = entry->reading->shape;
+
+	for (unsigned i = 0; shape->certs[i]; i++)
+		if (entry->empty & ~entry->given & 1u << i)
+			return err_set(err, ERR_DIR_ANSWER, "%s: %.200s has %s without a value",
+				shape->name, entry->dn, shape->certs[i]);
+	return RC_OK;
+}
+
 enum rc
 ldap_reading_take(void *ctx, const struct ldap_lease *lease, LDAPMessage *message, struct err *err)
 {
 	struct ldap_reading *reading = ctx;
 	struct entry entry = {.reading = reading};
-	BerElement *ber = NULL;
-	struct berval dn = {0};
-	bool more = true;
-	char *name = NULL;
-	enum rc rc = RC_OK;
+	struct ldap_attrs attrs;
+	enum rc rc = ldap_attrs_begin(&attrs, lease->ld, message, reading->shape->name, err);
 
 	entry.number = reading->within ? reading->within->entry : reading->entries++;
-	if (ldap_get_dn_ber(lease->ld, message, &ber, &dn) != LDAP_SUCCESS ||
-		!(name = strndup(dn.bv_val ? dn.bv_val : "", dn.bv_len)))
-		rc = err_set(err, ERR_DIR_ANSWER, "%s: a broken entry", reading->shape->name);
-	entry.dn = name;
-	while (rc == RC_OK && more)
-		rc = take_attribute(&entry, lease, message, ber, &more, err);
+	entry.dn = attrs.dn;
+	while (rc == RC_OK && (rc = ldap_attrs_next(&attrs, err)) == RC_OK)
+		rc = take_values(&entry, &attrs.name, attrs.values, err);
+	if (rc == RC_NONE)
+		rc = check_empty(&entry, err);
 	if (rc == RC_OK)
 		rc = finish_entry(&entry, err);
-	ber_free(ber, 0);
-	free(name);
+	ldap_attrs_end(&attrs);
 	answer_fini(&entry.found);
 	return rc;
 }

@@ -17,6 +17,7 @@ libdirectory_a_SOURCES = \
 	directory/harvest.c directory/harvest.h directory/harvest_dkim.c directory/harvest_store.h \
 	directory/ldap.c directory/ldap.h \
 	directory/ldap_conn.c directory/ldap_conn.h \
+	directory/ldap_attrs.c directory/ldap_attrs.h \
 	directory/ldap_entry.c directory/ldap_entry.h \
 	directory/ldap_guard.c directory/ldap_guard.h \
 	directory/ldap_probe.c directory/ldap_probe.h \

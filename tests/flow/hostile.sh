@@ -95,6 +95,27 @@ for entry in "64 1a 04 00 30 16 30 14 04 0f $name $certificate 31 01 04" \
 	run 75 $out <"$work/out.txt"
 done
 
+# Nor is it "in no group": the rule for a group might forbid to send in the clear.
+gate_conf=$conf
+conf=$dir/groups.conf
+{
+	sed "s/^directories = (/&  { name = \"people\"; uri = \"ldap:\/\/127.0.0.1:$port\"; base = \"dc=example\"; certificates = false; },/" "$gate_conf"
+	printf 'groups = { directory = "people"; };\nrules = ( { name = "vip"; direction = "outbound"; recipient_group = [ "vip" ]; encrypt = "required"; } );\n'
+} >"$conf"
+out="--sender alice@$org --user alice@$org --rcpt y@elsewhere.example"
+: >"$work/entry"
+run 0 $out <"$work/out.txt"
+for entry in "64 0b 04 00 30 07 30 05 04 7f 61 62 63" "64 02 04 00" \
+	"64 13 04 00 30 0f 30 0d 04 08 6d656d6265724f66 31 03 04 7f 61"; do
+	echo "$entry" >"$work/entry"
+	run 75 $out <"$work/out.txt"
+done
+# memberOf: cn=a
+echo "64 18 04 00 30 14 30 12 04 08 6d656d6265724f66 31 06 04 04 636e3d61" >"$work/entry"
+run 0 $out <"$work/out.txt"
+conf=$gate_conf
+: >"$work/entry"
+
 # A certificate store that is gone or empty is not one that knows nobody.
 mv "$dir/certs/certs.db" "$work/certs.db"
 carol="--sender alice@$org --user alice@$org --rcpt carol@$partner"
