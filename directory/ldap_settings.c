@@ -85,7 +85,8 @@ deref_from_name(const char *name)
 static enum rc
 copy_option(const struct conf_group *group, const char *option, char **out, struct err *err)
 {
-	const char *value = conf_str(group, option);
+	/* Where certificates are published there is not every option of a directory. */
+	const char *value = conf_has(group, option) ? conf_str(group, option) : NULL;
 
 	if (value && !(*out = strdup(value)))
 		return err_set(err, ERR_MEMORY, "directory");
@@ -122,9 +123,12 @@ static enum rc
 read_servers(struct conf *conf, const struct conf_group *group, const struct ldap_login *login,
 	struct ldap_pool **out, struct err *err)
 {
-	const char *const *uris, *const *more;
+	const char *const *uris, *const *more = NULL;
+	/* Where something is written nothing is followed. */
 	size_t n = conf_strings(group, "uri", &uris),
-	       n_more = conf_strings(group, "referral_uris", &more);
+	       n_more = conf_has(group, "referral_uris")
+				? conf_strings(group, "referral_uris", &more)
+				: 0;
 	const char **all = calloc(n + n_more, sizeof(*all));
 	enum rc rc = check_uris(conf, group, "uri", uris, n, err);
 
@@ -150,7 +154,8 @@ ldap_settings_pool(struct conf *conf, const struct conf_group *group, const char
 		.timeout_ms = (int)conf_int(group, "timeout"),
 		.error_ttl_ms = error_ttl_ms,
 		.error_count = (int)conf_int(conf_section(conf, "lookup"), "error_count"),
-		.deref = deref_from_name(conf_str(group, "deref")),
+		.deref = deref_from_name(
+			conf_has(group, "deref") ? conf_str(group, "deref") : "never"),
 		.keep = (int)conf_int(group, "connections"),
 	};
 	enum rc rc = read_login(conf, group, &login, err);
