@@ -57,6 +57,7 @@ struct crl {
 	X509_NAME **names; /* owned; certificate issuers: number 1 is names[0] */
 	unsigned *sorted;  /* owned; their numbers by name */
 	size_t n_names;
+	size_t probes; /* names that were passed over when these were looked for while reading */
 	/* the signature */
 	bool supported; /* its algorithm */
 	struct signature_scheme scheme;

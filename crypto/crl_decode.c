@@ -195,18 +195,6 @@ directory_name(struct der names, struct der *out)
 	return false;
 }
 
-/* FNV-1a: the limit on names bounds what a bad choice of them can cost. */
-static unsigned
-hash_name(const struct der *name)
-{
-	uint32_t hash = 2166136261u;
-	size_t i;
-
-	for (i = 0; i < name->len; i++)
-		hash = (hash ^ name->p[i]) * 16777619u;
-	return hash % NAME_SLOTS;
-}
-
 static enum rc
 new_name(struct reading *r, const struct der *der, struct err *err)
 {
@@ -245,7 +233,9 @@ set_issuer(struct reading *r, struct der names, struct err *err)
 		if (!crl->names || !r->name_der || !r->slots)
 			return err_set(err, ERR_MEMORY, "revocation list");
 	}
-	for (i = hash_name(&der); r->slots[i]; i = (i + 1) % NAME_SLOTS)
+	/* Keyed: nobody can write a list whose names all meet in one slot. */
+	i = (unsigned)(serialset_hash(crl->entries, der.p, der.len) % NAME_SLOTS);
+	for (; r->slots[i]; i = (i + 1) % NAME_SLOTS, crl->probes++)
 		if (der_equal(&der, &r->name_der[r->slots[i] - 1]))
 			break;
 	if (!r->slots[i]) {

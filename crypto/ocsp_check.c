@@ -13,6 +13,7 @@
 #include "crypto/ocsp_response.h"
 #include "crypto/openssl_glue.h"
 #include "crypto/revocation_private.h"
+#include "crypto/trust_rules.h"
 
 #include <openssl/ocsp.h>
 
@@ -123,9 +124,24 @@ delegation_fault(const struct revocation_question *q, X509 *cert)
 	return NULL;
 }
 
-/* NULL: the response is authentic; else why not. */
+/* Is the responder's key below the floor of the path's anchor, or what its CA signed it with? */
+static bool
+is_weak(const struct revocation_question *q, X509 *cert)
+{
+	X509 *const pair[] = {cert, q->issuer};
+	struct verdict found;
+	bool weak;
+
+	verdict_init(&found);
+	trust_rules_strength(q->request->rules, pair, 2, &found);
+	weak = found.strength != STRENGTH_OK;
+	verdict_fini(&found);
+	return weak;
+}
+
+/* NULL: the response is authentic, by a *WEAK responder or not; else why not. */
 static const char *
-signer_fault(const struct revocation_question *q, const struct ocsp_response *response)
+signer_fault(const struct revocation_question *q, const struct ocsp_response *response, bool *weak)
 {
 	const char *fault = "nobody is known who signed it";
 	struct der certs = response->certs;
@@ -147,6 +163,7 @@ signer_fault(const struct revocation_question *q, const struct ocsp_response *re
 					? delegation_fault(q, cert)
 					: "its signature does not fit its responder's key";
 			if (!fault) {
+				*weak = is_weak(q, cert);
 				X509_free(cert);
 				return NULL;
 			}
@@ -264,7 +281,7 @@ judge(const struct revocation_question *q, const struct source *source,
 	}
 	if (!find_answer(q, &response, &single))
 		return; /* about other certificates: as good as not there */
-	why = signer_fault(q, &response);
+	why = signer_fault(q, &response, &status->weak);
 	if (!why && response.unknown)
 		why = "it has a critical extension that is not known here";
 	if (!why && (single.this_update > q->known_at + REVOCATION_SKEW ||

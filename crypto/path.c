@@ -193,6 +193,7 @@ static enum rc
 on_path(void *ctx, const struct path_chain *chain, bool *enough, struct err *err)
 {
 	struct run *run = ctx;
+	struct path_request own = *run->request; /* with this anchor's rules */
 	struct path_fault fault;
 	struct verdict found;
 	STACK_OF(X509) * stack;
@@ -216,7 +217,8 @@ on_path(void *ctx, const struct path_chain *chain, bool *enough, struct err *err
 	if (run->request->revocation &&
 		(found.revocation_rule.mode != REVOKE_OFF || run->request->level)) {
 		stack = stack_of(chain, 0, chain->n);
-		rc = stack ? path_check_revocation(run->request, stack, &found, err)
+		own.rules = chain->anchor->rules;
+		rc = stack ? path_check_revocation(&own, stack, &found, err)
 			   : ossl_err(err, ERR_MEMORY, "revocation");
 		sk_X509_free(stack);
 	}

@@ -28,7 +28,8 @@ struct path_request {
 	STACK_OF(X509) * untrusted;            /* both of them, for issuers of CRLs */
 	const char *addr;                      /* canonical; NULL: no matter */
 	const struct trustlist *denied;        /* may be NULL */
-	const struct trust_rules *rules;       /* for want of an anchor */
+	const struct trust_rules *rules;       /* for want of an anchor; about revocation: the
+						  anchor's */
 	struct revocation *revocation;         /* NULL: revocation is not asked */
 	int64_t at;                            /* for revocation */
 	int64_t path_at;                       /* for validity: AT, or when it signed */

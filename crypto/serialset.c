@@ -84,6 +84,12 @@ hash_of(const struct serialset *set, const unsigned char *p, size_t len, unsigne
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
+uint64_t
+serialset_hash(const struct serialset *set, const void *data, size_t len)
+{
+	return hash_of(set, data, len, 0);
+}
+
 /* --- entries --- */
 
 enum rc

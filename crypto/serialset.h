@@ -44,6 +44,8 @@ enum rc serialset_add(struct serialset *set, const struct serialset_entry *entry
 enum rc serialset_seal(struct serialset *set, struct err *err);
 bool serialset_find(const struct serialset *set, const unsigned char *serial, size_t len,
 	unsigned issuer, struct serialset_entry *entry);
+/* A hash of any bytes by the set's own key, which nobody outside can guess. */
+uint64_t serialset_hash(const struct serialset *set, const void *data, size_t len);
 size_t serialset_count(const struct serialset *set);
 size_t serialset_bytes(const struct serialset *set); /* of memory */
 

@@ -672,6 +672,76 @@ many_issuers(void **state)
 	buf_fini(&der);
 }
 
+/* CN=xxxxxxxx, one letter for each hexadecimal digit. */
+#define NAME_DER "\x30\x13\x31\x11\x30\x0f\x06\x03\x55\x04\x03\x0c\x08xxxxxxxx"
+#define MEETING  400
+
+struct meeting {
+	unsigned char der[MEETING][sizeof(NAME_DER) - 1];
+	X509_NAME *name;
+};
+
+/* Names that meet in one slot by a hash without a key (FNV-1a). */
+static void
+find_meeting(struct meeting *m)
+{
+	size_t n = 0;
+	uint32_t i, hash, k;
+
+	for (i = 0; n < MEETING; i++) {
+		unsigned char *der = m->der[n];
+
+		memcpy(der, NAME_DER, sizeof(NAME_DER) - 1);
+		for (k = 0; k < 8; k++)
+			der[13 + k] = (unsigned char)('a' + (i >> 4 * k & 15));
+		hash = 2166136261u;
+		for (k = 0; k < sizeof(NAME_DER) - 1; k++)
+			hash = (hash ^ der[k]) * 16777619u;
+		n += hash % (2 * CRL_MAX_ISSUERS) == 7;
+	}
+}
+
+static void
+meeting_entry(void *ctx, size_t i, struct list_entry *entry)
+{
+	struct meeting *m = ctx;
+	const unsigned char *p = m->der[i % MEETING];
+
+	number_entry(NULL, i, entry);
+	X509_NAME_free(m->name);
+	m->name = d2i_X509_NAME(NULL, &p, sizeof(NAME_DER) - 1);
+	assert_non_null(m->name);
+	entry->issuer = m->name;
+}
+
+/* The work is counted, not timed. */
+static void
+issuers_chosen_to_meet(void **state)
+{
+	struct world *w = *state;
+	struct meeting *m = calloc(1, sizeof(*m));
+	struct list_spec spec = {.issuer = w->ca_x,
+		.key = w->ca_key,
+		.from = PKI_NOW,
+		.n = 4 * MEETING,
+		.entry = meeting_entry,
+		.ctx = m};
+	struct buf der = BUF_INIT(1u << 20);
+	struct crl *crl;
+
+	find_meeting(m);
+	idp_of("indirect", &spec);
+	list_make(&spec, &der);
+	assert_int_equal(crl_parse(der.data, der.len, &crl, NULL), RC_OK);
+	CHECK_INT("names", crl->n_names, MEETING);
+	if (crl->probes > spec.n)
+		fail_msg("%zu names were passed over for %zu entries", crl->probes, spec.n);
+	crl_unref(&crl);
+	X509_NAME_free(m->name);
+	free(m);
+	buf_fini(&der);
+}
+
 static void
 signatures_of_every_kind(void **state)
 {
@@ -874,6 +944,7 @@ main(void)
 		cmocka_unit_test(a_list_in_a_message_is_nothing),
 		cmocka_unit_test(every_entry_is_found),
 		cmocka_unit_test(many_issuers),
+		cmocka_unit_test(issuers_chosen_to_meet),
 		cmocka_unit_test(signatures_of_every_kind),
 		cmocka_unit_test(our_own_large_list),
 		cmocka_unit_test(odd_lists_are_refused),

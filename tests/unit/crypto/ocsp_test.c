@@ -294,6 +294,54 @@ answers_are_judged(void **state)
 	}
 }
 
+/* Who answers for a CA is held to the floors of its anchor like the CA itself. */
+static void
+weak_responders_are_told(void **state)
+{
+	static const struct {
+		const char *name;
+		int bits, floor;
+		enum verdict_strength want;
+	} cases[] = {
+		{"too short", 1024, 2048, STRENGTH_WEAK},
+		{"long enough", 2048, 2048, STRENGTH_OK},
+		{"long enough for its anchor", 1024, 1024, STRENGTH_OK},
+	};
+	struct world *w = *state;
+	EVP_PKEY *usual = w->key;
+	X509 *responder = w->responder;
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct trust_options options = {.revocation = REVOKE_IF_KNOWN, .min_rsa = 2048},
+				     rules = {.min_rsa = cases[i].floor};
+		struct buf der = BUF_INIT(0);
+		struct trust *trust;
+		struct verdict v;
+
+		w->key = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)cases[i].bits);
+		assert_non_null(w->key);
+		w->responder =
+			make_responder(w, "Responder", true, true, 0, w->root_x, w->root_key);
+		make(w, &(struct answer){ANSWER(GOOD, BY_RESPONDER, -1, 1)}, &der);
+		assert_int_equal(trust_new(&options, &trust, NULL), RC_OK);
+		assert_int_equal(
+			trust_add_anchor_with(trust, w->root, NULL, 0, &rules, NULL), RC_OK);
+		assert_int_equal(trust_add_ocsp(trust, der.data, der.len, NULL, NULL), RC_OK);
+		verdict_init(&v);
+		assert_int_equal(trust_check(trust, w->leaf, NULL, 0, NULL, -1, &v, NULL), RC_OK);
+		CHECK_INT(cases[i].name, v.revocation, REVOCATION_GOOD);
+		CHECK_INT(cases[i].name, v.strength, cases[i].want);
+		verdict_fini(&v);
+		trust_unref(&trust);
+		buf_fini(&der);
+		X509_free(w->responder);
+		EVP_PKEY_free(w->key);
+	}
+	w->responder = responder;
+	w->key = usual;
+}
+
 /* A list of the root with one entry. */
 struct listed {
 	const X509 *cert;
@@ -670,6 +718,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_are_judged),
+		cmocka_unit_test(weak_responders_are_told),
 		cmocka_unit_test(lists_and_answers_together),
 		cmocka_unit_test(the_folder_is_looked_into),
 		cmocka_unit_test(requests_are_understood),
