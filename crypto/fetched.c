@@ -68,16 +68,22 @@ number_of(const X509_CRL *crl)
 	return X509_CRL_get_ext_d2i(crl, NID_crl_number, NULL, NULL);
 }
 
-/* Is FRESH a successor of OLD, both of one issuer? */
+/*
+ * Is FRESH a successor of OLD, both of one issuer? The date decides, as it does for whoever uses
+ * the lists, and the number only between two of one date: nobody has looked at the signature of
+ * OLD, and a forged list with the largest of all numbers would stay for ever.
+ */
 static enum rc
 check_order(const X509_CRL *fresh, const X509_CRL *old, struct err *err)
 {
 	ASN1_INTEGER *a = number_of(fresh), *b = number_of(old);
 	enum rc rc = RC_OK;
+	int64_t fresh_at = time_of(X509_CRL_get0_lastUpdate(fresh));
+	int64_t old_at = time_of(X509_CRL_get0_lastUpdate(old));
 
-	if (time_of(X509_CRL_get0_lastUpdate(fresh)) < time_of(X509_CRL_get0_lastUpdate(old)))
+	if (fresh_at < old_at)
 		rc = err_set(err, ERR_FETCH_ANSWER, "the list is older than the one there");
-	else if (a && b && ASN1_INTEGER_cmp(a, b) < 0)
+	else if (fresh_at == old_at && a && b && ASN1_INTEGER_cmp(a, b) < 0)
 		rc = err_set(
 			err, ERR_FETCH_ANSWER, "the list has a smaller number than the one there");
 	ASN1_INTEGER_free(a);

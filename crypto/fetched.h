@@ -28,8 +28,9 @@ void fetched_fini(struct fetched *fetched);
 
 /*
  * DATA as a revocation list, DER or PEM. OLD (may be NULL, with OLD_LEN 0): the list there is. A
- * list that begins in the future, is older than OLD, has a smaller number or, while OLD is still
- * good at NOW, is from another issuer is refused. RC_NONE: the same bytes as OLD (*out is filled).
+ * list that begins in the future, is older than OLD, has a smaller number at the same date or,
+ * while OLD is still good at NOW, is from another issuer is refused. RC_NONE: the same bytes as OLD
+ * (*out is filled).
  */
 enum rc fetched_crl(const void *data, size_t len, const void *old, size_t old_len, int64_t now,
 	struct fetched *out, struct err *err);

@@ -27,7 +27,8 @@ test_order(void **state)
 		{"same number, later", 5, TEST_NOW - 60, TEST_NOW + DAY, RC_OK},
 		{"older", 6, TEST_NOW - 2 * DAY, TEST_NOW + DAY, RC_TEMP},
 		{"older than an expired one", 6, TEST_NOW - 2 * DAY, TEST_NOW - 60, RC_TEMP},
-		{"smaller number", 4, TEST_NOW - 60, TEST_NOW + DAY, RC_TEMP},
+		{"same date, smaller number", 4, TEST_NOW - DAY, TEST_NOW + DAY, RC_TEMP},
+		{"smaller number, later", 4, TEST_NOW - 60, TEST_NOW + DAY, RC_OK},
 		{"future", 6, TEST_NOW + FETCHED_SKEW + 60, TEST_NOW + DAY, RC_TEMP},
 		{"a clock that is ahead", 6, TEST_NOW + FETCHED_SKEW - 60, TEST_NOW + DAY, RC_OK},
 	};
