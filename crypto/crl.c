@@ -42,6 +42,13 @@ crl_free(struct crl *crl)
 	free(crl);
 }
 
+/* One more holder. The table's lock is held. */
+static void
+take(struct crl *crl)
+{
+	atomic_fetch_add_explicit(&crl->refs, 1, memory_order_relaxed);
+}
+
 /* A new reference to the list with these bytes, or NULL. */
 static struct crl *
 find_known(const unsigned char *sha256)
@@ -52,8 +59,11 @@ find_known(const unsigned char *sha256)
 	for (crl = *bucket_of(sha256); crl; crl = crl->next)
 		if (memcmp(crl->sha256, sha256, SHA256_SIZE) == 0)
 			break;
+	/* Still under the lock: a moment later it may be gone. */
+	if (crl)
+		take(crl);
 	pthread_mutex_unlock(&known.lock);
-	return crl ? crl_ref(crl) : NULL;
+	return crl;
 }
 
 /* Puts *CRL among the known ones; when another thread was faster, *CRL becomes that one. */
@@ -67,7 +77,7 @@ make_known(struct crl **crl)
 		if (memcmp(other->sha256, (*crl)->sha256, SHA256_SIZE) == 0)
 			break;
 	if (other) {
-		(void)crl_ref(other);
+		take(other);
 	} else {
 		(*crl)->next = *bucket;
 		*bucket = *crl;
@@ -106,13 +116,6 @@ crl_parse(const void *der, size_t len, struct crl **out, struct err *err)
 	make_known(&crl);
 	*out = crl;
 	return RC_OK;
-}
-
-struct crl *
-crl_ref(struct crl *crl)
-{
-	atomic_fetch_add_explicit(&crl->refs, 1, memory_order_relaxed);
-	return crl;
 }
 
 void

@@ -74,7 +74,6 @@ struct crl {
 
 /* DER. The list is found among all lists of the process, or parsed. */
 enum rc crl_parse(const void *der, size_t len, struct crl **out, struct err *err);
-struct crl *crl_ref(struct crl *crl);
 void crl_unref(struct crl **crl);
 /* Did the key of ISSUER, which may sign lists, sign this one? Found out once. */
 bool crl_is_signed_by(struct crl *crl, X509 *issuer);

@@ -12,6 +12,8 @@
 
 #include <openssl/cms.h>
 
+#include <pthread.h>
+
 #define DAY 86400
 
 /* Root → CA → leaf; another key of the CA, and somebody who gives lists for others. */
@@ -934,6 +936,47 @@ mutations(void **state)
 	buf_fini(&der);
 }
 
+#define HOLDERS 4
+#define TURNS   4000
+
+/* Holds a list for a moment, again and again. */
+static void *
+hold(void *ctx)
+{
+	const struct buf *der = ctx;
+	size_t good = 0;
+
+	for (int i = 0; i < TURNS; i++) {
+		struct crl *crl;
+
+		if (crl_parse(der->data, der->len, &crl, NULL) != RC_OK)
+			break;
+		good += crl->next_update == PKI_NOW + DAY;
+		crl_unref(&crl);
+	}
+	return good == TURNS ? ctx : NULL;
+}
+
+/* One thread finds a list of the process while another gives the last reference back. */
+static void
+last_holders_and_finders(void **state)
+{
+	struct world *w = *state;
+	struct list list = {LIST(BY_CA, NOBODY, -1, 1), .number = 3};
+	struct buf der = BUF_INIT(0);
+	pthread_t threads[HOLDERS];
+	void *result;
+
+	make_list(w, &list, w->leaf, &der);
+	for (int i = 0; i < HOLDERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, hold, &der), 0);
+	for (int i = 0; i < HOLDERS; i++) {
+		assert_int_equal(pthread_join(threads[i], &result), 0);
+		assert_ptr_equal(result, &der);
+	}
+	buf_fini(&der);
+}
+
 int
 main(void)
 {
@@ -949,6 +992,7 @@ main(void)
 		cmocka_unit_test(our_own_large_list),
 		cmocka_unit_test(odd_lists_are_refused),
 		cmocka_unit_test(mutations),
+		cmocka_unit_test(last_holders_and_finders),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
