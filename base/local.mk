@@ -14,4 +14,5 @@ libbase_a_SOURCES = \
 	base/tar.c base/tar.h base/sandbox.c base/sandbox.h \
 	base/secret.c base/secret.h \
 	base/sink.c base/sink.h \
+	base/startup.c base/startup.h \
 	base/strmap.c base/strmap.h

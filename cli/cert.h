@@ -55,8 +55,6 @@ enum rc cert_history_json(struct certstore *store, const char *addr, const char 
 enum rc cert_shown_text(struct certstore *store, const struct cert *cert, struct err *err);
 enum rc cert_shown_json(
 	struct certstore *store, const struct cert *cert, struct json *json, struct err *err);
-/* "can_open", when something is known. */
-void cert_caps_json(const struct smimecaps *caps, struct json *json);
 
 /* cert_add.c: adding the certificates of files, with a report of each. */
 struct cert_adding {

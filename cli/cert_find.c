@@ -57,7 +57,7 @@ candidate_json(const struct candidate *candidate, const struct certrow *row, str
 	json_str(json, "source", candidate->source);
 	json_str(json, "tier", cert_tier_name(candidate->tier));
 	json_bool(json, "proven", candidate->proven);
-	cert_caps_json(&candidate->caps, json);
+	smimecaps_json(&candidate->caps, json);
 	if (row) {
 		json_object(json, "provenance");
 		json_str(json, "source", row->source);

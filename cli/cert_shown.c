@@ -8,18 +8,6 @@
 
 #include <stdio.h>
 
-void
-cert_caps_json(const struct smimecaps *caps, struct json *json)
-{
-	struct buf words = BUF_INIT(0);
-
-	if (caps->known && smimecaps_format(caps, &words, NULL) == RC_OK)
-		json_str(json, "can_open", buf_text(&words));
-	if (caps->known && caps->since)
-		json_time(json, "can_open_since", caps->since);
-	buf_fini(&words);
-}
-
 static enum rc
 print_one(void *ctx, const char *addr, const struct harvest_shown *shown, struct err *err)
 {
@@ -52,7 +40,7 @@ one_json(void *ctx, const char *addr, const struct harvest_shown *shown, struct 
 	json_object(json, NULL);
 	json_str(json, "address", addr);
 	json_time(json, "signed_at", shown->signed_at);
-	cert_caps_json(&shown->caps, json);
+	smimecaps_json(&shown->caps, json);
 	json_object_end(json);
 	return RC_OK;
 }

@@ -174,22 +174,6 @@ add_addr(struct cert *cert, const ASN1_STRING *text, struct err *err)
 	return RC_OK;
 }
 
-/* rfc822Name, or SmtpUTF8Mailbox of RFC 9598; NULL for any other kind of name. */
-static const ASN1_STRING *
-mailbox_of(const GENERAL_NAME *name)
-{
-	int type;
-	const void *value = GENERAL_NAME_get0_value(name, &type); /* get0 */
-	const OTHERNAME *other = value;
-
-	if (type == GEN_EMAIL)
-		return value;
-	if (type == GEN_OTHERNAME && OBJ_obj2nid(other->type_id) == NID_id_on_SmtpUTF8Mailbox &&
-		ASN1_TYPE_get(other->value) == V_ASN1_UTF8STRING)
-		return other->value->value.utf8string;
-	return NULL;
-}
-
 static enum rc
 decode_addrs(struct cert *cert, struct err *err)
 {
@@ -199,7 +183,7 @@ decode_addrs(struct cert *cert, struct err *err)
 	int i;
 
 	for (i = 0; rc == RC_OK && i < sk_GENERAL_NAME_num(names); i++) {
-		const ASN1_STRING *text = mailbox_of(sk_GENERAL_NAME_value(names, i));
+		const ASN1_STRING *text = ossl_mailbox_of(sk_GENERAL_NAME_value(names, i));
 
 		if (text)
 			rc = add_addr(cert, text, err);

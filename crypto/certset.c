@@ -4,9 +4,9 @@
  */
 #include "crypto/cert_private.h"
 #include "crypto/openssl_glue.h"
+#include "crypto/pem.h"
 
 #include <openssl/cms.h>
-#include <openssl/err.h>
 #include <openssl/pem.h>
 
 #include <stdlib.h>
@@ -98,48 +98,27 @@ is_one_of(const char *name, const char *const *names)
 }
 
 static enum rc
-add_pem_block(struct certset *set, const char *name, const unsigned char *der, size_t len,
-	struct err *err)
+add_pem_block(
+	void *ctx, const char *name, char *header, unsigned char *der, size_t len, struct err *err)
 {
 	static const char *const cert_names[] = {PEM_STRING_X509, PEM_STRING_X509_OLD, NULL};
 	static const char *const p7_names[] = {
 		PEM_STRING_PKCS7, PEM_STRING_PKCS7_SIGNED, PEM_STRING_CMS, NULL};
 
+	(void)header;
 	if (is_one_of(name, cert_names))
-		return add_der(set, der, len, err);
+		return add_der(ctx, der, len, err);
 	if (is_one_of(name, p7_names))
-		return add_p7(set, der, len, err);
+		return add_p7(ctx, der, len, err);
 	return RC_OK; /* keys, CRLs, parameters: not ours to judge */
 }
 
-/* Every block of a PEM file. The data are wiped: a file with a key beside its certificate is
- * common. */
 static enum rc
 parse_pem(const void *data, size_t len, struct certset *set, struct err *err)
 {
-	BIO *bio = BIO_new_mem_buf(data, (int)len);
-	enum rc rc = RC_OK;
 	size_t before = set->n;
+	enum rc rc = pem_each(data, len, ERR_CERT_MALFORMED, add_pem_block, set, err);
 
-	if (!bio)
-		return ossl_err(err, ERR_MEMORY, "certificates");
-	while (rc == RC_OK) {
-		char *name = NULL, *header = NULL;
-		unsigned char *der = NULL;
-		long n = 0;
-
-		if (!PEM_read_bio(bio, &name, &header, &der, &n)) {
-			if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
-				rc = ossl_err(err, ERR_CERT_MALFORMED, "damaged PEM");
-			break;
-		}
-		rc = add_pem_block(set, name, der, (size_t)n, err);
-		OPENSSL_free(name);
-		OPENSSL_free(header);
-		OPENSSL_clear_free(der, (size_t)n);
-	}
-	BIO_free(bio);
-	ossl_clear();
 	if (rc == RC_OK && set->n == before)
 		rc = err_set(err, ERR_CERT_MALFORMED, "a PEM file without a certificate");
 	return rc;

@@ -16,7 +16,7 @@ libcrypto_sg_a_SOURCES += crypto/certchain.c crypto/certchain.h crypto/csr.c cry
 	crypto/issue_private.h
 
 ## The CMS half
-libcrypto_sg_a_SOURCES += crypto/openssl_glue.h crypto/openssl_glue.c
+libcrypto_sg_a_SOURCES += crypto/openssl_glue.h crypto/openssl_glue.c crypto/pem.c crypto/pem.h
 libcrypto_sg_a_SOURCES += crypto/digest.c crypto/mac.h crypto/mac.c crypto/der.h crypto/der.c
 libcrypto_sg_a_SOURCES += crypto/oid.h crypto/oid.c crypto/oids.def crypto/ber.c
 libcrypto_sg_a_SOURCES += crypto/cms_sign.c crypto/cms_opaque.c crypto/smime.c

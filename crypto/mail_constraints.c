@@ -138,22 +138,6 @@ judge_name(struct work *w, const ASN1_STRING *name)
 	return !what;
 }
 
-/* rfc822Name, or SmtpUTF8Mailbox; NULL for any other kind of name. */
-static const ASN1_STRING *
-mailbox_of(const GENERAL_NAME *name)
-{
-	int type;
-	const void *value = GENERAL_NAME_get0_value(name, &type); /* get0 */
-	const OTHERNAME *other = value;
-
-	if (type == GEN_EMAIL)
-		return value;
-	if (type == GEN_OTHERNAME && OBJ_obj2nid(other->type_id) == NID_id_on_SmtpUTF8Mailbox &&
-		ASN1_TYPE_get(other->value) == V_ASN1_UTF8STRING)
-		return other->value->value.utf8string;
-	return NULL;
-}
-
 static bool
 judge_names(struct work *w)
 {
@@ -163,7 +147,7 @@ judge_names(struct work *w)
 	int i;
 
 	for (i = 0; ok && i < sk_GENERAL_NAME_num(names); i++) {
-		const ASN1_STRING *text = mailbox_of(sk_GENERAL_NAME_value(names, i));
+		const ASN1_STRING *text = ossl_mailbox_of(sk_GENERAL_NAME_value(names, i));
 
 		ok = !text || judge_name(w, text);
 	}

@@ -80,3 +80,18 @@ ossl_clear(void)
 {
 	ERR_clear_error();
 }
+
+const ASN1_STRING *
+ossl_mailbox_of(const GENERAL_NAME *name)
+{
+	int type;
+	const void *value = GENERAL_NAME_get0_value(name, &type); /* get0 */
+	const OTHERNAME *other = value;
+
+	if (type == GEN_EMAIL)
+		return value;
+	if (type == GEN_OTHERNAME && OBJ_obj2nid(other->type_id) == NID_id_on_SmtpUTF8Mailbox &&
+		ASN1_TYPE_get(other->value) == V_ASN1_UTF8STRING)
+		return other->value->value.utf8string;
+	return NULL;
+}

@@ -13,6 +13,7 @@
 
 #include <openssl/evp.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 struct cert;
 struct pkey;
@@ -36,6 +37,10 @@ X509 *cert_x509(const struct cert *cert); /* borrowed, never to be changed; cert
 EVP_PKEY *
 cert_pubkey(const struct cert *cert);        /* borrowed; NULL: OpenSSL can't decode it; cert.c */
 EVP_PKEY *pkey_evp(const struct pkey *pkey); /* borrowed; pkey.c */
+/* A mail address among a certificate's names: rfc822Name, or SmtpUTF8Mailbox (RFC 9598); borrowed;
+ * NULL for any other kind of name. */
+const ASN1_STRING *ossl_mailbox_of(const GENERAL_NAME *name);
+
 /* Fetched once for the life of the process; NULL when the library has none. */
 const EVP_MD *digest_evp(enum digest digest);
 

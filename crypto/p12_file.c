@@ -4,6 +4,8 @@
  */
 #include "crypto/p12_private.h"
 
+#include "crypto/pem.h"
+
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
@@ -108,24 +110,25 @@ add_old(struct reading *r, char *header, const unsigned char *der, long len, str
 }
 
 static enum rc
-read_block(struct reading *r, const char *name, char *header, const unsigned char *der, long len,
-	struct err *err)
+read_block(
+	void *ctx, const char *name, char *header, unsigned char *der, size_t len, struct err *err)
 {
 	static const char suffix[] = "PRIVATE KEY";
+	struct reading *r = ctx;
 	const unsigned char *p = der;
 	size_t n = strlen(name);
 	X509_SIG *sig;
 	enum rc rc;
 
 	if (strcmp(name, "PKCS12") == 0) /* as in RFC 9216 */
-		return p12_read_pfx(r, der, (size_t)len, err);
+		return p12_read_pfx(r, der, len, err);
 	if (n < sizeof(suffix) - 1 || strcmp(name + n - (sizeof(suffix) - 1), suffix) != 0)
 		return RC_OK;
 	if (header && *header)
-		return add_old(r, header, der, len, err);
+		return add_old(r, header, der, (long)len, err);
 	if (strcmp(name, PEM_STRING_PKCS8) != 0)
-		return add_plain(r, der, len, err);
-	sig = d2i_X509_SIG(NULL, &p, len);
+		return add_plain(r, der, (long)len, err);
+	sig = d2i_X509_SIG(NULL, &p, (long)len);
 	rc = sig ? p12_add_encrypted_key(r, sig, err)
 		 : ossl_err(err, ERR_KEY_MALFORMED, "a damaged private key");
 	X509_SIG_free(sig);
@@ -148,26 +151,8 @@ has_certs(const void *data, size_t len)
 enum rc
 p12_read_pem(struct reading *r, const void *data, size_t len, struct err *err)
 {
-	BIO *bio = BIO_new_mem_buf(data, (int)len);
-	enum rc rc = bio ? RC_OK : ossl_err(err, ERR_MEMORY, "private key");
+	enum rc rc = pem_each(data, len, ERR_KEY_MALFORMED, read_block, r, err);
 
-	while (rc == RC_OK) {
-		char *name = NULL, *header = NULL;
-		unsigned char *der = NULL;
-		long n = 0;
-
-		if (!PEM_read_bio(bio, &name, &header, &der, &n)) {
-			if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
-				rc = ossl_err(err, ERR_KEY_MALFORMED, "damaged PEM");
-			break;
-		}
-		rc = read_block(r, name, header, der, n, err);
-		OPENSSL_free(name);
-		OPENSSL_free(header);
-		OPENSSL_clear_free(der, (size_t)n);
-	}
-	BIO_free(bio);
-	ossl_clear();
 	if (rc == RC_OK && has_certs(data, len))
 		rc = certset_parse(data, len, &r->certs, err);
 	return rc;

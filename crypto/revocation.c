@@ -4,9 +4,9 @@
 #include "crypto/ocsp.h"
 #include "crypto/ocsp_response.h"
 #include "crypto/openssl_glue.h"
+#include "crypto/pem.h"
 #include "crypto/revocation_private.h"
 
-#include <openssl/err.h>
 #include <openssl/pem.h>
 
 #include <stdlib.h>
@@ -21,25 +21,20 @@ revocation_new(struct revocation **out, struct err *err)
 	*out = calloc(1, sizeof(**out));
 	if (!*out)
 		return err_set(err, ERR_MEMORY, "revocation");
-	atomic_init(&(*out)->refs, 1);
 	return RC_OK;
 }
 
-struct revocation *
-revocation_ref(struct revocation *revocation)
+void
+revocation_free(struct revocation **revocation)
 {
-	if (revocation)
-		atomic_fetch_add_explicit(&revocation->refs, 1, memory_order_relaxed);
-	return revocation;
-}
-
-static void
-free_all(struct revocation *gone)
-{
+	struct revocation *gone = *revocation;
 	struct held_crl *list;
 	struct held_ocsp *answer;
 	size_t i;
 
+	*revocation = NULL;
+	if (!gone)
+		return;
 	for (i = 0; i < CRL_BUCKETS; i++)
 		while ((list = gone->bucket[i])) {
 			gone->bucket[i] = list->next;
@@ -55,16 +50,6 @@ free_all(struct revocation *gone)
 	}
 	free(gone->ocsp_dir);
 	free(gone);
-}
-
-void
-revocation_unref(struct revocation **revocation)
-{
-	struct revocation *gone = *revocation;
-
-	*revocation = NULL;
-	if (gone && atomic_fetch_sub_explicit(&gone->refs, 1, memory_order_acq_rel) == 1)
-		free_all(gone);
 }
 
 /* Names that OpenSSL compares as equal have equal hashes. */
@@ -127,37 +112,33 @@ add_der(struct revocation *revocation, const void *der, size_t len, const char *
 	return RC_OK;
 }
 
+struct pem_lists { /* of one file */
+	struct revocation *revocation;
+	const char *file;
+	size_t found;
+};
+
+static enum rc
+add_pem_block(
+	void *ctx, const char *name, char *header, unsigned char *der, size_t len, struct err *err)
+{
+	struct pem_lists *lists = ctx;
+
+	(void)header;
+	if (strcmp(name, PEM_STRING_X509_CRL) != 0)
+		return RC_OK;
+	lists->found++;
+	return add_der(lists->revocation, der, len, lists->file, err);
+}
+
 static enum rc
 add_pem(struct revocation *revocation, const void *data, size_t len, const char *file,
 	struct err *err)
 {
-	BIO *bio = BIO_new_mem_buf(data, (int)len);
-	enum rc rc = RC_OK;
-	size_t found = 0;
+	struct pem_lists lists = {revocation, file, 0};
+	enum rc rc = pem_each(data, len, ERR_CRL_MALFORMED, add_pem_block, &lists, err);
 
-	if (!bio)
-		return ossl_err(err, ERR_MEMORY, "revocation list");
-	while (rc == RC_OK) {
-		char *name = NULL, *header = NULL;
-		unsigned char *der = NULL;
-		long n = 0;
-
-		if (!PEM_read_bio(bio, &name, &header, &der, &n)) {
-			if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
-				rc = ossl_err(err, ERR_CRL_MALFORMED, "damaged PEM");
-			break;
-		}
-		if (strcmp(name, PEM_STRING_X509_CRL) == 0) {
-			rc = add_der(revocation, der, (size_t)n, file, err);
-			found++;
-		}
-		OPENSSL_free(name);
-		OPENSSL_free(header);
-		OPENSSL_clear_free(der, (size_t)n); /* it may have been a key */
-	}
-	BIO_free(bio);
-	ossl_clear();
-	if (rc == RC_OK && !found)
+	if (rc == RC_OK && !lists.found)
 		rc = err_set(err, ERR_CRL_MALFORMED, "a PEM file without a revocation list");
 	return rc;
 }

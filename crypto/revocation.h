@@ -21,8 +21,7 @@
 struct revocation;
 
 enum rc revocation_new(struct revocation **out, struct err *err);
-struct revocation *revocation_ref(struct revocation *revocation);
-void revocation_unref(struct revocation **revocation);
+void revocation_free(struct revocation **revocation);
 
 /* Lists, DER or PEM, one or more. FILE: where they come from, for reasons in verdicts; may be NULL.
  * ERR_CRL_MALFORMED, ERR_LIMIT: this list is left out, the others stay. */

@@ -29,7 +29,6 @@ struct held_ocsp {
 #define CRL_BUCKETS 1024
 
 struct revocation {
-	atomic_uint refs;
 	struct held_crl *bucket[CRL_BUCKETS]; /* by their issuer's name */
 	size_t n_crls, n_ocsp;
 	struct held_ocsp *ocsp; /* what was added by hand */

@@ -116,6 +116,18 @@ smimecaps_format(const struct smimecaps *caps, struct buf *out, struct err *err)
 	return rc;
 }
 
+void
+smimecaps_json(const struct smimecaps *caps, struct json *json)
+{
+	struct buf words = BUF_INIT(0);
+
+	if (caps->known && smimecaps_format(caps, &words, NULL) == RC_OK)
+		json_str(json, "can_open", buf_text(&words));
+	if (caps->known && caps->since)
+		json_time(json, "can_open_since", caps->since);
+	buf_fini(&words);
+}
+
 struct smimecaps
 smimecaps_read(const char *text, int64_t since)
 {

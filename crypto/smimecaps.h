@@ -15,6 +15,7 @@
 #define CRYPTO_SMIMECAPS_H
 
 #include "base/buf.h"
+#include "base/json.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -49,6 +50,8 @@ bool smimecaps_has(const struct smimecaps *caps, enum smimecap cap);
 /* "aes-256-gcm aes-256-cbc oaep-sha256", strongest first; "none" when known and empty; "" when
  * nothing is known. */
 enum rc smimecaps_format(const struct smimecaps *caps, struct buf *out, struct err *err);
+/* "can_open" and "can_open_since" into an open object, when something is known. */
+void smimecaps_json(const struct smimecaps *caps, struct json *json);
 /* The other way round; words of a later version are passed over. SINCE as in the struct. */
 struct smimecaps smimecaps_read(const char *text, int64_t since);
 /* Of two statements of one correspondent the one that counts: the newer, else the one that is

@@ -114,7 +114,7 @@ trust_unref(struct trust **trust)
 	issuerset_fini(&gone->intermediates);
 	trustlist_fini(&gone->denied);
 	trustlist_fini(&gone->allowed);
-	revocation_unref(&gone->revocation);
+	revocation_free(&gone->revocation);
 	trust_rules_fini(&gone->rules);
 	for (i = 0; i < LOCKS; i++)
 		pthread_mutex_destroy(&gone->cache.lock[i]);
@@ -122,12 +122,6 @@ trust_unref(struct trust **trust)
 	if (gone->watcher.free)
 		gone->watcher.free(gone->watcher.ctx);
 	free(gone);
-}
-
-enum revocation_mode
-trust_revocation_mode(const struct trust *trust)
-{
-	return trust->options.revocation;
 }
 
 enum signature_time

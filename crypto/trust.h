@@ -101,6 +101,5 @@ enum rc trust_check_signer(struct trust *trust, struct cert *leaf, const struct 
 	const char *addr, const struct trust_signing *times, struct verdict *verdict, bool *old,
 	struct err *err);
 enum signature_time trust_signature_time(const struct trust *trust);
-enum revocation_mode trust_revocation_mode(const struct trust *trust);
 
 #endif

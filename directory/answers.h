@@ -24,6 +24,7 @@ void answers_keep(struct answers *answers, const char *addr, const struct answer
  * RC_NONE: none that may be used. */
 enum rc
 answers_find(struct answers *answers, const char *addr, struct answer *answer, struct err *err);
+/* What they take, at most. */
 size_t answers_bytes(struct answers *answers);
 
 #endif

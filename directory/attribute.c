@@ -34,22 +34,10 @@ fill(struct attributes *a, struct conf *conf, const struct conf_group *group, st
 	return ldap_settings_pool(conf, group, a->name, error_ttl, &a->pool, err);
 }
 
-static const struct conf_group *
-find_directory(const struct conf *conf, const char *name)
-{
-	for (size_t i = 0; i < conf_count(conf, "directories"); i++) {
-		const struct conf_group *group = conf_item(conf, "directories", i);
-
-		if (strcmp(conf_str(group, "name"), name) == 0)
-			return group;
-	}
-	return NULL;
-}
-
 enum rc
 attributes_new(struct conf *conf, const char *directory, struct attributes **out, struct err *err)
 {
-	const struct conf_group *group = find_directory(conf, directory);
+	const struct conf_group *group = ldap_settings_find(conf, directory);
 	struct attributes *a = calloc(1, sizeof(*a));
 	enum rc rc;
 

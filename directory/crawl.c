@@ -70,22 +70,10 @@ crawl_dn(const char *text)
 	return copy;
 }
 
-static const struct conf_group *
-find_directory(const struct conf *conf, const char *name)
-{
-	for (size_t i = 0; i < conf_count(conf, "directories"); i++) {
-		const struct conf_group *group = conf_item(conf, "directories", i);
-
-		if (strcmp(conf_str(group, "name"), name) == 0)
-			return group;
-	}
-	return NULL;
-}
-
 enum rc
 crawl_new(struct conf *conf, const char *directory, struct crawl **out, struct err *err)
 {
-	const struct conf_group *group = find_directory(conf, directory);
+	const struct conf_group *group = ldap_settings_find(conf, directory);
 	struct crawl *crawl;
 	enum rc rc;
 

@@ -17,64 +17,11 @@
 #include "base/counter.h"
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "base/startup.h"
 #include "directory/fetcher.h"
 
+#define PROGRAM "sealgate-fetcher"
 #define STEP_MS 1000
-
-struct args {
-	const char *conf;
-	bool foreground;
-};
-
-#define USAGE "usage: sealgate-fetcher -c CONF [-f]\n"
-
-static int
-usage(void)
-{
-	fputs(USAGE, stderr);
-	return 64;
-}
-
-/* The questions that need no configuration. */
-static bool
-answer(int argc, char **argv)
-{
-	if (argc != 2)
-		return false;
-	if (strcmp(argv[1], "--version") == 0)
-		puts("sealgate-fetcher " PACKAGE_VERSION);
-	else if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-		fputs(USAGE "  -f   stay in the foreground, log to standard error\n", stdout);
-	else
-		return false;
-	return true;
-}
-
-static bool
-parse_args(int argc, char **argv, struct args *args)
-{
-	int c;
-
-	while ((c = getopt(argc, argv, "c:f")) != -1)
-		if (c == 'c')
-			args->conf = optarg;
-		else if (c == 'f')
-			args->foreground = true;
-		else
-			return false;
-	return args->conf && optind == argc;
-}
-
-static void
-set_level(const struct conf *conf)
-{
-	static const char *const names[] = {"error", "warn", "info", "debug"};
-	const char *level = conf_str(conf_section(conf, "log"), "level");
-
-	for (int i = 0; i < 4; i++)
-		if (strcmp(level, names[i]) == 0)
-			log_set_level((enum log_level)i);
-}
 
 /* Signals are read from a descriptor; threads that come later leave them alone too. */
 static int
@@ -82,14 +29,7 @@ open_signals(void)
 {
 	sigset_t set;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGUSR1);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
+	startup_block_signals(&set);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -108,7 +48,7 @@ reload(const char *path, struct fetcher *fetcher)
 	if (rc != RC_OK) {
 		log_error(LOGL_ERROR, NULL, "reload-refused", &err, NULL);
 	} else {
-		set_level(conf);
+		startup_set_log(conf);
 		log_event(LOGL_INFO, NULL, "reloaded", "conf", path, NULL);
 	}
 	counter_log();
@@ -118,7 +58,7 @@ reload(const char *path, struct fetcher *fetcher)
 
 /* Until somebody says stop. */
 static void
-work(const struct args *args, int signals, struct fetcher *fetcher)
+work(const struct startup *args, int signals, struct fetcher *fetcher)
 {
 	struct signalfd_siginfo info;
 
@@ -135,7 +75,7 @@ work(const struct args *args, int signals, struct fetcher *fetcher)
 
 /* Folder and socket are made with the privileges of the start, everything else without. */
 static enum rc
-start(const struct args *args, struct conf *conf, struct fetcher **fetcher, struct err *err)
+start(const struct startup *args, struct conf *conf, struct fetcher **fetcher, struct err *err)
 {
 	const struct conf_group *group = conf_section(conf, "fetch");
 	enum rc rc = args->foreground ? RC_OK : sandbox_daemonize(err);
@@ -148,7 +88,7 @@ start(const struct args *args, struct conf *conf, struct fetcher **fetcher, stru
 }
 
 static int
-run(const struct args *args, struct conf *conf)
+run(const struct startup *args, struct conf *conf)
 {
 	struct fetcher *fetcher = NULL;
 	struct err err = ERR_INIT;
@@ -170,7 +110,7 @@ run(const struct args *args, struct conf *conf)
 	} else {
 		log_error(LOGL_ERROR, NULL, "fetcher-not-started", &err, NULL);
 		if (!args->foreground)
-			fprintf(stderr, "sealgate-fetcher: %s\n", err.detail);
+			fprintf(stderr, PROGRAM ": %s\n", err.detail);
 	}
 	fetcher_close(&fetcher);
 	if (signals >= 0)
@@ -182,27 +122,27 @@ run(const struct args *args, struct conf *conf)
 int
 main(int argc, char **argv)
 {
-	struct args args = {0};
+	struct startup args = {0};
 	struct conf *conf = NULL;
 	struct err err = ERR_INIT;
 	char *path;
 	int status;
 
-	if (answer(argc, argv))
+	if (startup_answer(PROGRAM, argc, argv))
 		return 0;
-	if (!parse_args(argc, argv, &args))
-		return usage();
+	if (!startup_parse(PROGRAM, argc, argv, &args))
+		return 64;
 	/* The daemon leaves the folder that it was started in, and a reload needs the file again.
 	 */
 	path = realpath(args.conf, NULL);
 	if (path)
 		args.conf = path;
-	log_open("sealgate-fetcher", args.foreground);
+	log_open(PROGRAM, args.foreground);
 	if (sandbox_harden(&err) != RC_OK || conf_load(args.conf, &conf, &err) != RC_OK) {
-		fprintf(stderr, "sealgate-fetcher: %s\n", err.detail);
+		fprintf(stderr, PROGRAM ": %s\n", err.detail);
 		status = err.code == ERR_CONFIG ? 78 : 70;
 	} else {
-		set_level(conf);
+		startup_set_log(conf);
 		status = run(&args, conf);
 	}
 	conf_unref(&conf);

@@ -129,18 +129,6 @@ group_name_is(const struct group_name *name, const struct group *group)
 
 /* --- set-up --- */
 
-static const struct conf_group *
-find_directory(const struct conf *conf, const char *name)
-{
-	for (size_t i = 0; i < conf_count(conf, "directories"); i++) {
-		const struct conf_group *group = conf_item(conf, "directories", i);
-
-		if (strcmp(conf_str(group, "name"), name) == 0)
-			return group;
-	}
-	return NULL;
-}
-
 static void
 read_settings(struct group_walk *w, const struct conf_group *directory)
 {
@@ -174,7 +162,7 @@ group_walk_new(struct conf *conf, struct group_walk **out, const char *const **d
 	size_t *n_domains, struct err *err)
 {
 	const char *name = conf_str(conf_section(conf, "groups"), "directory");
-	const struct conf_group *directory = find_directory(conf, name);
+	const struct conf_group *directory = ldap_settings_find(conf, name);
 	int error_ttl = (int)conf_int(conf_section(conf, "lookup"), "error_ttl");
 	struct group_walk *w;
 	enum rc rc;

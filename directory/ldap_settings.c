@@ -167,6 +167,18 @@ ldap_settings_pool(struct conf *conf, const struct conf_group *group, const char
 	return rc;
 }
 
+const struct conf_group *
+ldap_settings_find(const struct conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf_count(conf, "directories"); i++) {
+		const struct conf_group *group = conf_item(conf, "directories", i);
+
+		if (strcmp(conf_str(group, "name"), name) == 0)
+			return group;
+	}
+	return NULL;
+}
+
 int
 ldap_settings_scope(const struct conf_group *group)
 {

@@ -10,6 +10,8 @@
 /* NAME is borrowed for the pool's life. What is wrong is ERR_CONFIG with file and line. */
 enum rc ldap_settings_pool(struct conf *conf, const struct conf_group *group, const char *name,
 	int error_ttl_ms, struct ldap_pool **out, struct err *err);
+/* The item with this name; borrowed; NULL: there is none. */
+const struct conf_group *ldap_settings_find(const struct conf *conf, const char *name);
 /* LDAP_SCOPE_… */
 int ldap_settings_scope(const struct conf_group *group);
 enum rc

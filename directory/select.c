@@ -34,7 +34,9 @@ selection_fail(struct selection *selection, enum tier tier, const struct err *er
 		selection->err.code = ERR_DIR_ANSWER;
 }
 
-void
+/* A source whose best tier is TIER gave a part of what it has: without a usable certificate of that
+ * tier nobody can tell. */
+static void
 selection_lack(struct selection *selection, enum tier tier, const struct err *err)
 {
 	if ((int)tier >= selection->undecided)
@@ -162,7 +164,8 @@ deciding_tier(const struct selection *selection)
 	return best;
 }
 
-bool
+/* Has a tier better than TIER decided already, so that sources from TIER on need not be asked? */
+static bool
 selection_is_decided(const struct selection *selection, enum tier tier)
 {
 	return deciding_tier(selection) < (int)tier;

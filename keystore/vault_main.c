@@ -17,79 +17,11 @@
 #include "base/counter.h"
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "base/startup.h"
 #include "crypto/token.h"
 #include "keystore/server.h"
 
-struct args {
-	const char *conf;
-	bool foreground;
-};
-
-#define USAGE "usage: sealgate-vault -c CONF [-f]\n"
-
-static int
-usage(void)
-{
-	fputs(USAGE, stderr);
-	return 64;
-}
-
-/* The questions that need no configuration. */
-static bool
-answer(int argc, char **argv)
-{
-	if (argc != 2)
-		return false;
-	if (strcmp(argv[1], "--version") == 0)
-		puts("sealgate-vault " PACKAGE_VERSION);
-	else if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-		fputs(USAGE "  -f   stay in the foreground, log to standard error\n", stdout);
-	else
-		return false;
-	return true;
-}
-
-static bool
-parse_args(int argc, char **argv, struct args *args)
-{
-	int c;
-
-	while ((c = getopt(argc, argv, "c:f")) != -1)
-		if (c == 'c')
-			args->conf = optarg;
-		else if (c == 'f')
-			args->foreground = true;
-		else
-			return false;
-	return args->conf && optind == argc;
-}
-
-static void
-set_level(const struct conf *conf)
-{
-	static const char *const names[] = {"error", "warn", "info", "debug"};
-	const char *level = conf_str(conf_section(conf, "log"), "level");
-
-	for (int i = 0; i < 4; i++)
-		if (strcmp(level, names[i]) == 0)
-			log_set_level((enum log_level)i);
-}
-
-/* All threads leave signals to the main one, which waits for them. */
-static void
-block_signals(sigset_t *set)
-{
-	sigemptyset(set);
-	sigaddset(set, SIGTERM);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGUSR1);
-	sigaddset(set, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	/* A ledger at its limit of size is one that cannot be written, not the end of the daemon.
-	 */
-	signal(SIGXFSZ, SIG_IGN);
-}
+#define PROGRAM "sealgate-vault"
 
 /* A configuration that is refused leaves the old one in force. */
 static void
@@ -106,7 +38,7 @@ reload(const char *path, struct vault *vault)
 	if (rc) {
 		log_error(LOGL_ERROR, NULL, "reload-refused", &err, NULL);
 	} else {
-		set_level(conf);
+		startup_set_log(conf);
 		log_event(LOGL_INFO, NULL, "reloaded", "conf", path, NULL);
 	}
 	counter_log();
@@ -116,7 +48,7 @@ reload(const char *path, struct vault *vault)
 
 /* Until somebody says stop. */
 static void
-wait_for_end(const struct args *args, const sigset_t *set, struct vault *vault)
+wait_for_end(const struct startup *args, const sigset_t *set, struct vault *vault)
 {
 	for (;;) {
 		int sig = 0;
@@ -135,7 +67,7 @@ wait_for_end(const struct args *args, const sigset_t *set, struct vault *vault)
  * asked for, with its terminal; everything else as the vault's own user.
  */
 static enum rc
-start(const struct args *args, struct conf *conf, struct server **server, struct vault **vault,
+start(const struct startup *args, struct conf *conf, struct server **server, struct vault **vault,
 	struct err *err)
 {
 	const struct conf_group *group = conf_section(conf, "vault");
@@ -185,7 +117,7 @@ warn(struct vault *vault)
 }
 
 static int
-run(const struct args *args, struct conf *conf)
+run(const struct startup *args, struct conf *conf)
 {
 	struct server *server = NULL;
 	struct vault *vault = NULL;
@@ -194,7 +126,7 @@ run(const struct args *args, struct conf *conf)
 	sigset_t set;
 	enum rc rc;
 
-	block_signals(&set);
+	startup_block_signals(&set);
 	raise_files();
 	rc = start(args, conf, &server, &vault, &err);
 	if (!rc) {
@@ -209,7 +141,7 @@ run(const struct args *args, struct conf *conf)
 	} else {
 		log_error(LOGL_ERROR, NULL, "vault-not-started", &err, NULL);
 		if (!args->foreground)
-			fprintf(stderr, "sealgate-vault: %s\n", err.detail);
+			fprintf(stderr, PROGRAM ": %s\n", err.detail);
 	}
 	server_free(&server);
 	vault_stop(&vault);
@@ -221,7 +153,7 @@ run(const struct args *args, struct conf *conf)
 int
 main(int argc, char **argv)
 {
-	struct args args = {0};
+	struct startup args = {0};
 	struct conf *conf = NULL;
 	struct err err = ERR_INIT;
 	char *path;
@@ -229,21 +161,21 @@ main(int argc, char **argv)
 
 	if (token_process_is_wanted(argc, argv))
 		return token_process_main(argv);
-	if (answer(argc, argv))
+	if (startup_answer(PROGRAM, argc, argv))
 		return 0;
-	if (!parse_args(argc, argv, &args))
-		return usage();
+	if (!startup_parse(PROGRAM, argc, argv, &args))
+		return 64;
 	/* The daemon leaves the folder that it was started in, and a reload needs the file again.
 	 */
 	path = realpath(args.conf, NULL);
 	if (path)
 		args.conf = path;
-	log_open("sealgate-vault", args.foreground);
+	log_open(PROGRAM, args.foreground);
 	if (sandbox_harden(&err) || conf_load(args.conf, &conf, &err)) {
-		fprintf(stderr, "sealgate-vault: %s\n", err.detail);
+		fprintf(stderr, PROGRAM ": %s\n", err.detail);
 		status = err.code == ERR_CONFIG ? 78 : 70;
 	} else {
-		set_level(conf);
+		startup_set_log(conf);
 		status = run(&args, conf);
 	}
 	conf_unref(&conf);

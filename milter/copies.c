@@ -28,7 +28,7 @@ copy_drop(struct copy *copy)
 	copy->made = false;
 }
 
-void
+static void
 copy_fini(struct copy *copy)
 {
 	copy_drop(copy);

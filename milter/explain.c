@@ -491,7 +491,7 @@ json_candidates(struct json *json, const struct rcpt *rcpt)
 		json_str(json, "source", c->source);
 		json_str(json, "tier", tier_word(c->tier));
 		json_bool(json, "proven", c->proven);
-		explain_caps_json(&c->caps, json);
+		smimecaps_json(&c->caps, json);
 		json_bool(json, "used", c->used);
 		json_str(json, "why", *c->why ? c->why : NULL);
 		if (c->stale)

@@ -21,18 +21,6 @@ explain_caps(const struct smimecaps *caps, char line[EXPLAIN_LEARNED_SIZE])
 	return there;
 }
 
-void
-explain_caps_json(const struct smimecaps *caps, struct json *json)
-{
-	struct buf words = BUF_INIT(0);
-
-	if (caps->known && smimecaps_format(caps, &words, NULL) == RC_OK)
-		json_str(json, "can_open", buf_text(&words));
-	if (caps->known && caps->since)
-		json_time(json, "can_open_since", caps->since);
-	buf_fini(&words);
-}
-
 /* "on", "observe": what the section says. */
 static const char *
 mode_word(const struct transaction *tx)
@@ -88,6 +76,6 @@ explain_learned_json(const struct transaction *tx, struct json *json)
 	json_str(json, "address", *learned->offer.addr ? learned->offer.addr : NULL);
 	json_str(
 		json, "sha256", learned->offer.cert ? cert_fingerprint(learned->offer.cert) : NULL);
-	explain_caps_json(&learned->offer.caps, json);
+	smimecaps_json(&learned->offer.caps, json);
 	json_object_end(json);
 }

@@ -20,7 +20,5 @@ void explain_learned_json(const struct transaction *tx, struct json *json);
 
 /* A line about CAPS; false: nothing is known. */
 bool explain_caps(const struct smimecaps *caps, char line[EXPLAIN_LEARNED_SIZE]);
-/* "can_open" and "can_open_since", when something is known. */
-void explain_caps_json(const struct smimecaps *caps, struct json *json);
 
 #endif

@@ -81,7 +81,7 @@ learning_free(struct learning **learning)
 	*learning = NULL;
 }
 
-const struct harvest_conf *
+static const struct harvest_conf *
 learning_conf(const struct learning *learning)
 {
 	return &learning->conf;

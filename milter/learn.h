@@ -20,7 +20,6 @@
 struct learning; /* of one engine */
 enum rc learning_new(const struct conf *conf, struct learning **out, struct err *err);
 void learning_free(struct learning **learning);
-const struct harvest_conf *learning_conf(const struct learning *learning);
 /* From now on in a thread: the engine is a daemon's. */
 void learning_behind(struct learning *learning);
 /* Waits until nothing is queued, at most MS milliseconds. */

@@ -14,6 +14,7 @@
 #include "base/counter.h"
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "base/startup.h"
 #include "milter/callbacks.h"
 #include "milter/listen.h"
 #include "milter/supervise.h"
@@ -93,17 +94,6 @@ refuse(const struct options *options, const struct err *err)
 	return err->code == ERR_CONFIG ? EXIT_CONFIG : EXIT_FAULT;
 }
 
-static void
-set_level(const struct conf *conf)
-{
-	static const char *const names[] = {"error", "warn", "info", "debug"};
-	const char *level = conf_str(conf_section(conf, "log"), "level");
-
-	for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
-		if (!strcmp(names[i], level))
-			log_set_level((enum log_level)i);
-}
-
 /* No port is no trouble: *out is NULL then. */
 static enum rc
 open_outlet(struct conf *conf, struct engine *engine, struct outlet **out, struct err *err)
@@ -138,7 +128,7 @@ reload(struct server *server)
 	} else {
 		daemon_set_engine(server->daemon, engine, outlet);
 		outlet_probe(outlet);
-		set_level(conf);
+		startup_set_log(conf);
 		log_event(LOGL_INFO, NULL, "reloaded", "service", server->service.name, "socket",
 			strcmp(service.socket, server->service.socket) ? "needs a restart" : NULL,
 			NULL);
@@ -319,7 +309,7 @@ run_service(const char *service, int ready_fd, void *ctx)
 		options.service = service;
 	if (conf_load(options.conf, &server.conf, &err) != RC_OK)
 		return refuse(&options, &err);
-	set_level(server.conf);
+	startup_set_log(server.conf);
 	status = prepare(&server, &err) == RC_OK ? 0 : refuse(&options, &err);
 	if (status == 0) {
 		if (ready_fd >= 0) /* setuid has cleared it, so it is set only now */

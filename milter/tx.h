@@ -227,7 +227,6 @@ enum rc copies_build(struct transaction *tx, struct result *result, struct err *
 enum rc
 copies_join(struct transaction *tx, struct result *result, unsigned transform, struct err *err);
 void copies_free(struct result *result);
-void copy_fini(struct copy *copy);
 enum rc transform_outbound(
 	struct transaction *tx, struct copy *copy, enum pipeline_mode mode, struct err *err);
 enum rc

@@ -31,6 +31,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	ocsp_response_fits(data, len, data, len, 1790000000, &facts);
 	(void)ocsp_request_add_nonce(data, len, nonce, &out, NULL);
 	buf_fini(&out);
-	revocation_unref(&revocation);
+	revocation_free(&revocation);
 	return 0;
 }

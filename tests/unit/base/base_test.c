@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "base/startup.h"
 
 #include "tests/unit/unit.h"
 
@@ -197,6 +198,39 @@ log_quoting(void **state)
 	assert_ptr_equal(strchr(text, '\n'), text + n - 1);
 }
 
+static void
+command_lines(void **state)
+{
+	static const struct {
+		const char *argv[5];
+		bool good, foreground;
+	} cases[] = {
+		{{"x", "-c", "a.conf"}, true, false},
+		{{"x", "-f", "-c", "a.conf"}, true, true},
+		{{"x", "-f"}, false, false},
+		{{"x", "-c"}, false, false},
+		{{"x", "-z", "-c", "a.conf"}, false, false},
+		{{"x", "-c", "a.conf", "more"}, false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char *argv[6] = {NULL};
+		struct startup args;
+		int argc = 0;
+
+		for (; argc < 5 && cases[i].argv[argc]; argc++)
+			argv[argc] = (char *)(uintptr_t)cases[i].argv[argc];
+		optind = 0; /* from the beginning again */
+		assert_false(startup_answer("x", argc, argv));
+		CHECK_INT("good", startup_parse("x", argc, argv, &args), cases[i].good);
+		if (!cases[i].good)
+			continue;
+		CHECK_STR("file", args.conf, "a.conf");
+		CHECK_INT("foreground", args.foreground, cases[i].foreground);
+	}
+}
+
 int
 main(void)
 {
@@ -207,6 +241,7 @@ main(void)
 		cmocka_unit_test(secrets),
 		cmocka_unit_test(files),
 		cmocka_unit_test(log_quoting),
+		cmocka_unit_test(command_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
