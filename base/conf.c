@@ -495,9 +495,9 @@ conf_item(const struct conf *conf, const char *section, size_t i)
 	return &conf->groups[s][i];
 }
 
-/* The value of option NAME, whose row is put into *ROW. */
+/* The value of option NAME, whose row is put into *ROW; NULL: the section has none. */
 static const struct conf_value *
-value_of(const struct conf_group *group, const char *name, const struct conf_option **row)
+find_value(const struct conf_group *group, const char *name, const struct conf_option **row)
 {
 	size_t n;
 	const struct conf_option *rows = conf_options(&n) + group->def->first;
@@ -507,6 +507,16 @@ value_of(const struct conf_group *group, const char *name, const struct conf_opt
 			*row = &rows[i];
 			return &group->values[i];
 		}
+	return NULL;
+}
+
+static const struct conf_value *
+value_of(const struct conf_group *group, const char *name, const struct conf_option **row)
+{
+	const struct conf_value *value = find_value(group, name, row);
+
+	if (value)
+		return value;
 	assert(!"an option that is not in the table");
 	abort();
 }
@@ -559,6 +569,14 @@ conf_is_set(const struct conf_group *group, const char *name)
 	const struct conf_option *row;
 
 	return value_of(group, name, &row)->set;
+}
+
+bool
+conf_has(const struct conf_group *group, const char *name)
+{
+	const struct conf_option *row;
+
+	return find_value(group, name, &row) != NULL;
 }
 
 int

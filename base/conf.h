@@ -70,6 +70,8 @@ int64_t conf_int(const struct conf_group *group, const char *name);     /* INT S
 bool conf_bool(const struct conf_group *group, const char *name);
 size_t conf_strings(const struct conf_group *group, const char *name, const char *const **values);
 bool conf_is_set(const struct conf_group *group, const char *name); /* given in the file */
+/* Has its section such an option at all? For what sections share. */
+bool conf_has(const struct conf_group *group, const char *name);
 int conf_line(const struct conf_group *group);
 
 /* ERR_CONFIG with "file:line: section.name: text". NAME may be NULL. */
