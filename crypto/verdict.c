@@ -342,6 +342,20 @@ conclusion(const struct verdict *verdict, bool revocation_required)
 	return VERDICT_PASS;
 }
 
+enum verdict_overall
+verdict_result(const struct verdict *verdict)
+{
+	enum verdict_part part = deciding(verdict);
+
+	if (verdict->overall == VERDICT_FAIL && part == VERDICT_SENDER)
+		return VERDICT_POLICY;
+	if (verdict->overall == VERDICT_POLICY && part == VERDICT_REVOCATION)
+		return VERDICT_TEMPERROR;
+	if (verdict->overall == VERDICT_PERMERROR && verdict->malformed)
+		return VERDICT_NEUTRAL;
+	return verdict->overall;
+}
+
 bool
 verdict_revocation_suffices(const struct verdict *verdict, const enum revocation_mode *mode)
 {

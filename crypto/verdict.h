@@ -77,6 +77,7 @@ struct verdict {
 	struct cert *signers[VERDICT_MAX_SIGNERS]; /* references, owned */
 	size_t n_signers;
 	int64_t signing_time; /* claimed; -1: none */
+	bool malformed;       /* the signature can't be read at all (overall is permerror) */
 	bool signer_missing; /* no certificate of the signer was found: the signature is unsupported
 			      */
 };
@@ -86,6 +87,10 @@ void verdict_fini(struct verdict *verdict);
 /* Sets overall from the parts; revocation_required makes "unknown" a policy failure: what
  * verdict_revocation_suffices denies. */
 void verdict_conclude(struct verdict *verdict, bool revocation_required);
+/* The result in the words of RFC 7281, section 3.1, for Authentication-Results. Where that differs
+ * from overall: another's signature is "policy", revocation that has to be known and is not
+ * "temperror", a signature that can't be read "neutral". */
+enum verdict_overall verdict_result(const struct verdict *verdict);
 /* Is what was found about revocation good enough? MODE: a rule's own; NULL: the anchor's. */
 bool verdict_revocation_suffices(const struct verdict *verdict, const enum revocation_mode *mode);
 /* What was found about PART, and of which certificate (ABOUT is borrowed, may be NULL). The first

@@ -181,14 +181,21 @@ is_plain_value(const char *text)
 
 /* A property that would not fit a line of mail, as a hostile certificate's could be, is left out.
  */
+static bool
+fits(const char *value)
+{
+	size_t n = 0;
+
+	for (; *value && n <= PROPERTY_MAX; value++)
+		n += *value == '"' || *value == '\\' ? 2 : 1; /* quoted, they take two */
+	return n <= PROPERTY_MAX;
+}
+
 static enum rc
 append_property(struct buf *out, const char *name, const char *value, struct err *err)
 {
-	enum rc rc;
+	enum rc rc = buf_appendf(out, err, "\n\tbody.%s=", name);
 
-	if (strlen(value) > PROPERTY_MAX)
-		return RC_OK;
-	rc = buf_appendf(out, err, "\n\tbody.%s=", name);
 	if (rc != RC_OK)
 		return rc;
 	return is_plain_value(value) && *value ? buf_append_str(out, value, err)
@@ -197,19 +204,22 @@ append_property(struct buf *out, const char *name, const char *value, struct err
 
 /*
  * A certificate may have several addresses, and its CA may speak for some of them only: the one
- * that is named is the one that was checked, ADDR, where there is such a one.
+ * that is named is the one that was checked, ADDR, where there is such a one. Serial number and
+ * issuer stand both there or neither (RFC 7281, section 3.2.3).
  */
 static enum rc
 append_signer(struct buf *out, const struct cert *cert, const char *addr, struct err *err)
 {
 	const char *const *addrs;
 	size_t n = cert_addrs(cert, true, &addrs);
+	const char *named = addr || n == 0 ? addr : addrs[0];
 	enum rc rc = RC_OK;
 
-	if (addr || n > 0)
-		rc = append_property(out, "smime-identifier", addr ? addr : addrs[0], err);
-	if (rc == RC_OK)
-		rc = append_property(out, "smime-serial", cert_serial(cert), err);
+	if (named && fits(named))
+		rc = append_property(out, "smime-identifier", named, err);
+	if (rc != RC_OK || !fits(cert_serial(cert)) || !fits(cert_issuer(cert)))
+		return rc;
+	rc = append_property(out, "smime-serial", cert_serial(cert), err);
 	return rc == RC_OK ? append_property(out, "smime-issuer", cert_issuer(cert), err) : rc;
 }
 
@@ -218,7 +228,8 @@ append_verdict(struct buf *out, const struct verdict *verdict, const char *from,
 {
 	const struct cert *signer = verdict->n_signers ? verdict->signers[0] : NULL;
 	bool match = from && verdict->sender == SENDER_MATCH;
-	enum rc rc = buf_appendf(out, err, ";\n\tsmime=%s", verdict_overall_name(verdict->overall));
+	enum rc rc = buf_appendf(
+		out, err, ";\n\tsmime=%s", verdict_overall_name(verdict_result(verdict)));
 
 	if (rc == RC_OK && *verdict->reason) {
 		rc = buf_append_char(out, ' ', err);

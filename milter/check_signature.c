@@ -29,6 +29,7 @@ trouble(enum rc rc, struct verdict *verdict, const struct err *err)
 		verdict_conclude(verdict, false);
 		return RC_OK;
 	}
+	verdict->malformed = true;
 	return permerror(verdict, err->detail);
 }
 

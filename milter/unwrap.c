@@ -424,7 +424,7 @@ add_notices(struct unwrap *u, struct err *err)
 			v->on_bad_signature != TROUBLE_MARK)
 			continue;
 		snprintf(text, sizeof(text), " the signature does not count (%s)",
-			verdict_overall_name(u->checked[i].overall));
+			verdict_overall_name(verdict_result(&u->checked[i])));
 		rc = edit_list_add(u->copy, EDIT_INSERT, NOTICE_MARK, 0, text, err);
 		break;
 	}

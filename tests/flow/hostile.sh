@@ -27,6 +27,12 @@ sed -i 's/\r$//' "$work/in.signed"
 { printf 'From: carol@%s\nTo: alice@%s\n' "$partner" "$org"; cat "$work/in.signed"; } >"$work/signed.eml"
 run 0 $in <"$work/signed.eml"
 match "signed" "$(head -n 2 "$work/out.eml")" 'smime=pass'
+sed "1s/.*/From: president@bank.example/" "$work/signed.eml" >"$work/other.eml"
+run 0 $in <"$work/other.eml"
+match "another's signature" "$(head -n 2 "$work/out.eml")" 'smime=policy '
+{ sed '/^Content-Type: application\/.*signature/,/^$/!d' "$work/signed.eml" >"$work/part.head"; sed '/^Content-Type: application\/.*signature/q' "$work/signed.eml" | sed '$d'; cat "$work/part.head"; echo bm8gc2lnbmF0dXJl; tail -n 3 "$work/signed.eml"; } >"$work/garbage.eml"
+run 0 $in <"$work/garbage.eml"
+match "a signature that can't be read" "$(head -n 2 "$work/out.eml")" 'smime=neutral '
 { printf 'From: carol@%s\nTo: alice@%s\n' "$partner" "$org"; sed 's/^Content-Type: multipart/Content-Type: text\/plain\n&/; s/^This is.*/pay to account 1/' "$work/in.signed"; } >"$work/two.eml"
 run 0 $in <"$work/two.eml"
 mismatch "two Content-Type fields" "$(head -n 3 "$work/out.eml")" 'smime=pass'

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "milter/authres.h"
 
-#include "tests/unit/unit.h"
+#include "crypto/cert_private.h"
+#include "tests/unit/directory/people.h"
 
 static const struct {
 	const char *value;
@@ -84,11 +85,114 @@ test_format(void **state)
 	verdict_fini(&v[1]);
 }
 
+#define FOUND(...)                                                           \
+	{                                                                    \
+		.signature = SIGNATURE_GOOD, .path = PATH_VALID, __VA_ARGS__ \
+	}
+
+/* What RFC 7281, section 3.1, calls each thing that can be found. */
+static const struct {
+	const char *name;
+	struct verdict v;
+	bool required;
+	const char *want;
+} results[] = {
+	{"not signed", {.signature = SIGNATURE_NONE}, false, "none"},
+	{"good", FOUND(.sender = SENDER_MATCH), false, "pass"},
+	{"does not hold", {.signature = SIGNATURE_BAD, .path = PATH_VALID}, false, "fail"},
+	{"expired", {.signature = SIGNATURE_GOOD, .path = PATH_INVALID}, false, "fail"},
+	{"no path", {.signature = SIGNATURE_GOOD, .path = PATH_UNKNOWN}, false, "fail"},
+	{"revoked", FOUND(.revocation = REVOCATION_REVOKED), false, "fail"},
+	{"revoked, and another's",
+		FOUND(.revocation = REVOCATION_REVOKED, .sender = SENDER_MISMATCH), false, "fail"},
+	{"unknown revocation", FOUND(.revocation = REVOCATION_UNKNOWN), false, "pass"},
+	{"unknown and required", FOUND(.revocation = REVOCATION_UNKNOWN), true, "temperror"},
+	{"unknown, required, weak",
+		FOUND(.revocation = REVOCATION_UNKNOWN, .strength = STRENGTH_WEAK), true, "policy"},
+	{"another's", FOUND(.sender = SENDER_MISMATCH), false, "policy"},
+	{"weak", FOUND(.strength = STRENGTH_WEAK), false, "policy"},
+	{"odd time", FOUND(.time = TIME_ODD), false, "policy"},
+	{"algorithm", {.signature = SIGNATURE_UNSUPPORTED}, false, "neutral"},
+	{"no certificate of the signer",
+		{.signature = SIGNATURE_UNSUPPORTED, .signer_missing = true}, false, "permerror"},
+	{"not to be read", {.overall = VERDICT_PERMERROR, .malformed = true}, false, "neutral"},
+	{"no multipart/signed", {.overall = VERDICT_PERMERROR}, false, "permerror"},
+	{"our own trouble", {.overall = VERDICT_TEMPERROR}, false, "temperror"},
+};
+
+static void
+test_result(void **state)
+{
+	char want[40];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(results) / sizeof(*results); i++) {
+		struct verdict v = results[i].v;
+		struct buf out = BUF_INIT(0);
+		char *smime;
+
+		verdict_conclude(&v, results[i].required);
+		assert_int_equal(authres_format("x", &v, 1, NULL, &out, NULL), RC_OK);
+		assert_non_null(smime = strstr(buf_text(&out), "smime="));
+		snprintf(want, sizeof(want), "%.*s", (int)strcspn(smime + 6, " ;"), smime + 6);
+		CHECK_STR(results[i].name, want, results[i].want);
+		buf_fini(&out);
+	}
+}
+
+/* Properties as RFC 8601 wants values: tokens as they are, all else quoted, no line too
+   long. */
+static void
+test_properties(void **state)
+{
+	static const struct {
+		const char *addr, *issuer, *want;
+	} t[] = {{"al@x.test", "CN=One",
+			 "\n\tbody.smime-identifier=al@x.test\n\tbody.smime-serial=0A"
+			 "\n\tbody.smime-issuer=\"CN=One\""},
+		{"\"a b\"@x.test", "O=a\\\"b\r\nX: y,CN=\xc3\xbc",
+			"\n\tbody.smime-identifier=\"\\\"a b\\\"@x.test\"\n\tbody.smime-serial=0A"
+			"\n\tbody.smime-issuer=\"O=a\\\\\\\"b??X: y,CN=??\""},
+		{"al@x.test", NULL, "\n\tbody.smime-identifier=al@x.test"}};
+	struct people people;
+
+	(void)state;
+	clock_set(TEST_NOW);
+	people_init(&people);
+	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
+		struct cert *cert = people_cert(&people, t[i].addr, 30, CERT_SIGN);
+		struct buf out = BUF_INIT(0);
+		struct verdict v;
+		char want[400];
+
+		free(cert->serial);
+		cert->serial = strdup("0A");
+		free(cert->issuer);
+		cert->issuer = t[i].issuer ? strdup(t[i].issuer) : calloc(1, 502);
+		if (!t[i].issuer)
+			memset(cert->issuer, '"', 501); /* too long once it is quoted */
+		snprintf(want, sizeof(want), " x;\n\tsmime=pass%s", t[i].want);
+		verdict_init(&v);
+		v.signature = SIGNATURE_GOOD;
+		v.path = PATH_VALID;
+		v.sender = SENDER_MATCH;
+		v.signers[v.n_signers++] = cert;
+		verdict_conclude(&v, false);
+		assert_int_equal(authres_format("x", &v, 1, t[i].addr, &out, NULL), RC_OK);
+		CHECK_STR(t[i].addr, buf_text(&out), want);
+		buf_fini(&out);
+		verdict_fini(&v);
+	}
+	people_fini(&people);
+	clock_set(0);
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_examine), cmocka_unit_test(test_format)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_examine),
+		cmocka_unit_test(test_format), cmocka_unit_test(test_result),
+		cmocka_unit_test(test_properties)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
