@@ -44,7 +44,8 @@ struct crl {
 	struct crl *next; /* in the table of all lists */
 	X509_NAME *issuer;
 	int64_t this_update, next_update; /* INT64_MAX: none */
-	struct crl_number number, base;   /* base: it is a delta to that one */
+	int64_t expired_since; /* who expired since then is listed still; INT64_MAX: nobody */
+	struct crl_number number, base; /* base: it is a delta to that one */
 	bool delta;
 	bool unknown;            /* a critical extension that nobody here knows: it clears nobody */
 	AUTHORITY_KEYID *aki;    /* owned; NULL: none */

@@ -192,6 +192,13 @@ find_in(const struct tally *t, const struct crl *crl, struct serialset_entry *en
 		crl, X509_get_issuer_name(t->q->subject), t->q->serial, t->q->serial_len, entry);
 }
 
+/* May LIST leave the certificate out for having expired, whether it was revoked or not? */
+static bool
+may_have_dropped(const struct tally *t, const struct crl *list)
+{
+	return t->q->expired < list->this_update && t->q->expired < list->expired_since;
+}
+
 /* Asks a complete list and its delta. *UNTIL: how long what they say holds. */
 static bool
 is_listed(
@@ -210,7 +217,7 @@ is_listed(
 			set_revoked(t, delta, &entry);
 			return true;
 		}
-		if (listed && current)
+		if (listed && current && !may_have_dropped(t, delta->crl))
 			return false; /* it was on hold and is not any more */
 	}
 	/* removeFromCRL has no meaning in a complete list: there it is listed. */
@@ -249,6 +256,10 @@ ask(struct tally *t, const struct match *match)
 	}
 	if (crl->unknown) {
 		note(t, held, "it has a critical extension that is not known here");
+		return false;
+	}
+	if (may_have_dropped(t, crl) || (delta && may_have_dropped(t, delta->crl))) {
+		note(t, held, "the certificate expired before, and need not be listed any more");
 		return false;
 	}
 	t->seen |= match->reasons;

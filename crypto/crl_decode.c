@@ -128,8 +128,14 @@ static enum rc
 take_list_extension(struct crl *crl, const struct extension *ext, struct err *err)
 {
 	const unsigned char *p = ext->value.p;
+	struct der value = ext->value;
+	struct der_item item;
 
 	switch (ext->oid) {
+	case OID_CE_EXPIRED_CERTS_ON_CRL: /* X.509 */
+		if (!der_next(&value, &item) || !der_time(&item, &crl->expired_since))
+			crl->expired_since = INT64_MAX;
+		return RC_OK;
 	case OID_CE_CRL_NUMBER:
 		return take_number(ext->value, &crl->number) ? RC_OK : malformed(err, "its number");
 	case OID_CE_DELTA_CRL:
@@ -420,7 +426,7 @@ take_rest(struct crl *crl, struct der in, bool v2, struct err *err)
 	struct der_item time, entries = {0}, part;
 	enum rc rc = RC_OK;
 
-	crl->next_update = INT64_MAX;
+	crl->next_update = crl->expired_since = INT64_MAX;
 	crl->reasons = CRL_ALL_REASONS;
 	if (!der_next(&in, &time) || !der_time(&time, &crl->this_update))
 		return malformed(err, "its date");

@@ -87,6 +87,7 @@ responder_is_revoked(const struct revocation_question *q, X509 *cert)
 	in = (struct der){der, len > 0 ? (size_t)len : 0};
 	if (der_take(&in, DER_INTEGER, &serial)) {
 		own.subject = cert;
+		own.expired = revocation_expiry(cert);
 		own.serial = serial.body.p;
 		own.serial_len = serial.body.len;
 		revoked = crl_check(&own, &status, NULL) != RC_OK ||
@@ -255,6 +256,9 @@ conclude(const struct revocation_question *q, const struct source *source,
 	} else if (ocsp_until(single) + REVOCATION_SKEW < q->at) {
 		fault(status, source, single->this_update, "it is out of date");
 		status->stale = q->at - ocsp_until(single);
+	} else if (single->this_update > q->expired) {
+		fault(status, source, single->this_update,
+			"the certificate expired before, and need not be known any more");
 	} else {
 		status->state = REVOCATION_GOOD;
 	}

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define SENTENCE_SIZE 640
 
@@ -124,6 +125,14 @@ is_later(const struct path_request *request, const struct revocation_status *sta
 	return true;
 }
 
+int64_t
+revocation_expiry(const X509 *subject)
+{
+	struct tm tm;
+
+	return ASN1_TIME_to_tm(X509_get0_notAfter(subject), &tm) ? (int64_t)timegm(&tm) : 0;
+}
+
 /* One certificate, by lists and answers together. */
 static enum rc
 ask(struct revocation_question *q, struct revocation_status *status, struct err *err)
@@ -196,6 +205,7 @@ path_check_revocation(const struct path_request *request, STACK_OF(X509) * chain
 			.issuer = sk_X509_value(chain, i + 1),
 			.anchor = sk_X509_value(chain, last),
 			.at = request->at,
+			.expired = revocation_expiry(sk_X509_value(chain, i)),
 			.known_at = request->at > now ? request->at : now,
 		};
 		struct revocation_status status;

@@ -48,8 +48,11 @@ struct revocation_question {
 	const unsigned char *serial;  /* borrowed; content of the INTEGER */
 	size_t serial_len;
 	int64_t at;       /* when it has to be unrevoked */
+	int64_t expired;  /* the subject's end: what was said after it may leave it out */
 	int64_t known_at; /* what was published until then counts */
 };
+
+int64_t revocation_expiry(const X509 *subject);
 
 struct revocation_status {
 	enum verdict_revocation state; /* good, revoked, unknown */

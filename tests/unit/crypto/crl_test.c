@@ -183,7 +183,8 @@ put_entry(void *ctx, size_t i, struct list_entry *entry)
 }
 
 static void
-make_list(struct world *w, const struct list *list, const struct cert *cert, struct buf *der)
+make_kept_list(struct world *w, const struct list *list, const struct cert *cert, const char *keeps,
+	struct buf *der)
 {
 	struct entry_ctx ctx = {list, cert, X509_get_subject_name(w->ca_x)};
 	struct list_spec spec = {
@@ -197,6 +198,7 @@ make_list(struct world *w, const struct list *list, const struct cert *cert, str
 		.number = list->number,
 		.base = list->base,
 		.critical = list->critical,
+		.keeps = keeps,
 		.n = list->listed != NOBODY,
 		.entry = put_entry,
 		.ctx = &ctx,
@@ -204,6 +206,12 @@ make_list(struct world *w, const struct list *list, const struct cert *cert, str
 
 	idp_of(list->idp, &spec);
 	list_make(&spec, der);
+}
+
+static void
+make_list(struct world *w, const struct list *list, const struct cert *cert, struct buf *der)
+{
+	make_kept_list(w, list, cert, NULL, der);
 }
 
 static void
@@ -469,6 +477,76 @@ dates_of_revocation(void **state)
 		assert_non_null(strstr(verdict_text(&v, VERDICT_REVOCATION), "was revoked on"));
 		verdict_fini(&v);
 	}
+}
+
+/* A CA may drop from its lists what has expired: then not to be listed says nothing. */
+static void
+expired_certificates_may_be_dropped(void **state)
+{
+	static const struct {
+		const char *name;
+		struct list lists[2];
+		const char *keeps; /* of the second */
+		enum verdict_revocation want;
+		const char *word;
+	} cases[] = {
+		{"before it expired", {{LIST(BY_CA, NOBODY, -3, 1)}}, NULL, REVOCATION_GOOD, ""},
+		{"after", {{LIST(BY_CA, NOBODY, -1, 1)}}, NULL, REVOCATION_UNKNOWN,
+			"expired before"},
+		{"after, and kept", {{.by = BY_NOBODY}, {LIST(BY_CA, NOBODY, -1, 1)}},
+			"20200101000000Z", REVOCATION_GOOD, ""},
+		{"after, kept since then only", {{.by = BY_NOBODY}, {LIST(BY_CA, NOBODY, -1, 1)}},
+			"20991231000000Z", REVOCATION_UNKNOWN, "expired before"},
+		{"still listed", {{LIST(BY_CA, LEAF, -1, 1)}}, NULL, REVOCATION_REVOKED, ""},
+		{"an older list knows", {{LIST(BY_CA, LEAF, -3, 1)}, {LIST(BY_CA, NOBODY, -1, 1)}},
+			NULL, REVOCATION_REVOKED, ""},
+		{"dropped by a delta",
+			{{LIST(BY_CA, LEAF, -3, 1), .number = 1},
+				{LIST(BY_CA, LEAF, -1, 1), .number = 2, .base = 1, .reason = 8}},
+			NULL, REVOCATION_REVOKED, ""},
+	};
+	struct world *w = *state;
+	struct trust_options options = {.revocation = REVOKE_IF_KNOWN, .min_rsa = 2048};
+	struct cert *leaf = pki_cert(&(struct pki_spec){.name = "Gone",
+		.key = w->other_key,
+		.from = PKI_NOW - 9 * DAY,
+		.until = PKI_NOW - 2 * DAY,
+		.issuer = w->ca_x,
+		.issuer_key = w->ca_key});
+	size_t i, k;
+
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct buf der = BUF_INIT(0);
+		struct trust *trust;
+		struct verdict v;
+
+		assert_int_equal(trust_new(&options, &trust, NULL), RC_OK);
+		assert_int_equal(trust_add_anchor(trust, w->root, NULL, 0, NULL), RC_OK);
+		assert_int_equal(trust_add_intermediate(trust, w->ca, NULL), RC_OK);
+		root_list(w, trust);
+		for (k = 0; k < 2; k++) {
+			if (cases[i].lists[k].by == BY_NOBODY)
+				continue;
+			buf_clear(&der);
+			make_kept_list(
+				w, &cases[i].lists[k], leaf, k ? cases[i].keeps : NULL, &der);
+			assert_int_equal(trust_add_crl(trust, der.data, der.len, NULL), RC_OK);
+		}
+		verdict_init(&v);
+		assert_int_equal(
+			trust_check(trust, leaf, NULL, 0, NULL, PKI_NOW - 3 * DAY, &v, NULL),
+			RC_OK);
+		CHECK_INT(cases[i].name, v.path, PATH_VALID);
+		if (v.revocation != cases[i].want ||
+			!strstr(verdict_text(&v, VERDICT_REVOCATION), cases[i].word))
+			fail_msg("%s: got %s (%s)", cases[i].name,
+				verdict_revocation_name(v.revocation),
+				verdict_text(&v, VERDICT_REVOCATION));
+		verdict_fini(&v);
+		trust_unref(&trust);
+		buf_fini(&der);
+	}
+	cert_unref(&leaf);
 }
 
 /* --- a list in a message --- */
@@ -986,6 +1064,7 @@ main(void)
 		cmocka_unit_test(dates_of_revocation),
 		cmocka_unit_test(a_list_in_a_message_is_nothing),
 		cmocka_unit_test(every_entry_is_found),
+		cmocka_unit_test(expired_certificates_may_be_dropped),
 		cmocka_unit_test(many_issuers),
 		cmocka_unit_test(issuers_chosen_to_meet),
 		cmocka_unit_test(signatures_of_every_kind),

@@ -32,7 +32,8 @@ struct list_spec {
 	int number, base;         /* LISTS_NONE: left out; 0 too */
 	const unsigned char *idp; /* content of the extension; NULL: left out */
 	size_t idp_len;
-	bool critical; /* with an extension that nobody knows */
+	bool critical;     /* with an extension that nobody knows */
+	const char *keeps; /* expiredCertsOnCRL, GeneralizedTime; NULL: left out */
 	size_t n;
 	/* The entry I, 0 … n - 1. */
 	void (*entry)(void *ctx, size_t i, struct list_entry *entry);
@@ -143,6 +144,12 @@ list_tbs(struct der_out *out, const struct list_spec *spec, const char *algorith
 	if (spec->idp)
 		list_extension(
 			out, OID_CE_ISSUING_DISTRIBUTION_POINT, true, spec->idp, spec->idp_len);
+	if (spec->keeps) {
+		unsigned char value[17] = {DER_GENERALIZED_TIME, 15};
+
+		memcpy(value + 2, spec->keeps, 15);
+		list_extension(out, OID_CE_EXPIRED_CERTS_ON_CRL, false, value, sizeof(value));
+	}
 	if (spec->critical)
 		list_extension(out, OID_NONE, true, "\x05", 2);
 	if (der_begin(out) > exts) {

@@ -342,6 +342,39 @@ weak_responders_are_told(void **state)
 	w->key = usual;
 }
 
+/* A responder need not know any more whether somebody who expired was revoked. */
+static void
+expired_certificates_may_be_forgotten(void **state)
+{
+	struct world *w = *state;
+	X509 *usual = w->leaf_x;
+	struct buf der = BUF_INIT(0);
+	struct cert *gone;
+	int i;
+
+	w->leaf_x = pki_x509(&(struct pki_spec){.name = "Gone",
+		.key = w->key,
+		.from = now - 9 * DAY,
+		.until = now - 2 * DAY,
+		.issuer = w->root_x,
+		.issuer_key = w->root_key});
+	gone = take_copy(w->leaf_x);
+	for (i = 0; i < 2; i++) {
+		struct trust *trust = new_trust(w->root);
+
+		make(w, &(struct answer){ANSWER(GOOD, BY_CA, i ? -1 : -3, 1)}, &der);
+		assert_int_equal(trust_add_ocsp(trust, der.data, der.len, NULL, NULL), RC_OK);
+		expect(i ? "after its end" : "before its end", trust, gone, now - 3 * DAY,
+			i ? REVOCATION_UNKNOWN : REVOCATION_GOOD, i ? "expired before" : "");
+		trust_unref(&trust);
+		buf_clear(&der);
+	}
+	buf_fini(&der);
+	cert_unref(&gone);
+	X509_free(w->leaf_x);
+	w->leaf_x = usual;
+}
+
 /* A list of the root with one entry. */
 struct listed {
 	const X509 *cert;
@@ -719,6 +752,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_are_judged),
 		cmocka_unit_test(weak_responders_are_told),
+		cmocka_unit_test(expired_certificates_may_be_forgotten),
 		cmocka_unit_test(lists_and_answers_together),
 		cmocka_unit_test(the_folder_is_looked_into),
 		cmocka_unit_test(requests_are_understood),
