@@ -34,9 +34,7 @@ selection_fail(struct selection *selection, enum tier tier, const struct err *er
 		selection->err.code = ERR_DIR_ANSWER;
 }
 
-/* A source whose best tier is TIER gave a part of what it has: without a usable certificate of that
- * tier nobody can tell. */
-static void
+void
 selection_lack(struct selection *selection, enum tier tier, const struct err *err)
 {
 	if ((int)tier >= selection->undecided)

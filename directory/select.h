@@ -36,6 +36,9 @@ void selection_init(struct selection *selection, struct trust *trust, const char
 enum rc selection_add(struct selection *selection, struct answer *answer, struct err *err);
 /* A source whose best tier is TIER could not be asked. */
 void selection_fail(struct selection *selection, enum tier tier, const struct err *err);
+/* A source whose best tier is TIER gave a part of what it has: without a usable certificate of that
+ * tier nobody can tell. */
+void selection_lack(struct selection *selection, enum tier tier, const struct err *err);
 /* Fills RESULT, which takes the candidates. */
 void selection_finish(struct selection *selection, struct lookup_result *result);
 /* Asks SOURCES, the best tier first, until what is left cannot matter any more. */
