@@ -280,6 +280,8 @@ text_recipient(struct text *t, struct transaction *tx, size_t i)
 	text_signer(t, tx, rcpt);
 	if (tx->plan_rcpts && *tx->plan_rcpts[i].why)
 		put(t, "  plan       %s\n", tx->plan_rcpts[i].why);
+	if (tx->plan_rcpts && tx->plan_rcpts[i].outcome == PLAN_DEFER)
+		put(t, "             %s\n", tx->plan_rcpts[i].err.detail);
 }
 
 static const char *
@@ -511,6 +513,8 @@ json_plan(struct json *json, const struct plan_rcpt *plan)
 	json_bool(json, "open", plan->transform & PLAN_OPEN);
 	json_bool(json, "verify", plan->transform & PLAN_VERIFY);
 	json_str(json, "why", *plan->why ? plan->why : NULL);
+	json_str(json, "error", plan->err.code != ERR_NONE ? err_name(plan->err.code) : NULL);
+	json_str(json, "detail", plan->err.code != ERR_NONE ? plan->err.detail : NULL);
 	json_object_end(json);
 }
 

@@ -5,9 +5,11 @@
  *
  * An archive is found like any recipient, by the directory and the store; one of our own house
  * whose key the vault holds, by the vault. One without a valid certificate, or about which nobody
- * could be asked, defers the message. The author's certificate is the vault's: an author who has
+ * could be asked, defers the message, and so does one of which less is known than the rule wants
+ * (revocation, stale). The author's certificate is the vault's: an author who has
  * none gets no copy, for nothing of theirs could be opened with it anyway.
  */
+#include "milter/check_signature.h"
 #include "milter/tx.h"
 
 #include "base/clock.h"
@@ -66,9 +68,37 @@ ask_directory(struct transaction *tx, struct tx_extra *extra, struct err *err)
 		rc = found->rc;
 	}
 	for (size_t i = 0; rc == RC_OK && i < found->n; i++)
-		if (found->v[i].used)
+		if (found->v[i].used) {
 			rc = certset_add(&extra->certs, found->v[i].cert, err);
+			extra->short_of |= found->v[i].short_of;
+			extra->stale |= found->v[i].stale > 0;
+		}
 	lookup_free(&lookup);
+	return rc;
+}
+
+/*
+ * What is known of the revocation of a certificate of the vault's. The vault itself says whether
+ * its key may be used, so that is asked for those rules only that name a mode; without a path
+ * nobody can tell. RC_NONE: it is revoked.
+ */
+static enum rc
+judge_own(struct transaction *tx, struct tx_extra *extra, struct cert *cert, struct err *err)
+{
+	struct verdict verdict;
+	enum rc rc;
+
+	verdict_init(&verdict);
+	rc = trust_check(
+		sources_trust(tx->sources), cert, NULL, CERT_ENCRYPT, NULL, -1, &verdict, err);
+	if (verdict.path != PATH_VALID)
+		verdict.revocation = REVOCATION_UNKNOWN;
+	else if (rc == RC_OK && verdict.revocation == REVOCATION_REVOKED)
+		rc = RC_NONE;
+	for (unsigned mode = REVOKE_OFF; mode <= REVOKE_GRACE; mode++)
+		if (!verdict_revocation_suffices(&verdict, &(enum revocation_mode){mode}))
+			extra->short_of |= 1u << mode;
+	verdict_fini(&verdict);
 	return rc;
 }
 
@@ -88,7 +118,8 @@ ask_vault(struct transaction *tx, struct tx_extra *extra, struct err *err)
 	if (signer->there == TRI_NO || !signer->signer.encrypt_cert ||
 		!is_valid_now(signer->signer.encrypt_cert))
 		return RC_NONE;
-	return certset_add(&extra->certs, signer->signer.encrypt_cert, err);
+	rc = judge_own(tx, extra, signer->signer.encrypt_cert, err);
+	return rc == RC_OK ? certset_add(&extra->certs, signer->signer.encrypt_cert, err) : rc;
 }
 
 /* What is known about ADDR, asked for once. ESCROW: in the directory too, and it has to be there.
@@ -135,6 +166,28 @@ copy_address(const struct transaction *tx, const struct verdicts *verdicts)
 	return ours ? tx->from.v[0] : NULL;
 }
 
+/* Does the rule want to know more of the certificates than anybody does? WHY says it. */
+static bool
+is_doubtful(const struct verdicts *verdicts, const struct tx_extra *extra, struct err *why)
+{
+	const enum revocation_mode *mode = rule_revocation(verdicts);
+
+	if (extra->there != TRI_YES)
+		return false;
+	if (mode && extra->short_of & 1u << *mode)
+		err_set(why, ERR_DIR_UNAVAILABLE,
+			"revocation of a certificate of %s is not known, and the rule wants it to be",
+			extra->addr);
+	else if (extra->stale && verdicts->stale == STALE_DEFER)
+		err_set(why, ERR_DIR_UNAVAILABLE,
+			"a directory that named the certificate of %s can't be asked now, and the "
+			"rule wants it to be",
+			extra->addr);
+	else
+		return false;
+	return true;
+}
+
 enum rc
 extra_ask(struct transaction *tx, const struct verdicts *verdicts, enum tri *there, struct err *why,
 	struct err *err)
@@ -149,6 +202,8 @@ extra_ask(struct transaction *tx, const struct verdicts *verdicts, enum tri *the
 		if (rc == RC_OK && extra->there != TRI_YES && *there == TRI_YES) {
 			*there = extra->there;
 			*why = extra->err;
+		} else if (rc == RC_OK && *there == TRI_YES && is_doubtful(verdicts, extra, why)) {
+			*there = TRI_UNKNOWN;
 		}
 	}
 	if (rc != RC_OK || !author)
@@ -157,6 +212,8 @@ extra_ask(struct transaction *tx, const struct verdicts *verdicts, enum tri *the
 	if (rc == RC_OK && extra->there == TRI_UNKNOWN && *there == TRI_YES) {
 		*there = TRI_UNKNOWN;
 		*why = extra->err;
+	} else if (rc == RC_OK && *there == TRI_YES && is_doubtful(verdicts, extra, why)) {
+		*there = TRI_UNKNOWN;
 	}
 	return rc;
 }

@@ -91,6 +91,8 @@ struct tx_extra {
 	enum tri there;
 	struct certset certs; /* when THERE is TRI_YES */
 	struct err err;       /* when it is not */
+	unsigned short_of;    /* as in struct candidate, of any of them */
+	bool stale;           /* one rests on a directory that can't be asked now */
 	struct tx_extra *next;
 };
 

@@ -51,6 +51,13 @@ answer() { # PERSON FILE [OPTION…]
 }
 person carol
 person dave
+# Somebody of a CA that is not asked about revocation, with two addresses.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -keyout else.key -out else.pem -subj "/CN=Elsewhere CA" \
+	-addext "keyUsage=critical,keyCertSign,cRLSign" 2>/dev/null
+openssl req -x509 -CA else.pem -CAkey else.key -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 20 -keyout erin.key -out erin.pem \
+	-subj "/CN=erin" -addext "basicConstraints=critical,CA:FALSE" -addext "keyUsage=critical,digitalSignature,keyAgreement" \
+	-addext "subjectAltName=email:erin@else.example,email:filed@else.example,email:copied@else.example" \
+	-addext "extendedKeyUsage=emailProtection" 2>/dev/null
 list clean.crl
 answer carol carol-good.ocsp
 list old.crl -crl_lastupdate 20260101000000Z -crl_nextupdate "$(date -u -d '2 hours ago' +%Y%m%d%H%M%SZ)"
@@ -103,13 +110,18 @@ cat >>"$conf" <<-END
 	  { name = "lenient"; senders = [ "@lenient.example" ]; verify = "if-signed"; revocation = "if-known"; },
 	  { name = "patient"; senders = [ "@patient.example" ]; verify = "if-signed"; revocation = "grace"; },
 	  { name = "careful"; recipients = [ "dave@partner.example" ]; encrypt = "required"; revocation = "required"; },
+	  { name = "filed"; recipients = [ "filed@else.example" ]; encrypt = "required"; revocation = "required";
+	    escrow = [ "dave@partner.example" ]; },
+	  { name = "copied"; recipients = [ "copied@else.example" ]; encrypt = "required"; revocation = "required"; copy_sender = true; },
+	  { name = "archive"; recipients = [ "erin@else.example" ]; encrypt = "required"; escrow = [ "dave@partner.example" ];
+	    copy_sender = true; },
 	  { name = "in"; direction = "inbound"; verify = "if-signed"; } );
 END
-sed "s|{ file = \"ca.pem\"; domains = \"example.org\"; }|&, { file = \"$work/ca.pem\"; ANCHOR }|" "$conf" >template.conf
+sed "s|{ file = \"ca.pem\"; domains = \"example.org\"; }|&, { file = \"$work/ca.pem\"; ANCHOR }, { file = \"$work/else.pem\"; revocation = \"off\"; }|" "$conf" >template.conf
 cp template.conf "$conf"
 sed -i 's/ ANCHOR / /' "$conf"
 "$tool" -c "$conf" check >/dev/null 2>err || fail "check: $(cat err)"
-"$tool" -c "$conf" cert add --why test dave.pem >/dev/null 2>err || fail "cert add: $(cat err)"
+"$tool" -c "$conf" cert add --why test dave.pem erin.pem >/dev/null 2>err || fail "cert add: $(cat err)"
 # verdict WHAT SENDER PATTERN: what explain says of the signature
 verdict() {
 	match "$1" "$("$tool" -c "$conf" explain --sender "$2" --rcpt alice@example.org <signed.eml 2>&1)" "$3"
@@ -132,15 +144,26 @@ sed -i 's/ revocation = "off"; / /' "$conf"
 vault=$!
 pids="$pids $vault"
 wait_for 10 test -S gate/run/vault.sock || fail "the vault does not start"
-sealed() {
-	"$tool" -c "$conf" explain --sender alice@example.org --user alice@example.org --rcpt dave@partner.example <plain.txt 2>&1
+"$tool" -c "$conf" key new alice@example.org >/dev/null 2>err || fail "key new: $(cat err)"
+{ printf 'From: alice@example.org\r\nTo: somebody@else.example\r\n'; cat plain.txt; } >from.eml
+sealed() { # [RECIPIENT]
+	"$tool" -c "$conf" explain --sender alice@example.org --user alice@example.org --rcpt "${1:-dave@partner.example}" <from.eml 2>&1
 }
 rm gate/crls/*.crl
 text=$(sealed)
 match "hard by rule" "$text" "too little is known of its revocation for this rule"
 match "hard by rule" "$text" "reply      451 4.4.3"
+# What a rule adds to the envelope is held to the rule's own word, too.
+match "an archive by the anchor's word" "$(sealed erin@else.example)" "encrypted yes"
+text=$(sealed filed@else.example)
+match "an archive by the rule's word" "$text" "revocation of a certificate of dave@partner.example is not known"
+match "an archive by the rule's word" "$text" "reply      451 4.4.3"
+text=$(sealed copied@else.example)
+match "a copy by the rule's word" "$text" "revocation of a certificate of alice@example.org is not known"
+match "a copy by the rule's word" "$text" "reply      451 4.4.3"
 cp clean.crl gate/crls/
 match "known good" "$(sealed)" "signed     no, encrypted yes"
+match "an archive that is known good" "$(sealed filed@else.example)" "encrypted yes"
 cp listed.crl gate/crls/
 verdict "revoked" x@lenient.example "fail.*superseded"
 kill "$vault"

@@ -172,6 +172,27 @@ test_cases(void **state)
 		check(*state, &cases[i]);
 }
 
+/* A directory that names CERT; DOWN: it did before it could not be asked. */
+struct naming {
+	struct cert *cert;
+	bool down;
+};
+
+static enum rc
+name_it(void *ctx, const char *addr, struct answer *answer, struct err *err)
+{
+	const struct naming *n = ctx;
+	enum rc rc = answer_add(answer, n->cert, "x", TIER_DIRECTORY, false, err);
+
+	(void)addr;
+	if (rc != RC_OK || !n->down)
+		return rc;
+	answer->v[0].stale = 60;
+	answer->partial = true;
+	err_set(&answer->partial_err, ERR_DIR_UNAVAILABLE, "down");
+	return RC_OK;
+}
+
 /* What is used is stale unless somebody of its tier says the same now; what of it can't be used
  * any more leaves nothing known. */
 static void
@@ -179,7 +200,7 @@ test_stale(void **state)
 {
 	static const struct {
 		const char *name;
-		bool first, second; /* stale? */
+		bool first, second; /* down? */
 		int to;
 		bool stale;
 		enum rc rc;
@@ -194,23 +215,15 @@ test_stale(void **state)
 	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
 		struct one one = {.from = -5, .to = t[i].to, .use = BOTH, .tier = TIER_DIRECTORY};
 		struct cert *cert = make(w, &one);
+		struct naming named[] = {{cert, t[i].first}, {cert, t[i].second}};
+		struct source first = {.tier = TIER_DIRECTORY, .find = name_it, .ctx = &named[0]},
+			      second = {.tier = TIER_DIRECTORY, .find = name_it, .ctx = &named[1]};
+		struct source *sources[] = {&first, &second};
 		struct selection selection;
 		struct lookup_result result;
 
 		selection_init(&selection, w->trust, CAROL);
-		for (int k = 0; k < 2; k++) {
-			struct answer answer = {0};
-			struct err why = ERR_INIT;
-
-			assert_int_equal(
-				answer_add(&answer, cert, "x", TIER_DIRECTORY, false, NULL), RC_OK);
-			answer.v[0].stale = (k ? t[i].second : t[i].first) ? 60 : 0;
-			err_set(&why, ERR_DIR_UNAVAILABLE, "down");
-			if (answer.v[0].stale)
-				selection_lack(&selection, TIER_DIRECTORY, &why);
-			assert_int_equal(selection_add(&selection, &answer, NULL), RC_OK);
-			answer_fini(&answer);
-		}
+		selection_ask(&selection, sources, 2);
 		selection_finish(&selection, &result);
 		CHECK_INT(t[i].name, result.rc, t[i].rc);
 		CHECK_INT(t[i].name, result.stale, t[i].stale);
