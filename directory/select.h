@@ -17,8 +17,8 @@
 struct selection {
 	struct trust *trust; /* borrowed */
 	const char *addr;    /* borrowed */
-	const char
-		*dns; /* borrowed, or NULL: the certificate has to carry this dNSName, not ADDR */
+	/* Borrowed, or NULL: the certificate has to carry this dNSName, not ADDR. */
+	const char *dns;
 	enum several several;
 	bool all;            /* ask also whom it does not need, to show what they say */
 	struct err beside;   /* one of those could not be asked */
@@ -26,8 +26,9 @@ struct selection {
 	size_t n;
 	int failed;     /* the best tier that could not be asked; TIER_LAST: none */
 	struct err err; /* why it could not */
-	int undecided;  /* the best tier with a certificate of unknown revocation, or with more than
-			   it  told; TIER_LAST: none */
+	/* The best tier with a certificate of unknown revocation, or with more than it told;
+	 * TIER_LAST: none. */
+	int undecided;
 	struct err undecided_err;
 };
 
