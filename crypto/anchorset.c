@@ -5,8 +5,12 @@
 #include "crypto/trust_rules.h"
 #include "message/addr.h"
 
+#include <openssl/x509v3.h>
+
 #include <stdlib.h>
 #include <string.h>
+
+#define MAX_TRIES 32 /* signatures that are checked to find out who vouches for one */
 
 static void
 anchor_fini(struct anchor *anchor)
@@ -145,6 +149,35 @@ bool
 issuerset_named(const struct issuerset *set, size_t i, const X509_NAME *name)
 {
 	return i < set->n && X509_NAME_cmp(name_at(set, i), name) == 0;
+}
+
+static bool
+is_signed_by(X509 *x509, X509 *issuer, size_t *tries)
+{
+	EVP_PKEY *key = X509_get0_pubkey(issuer); /* get0 */
+	bool is = (*tries)++ < MAX_TRIES && key && X509_check_issued(issuer, x509) == X509_V_OK &&
+		  X509_verify(x509, key) == 1;
+
+	ossl_clear();
+	return is;
+}
+
+bool
+issuerset_vouches(
+	const struct issuerset *set, const struct anchorset *anchors, const struct cert *cert)
+{
+	X509 *x509 = cert_x509(cert);
+	const X509_NAME *name = X509_get_issuer_name(x509); /* get0 */
+	const struct anchor *anchor;
+	size_t tries = 0, i;
+
+	for (i = anchorset_first(anchors, name); (anchor = anchorset_named(anchors, i, name)); i++)
+		if (is_signed_by(x509, cert_x509(anchor->cert), &tries))
+			return true;
+	for (i = issuerset_first(set, name); issuerset_named(set, i, name); i++)
+		if (is_signed_by(x509, cert_x509(set->v[i]), &tries))
+			return true;
+	return false;
 }
 
 enum rc

@@ -46,6 +46,9 @@ struct issuerset {
 	size_t n, cap;
 };
 
+/* Has CERT been signed by one of SET or of ANCHORS, whatever else is wrong with it? */
+bool issuerset_vouches(
+	const struct issuerset *set, const struct anchorset *anchors, const struct cert *cert);
 /* Doubles are left out. */
 enum rc issuerset_add(struct issuerset *set, struct cert *cert, struct err *err);
 void issuerset_fini(struct issuerset *set);

@@ -204,6 +204,27 @@ fetched_certs(const void *data, size_t len, const void *old, size_t old_len, int
 }
 
 enum rc
+fetched_issuer_urls(const struct fetched *certs, struct cert_urls *out, struct err *err)
+{
+	struct certset all = {0};
+	enum rc rc = certset_parse(certs->data.data, certs->data.len, &all, err);
+
+	*out = (struct cert_urls){0};
+	for (size_t i = 0; rc == RC_OK && i < all.n && out->n < CERT_URLS_MAX; i++) {
+		struct cert_urls urls = {0};
+
+		rc = cert_urls_get(all.v[i], CERT_URL_ISSUER, &urls, err);
+		for (size_t k = 0; k < urls.n && out->n < CERT_URLS_MAX; k++) {
+			out->v[out->n++] = urls.v[k];
+			urls.v[k] = NULL;
+		}
+		cert_urls_fini(&urls);
+	}
+	certset_fini(&all);
+	return rc;
+}
+
+enum rc
 fetched_append_pem(const char *label, const void *der, size_t len, struct buf *out, struct err *err)
 {
 	BIO *bio = BIO_new(BIO_s_mem());

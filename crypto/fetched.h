@@ -36,6 +36,8 @@ enum rc fetched_crl(const void *data, size_t len, const void *old, size_t old_le
 	struct fetched *out, struct err *err);
 /* Where its deltas are; what is no list has none. */
 enum rc fetched_crl_urls(const struct fetched *crl, struct cert_urls *out, struct err *err);
+/* Where the issuers of CA certificates are; of several certificates the first URLs. */
+enum rc fetched_issuer_urls(const struct fetched *certs, struct cert_urls *out, struct err *err);
 /* DATA as CA certificates: DER, PEM or a certs-only PKCS#7. Others in it are left out. */
 enum rc fetched_certs(const void *data, size_t len, const void *old, size_t old_len, int64_t now,
 	struct fetched *out, struct err *err);

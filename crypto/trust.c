@@ -19,6 +19,7 @@
 
 #define MAX_FILES      100000
 #define MAX_CRL_FILE   (256u << 20)
+#define MAX_ROUNDS     8  /* CAs above each other */
 #define BUCKET_SECONDS 60 /* how long a result is good for */
 
 /*
@@ -221,6 +222,23 @@ load_certs(struct trust *trust, const struct buf *file, const char *name, bool a
 	return rc;
 }
 
+static enum rc
+load_vouched(struct trust *trust, const struct buf *file, const char *name, bool as_anchors,
+	struct err *err)
+{
+	struct certset set = {0};
+	enum rc rc = certset_parse(buf_text(file), file->len, &set, err);
+	size_t i;
+
+	(void)name;
+	(void)as_anchors;
+	for (i = 0; rc == RC_OK && i < set.n; i++)
+		if (issuerset_vouches(&trust->intermediates, &trust->anchors, set.v[i]))
+			rc = trust_add_intermediate(trust, set.v[i], err);
+	certset_fini(&set);
+	return rc;
+}
+
 /* Hands each file of DIR to LOAD; what is malformed is logged and left out. */
 static enum rc
 load_dir(struct trust *trust, const char *dir, bool as_anchors,
@@ -269,6 +287,20 @@ enum rc
 trust_load_certs(struct trust *trust, const char *dir, bool as_anchors, struct err *err)
 {
 	return load_dir(trust, dir, as_anchors, load_certs, err);
+}
+
+/* Those of one round are signed by those of the round before. */
+enum rc
+trust_load_fetched(struct trust *trust, const char *dir, struct err *err)
+{
+	size_t had, round = 0;
+	enum rc rc;
+
+	do {
+		had = trust->intermediates.n;
+		rc = load_dir(trust, dir, false, load_vouched, err);
+	} while (rc == RC_OK && trust->intermediates.n > had && ++round < MAX_ROUNDS);
+	return rc;
 }
 
 /* One question. */

@@ -79,6 +79,10 @@ void trust_set_watcher(struct trust *trust, const struct watcher *watcher);
 /* Each file of a folder; what is malformed is logged and left out. A missing folder is RC_OK. */
 enum rc trust_load_crls(struct trust *trust, const char *dir, struct err *err);
 enum rc trust_load_certs(struct trust *trust, const char *dir, bool as_anchors, struct err *err);
+/* CA certificates from wherever certificates in messages said: only those that somebody who is
+ * known already has signed. Others could crowd out the real ones. To be called when anchors and
+ * intermediates are there. */
+enum rc trust_load_fetched(struct trust *trust, const char *dir, struct err *err);
 
 /*
  * Checks LEAF for USE (CERT_SIGN, CERT_ENCRYPT, or 0 for any) at time AT (-1: now), with EXTRA as

@@ -143,7 +143,7 @@ load_fetched(const struct conf *conf, struct trust *trust, struct err *err)
 	enum rc rc = crls && certs && answers ? RC_OK : err_set(err, ERR_MEMORY, "fetched files");
 
 	if (rc == RC_OK)
-		rc = trust_load_certs(trust, certs, false, err);
+		rc = trust_load_fetched(trust, certs, err);
 	if (rc == RC_OK)
 		rc = trust_load_crls(trust, crls, err);
 	if (rc == RC_OK)

@@ -28,6 +28,7 @@ struct fetch_item {
 	char name[WANT_NAME_MAX + 1]; /* of its file, without folder */
 	char host[254];               /* of the URL */
 	bool permanent;               /* from the configuration */
+	unsigned depth;               /* fetched files that led here one after the other */
 	bool busy;                    /* being fetched */
 	int64_t asked;                /* when somebody needed it last */
 	int64_t fetched;      /* when a server last gave it, or said that it is unchanged; 0 */

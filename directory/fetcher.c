@@ -18,6 +18,8 @@
 
 #define SAVE_MS      10000
 #define TIDY_S       3600
+#define DEPTH_MAX    4 /* from a certificate in a message up to the root */
+#define ISSUERS_MAX  2 /* URLs of one file of CA certificates that are followed */
 #define FDS          160
 #define FAILURES_MAX 3 /* in a row, then mail does not wait for a CA's certificate any more */
 
@@ -146,29 +148,49 @@ went_wrong(struct fetcher *fetcher, struct fetch_item *item, const struct fetch_
 		clock_format(item->next, next), NULL);
 }
 
-/* A list that names its deltas is half of what is needed. */
+/* Asks for one URL that ITEM leads to. */
 static void
-want_deltas(struct fetcher *fetcher, const struct fetch_item *item)
+want_one(struct fetcher *fetcher, const struct fetch_item *item, const char *url)
+{
+	struct want want = {
+		.verb = WANT_FETCH, .kind = item->kind, .url = url, .url_len = strlen(url)};
+	struct fetch_item *next = fetch_list_find(fetcher->list, item->kind, url, "");
+	bool known = next != NULL;
+
+	if (next == item)
+		return;
+	fetcher_ask(fetcher, &want, false);
+	next = known ? NULL : fetch_list_find(fetcher->list, item->kind, url, "");
+	if (next)
+		next->depth = item->depth + 1;
+}
+
+/*
+ * A list that names its deltas is half of what is needed; so is the certificate of a CA without
+ * that CA's own: nobody believes it, and so nobody asks for more, until it has a path. Whoever
+ * writes certificates can lead on and on: not far, and not to many.
+ */
+static void
+want_more(struct fetcher *fetcher, struct fetch_item *item)
 {
 	char path[WANT_NAME_MAX + 16];
 	const struct fetch_settings *s = settings_of(fetcher);
-	struct fetched crl = {.data = BUF_INIT(s->max_bytes[WANT_CRL])};
+	struct fetched file = {.data = BUF_INIT(s->max_bytes[item->kind] + 4 * 65536)};
 	struct cert_urls urls = {0};
+	size_t most = item->kind == WANT_CRL ? CERT_URLS_MAX : ISSUERS_MAX;
 
+	if (item->kind == WANT_OCSP || item->depth >= DEPTH_MAX)
+		return;
 	fetch_item_path(item, path, sizeof(path));
-	if (fetch_folder_read(s->dir, item, &crl.data, NULL) == RC_OK)
-		(void)fetched_crl_urls(&crl, &urls, NULL);
-	for (size_t i = 0; i < urls.n; i++) {
-		struct want want = {.verb = WANT_FETCH,
-			.kind = WANT_CRL,
-			.url = urls.v[i],
-			.url_len = strlen(urls.v[i])};
-
-		if (strcmp(urls.v[i], item->url) != 0)
-			fetcher_ask(fetcher, &want, false);
-	}
+	if (fetch_folder_read(s->dir, item, &file.data, NULL) == RC_OK)
+		(void)(item->kind == WANT_CRL ? fetched_crl_urls(&file, &urls, NULL)
+					      : fetched_issuer_urls(&file, &urls, NULL));
+	item->busy = true; /* it is not pushed out by what it leads to */
+	for (size_t i = 0; i < urls.n && i < most; i++)
+		want_one(fetcher, item, urls.v[i]);
+	item->busy = false;
 	cert_urls_fini(&urls);
-	fetched_fini(&crl);
+	fetched_fini(&file);
 }
 
 static void
@@ -192,8 +214,8 @@ take_job(struct fetcher *fetcher, struct fetch_job *job)
 			went_well(fetcher, item, job, unchanged);
 		else
 			went_wrong(fetcher, item, job, &err);
-		if (rc == RC_OK && !unchanged && item->kind == WANT_CRL)
-			want_deltas(fetcher, item);
+		if (rc == RC_OK && !unchanged)
+			want_more(fetcher, item);
 	}
 	fetch_job_free(&job);
 }

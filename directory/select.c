@@ -91,8 +91,9 @@ leave_undecided(struct selection *selection, const struct candidate *c, const ch
 
 /*
  * Judges one candidate. When only its revocation is unknown and has to be known, or an issuer
- * that is missing is being fetched, nobody can tell yet. That is not the same as "none", which
- * might let a message go in the clear because a CRL was not fetched.
+ * that is missing is being fetched, or the search for a path was given up, nobody can tell yet.
+ * That is not the same as "none", which might let a message go in the clear because a CRL was not
+ * fetched.
  */
 static enum rc
 judge(struct selection *selection, struct candidate *c, const struct certset *extra,
@@ -116,6 +117,8 @@ judge(struct selection *selection, struct candidate *c, const struct certset *ex
 		leave_undecided(selection, c, "revocation");
 	else if (rc == RC_OK && verdict.path == PATH_INVALID && verdict.awaits)
 		leave_undecided(selection, c, "the issuer, which is being fetched,");
+	else if (rc == RC_OK && verdict.path == PATH_UNKNOWN)
+		leave_undecided(selection, c, "the path, among too many issuers,");
 	for (unsigned mode = REVOKE_OFF; mode <= REVOKE_GRACE; mode++)
 		if (!verdict_revocation_suffices(&verdict, &(enum revocation_mode){mode}))
 			c->short_of |= 1u << mode;

@@ -38,6 +38,16 @@ take_word(const char **p, const char *end, const char **word)
 	return (size_t)((blank ? blank : end) - *word);
 }
 
+/* No control character, whatever the URL is. */
+static bool
+is_text(const char *word, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)word[i] < ' ' || word[i] == 0x7f)
+			return false;
+	return true;
+}
+
 static bool
 is(const char *word, size_t len, const char *text)
 {
@@ -75,6 +85,8 @@ want_parse(const void *data, size_t len, struct want *out, struct err *err)
 		return err_set(err, ERR_USAGE, "an unknown want");
 	ocsp = out->verb == WANT_FETCH && out->kind == WANT_OCSP;
 	n = take_word(&p, end, &word);
+	if (!is_text(word, n))
+		return err_set(err, ERR_USAGE, "a want with control characters");
 	if (n > 0) {
 		out->url = word;
 		out->url_len = n;

@@ -2,6 +2,7 @@
 #include "crypto/trust.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "crypto/issue.h"
 #include "tests/unit/crypto/pki.h"
 
@@ -684,6 +685,74 @@ rfc9216_paths(void **state)
 	trust_unref(&trust);
 }
 
+static void
+write_cert(const char *dir, const char *name, struct cert *const *v, size_t n)
+{
+	struct buf pem = BUF_INIT(1u << 20);
+	char path[128];
+
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(cert_format_pem(v[i], &pem, NULL), RC_OK);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	assert_int_equal(file_write(path, buf_text(&pem), pem.len, 0600, NULL), RC_OK);
+	buf_fini(&pem);
+}
+
+/* Whoever sends mail can have files fetched: a crowd of certificates with a CA's name does not keep
+ * the real one away, wherever it lies and however far below the anchor it is. */
+static void
+fetched_ones_are_vouched_for(void **state)
+{
+	struct world *w = *state;
+	char dir[] = "/tmp/sealgate-fetched-XXXXXX", path[128];
+	struct trust *trust = new_trust(REVOKE_OFF);
+	EVP_PKEY *sub_key = pki_p256(), *fake_key = pki_p256();
+	struct pki_ext ca[] = {{NID_basic_constraints, "critical,CA:TRUE"},
+		{NID_key_usage, "keyCertSign,cRLSign"}};
+	X509 *sub_x = pki_x509(&(struct pki_spec){.name = "Sub",
+		.key = sub_key,
+		.issuer = w->ca_x,
+		.issuer_key = w->ca_key,
+		.exts = {ca[0], ca[1]}});
+	struct cert *leaf = pki_cert(&(struct pki_spec){.name = "Bob",
+		.key = w->leaf_key,
+		.issuer = sub_x,
+		.issuer_key = sub_key,
+		.exts = {{NID_subject_alt_name, "email:bob@example.org"},
+			{NID_key_usage, "digitalSignature"}}});
+	struct cert *fakes[240], *sub = take_copy(sub_x);
+
+	assert_non_null(mkdtemp(dir));
+	for (size_t i = 0; i < 240; i++)
+		fakes[i] = pki_cert(&(struct pki_spec){.name = i % 2 ? "Sub" : "CA",
+			.key = fake_key,
+			.issuer = w->root_x,
+			.issuer_key = fake_key,
+			.from = PKI_NOW - 100 + (int64_t)i / 2,
+			.exts = {ca[0], ca[1]}});
+	write_cert(dir, "1", &sub, 1);
+	write_cert(dir, "2", fakes, 240);
+	write_cert(dir, "3", &w->ca, 1);
+	assert_int_equal(trust_add_anchor(trust, w->root, NULL, 0, NULL), RC_OK);
+	assert_int_equal(trust_load_fetched(trust, dir, NULL), RC_OK);
+	assert_int_equal(
+		check(trust, w->leaf, NULL, CERT_SIGN, "alice@example.org").path, PATH_VALID);
+	assert_int_equal(check(trust, leaf, NULL, CERT_SIGN, "bob@example.org").path, PATH_VALID);
+	for (int i = 1; i <= 3; i++) {
+		snprintf(path, sizeof(path), "%s/%d", dir, i);
+		(void)unlink(path);
+	}
+	(void)rmdir(dir);
+	for (size_t i = 0; i < 240; i++)
+		cert_unref(&fakes[i]);
+	cert_unref(&sub);
+	cert_unref(&leaf);
+	X509_free(sub_x);
+	EVP_PKEY_free(sub_key);
+	EVP_PKEY_free(fake_key);
+	trust_unref(&trust);
+}
+
 int
 main(void)
 {
@@ -700,6 +769,7 @@ main(void)
 		cmocka_unit_test(depth_is_limited),
 		cmocka_unit_test(threads_share_a_trust),
 		cmocka_unit_test(rfc9216_paths),
+		cmocka_unit_test(fetched_ones_are_vouched_for),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

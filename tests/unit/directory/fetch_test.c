@@ -362,6 +362,8 @@ static const struct {
 	{"ocsp http://a.example/ A\nDER", 0, false},
 	{"ocsp http://a.example/ a b\nDER", 0, false},
 	{"ocsp http://a.example/ a\0b\nDER", 30, false},
+	{"crl http://a.example/\0x\n", 24, false},
+	{"ocsp http://a\0.example/ name\nDER", 32, false},
 	{"delete http://a.example/\n", 0, false},
 };
 

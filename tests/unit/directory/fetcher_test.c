@@ -346,6 +346,62 @@ test_formats(void **state)
 	buf_fini(&p7);
 }
 
+/* A CA's certificate that says where its issuer's lie. */
+static void
+write_issuer(struct world *w, const char *name, const char *const *urls, size_t n)
+{
+	struct issue_extra extra = {.ca_urls = urls, .n_ca_urls = n};
+	struct issue_request request = {.common_name = name,
+		.not_before = TEST_NOW - DAY,
+		.not_after = TEST_NOW + DAY,
+		.extra = &extra};
+	struct buf one = BUF_INIT(0);
+	struct cert *cert = NULL;
+	const unsigned char *der;
+	size_t len;
+
+	assert_int_equal(issue_ca(w->people.ca_key, w->people.ca, w->people.spki.data,
+				 w->people.spki.len, &request, &cert, NULL),
+		RC_OK);
+	der = cert_der(cert, &len);
+	buf_append(&one, der, len, NULL);
+	write_www(w, name, &one);
+	buf_fini(&one);
+	cert_unref(&cert);
+}
+
+/* Issuers are fetched up to the root's, from CAs that nobody vouches for yet; not without end, and
+ * a short list is no trouble. */
+static void
+test_issuers(void **state)
+{
+	struct world *w = *state;
+	char text[2][128], path[32];
+	const char *urls[2] = {text[0], text[1]};
+	struct json_value *line;
+
+	for (int i = 0; i < 8; i++) {
+		snprintf(text[0], sizeof(text[0]), "http://127.0.0.1:%u/file/c%d", w->port, i + 1);
+		snprintf(path, sizeof(path), "c%d", i);
+		write_issuer(w, path, urls, 1);
+	}
+	snprintf(text[1], sizeof(text[1]), "http://127.0.0.1:%u/file/c0", w->port);
+	write_issuer(w, "two", urls, 2);
+	start(w, "");
+	assert_null(get(w, WANT_CA, "/file/c0"));
+	run_until(w, ended(), 4);
+	for (int i = 0; i < 20; i++)
+		fetcher_step(w->fetcher, -1, 1);
+	line = find(w, url_of(w, "/file/c4"));
+	assert_non_null(line);
+	json_free(&line);
+	assert_null(find(w, url_of(w, "/file/c5")));
+	fetcher_close(&w->fetcher);
+
+	start(w, "max_items = 1;");
+	assert_null(get(w, WANT_CA, "/file/two"));
+}
+
 /* What servers do, and what is said about it. */
 static void
 test_trouble(void **state)
@@ -687,6 +743,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_WORLD(test_refresh),
 		WITH_WORLD(test_formats),
+		WITH_WORLD(test_issuers),
 		WITH_WORLD(test_trouble),
 		WITH_WORLD(test_last_good),
 		WITH_WORLD(test_retry_after),

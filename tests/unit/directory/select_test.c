@@ -233,12 +233,54 @@ test_stale(void **state)
 	}
 }
 
+/* Who brings so many issuers of one name that the search for a path is given up has not shown that
+ * there is none. */
+static void
+test_crowd(void **state)
+{
+	struct world *w = *state;
+	struct answer answer = {0};
+	struct selection selection;
+	struct lookup_result result;
+	struct cert *leaf = NULL;
+	struct issue_request who = {.common_name = "Carol",
+		.addr = CAROL,
+		.not_before = TEST_NOW - DAY,
+		.not_after = TEST_NOW + DAY,
+		.use = BOTH};
+
+	for (int i = 0; i < 120; i++) {
+		struct issue_request request = {.common_name = "Sub",
+			.not_before = TEST_NOW - DAY - i,
+			.not_after = TEST_NOW + DAY};
+		struct cert *ca = NULL;
+
+		assert_int_equal(issue_root(w->people.key, &request, &ca, NULL), RC_OK);
+		assert_int_equal(certset_add(&answer.extra, ca, NULL), RC_OK);
+		cert_unref(&ca);
+	}
+	assert_int_equal(issue_leaf(w->people.key, answer.extra.v[0], w->people.spki.data,
+				 w->people.spki.len, &who, &leaf, NULL),
+		RC_OK);
+	selection_init(&selection, w->trust, CAROL);
+	assert_int_equal(answer_add(&answer, leaf, "x", TIER_DIRECTORY, false, NULL), RC_OK);
+	assert_int_equal(selection_add(&selection, &answer, NULL), RC_OK);
+	selection_finish(&selection, &result);
+	CHECK_INT("crowd", result.rc, RC_TEMP);
+	assert_non_null(strstr(result.err.detail, "too many issuers"));
+	candidates_free(&result.v, result.n);
+	selection_fini(&selection);
+	answer_fini(&answer);
+	cert_unref(&leaf);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_cases, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_crowd, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
