@@ -202,8 +202,9 @@ mail_constraints_work(X509 *const *chain, int n)
 		names = 0;
 		for (k = 0; nc && k < i; k++)
 			names += count_names(chain[k]);
-		work += names *
-			(size_t)((permitted < 0 ? 0 : permitted) + (excluded < 0 ? 0 : excluded));
+		/* Names are taken out once for each CA with constraints, be they empty. */
+		work += names * (size_t)(1 + (permitted < 0 ? 0 : permitted) +
+					 (excluded < 0 ? 0 : excluded));
 		NAME_CONSTRAINTS_free(nc);
 	}
 	ossl_clear();

@@ -384,6 +384,52 @@ repeat(const char *before, int n, const char *after)
 	return out;
 }
 
+/* Names are taken out of each certificate again for each CA above it that has constraints. */
+static void
+many_names_below_empty_constraints(void **state)
+{
+	enum { CAS = 8 };
+	struct world *w = *state;
+	char *names = repeat("email:", 9000, ""), name[8];
+	X509 *ca[CAS + 1] = {w->root};
+	int i;
+
+	begin(w, NULL);
+	anchor(w, w->root, NULL);
+	for (i = 0; i < CAS; i++) {
+		(void)snprintf(name, sizeof(name), "CA %d", i);
+		ca[i + 1] = pki_x509(&(struct pki_spec){.name = name,
+			.key = w->key,
+			.issuer = ca[i],
+			.issuer_key = i ? w->key : w->root_key,
+			.exts = {CA_EXT, {NID_name_constraints, "DER:30:00"},
+				{NID_subject_alt_name, names}}});
+		also(w, ca[i + 1]);
+	}
+	expect("too many",
+		judge(w,
+			pki_x509(&(struct pki_spec){.name = "Names",
+				.key = w->other_key,
+				.issuer = ca[CAS],
+				.issuer_key = w->key,
+				.exts = {{NID_subject_alt_name, names}}}),
+			NULL),
+		PATH_INVALID, "too many names");
+	expect("under one of them",
+		judge(w,
+			pki_x509(&(struct pki_spec){.name = "Names",
+				.key = w->other_key,
+				.issuer = ca[1],
+				.issuer_key = w->key,
+				.exts = {{NID_subject_alt_name, names}}}),
+			NULL),
+		PATH_VALID, NULL);
+	for (i = 1; i <= CAS; i++)
+		X509_free(ca[i]);
+	free(names);
+	end(w);
+}
+
 static void
 many_names_against_many_constraints(void **state)
 {
@@ -809,6 +855,7 @@ main(void)
 		cmocka_unit_test(a_mesh_ends),
 		cmocka_unit_test(bad_paths_are_counted),
 		cmocka_unit_test(many_names_against_many_constraints),
+		cmocka_unit_test(many_names_below_empty_constraints),
 		cmocka_unit_test(many_extensions),
 		cmocka_unit_test(unknown_critical_extensions_are_named),
 		cmocka_unit_test(long_serial_numbers_are_refused),
