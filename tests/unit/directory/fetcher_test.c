@@ -377,6 +377,7 @@ test_issuers(void **state)
 {
 	struct world *w = *state;
 	char text[2][128], path[32];
+	long before;
 	const char *urls[2] = {text[0], text[1]};
 	struct json_value *line;
 
@@ -388,8 +389,9 @@ test_issuers(void **state)
 	snprintf(text[1], sizeof(text[1]), "http://127.0.0.1:%u/file/c0", w->port);
 	write_issuer(w, "two", urls, 2);
 	start(w, "");
+	before = ended();
 	assert_null(get(w, WANT_CA, "/file/c0"));
-	run_until(w, ended(), 4);
+	run_until(w, before, 5);
 	for (int i = 0; i < 20; i++)
 		fetcher_step(w->fetcher, -1, 1);
 	line = find(w, url_of(w, "/file/c4"));
