@@ -56,6 +56,39 @@ compile_people(struct conf *conf, struct err *err)
 	return rc;
 }
 
+/* The ports that mail is handed to, if there are any. */
+static enum rc
+compile_ports(struct conf *conf, struct err *err)
+{
+	struct smtp_port *port = NULL;
+	enum rc rc = smtp_port_new(conf, &port, err);
+
+	smtp_port_free(&port);
+	if (rc == RC_OK || rc == RC_NONE)
+		rc = smtp_port_new_own(conf, &port, err);
+	smtp_port_free(&port);
+	return rc == RC_NONE ? RC_OK : rc;
+}
+
+/* What rules want to know of a directory, if there is one. */
+static enum rc
+compile_asked(struct conf *conf, const struct policy *policy, struct err *err)
+{
+	struct forwarding *forwarding = NULL;
+	struct groups *groups = NULL;
+	const char *const *names;
+	enum rc rc = forwarding_new(conf, policy, &forwarding, err);
+
+	if (rc == RC_OK || rc == RC_NONE) {
+		size_t n = policy_groups(policy, &names);
+
+		rc = groups_new(conf, names, n, &groups, err);
+	}
+	groups_free(&groups);
+	forwarding_free(&forwarding);
+	return rc == RC_NONE ? RC_OK : rc;
+}
+
 /* What the milter compiles. Nothing is opened or asked: no store, no directory, no socket. */
 static enum rc
 compile(struct conf *conf, struct err *err)
@@ -65,11 +98,6 @@ compile(struct conf *conf, struct err *err)
 	struct trust *trust = NULL;
 	struct lookups *lookups = NULL;
 	struct alias_map *aliases = NULL;
-	struct smtp_port *port = NULL;
-	struct forwarding *forwarding = NULL;
-	struct groups *groups = NULL;
-	const char *const *names;
-	size_t n;
 	/* A machine with the vault alone has no service. */
 	enum rc rc = conf_count(conf, "services") ? service_check_all(conf, err) : RC_OK;
 
@@ -85,25 +113,13 @@ compile(struct conf *conf, struct err *err)
 	if (rc == RC_OK)
 		rc = lookups_new(conf, NULL, trust, &lookups, err);
 	if (rc == RC_OK)
-		rc = smtp_port_new(conf, &port, err);
-	smtp_port_free(&port);
+		rc = compile_ports(conf, err);
 	if (rc == RC_OK)
-		rc = smtp_port_new_own(conf, &port, err);
-	if (rc == RC_OK || rc == RC_NONE) /* none: no port is configured, no directory */
-		rc = forwarding_new(conf, policy, &forwarding, err);
-	if (rc == RC_OK || rc == RC_NONE) {
-		n = policy_groups(policy, &names);
-		rc = groups_new(conf, names, n, &groups, err);
-	}
-	if (rc == RC_NONE)
-		rc = RC_OK;
+		rc = compile_asked(conf, policy, err);
 	if (rc == RC_OK)
 		rc = compile_people(conf, err);
 	if (rc == RC_OK)
 		rc = check_ca(conf, err);
-	groups_free(&groups);
-	forwarding_free(&forwarding);
-	smtp_port_free(&port);
 	lookups_free(&lookups);
 	trust_unref(&trust);
 	alias_map_free(&aliases);

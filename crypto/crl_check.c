@@ -72,41 +72,61 @@ gather(struct tally *t, const X509_NAME *name, const CRL_DIST_POINTS *points, st
 	return RC_OK;
 }
 
+struct issuers { /* whose lists were gathered; borrowed */
+	const X509_NAME *v[CRL_MAX_POINTS];
+	size_t n;
+};
+
+/* Those of ISSUER, once, and of so many issuers at most. */
+static enum rc
+gather_once(struct tally *t, struct issuers *done, const X509_NAME *issuer,
+	const CRL_DIST_POINTS *points, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < done->n; i++)
+		if (X509_NAME_cmp(done->v[i], issuer) == 0)
+			return RC_OK;
+	if (done->n == CRL_MAX_POINTS)
+		return RC_OK;
+	done->v[done->n++] = issuer;
+	return gather(t, issuer, points, err);
+}
+
+/* Those of the issuers that a distribution point names. */
+static enum rc
+gather_named(struct tally *t, struct issuers *done, const GENERAL_NAMES *names,
+	const CRL_DIST_POINTS *points, struct err *err)
+{
+	enum rc rc = RC_OK;
+	int i;
+
+	for (i = 0; rc == RC_OK && i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *one = sk_GENERAL_NAME_value(names, i);
+
+		if (one->type == GEN_DIRNAME)
+			rc = gather_once(t, done, one->d.directoryName, points, err);
+	}
+	return rc;
+}
+
 /* The lists of the certificate's issuer, and of the issuers of lists that it names. */
 static enum rc
 gather_all(struct tally *t, struct err *err)
 {
-	const X509_NAME *issuer = X509_get_issuer_name(t->q->subject);
 	CRL_DIST_POINTS *points =
 		X509_get_ext_d2i(t->q->subject, NID_crl_distribution_points, NULL, NULL);
-	const X509_NAME *done[CRL_MAX_POINTS];
-	size_t n_done = 0, d;
+	struct issuers done = {.n = 0};
 	enum rc rc = RC_OK;
-	int i, k;
+	int i;
 
 	ossl_clear();
 	if (points && !crl_scope_prepare(points, t->q->subject))
 		rc = ossl_err(err, ERR_MEMORY, "revocation");
 	if (rc == RC_OK)
-		rc = gather(t, issuer, points, err);
-	done[n_done++] = issuer;
-	for (i = 0; rc == RC_OK && i < sk_DIST_POINT_num(points) && i < CRL_MAX_POINTS; i++) {
-		const GENERAL_NAMES *names = sk_DIST_POINT_value(points, i)->CRLissuer;
-
-		for (k = 0; rc == RC_OK && k < sk_GENERAL_NAME_num(names); k++) {
-			const GENERAL_NAME *one = sk_GENERAL_NAME_value(names, k);
-
-			if (one->type != GEN_DIRNAME || n_done == CRL_MAX_POINTS)
-				continue;
-			for (d = 0; d < n_done; d++)
-				if (X509_NAME_cmp(done[d], one->d.directoryName) == 0)
-					break;
-			if (d < n_done)
-				continue;
-			done[n_done++] = one->d.directoryName;
-			rc = gather(t, one->d.directoryName, points, err);
-		}
-	}
+		rc = gather_once(t, &done, X509_get_issuer_name(t->q->subject), points, err);
+	for (i = 0; rc == RC_OK && i < sk_DIST_POINT_num(points) && i < CRL_MAX_POINTS; i++)
+		rc = gather_named(t, &done, sk_DIST_POINT_value(points, i)->CRLissuer, points, err);
 	CRL_DIST_POINTS_free(points);
 	if (t->n > 1)
 		qsort(t->v, t->n, sizeof(*t->v), newest_first);
@@ -227,6 +247,25 @@ is_listed(
 	return true;
 }
 
+/* What a list that has expired says, in case that there is a grace. */
+static void
+add_stale(struct tally *t, const struct match *match, int64_t since)
+{
+	if (match->reasons & ~t->stale_covered && since > t->stale)
+		t->stale = since;
+	t->stale_covered |= match->reasons;
+}
+
+/* The first list that clears the certificate, the newest, is the one that is named. */
+static void
+set_good(struct tally *t, const struct held_crl *held)
+{
+	char text[REVOCATION_TEXT_SIZE];
+
+	t->status->as_of = held->crl->this_update;
+	(void)snprintf(t->status->text, sizeof(t->status->text), "by %.300s", describe(held, text));
+}
+
 /* A complete list. True: the question is answered. */
 static bool
 ask(struct tally *t, const struct match *match)
@@ -265,19 +304,12 @@ ask(struct tally *t, const struct match *match)
 	t->seen |= match->reasons;
 	if (until < t->q->at) {
 		note(t, held, "it has expired");
-		if (match->reasons & ~t->stale_covered && t->q->at - until > t->stale)
-			t->stale = t->q->at - until;
-		t->stale_covered |= match->reasons;
+		add_stale(t, match, t->q->at - until);
 		return false;
 	}
 	t->covered |= match->reasons;
-	if (!t->status->as_of) {
-		char text[REVOCATION_TEXT_SIZE];
-
-		t->status->as_of = (delta ? delta : held)->crl->this_update;
-		(void)snprintf(t->status->text, sizeof(t->status->text), "by %.300s",
-			describe(delta ? delta : held, text));
-	}
+	if (!t->status->as_of)
+		set_good(t, delta ? delta : held);
 	return t->covered == CRL_ALL_REASONS;
 }
 

@@ -19,8 +19,8 @@
 #define FETCHED_SKEW 3600 /* seconds that a sender's clock may be ahead */
 
 struct fetched {
-	int64_t begins,
-		ends;    /* thisUpdate, nextUpdate (-1: none); of certificates the earliest end */
+	/* thisUpdate, nextUpdate (-1: none); of certificates the earliest end. */
+	int64_t begins, ends;
 	struct buf data; /* what is to be written: DER, or PEM where there are several */
 };
 

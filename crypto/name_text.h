@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * name_text.h - a distinguished name in a sentence for people
+ *
+ * For logs and reasons only: cut, and never compared.
  */
 #ifndef CRYPTO_NAME_TEXT_H
 #define CRYPTO_NAME_TEXT_H

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * path_revocation.h - was any certificate of a finished path revoked?
+ *
+ * Leaf first, each by what its issuer says (revocation.h), and what is unknown by the rule that is
+ * in force (revocation_rule.h). Nothing is fetched: whoever watches hears what is missing
+ * (watch.h).
  */
 #ifndef CRYPTO_PATH_REVOCATION_H
 #define CRYPTO_PATH_REVOCATION_H

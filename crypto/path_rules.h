@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * path_rules.h - what is wrong with a path, in words: our rules, and OpenSSL's errors
+ *
+ * OpenSSL checks a path as RFC 5280 section 6 says. Ours are the rules for mail of RFC 8550, the
+ * anchor's domains, what an administrator denies, and limits of work.
+ *
+ * Threads: any; nothing is kept.
  */
 #ifndef CRYPTO_PATH_RULES_H
 #define CRYPTO_PATH_RULES_H
@@ -36,7 +41,7 @@ bool path_rules_after(const struct path_request *request, const struct path_chai
 /* X509_V_ERR_… about the certificate at DEPTH. */
 void
 path_rules_error(const struct path_chain *chain, int error, int depth, struct path_fault *fault);
-/* No complete path: why the best way ended. ANYBODY: how many ways there were. */
+/* No complete path: why the best way ended. */
 void path_rules_end(const struct path_search *search, struct path_fault *fault);
 /* http and ldap addresses of the issuer, from X509's authorityInfoAccess. */
 void path_rules_issuers(X509 *x509, struct verdict *verdict);

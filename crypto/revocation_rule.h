@@ -20,8 +20,9 @@ enum revocation_mode {
 struct revocation_rule {
 	enum revocation_mode mode;
 	int64_t grace; /* seconds after nextUpdate */
-	bool dated;    /* what a certificate signed before it was revoked stays good, unless its key
-			  was    compromised */
+	/* What a certificate signed before it was revoked stays good, unless its key was
+	 * compromised. */
+	bool dated;
 };
 
 #endif

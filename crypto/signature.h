@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * signature.h - a signature, whatever it is over: algorithm by allow-list, key, bytes
+ *
+ * Of CMS, revocation lists and OCSP answers alike; PSS as RFC 4055, Ed25519 as RFC 8419 has it. No
+ * is no: what cannot be checked is not good, and how strong a scheme is, is for the caller to
+ * judge.
+ *
+ * Threads: any; nothing is kept.
  */
 #ifndef CRYPTO_SIGNATURE_H
 #define CRYPTO_SIGNATURE_H

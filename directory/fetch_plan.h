@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fetch_plan.h - when a thing is fetched next; pure
+ * fetch_plan.h - when a thing is fetched next
+ *
+ * Pure: times come in and go out, in seconds since 1970.
  */
 #ifndef DIRECTORY_FETCH_PLAN_H
 #define DIRECTORY_FETCH_PLAN_H

@@ -2,6 +2,8 @@
 /*
  * trustconf.h - what the sections "trust", "anchors", "denied" and "allowed" say, for
  * crypto/trust.h
+ *
+ * What is wrong is ERR_CONFIG with file and line, as at start so at a reload.
  */
 #ifndef DIRECTORY_TRUSTCONF_H
 #define DIRECTORY_TRUSTCONF_H

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * explain_learned.h - for explain: what a message would teach, and what correspondents can open
+ *
+ * By the milter's own code (learn.h), with nothing written.
  */
 #ifndef MILTER_EXPLAIN_LEARNED_H
 #define MILTER_EXPLAIN_LEARNED_H
