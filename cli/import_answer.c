@@ -39,6 +39,7 @@ import_report_answer(
 			.detail = notes};
 
 		line.result = !outcome || strcmp(outcome, "skipped") == 0 ? RESULT_SKIPPED
+			      : strcmp(outcome, "failed") == 0            ? RESULT_FAILED
 			      : strcmp(outcome, "known") == 0             ? RESULT_KNOWN
 									  : RESULT_IMPORTED;
 		join_notes(json_find(one, "notes"), notes, sizeof(notes));
@@ -51,20 +52,25 @@ static int
 tell_notes(const char *path, const struct json_value *answer)
 {
 	const struct json_value *imports = json_find(answer, "imports");
-	bool taken = false;
+	bool taken = false, failed = false;
 
 	for (size_t i = 0; imports && i < json_count(imports); i++) {
 		const struct json_value *one = json_at(imports, i),
 					*notes = json_find(one, "notes");
 		const char *outcome = json_get_text(one, "outcome");
 		bool skipped = outcome && strcmp(outcome, "skipped") == 0;
+		bool lost = outcome && strcmp(outcome, "failed") == 0;
 
-		taken = taken || !skipped;
+		taken = taken || !(skipped || lost);
+		failed = failed || lost;
 		for (size_t k = 0; notes && k < json_count(notes); k++)
-			fprintf(stderr, "sealgate: %s: %s%s\n", path, skipped ? "skipped: " : "",
+			fprintf(stderr, "sealgate: %s: %s%s\n", path,
+				skipped ? "skipped: "
+				: lost  ? "left out: "
+					: "",
 				json_text(json_at(notes, k)));
 	}
-	return taken ? EX_OK : EX_DATAERR;
+	return taken && !failed ? EX_OK : EX_DATAERR;
 }
 
 int

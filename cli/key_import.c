@@ -176,7 +176,7 @@ exit_status(const struct import_run *im)
 		fputs("sealgate: interrupted; run it again for the rest\n", stderr);
 		return EX_TEMPFAIL;
 	}
-	if (im->worst != RC_OK)
+	if (im->worst != RC_OK || counts[RESULT_FAILED])
 		return im->unreadable ? EX_NOINPUT : EX_DATAERR;
 	return counts[RESULT_IMPORTED] + counts[RESULT_KNOWN] + counts[RESULT_HELD] ? EX_OK
 										    : EX_DATAERR;

@@ -221,6 +221,8 @@ read_any(struct reading *r, const void *data, size_t len, struct err *err)
 static enum rc
 no_key(const struct reading *r, struct err *err)
 {
+	if (r->out->n_left_out)
+		return err_set(err, r->out->left_out.code, "%s", r->out->left_out.detail);
 	return err_set(err, ERR_KEY_MALFORMED, "there is no private key in it%s",
 		r->certs.n ? ", only certificates" : "");
 }

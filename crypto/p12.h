@@ -32,13 +32,15 @@ struct p12 {
 	struct p12_item *items; /* no key twice */
 	size_t n;
 	struct certset others; /* chain and whatever else was in it */
+	size_t n_left_out;     /* keys of kinds that are not supported, beside those that are */
+	struct err left_out;   /* the first of them */
 };
 
 /*
  * PASSWORD as given by a person (NULL: none: empty and absent are both tried).
  * ERR_KEY_PASSWORD: the password is wrong, missing, or the file is damaged so that it cannot be
  * told; ERR_KEY_MALFORMED: the file is damaged or of another kind; ERR_CERT_UNSUPPORTED: an
- * algorithm or curve that is not supported, by its name; ERR_LIMIT.
+ * algorithm or curve that is not supported, by its name, and no other key; ERR_LIMIT.
  */
 enum rc
 p12_parse(const void *data, size_t len, struct secret *password, struct p12 *out, struct err *err);

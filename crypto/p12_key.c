@@ -109,7 +109,7 @@ keep_key(struct p12 *p12, struct pkey **pkey, struct err *err)
 		pkey_unref(pkey);
 		return RC_OK;
 	}
-	if (p12->n >= P12_MAX_KEYS)
+	if (p12->n + p12->n_left_out >= P12_MAX_KEYS)
 		return err_set(err, ERR_LIMIT, "more than %d keys in one file", P12_MAX_KEYS);
 	grown = realloc(p12->items, (p12->n + 1) * sizeof(*grown));
 	if (!grown)
@@ -117,6 +117,20 @@ keep_key(struct p12 *p12, struct pkey **pkey, struct err *err)
 	p12->items = grown;
 	p12->items[p12->n++] = (struct p12_item){.pkey = *pkey};
 	*pkey = NULL; /* the list's from here */
+	return RC_OK;
+}
+
+/* The file may have others that can be used: this one is remembered by what is said of it. */
+static enum rc
+leave_out(struct p12 *p12, enum rc rc, struct err *err)
+{
+	if (rc != RC_PERM || !err || err->code != ERR_CERT_UNSUPPORTED)
+		return rc;
+	if (p12->n + p12->n_left_out >= P12_MAX_KEYS)
+		return err_set(err, ERR_LIMIT, "more than %d keys in one file", P12_MAX_KEYS);
+	if (p12->n_left_out++ == 0)
+		p12->left_out = *err;
+	err_clear(err);
 	return RC_OK;
 }
 
@@ -147,7 +161,7 @@ p12_add_key(struct reading *r, const PKCS8_PRIV_KEY_INFO *info, struct err *err)
 	if (rc == RC_OK)
 		rc = keep_key(r->out, &pkey, err);
 	pkey_unref(&pkey);
-	return rc;
+	return leave_out(r->out, rc, err);
 }
 
 struct opening {

@@ -314,7 +314,7 @@ import(struct admin *a, struct store_held *held, struct err *err)
 		return rc;
 	strcpy(held->key, "-");
 	for (size_t i = 0; i < im->n; i++)
-		if (im->keys[i].outcome != IMPORT_SKIPPED)
+		if (im->keys[i].outcome < IMPORT_SKIPPED)
 			strcpy(held->key, im->keys[i].key.id);
 	rc = import_keep(a, im, finish, held, err);
 	if (rc)

@@ -248,11 +248,27 @@ judge(struct admin *a, const struct import *im, struct import_key *key, struct e
 enum rc
 import_judge(struct admin *a, struct import *im, struct err *err)
 {
+	struct err unsupported = ERR_INIT;
+	bool taken = false;
 	enum rc rc = RC_OK;
 
-	for (size_t i = 0; !rc && i < im->n; i++)
-		rc = judge(a, im, &im->keys[i], err);
-	return rc;
+	for (size_t i = 0; !rc && i < im->n; i++) {
+		struct import_key *key = &im->keys[i];
+
+		rc = judge(a, im, key, err);
+		taken = taken || (!rc && key->outcome < IMPORT_SKIPPED);
+		if (rc != RC_PERM || err->code != ERR_CERT_UNSUPPORTED)
+			continue;
+		skip(key, err->detail);
+		key->outcome = IMPORT_FAILED;
+		if (unsupported.code == ERR_NONE)
+			unsupported = *err;
+		err_clear(err);
+		rc = RC_OK;
+	}
+	if (rc || taken || unsupported.code == ERR_NONE)
+		return rc;
+	return err_set(err, unsupported.code, "%s", unsupported.detail);
 }
 
 /* --- keeping --- */
@@ -334,11 +350,11 @@ import_keep(struct admin *a, struct import *im, import_also *also, void *ctx, st
 static void
 put_outcome(struct admin *a, const struct import_key *key)
 {
-	static const char *const names[] = {"imported", "known", "skipped"};
+	static const char *const names[] = {"imported", "known", "skipped", "failed"};
 
 	json_object(a->out, NULL);
 	json_str(a->out, "outcome", names[key->outcome]);
-	if (key->outcome != IMPORT_SKIPPED) {
+	if (key->outcome < IMPORT_SKIPPED) {
 		json_str(a->out, "key", key->key.id);
 		json_str(a->out, "purpose", key_purpose_name(key->key.purpose));
 		json_str(a->out, "status", key_status_name(key->key.status));
@@ -356,6 +372,21 @@ put_outcome(struct admin *a, const struct import_key *key)
 	json_object_end(a->out);
 }
 
+/* Keys that could not even be read. */
+static void
+put_left_out(struct admin *a, const struct p12 *p12)
+{
+	for (size_t i = 0; i < p12->n_left_out; i++) {
+		json_object(a->out, NULL);
+		json_str(a->out, "outcome", "failed");
+		json_array(a->out, "notes");
+		json_str(a->out, NULL,
+			i ? "another private key that is not supported" : p12->left_out.detail);
+		json_array_end(a->out);
+		json_object_end(a->out);
+	}
+}
+
 enum rc
 import_put(struct admin *a, const struct import *im, struct err *err)
 {
@@ -363,7 +394,7 @@ import_put(struct admin *a, const struct import *im, struct err *err)
 
 	json_array(a->out, "keys");
 	for (size_t i = 0; !rc && i < im->n; i++)
-		if (im->keys[i].outcome != IMPORT_SKIPPED)
+		if (im->keys[i].outcome < IMPORT_SKIPPED)
 			rc = admin_put_key(a, &im->keys[i].key, false,
 				im->keys[i].key.seq != (int64_t)im->keys[i].seq ||
 					im->keys[i].outcome == IMPORT_KNOWN,
@@ -372,6 +403,7 @@ import_put(struct admin *a, const struct import *im, struct err *err)
 	json_array(a->out, "imports");
 	for (size_t i = 0; !rc && i < im->n; i++)
 		put_outcome(a, &im->keys[i]);
+	put_left_out(a, &im->p12);
 	json_array_end(a->out);
 	return rc;
 }

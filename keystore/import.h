@@ -8,7 +8,8 @@
  *
  * A key is taken to sign and to open as its certificate allows; to open only (and retired at once)
  * when the certificate is expired or weak, or when it names nobody of ours and the request says
- * "foreign". Certificates for client authentication are left out and named; a CA's key is refused.
+ * "foreign". Certificates for client authentication are left out and named, and so is a key of a
+ * kind that is not supported when there is another; a CA's key is refused.
  */
 #ifndef KEYSTORE_IMPORT_H
 #define KEYSTORE_IMPORT_H
@@ -21,7 +22,8 @@
 #define IMPORT_FILES     256 /* with certificates, beside the one with the key */
 #define IMPORT_NOTES     8
 
-enum import_outcome { IMPORT_NEW, IMPORT_KNOWN, IMPORT_SKIPPED };
+/* FAILED: of a kind that is not supported, beside a key that is taken. */
+enum import_outcome { IMPORT_NEW, IMPORT_KNOWN, IMPORT_SKIPPED, IMPORT_FAILED };
 
 struct import_key {
 	const struct p12_item *item; /* borrowed from the file */

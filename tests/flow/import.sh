@@ -106,6 +106,23 @@ wait_for 10 grep -q vault-ready "$work/vault.log" || fail "no vault-ready"
 grep -q 'intermediate-unusable.*README' "$work/vault.log" || fail "a useless intermediate is not named"
 none=$(keys)
 
+# --- a key that can be used, and others of kinds that can't: X25519 with a certificate, and a curve that is not even read
+openssl genpkey -algorithm X25519 -out agree.key 2>/dev/null && openssl pkey -in agree.key -pubout -out agree.pub
+openssl x509 -req -in bob.csr -force_pubkey agree.pub -CA issuing.pem -CAkey issuing.key -CAcreateserial -extfile bob.ext -days 300 \
+	-out agree.pem 2>/dev/null || fail "certificate for X25519"
+person dora dora@example.org
+cat agree.key agree.pem >agree.file
+said "the type of its key (x25519) is not supported" key import agree.file
+cat agree.key agree.pem curve.key curve.pem dora.key dora.pem >several
+want "one of three: status" "$(status tool key import several)" 65
+want "one of three is taken" "$(keys)" "$((none + 1))"
+said "left out: the certificate of CN=bob cannot be used for mail: the type of its key (x25519) is not supported" key import several
+said "left out: a private key on the curve brainpoolP256r1" key import several
+mkdir several.dir && cp several several.dir/several.pem
+want "in a folder: status" "$(status tool key import several.dir)" 65
+match "in a folder" "$(tool key import --json several.dir)" '"outcome":"failed".*x25519'
+none=$(keys)
+
 # --- refused, by an exact message, and nothing is kept
 want "wrong password" "$(status tool key import --password wrong alice.p12)" 65
 said "the password is wrong, or the file is damaged" key import --password wrong alice.p12
