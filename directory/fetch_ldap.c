@@ -18,7 +18,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define VALUES_MAX 64
+#define VALUES_MAX   64
+#define MESSAGES_MAX 16 /* of an answer; one entry and the result are enough */
 
 struct fetch_ldap {
 	atomic_int refs; /* ours, and one of each thread */
@@ -255,6 +256,38 @@ take_entry(struct run *run, LDAP *ld, LDAPMessage *entry)
 	return rc;
 }
 
+/* Message by message: libldap would gather whatever a server sends before the result. *ENTRY is the
+ * caller's. */
+static int
+collect(struct run *run, LDAP *ld, int id, LDAPMessage **entry)
+{
+	for (int n = 0; n < MESSAGES_MAX; n++) {
+		int64_t left = run->guard.deadline - clock_monotonic_ms();
+		struct timeval tv = {.tv_sec = left > 0 ? left / 1000 : 0,
+			.tv_usec = left > 0 ? left % 1000 * 1000 : 0};
+		LDAPMessage *message = NULL;
+		int code = LDAP_OTHER, type = ldap_result(ld, id, LDAP_MSG_ONE, &tv, &message);
+
+		if (type == 0)
+			return LDAP_TIMEOUT;
+		if (type < 0) {
+			ldap_get_option(ld, LDAP_OPT_RESULT_CODE, &code);
+			return code == LDAP_SUCCESS ? LDAP_OTHER : code;
+		}
+		if (type == LDAP_RES_SEARCH_RESULT) {
+			int result =
+				ldap_parse_result(ld, message, &code, NULL, NULL, NULL, NULL, 1);
+
+			return result == LDAP_SUCCESS ? code : result;
+		}
+		if (type == LDAP_RES_SEARCH_ENTRY && !*entry)
+			*entry = message;
+		else
+			ldap_msgfree(message);
+	}
+	return LDAP_SIZELIMIT_EXCEEDED;
+}
+
 static enum rc
 search(struct run *run, LDAP *ld)
 {
@@ -264,22 +297,23 @@ search(struct run *run, LDAP *ld)
 	char *attributes[] = {binary, plain, NULL};
 	int64_t left = run->guard.deadline - clock_monotonic_ms();
 	struct timeval tv = {.tv_sec = left > 1000 ? left / 1000 : 1};
-	LDAPMessage *answer = NULL, *entry;
-	int result;
+	LDAPMessage *entry = NULL;
+	int result, id;
 	enum rc rc;
 
 	snprintf(binary, sizeof(binary), "%s;binary", name);
 	snprintf(plain, sizeof(plain), "%s", name);
-	result = ldap_search_ext_s(ld, run->url.dn, LDAP_SCOPE_BASE, "(objectClass=*)", attributes,
-		0, NULL, NULL, &tv, 2, &answer);
-	entry = answer ? ldap_first_entry(ld, answer) : NULL;
+	result = ldap_search_ext(ld, run->url.dn, LDAP_SCOPE_BASE, "(objectClass=*)", attributes, 0,
+		NULL, NULL, &tv, 2, &id);
+	if (result == LDAP_SUCCESS)
+		result = collect(run, ld, id, &entry);
 	if (result != LDAP_SUCCESS)
 		rc = say(run, ld, result);
 	else if (!entry)
 		rc = err_set(&run->job->err, ERR_FETCH_FAILED, "there is no such entry");
 	else
 		rc = take_entry(run, ld, entry);
-	ldap_msgfree(answer);
+	ldap_msgfree(entry);
 	return rc;
 }
 

@@ -18,6 +18,7 @@ web_up
 port=$(cat "$www/port")
 responder=$(free_port)
 ldap=$(free_port)
+endless=$(free_port)
 
 # --- a root, an issuing CA that only the web has, people of both
 newkey() {
@@ -75,7 +76,7 @@ sed -i "/^fetch = {/d" "$conf"
 cat >>"$conf" <<-END
 	fetch = {
 		user = "$(id -un)"; dir = "$fetched"; socket = "$dir/run/fetch.sock";
-		allow_private = true; ports = ( "$port", "$responder", "$ldap" ); retry = 1; retry_max = 2; nonce = "send";
+		allow_private = true; ports = ( "$port", "$responder", "$ldap", "$endless" ); retry = 1; retry_max = 2; nonce = "send";
 	};
 	rules = ( { name = "must"; direction = [ "outbound" ]; encrypt = "required"; sign = "required"; } );
 END
@@ -176,6 +177,12 @@ if command -v slapd >/dev/null; then
 	gate fetch add crl "ldap://127.0.0.1:$ldap/cn=none%2Co=partner" || fail "fetch add"
 	wait_for 20 grep -q "event=fetch-failed.*cn=none.*No such object" "$work/fetcher.log" || fail "an entry that is not there"
 fi
+
+# A server that gives entry after entry is not listened to for long.
+echo "64 04 04 00 30 00" >"$work/entry"
+start endless "$builddir/slowldap" "$endless" 0 "$work/entry" 50000
+gate fetch add crl "ldap://127.0.0.1:$endless/cn=endless" || fail "fetch add"
+wait_for 20 grep -q "event=fetch-failed.*cn=endless.*Size limit exceeded" "$work/fetcher.log" || fail "an answer without end: $(gate fetch list)"
 
 # --- what does not do
 gate fetch add crl "file:///etc/passwd"

@@ -2,12 +2,12 @@
 /*
  * slowldap.c - an LDAP server that knows nobody and takes its time to say so
  *
- *   slowldap PORT MILLISECONDS [FILE]
+ *   slowldap PORT MILLISECONDS [FILE [TIMES]]
  *
  * Bind is answered at once, a search with "success" and no entry after the given time; searches of
  * one connection wait side by side. Nothing else of LDAP is understood: such a connection is
  * closed. What the FILE holds then, in hexadecimal digits, at most 100 bytes, is sent before the
- * "success" as the operation of a message: an entry, broken in whatever way.
+ * "success" as the operation of a message, once or TIMES: an entry, broken in whatever way.
  */
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -30,7 +30,7 @@ struct answer {
 	long wait_ms;
 };
 
-static long delay_ms;
+static long delay_ms, times = 1;
 static const char *entry_path;
 
 static void
@@ -83,8 +83,10 @@ send_answer(void *arg)
 
 	usleep((useconds_t)answer->wait_ms * 1000);
 	pthread_mutex_lock(&answer->conn->mutex);
-	if ((len && send(answer->conn->fd, entry, len, MSG_NOSIGNAL) < 0) ||
-		send(answer->conn->fd, packet, sizeof packet, MSG_NOSIGNAL) < 0) {
+	for (long i = 0; len && i < times; i++)
+		if (send(answer->conn->fd, entry, len, MSG_NOSIGNAL) < 0)
+			break;
+	if (send(answer->conn->fd, packet, sizeof packet, MSG_NOSIGNAL) < 0) {
 		/* the client has gone: that is its right */
 	}
 	pthread_mutex_unlock(&answer->conn->mutex);
@@ -177,13 +179,15 @@ main(int argc, char **argv)
 		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
 
-	if (argc != 3 && argc != 4) {
-		fputs("usage: slowldap PORT MILLISECONDS [FILE]\n", stderr);
+	if (argc < 3 || argc > 5) {
+		fputs("usage: slowldap PORT MILLISECONDS [FILE [TIMES]]\n", stderr);
 		return 64;
 	}
 	addr.sin_port = htons((unsigned short)atoi(argv[1]));
 	delay_ms = atol(argv[2]);
 	entry_path = argv[3];
+	if (argc == 5)
+		times = atol(argv[4]);
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	if (bind(listener, (struct sockaddr *)&addr, sizeof addr) < 0 ||
 		listen(listener, 128) < 0) {
