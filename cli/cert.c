@@ -29,7 +29,7 @@ static const struct command cert_check = {
 	.help = "may these certificates be believed?",
 	.details =
 		"Each CERT is a file, PEM or DER; its first certificate is judged, the others may\n"
-		"lie on the path. One line of JSON for each.\n" JUDGE_DETAILS
+		"lie on the path. One line of JSON for each, or --text.\n" JUDGE_DETAILS
 		"  --purpose WORD     sign, encrypt or any (default)\n",
 	.run = run_check,
 };
@@ -74,11 +74,10 @@ judge_set(const struct judge *judge, const struct certset *set, unsigned use,
 static int
 check_file(const struct judge *judge, const char *path, unsigned use)
 {
-	struct buf file = BUF_INIT(CERT_FILE_MAX), text = BUF_INIT(0);
+	struct buf file = BUF_INIT(CERT_FILE_MAX);
 	struct certset set = {0};
 	struct err err = ERR_INIT;
 	struct verdict verdict;
-	struct json json;
 	int status;
 	enum rc rc = file_read(path, &file, &err);
 
@@ -95,15 +94,10 @@ check_file(const struct judge *judge, const char *path, unsigned use)
 		verdict.overall = VERDICT_TEMPERROR;
 		verdict_reason(&verdict, "%s", err.detail);
 	}
-	json_init(&json, &text);
-	json_object(&json, NULL);
-	verdict_json(&verdict, &json);
-	json_object_end(&json);
-	status = cmd_print_json(&json, verdict_exit_status(&verdict));
+	status = judge_print(judge, path, &verdict);
 out:
 	verdict_fini(&verdict);
 	certset_fini(&set);
-	buf_fini(&text);
 	buf_fini(&file);
 	return status;
 }

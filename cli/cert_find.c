@@ -107,10 +107,14 @@ static void
 print_provenance(const struct certrow *row)
 {
 	char since[CLOCK_TEXT_SIZE], seen[CLOCK_TEXT_SIZE];
+	const char *before =
+		": "; /* what was learned and not approved has its message for a reason */
 
+	if (strcmp(row->source, "harvest") == 0 && !*row->vouched)
+		before = ", in message ";
 	printf("         %s%s%s on %.10s%s%s, last seen %.10s\n", row->source,
 		*row->vouched ? " by " : "", row->vouched, clock_format(row->word_at, since),
-		*row->why ? ": " : "", row->why, clock_format(row->last_seen, seen));
+		*row->why ? before : "", row->why, clock_format(row->last_seen, seen));
 }
 
 static int

@@ -161,8 +161,11 @@ settle(const struct command *command, struct cli *cli, const struct request *req
 	else
 		rc = harvest_reject(store, fingerprint, request->addr ? addr : NULL, &word, &err);
 	certstore_close(&store);
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
+		printf("%s: %s%s%s\n", command == &cert_approve ? "approved" : "rejected",
+			fingerprint, request->addr ? "  " : "", request->addr ? addr : "");
 		return EX_OK;
+	}
 	if (rc != RC_NONE)
 		return cmd_fail(&err);
 	fprintf(stderr, "sealgate: no certificate that waits begins with %s\n", fingerprint);

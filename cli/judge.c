@@ -7,6 +7,7 @@
 #include "crypto/revocation.h"
 #include "directory/anchors.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,6 +34,7 @@ judge_opts(struct judge *judge, struct cmd_opt *opts)
 		{"inhibit-mapping", OPT_FLAG, &judge->inhibit_mapping},
 		{"inhibit-any", OPT_FLAG, &judge->inhibit_any},
 		{"time", OPT_VALUE, &judge->time_text},
+		{"text", OPT_FLAG, &judge->text},
 	};
 
 	memcpy(opts, table, sizeof(table));
@@ -227,6 +229,49 @@ judge_open(const struct command *command, struct cli *cli, struct judge *judge, 
 		return false;
 	}
 	return true;
+}
+
+static void
+print_text(const char *name, const struct verdict *verdict)
+{
+	bool told = !*verdict->reason; /* the overall reason is one of the parts' */
+	size_t i;
+
+	printf("%s: %s\n", name, verdict_overall_name(verdict->overall));
+	for (i = 0; i < VERDICT_PARTS; i++) {
+		const char *why = verdict_text(verdict, (enum verdict_part)i);
+
+		printf("  %-11s %s%s%s\n", verdict_part_name((enum verdict_part)i),
+			verdict_answer(verdict, (enum verdict_part)i), *why ? ": " : "", why);
+		told |= strcmp(why, verdict->reason) == 0;
+	}
+	if (!told)
+		printf("  %-11s %s\n", "because", verdict->reason);
+	for (i = 0; i < verdict->n_missing; i++)
+		printf("  %-11s %s\n", "issuer at", verdict->missing[i]);
+	for (i = 0; i < verdict->n_signers; i++)
+		printf("  %-11s %.16s  %s\n", "certificate", cert_fingerprint(verdict->signers[i]),
+			cert_subject(verdict->signers[i]));
+}
+
+int
+judge_print(const struct judge *judge, const char *name, const struct verdict *verdict)
+{
+	struct buf text = BUF_INIT(0);
+	struct json json;
+	int status = verdict_exit_status(verdict);
+
+	if (judge->text) {
+		print_text(name, verdict);
+		return status;
+	}
+	json_init(&json, &text);
+	json_object(&json, NULL);
+	verdict_json(verdict, &json);
+	json_object_end(&json);
+	status = cmd_print_json(&json, status);
+	buf_fini(&text);
+	return status;
 }
 
 void

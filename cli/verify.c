@@ -23,7 +23,7 @@ static int run(struct cli *cli, int argc, char **argv);
 const struct command cmd_verify = {
 	.name = "verify",
 	.usage = JUDGE_USAGE " [MAIL]",
-	.help = "verify the signature of a mail and print the verdict as JSON",
+	.help = "verify the signature of a mail: the verdict, as JSON or text",
 	.details = "The mail comes from standard input or the file MAIL.\n" JUDGE_DETAILS
 		   "Status: 0 pass, 75 temperror, 65 anything else.\n",
 	.run = run,
@@ -100,25 +100,9 @@ verify(const struct judge *judge, const struct msg *msg, struct verdict *verdict
 	return rc;
 }
 
-static int
-print_verdict(const struct verdict *verdict)
-{
-	struct buf text = BUF_INIT(0);
-	struct json json;
-	int status;
-
-	json_init(&json, &text);
-	json_object(&json, NULL);
-	verdict_json(verdict, &json);
-	json_object_end(&json);
-	status = cmd_print_json(&json, verdict_exit_status(verdict));
-	buf_fini(&text);
-	return status;
-}
-
 /* A message that breaks the rules of mail is a verdict; our own trouble as well, another one. */
 static int
-verify_fd(const struct cli *cli, const struct judge *judge, int fd)
+verify_fd(const struct cli *cli, const struct judge *judge, const char *name, int fd)
 {
 	struct spool_conf conf = spool_conf_of(cli);
 	struct err err = ERR_INIT;
@@ -138,7 +122,7 @@ verify_fd(const struct cli *cli, const struct judge *judge, int fd)
 		verdict.overall = rc == RC_PERM ? VERDICT_PERMERROR : VERDICT_TEMPERROR;
 		verdict_reason(&verdict, "%s", err.detail);
 	}
-	status = print_verdict(&verdict);
+	status = judge_print(judge, name, &verdict);
 	msg_free(&msg);
 	verdict_fini(&verdict);
 	return status;
@@ -170,7 +154,7 @@ run(struct cli *cli, int argc, char **argv)
 		goto out;
 	}
 	if (judge_open(&cmd_verify, cli, judge, &status))
-		status = verify_fd(cli, judge, fd);
+		status = verify_fd(cli, judge, fd > STDIN_FILENO ? argv[1] : "mail", fd);
 out:
 	if (fd > STDIN_FILENO)
 		close(fd);

@@ -130,16 +130,20 @@ curve_is_fit(const struct trust_rules *rules, const EVP_PKEY *key)
 	return false;
 }
 
-/* A sentence's end about the key, or NULL. */
+/* A sentence's end about the key, or NULL. TEXT: room for it. */
 static const char *
-key_trouble(const struct trust_rules *rules, X509 *x509)
+key_trouble(const struct trust_rules *rules, X509 *x509, char text[SENTENCE_SIZE])
 {
 	EVP_PKEY *key = X509_get0_pubkey(x509); /* get0 */
 
 	switch (key ? EVP_PKEY_get_base_id(key) : NID_undef) {
 	case EVP_PKEY_RSA:
 	case EVP_PKEY_RSA_PSS:
-		return EVP_PKEY_get_bits(key) < rules->min_rsa ? "is too short" : NULL;
+		if (EVP_PKEY_get_bits(key) >= rules->min_rsa)
+			return NULL;
+		(void)snprintf(text, SENTENCE_SIZE, "is too short: %d bits, not %d",
+			EVP_PKEY_get_bits(key), rules->min_rsa);
+		return text;
 	case EVP_PKEY_EC:
 		return curve_is_fit(rules, key) ? NULL : "is of a curve that is not accepted";
 	case EVP_PKEY_DSA:
@@ -158,16 +162,21 @@ made_at(const X509 *x509)
 	return ASN1_TIME_to_tm(X509_get0_notBefore(x509), &tm) ? (int64_t)timegm(&tm) : INT64_MAX;
 }
 
-static bool
-hash_is_weak(const struct trust_rules *rules, X509 *x509)
+/* Likewise about the hash of its signature. */
+static const char *
+hash_trouble(const struct trust_rules *rules, X509 *x509, char text[SENTENCE_SIZE])
 {
 	int hash = NID_undef, bits = 0;
 
 	if (!X509_get_signature_info(x509, &hash, NULL, &bits, NULL))
-		return false; /* an algorithm that nobody knows verifies nowhere */
+		return NULL; /* an algorithm that nobody knows verifies nowhere */
 	if (hash == NID_sha1 && made_at(x509) < rules->sha1_until)
-		return false;
-	return bits < MIN_SECURITY;
+		return NULL;
+	if (bits >= MIN_SECURITY)
+		return NULL;
+	(void)snprintf(text, SENTENCE_SIZE, "is signed with a hash that is too weak (%s)",
+		hash == NID_undef ? "unknown" : OBJ_nid2sn(hash));
+	return text;
 }
 
 static void
@@ -185,16 +194,17 @@ void
 trust_rules_strength(
 	const struct trust_rules *rules, X509 *const *chain, int n, struct verdict *verdict)
 {
+	char text[SENTENCE_SIZE];
 	int i;
 
 	for (i = 0; i < n; i++) {
-		const char *trouble = key_trouble(rules, chain[i]);
+		const char *trouble = key_trouble(rules, chain[i], text);
 
 		if (trouble)
 			note_weak(verdict, chain[i], "key", trouble);
-		if (i < n - 1 && hash_is_weak(rules, chain[i])) /* the anchor's own says nothing */
-			note_weak(verdict, chain[i], "certificate",
-				"is signed with a hash that is too weak");
+		/* the anchor's own hash says nothing */
+		if (i < n - 1 && (trouble = hash_trouble(rules, chain[i], text)) != NULL)
+			note_weak(verdict, chain[i], "certificate", trouble);
 	}
 	ossl_clear();
 }

@@ -78,15 +78,15 @@ is_fit(const struct selection *selection, struct candidate *c, int64_t now)
 	return c->why[0] == '\0';
 }
 
-/* A certificate of TIER would be used if WHAT of it were known. */
+/* A certificate of TIER would be used if more of it were known: why not, and MORE. */
 static void
-leave_undecided(struct selection *selection, const struct candidate *c, const char *what)
+leave_undecided(struct selection *selection, const struct candidate *c, const char *more)
 {
 	if ((int)c->tier >= selection->undecided || c->beside)
 		return;
 	selection->undecided = (int)c->tier;
-	err_set(&selection->undecided_err, ERR_DIR_UNAVAILABLE, "%s of %s is not known", what,
-		cert_fingerprint(c->cert));
+	err_set(&selection->undecided_err, ERR_CERT_UNDECIDED, "%.16s: %s%s",
+		cert_fingerprint(c->cert), c->why, more);
 }
 
 /*
@@ -114,11 +114,11 @@ judge(struct selection *selection, struct candidate *c, const struct certset *ex
 		snprintf(c->why, sizeof(c->why), "%.199s",
 			verdict.reason[0] ? verdict.reason : "not valid");
 	if (rc == RC_OK && good && c->why[0])
-		leave_undecided(selection, c, "revocation");
+		leave_undecided(selection, c, "");
 	else if (rc == RC_OK && verdict.path == PATH_INVALID && verdict.awaits)
-		leave_undecided(selection, c, "the issuer, which is being fetched,");
+		leave_undecided(selection, c, " (it is being fetched)");
 	else if (rc == RC_OK && verdict.path == PATH_UNKNOWN)
-		leave_undecided(selection, c, "the path, among too many issuers,");
+		leave_undecided(selection, c, " (among too many issuers)");
 	for (unsigned mode = REVOKE_OFF; mode <= REVOKE_GRACE; mode++)
 		if (!verdict_revocation_suffices(&verdict, &(enum revocation_mode){mode}))
 			c->short_of |= 1u << mode;
@@ -244,6 +244,15 @@ lose_to_same(struct candidate *c, struct candidate *first)
 		first->stale = 0;
 }
 
+static const char *const deciding[] = {
+	[TIER_PINNED] = "a pinned one",
+	[TIER_DOMAIN_FIRST] = "a domain certificate that goes first",
+	[TIER_DIRECTORY] = "one of an administrator or a directory",
+	[TIER_SMIMEA] = "one by SMIMEA",
+	[TIER_HARVESTED] = "a harvested one",
+	[TIER_DOMAIN] = "a domain certificate",
+};
+
 /* Marks those that are used; says why the others are not. */
 static size_t
 mark_used(struct selection *selection, int tier)
@@ -258,7 +267,7 @@ mark_used(struct selection *selection, int tier)
 		if (c->why[0] != '\0')
 			continue;
 		if ((int)c->tier != tier)
-			snprintf(c->why, sizeof(c->why), "worse tier");
+			snprintf(c->why, sizeof(c->why), "worse tier: %s decides", deciding[tier]);
 		else if (one && memcmp(cert_sha256(one), cert_sha256(c->cert), SHA256_SIZE) != 0)
 			snprintf(c->why, sizeof(c->why), "one that %s is used (lookup.several)",
 				selection->several == SEVERAL_NEWEST ? "is newer"

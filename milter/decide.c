@@ -296,8 +296,8 @@ plan_revocation(const struct rcpt *rcpt, struct plan_rcpt *plan)
 		if (!c->used || !(c->short_of & 1u << *mode))
 			continue;
 		plan->cert_known = plan->cert_proven = TRI_UNKNOWN;
-		err_set(&plan->lookup_err, ERR_DIR_UNAVAILABLE,
-			"revocation of %s is not known, and the rule wants it to be",
+		err_set(&plan->lookup_err, ERR_CERT_UNDECIDED,
+			"whether %.16s was revoked is not known, and the rule wants it to be",
 			cert_fingerprint(c->cert));
 		return;
 	}

@@ -82,6 +82,9 @@ more_checks += tests/flow/ca.sh
 more_checks += tests/flow/auditor.sh
 ## Revocation: lists, OCSP answers, and what rules make of them.
 more_checks += tests/flow/revocation.sh
+## The difficult cases of the operator's guide are what the tool says.
+more_checks += tests/flow/guide.sh
+EXTRA_DIST += tests/flow/guide_world.sh
 ## The fetcher, and an HTTP server for it
 noinst_PROGRAMS += webserver
 webserver_SOURCES = tests/flow/webserver.c tests/flow/web.c tests/flow/web.h

@@ -61,6 +61,12 @@ match "the certificate" "$out" "\"sha256\":\"$(fingerprint eve.pem)\""
 out=$(judged eve.pem)
 match "an issuer is missing" "$(echo "$out" | why path)" 'the issuer of CN=eve \(CN=CA\) is not known'
 match "and has an address" "$out" '"missing":\["http://ca.example.net/ca.cer"\]'
+text=$("$sealgate" -c sealgate.conf cert check --text --no-revocation --from eve@example.com eve.pem 2>>tool.log)
+want "as text: status" $? 65
+match "as text: the file" "$text" '^eve.pem: fail$'
+match "as text: a reason" "$text" '^  path        invalid: .*the issuer of CN=eve \(CN=CA\) is not known'
+match "as text: where to get it" "$text" '^  issuer at   http://ca.example.net/ca.cer$'
+match "as text: whose" "$text" "^  certificate $(fingerprint eve.pem | cut -c 1-16)  CN=eve$"
 match "out of scope" "$(judged bob-chain.pem --from bob@example.org | why path)" 'may not speak for example.org'
 
 conf 'anchors = ( { file = "Root.pem"; curves = [ "P-384" ]; } );'

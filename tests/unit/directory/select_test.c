@@ -65,7 +65,7 @@ static const struct select_case {
 	{"all of the best tier", SEVERAL_ALL,
 		{{-1, 9, BOTH, TIER_DIRECTORY}, {-2, 8, BOTH, TIER_DIRECTORY},
 			{-1, 9, BOTH, TIER_HARVESTED}},
-		RC_OK, "01", "worse tier"},
+		RC_OK, "01", "worse tier: one of an administrator or a directory decides"},
 	{"an unusable one does not decide", SEVERAL_ALL,
 		{{-9, -1, BOTH, TIER_DIRECTORY}, {-1, 9, BOTH, TIER_HARVESTED}}, RC_OK, "1",
 		"expired"},
