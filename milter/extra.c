@@ -175,7 +175,7 @@ is_doubtful(const struct verdicts *verdicts, const struct tx_extra *extra, struc
 	if (extra->there != TRI_YES)
 		return false;
 	if (mode && extra->short_of & 1u << *mode)
-		err_set(why, ERR_DIR_UNAVAILABLE,
+		err_set(why, ERR_CERT_UNDECIDED,
 			"revocation of a certificate of %s is not known, and the rule wants it to be",
 			extra->addr);
 	else if (extra->stale && verdicts->stale == STALE_DEFER)
