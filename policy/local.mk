@@ -6,9 +6,10 @@ libpolicy_a_SOURCES = \
 	policy/fold.c policy/fold.h \
 	policy/mark.c \
 	policy/plan.c policy/plan.h \
-	policy/policy.c policy/policy.h \
+	policy/policy.c policy/policy.h policy/policy_private.h \
 	policy/rights.c policy/rights.h policy/rights_match.c \
 	policy/rule.c policy/rule.h \
 	policy/rule_group.c \
 	policy/rule_match.c \
-	policy/shipped.c policy/shipped.h
+	policy/shipped.c policy/shipped.h \
+	policy/view.c

@@ -428,3 +428,27 @@ rule_fini(struct rule *rule)
 	free(rule->marks);
 	memset(rule, 0, sizeof(*rule));
 }
+
+const char *
+rule_name(const struct rule *rule)
+{
+	return rule ? rule->name : ""; /* none: before anything was decided */
+}
+
+const struct verdicts *
+rule_verdicts(const struct rule *rule)
+{
+	return &rule->verdicts;
+}
+
+bool
+rule_is_observed(const struct rule *rule)
+{
+	return rule->observe;
+}
+
+int
+rule_line(const struct rule *rule)
+{
+	return rule->line;
+}
