@@ -283,4 +283,15 @@ wait_for 5 grep -q event=reloaded "$work/milter.log" || fail "no reload"
 mail O1 "boss@$partner" "boss@$partner" inner "$pass" "$received" "$sig"
 said O1 "would-be=learned addr=boss@$partner"
 want "observe" "$(known "boss@$partner")" ""
+
+# --- a certificate that is denied from now on: the next message's signature does not count ---
+printf 'denied = ( { sha256 = "%s"; reason = "stolen"; } );\n' \
+	"$(openssl x509 -in "$work/inner.pem" -noout -fingerprint -sha256 | sed 's/.*=//; s/://g')" >>"$conf"
+kill -USR1 "$milter"
+reloaded_twice() {
+	[ "$(grep -c event=reloaded "$work/milter.log")" = 2 ]
+}
+wait_for 5 reloaded_twice || fail "no second reload"
+mail O2 "boss@$partner" "boss@$partner" inner "$pass" "$received" "$sig"
+said O2 'stolen'
 finish
