@@ -109,7 +109,8 @@ test_update(void **state)
 		.signed_at = TEST_NOW + 7};
 
 	clock_set(TEST_NOW + 7);
-	assert_int_equal(certstore_pin(w->store, cert_fingerprint(cert), NULL, true, NULL, &err), RC_OK);
+	assert_int_equal(
+		certstore_pin(w->store, cert_fingerprint(cert), NULL, true, NULL, &err), RC_OK);
 	assert_int_equal(certstore_add(w->store, &again, &err), RC_OK);
 	assert_int_equal(certstore_find(w->store, "carol@example.org", &rows, &n, &err), RC_OK);
 	CHECK_INT("one row", n, 1);
@@ -122,7 +123,8 @@ test_update(void **state)
 	CHECK_INT("signed", rows[0].signed_at, TEST_NOW + 7);
 	certrows_free(&rows, n);
 
-	assert_int_equal(certstore_pin(w->store, cert_fingerprint(cert), NULL, false, NULL, &err), RC_OK);
+	assert_int_equal(
+		certstore_pin(w->store, cert_fingerprint(cert), NULL, false, NULL, &err), RC_OK);
 	assert_int_equal(certstore_find(w->store, "carol@example.org", &rows, &n, &err), RC_OK);
 	CHECK_INT("tier without the pin", rows[0].tier, TIER_DIRECTORY);
 	certrows_free(&rows, n);
@@ -180,7 +182,8 @@ test_fingerprints(void **state)
 		CHECK_INT(cases[i].name,
 			certstore_by_fingerprint(w->store, cases[i].prefix, &rows, &n, &err),
 			cases[i].want);
-		CHECK_INT(cases[i].name, certstore_forget(w->store, cases[i].prefix, NULL, NULL, &err),
+		CHECK_INT(cases[i].name,
+			certstore_forget(w->store, cases[i].prefix, NULL, NULL, &err),
 			cases[i].want);
 	}
 	for (size_t i = 0; i < 8; i++)
@@ -220,7 +223,8 @@ test_generation(void **state)
 
 		/* SQLite's connections do not cross a fork: the child opens its own. */
 		_exit(certstore_open(w->path, false, &other, &err) != RC_OK ||
-			certstore_pin(other, cert_fingerprint(cert), NULL, true, NULL, &err) != RC_OK);
+			certstore_pin(other, cert_fingerprint(cert), NULL, true, NULL, &err) !=
+				RC_OK);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
