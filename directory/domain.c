@@ -5,8 +5,9 @@
  * The partner's gateway opens the mail. Such a certificate is used only for the domains that stand
  * beside it in the configuration, it has to carry the name that is configured, and its path is
  * validated like a person's. It comes from a file, from the local store by its fingerprint, or is
- * looked up in store and directories by the gateway's address (so that a renewal is found). What is
- * configured and not there is trouble, never "none".
+ * looked up in store and directories by the gateway's address (so that a renewal is found). A
+ * fingerprint that the store does not have is trouble, never "none"; an address that nobody knows,
+ * and a certificate that cannot be used, count as anybody's would.
  *
  * RFC 3183 section 3.1: domain-confidentiality-authority@domain, where the domain may be an
  * ancestor of the recipient's; here it is the one of the configuration's entry.
