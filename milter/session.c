@@ -224,6 +224,21 @@ rcpt_early(struct session *session, struct reply *reply)
 	return false;
 }
 
+/* A client sends the rest as another message. sendmail(1) can't, and Postfix would keep a message
+ * with a refused recipient for ever: so it is refused as a whole, and the sender told. */
+static void
+one_too_many(struct session *session, struct reply *reply)
+{
+	struct err err = ERR_INIT;
+
+	if (!session->envelope.local) {
+		set_reply(reply, 452, "4.5.3", "Too many recipients");
+		return;
+	}
+	err_set(&err, ERR_RCPT_MANY, "more than %zu recipients", session->max_rcpts);
+	keep_trouble(session, &err);
+}
+
 void
 session_rcpt(struct session *session, char **argv, struct reply *reply)
 {
@@ -237,8 +252,7 @@ session_rcpt(struct session *session, char **argv, struct reply *reply)
 	if (refuse_while_stopping(session, reply))
 		return;
 	if (session->n_rcpts >= session->max_rcpts) {
-		/* the client sends the rest as another message */
-		set_reply(reply, 452, "4.5.3", "Too many recipients");
+		one_too_many(session, reply);
 		return;
 	}
 	session->n_rcpts++;

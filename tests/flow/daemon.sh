@@ -77,6 +77,9 @@ json=$(drive -S "$sock" -r '<a@x>' -r '<bad@x>' "$work/m.eml")
 match "bad recipient, said at the end" "$json" '"stage":"E","code":553'
 json=$(drive -S "$sock" -r '<a@x>' -r '<b@x>' -r '<c@x>' -r '<d@x>' "$work/m.eml")
 match "too many recipients" "$json" '"code":250.*"recipients":\["<a@x>","<b@x>","<c@x>"\]'
+# sendmail(1), whose addresses come without brackets, can't send to the rest: no reply before the end, and then one for good.
+json=$(drive -S "$sock" -f 'a@x' -r 'a@x' -r 'b@x' -r 'c@x' -r 'd@x' "$work/m.eml")
+match "too many recipients by sendmail(1)" "$json" '"stage":"E","code":550,"text":"550 5.5.3 Too many recipients'
 json=$(drive -S "$sock" --sender-args SIZE=2000000 "$work/m.eml")
 match "announced size" "$json" '"stage":"M","code":552'
 { cat "$work/m.eml"; head -c 1500000 /dev/zero | tr '\0' x | fold; } >"$work/big.eml"

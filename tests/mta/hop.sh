@@ -69,6 +69,11 @@ as_alice() {
 	send "$submission" alice@local.test "$as_alice_to" "$as_alice_file" --auth alice@local.test:pw $as_alice_more
 }
 
+# hand_in FROM TO FILE: by sendmail(1), as a Sieve script does that redirects mail
+hand_in() {
+	/usr/sbin/sendmail -C "$P/etc" -i -f "$1" -- "$2" <"$3"
+}
+
 # idle: nothing is on its way any more
 idle() {
 	wait_for 15 postfix_is_idle "$P"
@@ -142,6 +147,18 @@ gather catch-all alice@local.test
 check "catch-all: opened for whom it ends at" grep -q "only for alice" "$W/got/alice@local.test"
 check "catch-all: verified" verified "$W/got/alice@local.test"
 
+# --- sendmail(1): a Sieve script redirects what was opened; the gate in front of the queue, sealgate behind it
+sed '/^Return-Path:/d; /^X-Original-To:/d; /^Delivered-To:/d' "$W/got/alice@local.test" >"$W/redirected"
+for who in eve@elsewhere.test carol@partner.test bob@local.test; do
+	check "redirect to $who: handed in" hand_in carol@partner.test $who "$W/redirected"
+done
+gather redirect "bob@local.test carol@partner.test carol@partner.test.2"
+check "redirect: bob's is readable" grep -q "only for alice" "$W/got/bob@local.test"
+check "redirect: bob's is still marked" grep -q '^X-Sealgate-Opened: v=1' "$W/got/bob@local.test"
+check "redirect: a report names eve" grep -q eve@elsewhere.test "$W/got/carol@partner.test" "$W/got/carol@partner.test.2"
+check "redirect: one is encrypted anew" grep -q 'enveloped-data' "$W/got/carol@partner.test" "$W/got/carol@partner.test.2"
+check "redirect: nothing is in the clear" not grep -q "only for alice" "$W/got/carol@partner.test" "$W/got/carol@partner.test.2"
+
 # --- an automatic Bcc of the MTA: one copy, and not one more behind sealgate
 echo "alice@local.test carol@local.test" >"$P/bcc"
 postfix_set "$P"
@@ -166,7 +183,9 @@ gate process --service gate --sender alice@local.test --user alice@local.test --
 check "a stamp to steal" grep -q '^X-Sealgate-Stamp: v=1' "$W/stolen"
 check "stolen: sent" send "$mx" mallory@elsewhere.test bob@local.test "$W/stolen"
 check "stolen: sent by a colleague" send "$submission" bob@local.test carol@partner.test "$W/stolen" --auth bob@local.test:pw
-gather stolen "bob@local.test carol@partner.test"
+check "stolen: sent by sendmail(1)" hand_in alice@local.test dave@elsewhere.test "$W/stolen"
+gather stolen "bob@local.test carol@partner.test dave@elsewhere.test"
+check "stolen: not signed for, by sendmail(1)" not grep -qi 'pkcs7' "$W/got/dave@elsewhere.test"
 check "stolen: not signed for" not grep -qi 'pkcs7' "$W/got/bob@local.test"
 check "stolen: not signed for, by a colleague" not grep -qi 'pkcs7' "$W/got/carol@partner.test"
 
