@@ -59,9 +59,9 @@ enum rc cert_shown_json(
 /* cert_add.c: adding the certificates of files, with a report of each. */
 struct cert_adding {
 	struct certstore *store;
-	bool anchor, pin;
-	const char *domains; /* of anchors, separated by blanks */
-	const char *why;     /* may be NULL */
+	bool anchor, pin, force; /* force: pin also what cannot be used */
+	const char *domains;     /* of anchors, separated by blanks */
+	const char *why;         /* may be NULL */
 	const char *const *addrs;
 	size_t n_addrs;    /* where to file what names no address itself */
 	struct json *json; /* NULL: lines of text */

@@ -17,14 +17,16 @@ static int run_add(struct cli *cli, int argc, char **argv);
 
 const struct command cert_add = {
 	.name = "cert add",
-	.usage = "[--address A]… [--pin] [--why TEXT] [--anchor [--domain D]…] [--json] FILE…",
+	.usage =
+		"[--address A]… [--pin [--force]] [--why TEXT] [--anchor [--domain D]…] [--json] FILE…",
 	.help = "add certificates under the addresses in them, or trust anchors",
 	.details =
 		"An added certificate counts as proven: its owner can read what is encrypted to it.\n"
 		"Files are PEM (any number), DER or PKCS#7.\n"
 		"  --address A        where to file what names no address itself, such as a\n"
 		"                     gateway's or a domain's certificate\n"
-		"  --pin              pin it as well\n"
+		"  --pin              pin it as well; one that cannot be used is left out\n"
+		"  --force            pin it all the same\n"
 		"  --why TEXT         is kept with it and in the history\n"
 		"  --anchor           FILE holds trust anchors\n"
 		"  --domain D         mail domain that the anchors may speak for, .D for its\n"
@@ -114,6 +116,10 @@ add_own(struct cert_adding *adding, struct cert *cert, const char *const *addrs,
 	enum rc rc = RC_OK;
 	size_t i;
 
+	if (adding->pin && !adding->force && cert_note(cert, note)) {
+		leave_out(adding, cert, note);
+		return RC_OK;
+	}
 	if (!adding->n_addrs) {
 		for (i = 0; rc == RC_OK && i < n; i++)
 			rc = add_row(adding, cert, addrs[i], cert_note(cert, note), err);
@@ -224,6 +230,8 @@ understand(struct add_options *options, struct cert_adding *adding, int argc, in
 		*status = cmd_usage(&cert_add, "which file?");
 	else if (options->domains.n && !adding->anchor)
 		*status = cmd_usage(&cert_add, "--domain is for --anchor");
+	else if (adding->force && !adding->pin)
+		*status = cmd_usage(&cert_add, "--force is for --pin");
 	else if (adding->anchor && (options->addresses.n || adding->pin))
 		*status = cmd_usage(&cert_add, "an anchor has no address and no pin");
 	else if (options->addresses.n > MAX_ADDRS)
@@ -296,11 +304,11 @@ run_add(struct cli *cli, int argc, char **argv)
 
 	if (options) {
 		const struct cmd_opt opts[] = {{"anchor", OPT_FLAG, &adding.anchor},
-			{"pin", OPT_FLAG, &adding.pin}, {"why", OPT_VALUE, &adding.why},
-			{"domain", OPT_VALUES, &options->domains},
+			{"pin", OPT_FLAG, &adding.pin}, {"force", OPT_FLAG, &adding.force},
+			{"why", OPT_VALUE, &adding.why}, {"domain", OPT_VALUES, &options->domains},
 			{"address", OPT_VALUES, &options->addresses}};
 
-		if (!cmd_parse(&cert_add, cli, opts, 5, &argc, argv, &status) ||
+		if (!cmd_parse(&cert_add, cli, opts, 6, &argc, argv, &status) ||
 			!understand(options, &adding, argc, &status))
 			goto out;
 		if (join_domains(&options->domains, &text, &err) != RC_OK)

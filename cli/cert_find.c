@@ -22,7 +22,8 @@ const struct command cert_find = {
 	.usage = "[--json] ADDR",
 	.help = "certificates for an address: which would be used, why the others would not",
 	.details = "Asks the store and every configured directory, as the milter does.\n"
-		   "Status: 0 there is one, 65 there is none, 75 a directory could not be asked.\n",
+		   "Status: 0 there is one, 65 there is none, 75 a directory could not be asked,\n"
+		   "or the certificate that was set by hand cannot be used.\n",
 	.run = run,
 };
 
@@ -92,6 +93,8 @@ print_json(const char *addr, const struct lookup_result *result, const struct pr
 		json_str(&json, "reason", result->err.detail);
 	if (result->beside.code != ERR_NONE)
 		json_str(&json, "not_asked", result->beside.detail);
+	if (result->rc == RC_OK && result->named.code != ERR_NONE)
+		json_str(&json, "named", result->named.detail);
 	json_array(&json, "candidates");
 	for (i = 0; i < result->n; i++)
 		candidate_json(&result->v[i], row_of(known, &result->v[i]), &json);
@@ -138,6 +141,8 @@ print_text(const char *addr, const struct lookup_result *result, const struct pr
 	if (result->beside.code != ERR_NONE)
 		printf("could not be asked, which does not matter here: %s\n",
 			result->beside.detail);
+	if (result->rc == RC_OK && result->named.code != ERR_NONE)
+		printf("set by hand, and not used: %s\n", result->named.detail);
 	if (result->rc == RC_NONE)
 		printf("no usable certificate for %s\n", addr);
 	else if (result->rc != RC_OK)

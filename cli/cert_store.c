@@ -20,11 +20,14 @@ static int run_forget(struct cli *cli, int argc, char **argv);
 
 const struct command cert_pin = {
 	.name = "cert pin",
-	.usage = "[--address A] [--why TEXT] [--json] FINGERPRINT",
+	.usage = "[--address A] [--why TEXT] [--force] [--json] FINGERPRINT",
 	.help = "use this certificate and no other for its addresses",
-	.details = "A pinned certificate decides even when it cannot be used: mail waits then.\n"
-		   "  --address A        for this address only\n"
-		   "  --why TEXT         is kept in the history\n",
+	.details =
+		"A pinned certificate decides even when it cannot be used: mail waits then. One\n"
+		"that has expired, or is not for encryption, is refused.\n"
+		"  --address A        for this address only\n"
+		"  --force            also one that cannot be used\n"
+		"  --why TEXT         is kept in the history\n",
 	.run = run_pin,
 };
 const struct command cert_unpin = {
@@ -86,6 +89,9 @@ cert_note(const struct cert *cert, char *out)
 	if (cert_not_after(cert) < clock_now())
 		snprintf(out, CERT_NOTE_SIZE, "expired %.10s",
 			clock_format(cert_not_after(cert), day));
+	else if (cert_not_before(cert) > clock_now())
+		snprintf(out, CERT_NOTE_SIZE, "not valid before %.10s",
+			clock_format(cert_not_before(cert), day));
 	else if (cert_check_use(cert, CERT_ENCRYPT, &err) != RC_OK)
 		snprintf(out, CERT_NOTE_SIZE, "%.200s", err.detail);
 	else
@@ -229,7 +235,7 @@ struct change {
 	const struct command *command;
 	const char *done; /* what was done to it */
 	const char *fingerprint, *address, *why;
-	bool erase;
+	bool erase, force;
 	enum rc (*act)(struct certstore *, const struct change *, struct err *);
 };
 
@@ -287,6 +293,22 @@ report(const struct cli *cli, const struct change *change, const struct certrow 
 	return status;
 }
 
+/* Would a pin on it make mail wait? It was said then. */
+static bool
+is_useless(const struct change *change, const struct certrow *row)
+{
+	char note[CERT_NOTE_SIZE];
+
+	if (change->command != &cert_pin || change->force || row->anchor ||
+		!cert_note(row->cert, note))
+		return false;
+	fprintf(stderr,
+		"sealgate: %.16s: %s; mail would wait for as long as it is pinned "
+		"(--force pins it)\n",
+		cert_fingerprint(row->cert), note);
+	return true;
+}
+
 static int
 apply(const struct cli *cli, struct certstore *store, const struct change *change)
 {
@@ -296,6 +318,10 @@ apply(const struct cli *cli, struct certstore *store, const struct change *chang
 	int status;
 	enum rc rc = certstore_by_fingerprint(store, change->fingerprint, &rows, &n, &err);
 
+	if (rc == RC_OK && is_useless(change, &rows[0])) {
+		certrows_free(&rows, n);
+		return EX_DATAERR;
+	}
 	if (rc == RC_OK || (rc == RC_NONE && change->erase))
 		rc = change->act(store, change, &err);
 	if (rc == RC_OK)
@@ -318,8 +344,10 @@ static int
 run_change(struct change *change, struct cli *cli, int argc, char **argv)
 {
 	const struct cmd_opt opts[] = {{"address", OPT_VALUE, &change->address},
-		{"why", OPT_VALUE, &change->why}, {"erase", OPT_FLAG, &change->erase}};
-	size_t n = change->command == &cert_forget ? 3 : 2;
+		{"why", OPT_VALUE, &change->why},
+		change->command == &cert_pin ? (struct cmd_opt){"force", OPT_FLAG, &change->force}
+					     : (struct cmd_opt){"erase", OPT_FLAG, &change->erase}};
+	size_t n = change->command == &cert_unpin ? 2 : 3;
 	char addr[ADDR_MAX + 1];
 	struct certstore *store;
 	int status;

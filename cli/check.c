@@ -26,7 +26,8 @@ const struct command cmd_check = {
 	.name = "check",
 	.usage = "[--directories]",
 	.help = "check the configuration and print what is in effect",
-	.details = "  --directories   ask each LDAP server instead, and print whether it answers\n",
+	.details = "Warns of pinned and domain certificates that expire within 30 days.\n"
+		   "  --directories   ask each LDAP server instead, and print whether it answers\n",
 	.run = run,
 };
 
@@ -171,6 +172,7 @@ run(struct cli *cli, int argc, char **argv)
 	} else {
 		status = print(cli, &text);
 		warn_ca(cli->conf);
+		warn_named(cli->conf);
 	}
 	buf_fini(&text);
 	return status;

@@ -15,6 +15,9 @@ enum rc check_vault(struct conf *conf, struct err *err);
 enum rc check_ca(struct conf *conf, struct err *err);
 void warn_ca(struct conf *conf);
 
+/* Warnings about pinned and domain certificates that end soon. */
+void warn_named(struct conf *conf);
+
 /* Asks each server of each directory and prints what it said; the exit status. */
 struct cli;
 int check_directories(struct cli *cli);

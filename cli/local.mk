@@ -19,7 +19,7 @@ sealgate_SOURCES += cli/tsv.c cli/tsv.h cli/bulk.c cli/bulk.h cli/bulk_export.c 
 	cli/bulk_map.c cli/bulk_map.h cli/bulk_status.c cli/bulk_status.h cli/bulk_vault.c cli/bulk_vault.h
 sealgate_SOURCES += cli/fetch.c
 ## The organisation's CA.
-sealgate_SOURCES += cli/ca.c cli/ca.h cli/ca_crl.c cli/check_ca.c cli/publish.c cli/publish.h \
+sealgate_SOURCES += cli/ca.c cli/ca.h cli/ca_crl.c cli/check_ca.c cli/check_named.c cli/publish.c cli/publish.h \
 	cli/key_expiring.c cli/key_renew.c cli/key_revoke.c
 ## Acts of two persons
 sealgate_SOURCES += cli/audit_open.c cli/key_export.c cli/officer.c cli/officer.h cli/officer_request.c cli/officer_sign.c

@@ -79,6 +79,9 @@ enum rc certstore_find(struct certstore *store, const char *addr, struct certrow
 /* Every anchor. */
 enum rc
 certstore_anchors(struct certstore *store, struct certrow **rows, size_t *n, struct err *err);
+/* Every pinned row, by addresses; reads the whole store. */
+enum rc
+certstore_pinned(struct certstore *store, struct certrow **rows, size_t *n, struct err *err);
 enum rc certstore_by_fingerprint(struct certstore *store, const char *sha256_prefix,
 	struct certrow **rows, size_t *n, struct err *err);
 /* Calls EACH for every row that is no anchor, in the order of addresses and within an address as

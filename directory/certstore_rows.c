@@ -123,10 +123,11 @@ certstore_find(struct certstore *store, const char *addr, struct certrow **rows,
 	return take_rows(store, stmt, rc, rows, n, err);
 }
 
-enum rc
-certstore_anchors(struct certstore *store, struct certrow **rows, size_t *n, struct err *err)
+/* Those of SQL, which has no parameters. */
+static enum rc
+all_rows(
+	struct certstore *store, const char *sql, struct certrow **rows, size_t *n, struct err *err)
 {
-	static const char sql[] = ANCHORS "ORDER BY a.cert";
 	sqlite3_stmt *stmt = NULL;
 	enum rc rc;
 
@@ -135,6 +136,22 @@ certstore_anchors(struct certstore *store, struct certrow **rows, size_t *n, str
 	certstore_lock(store);
 	rc = certstore_stmt(store, sql, &stmt, err);
 	return take_rows(store, stmt, rc, rows, n, err);
+}
+
+enum rc
+certstore_anchors(struct certstore *store, struct certrow **rows, size_t *n, struct err *err)
+{
+	static const char sql[] = ANCHORS "ORDER BY a.cert";
+
+	return all_rows(store, sql, rows, n, err);
+}
+
+enum rc
+certstore_pinned(struct certstore *store, struct certrow **rows, size_t *n, struct err *err)
+{
+	static const char sql[] = FILED "WHERE f.pinned ORDER BY f.addr, f.cert";
+
+	return all_rows(store, sql, rows, n, err);
 }
 
 static int

@@ -5,9 +5,11 @@
  * The partner's gateway opens the mail. Such a certificate is used only for the domains that stand
  * beside it in the configuration, it has to carry the name that is configured, and its path is
  * validated like a person's. It comes from a file, from the local store by its fingerprint, or is
- * looked up in store and directories by the gateway's address (so that a renewal is found). A
- * fingerprint that the store does not have is trouble, never "none"; an address that nobody knows,
- * and a certificate that cannot be used, count as anybody's would.
+ * looked up in store and directories by the gateway's address (so that a renewal is found).
+ *
+ * Somebody meant it to be there. So it is trouble, never "none", when the store does not have the
+ * fingerprint, nobody knows the gateway's address, or no certificate that was found can be used.
+ * The first defers as a source that cannot be asked does, the others where nobody has a better one.
  *
  * RFC 3183 section 3.1: domain-confidentiality-authority@domain, where the domain may be an
  * ancestor of the recipient's; here it is the one of the configuration's entry.
@@ -110,7 +112,9 @@ take_stored(const struct domain_source *d, struct answer *answer, struct err *er
 	enum rc rc = certstore_by_fingerprint(d->store, d->fingerprint, &rows, &n, err);
 
 	if (rc == RC_NONE)
-		rc = err_set(err, ERR_DIR_UNAVAILABLE, "%.16s is not in the local store",
+		rc = err_set(err, ERR_DIR_UNAVAILABLE,
+			"%.16s is not in the local store; add it (sealgate cert add) or change the "
+			"configuration",
 			d->fingerprint);
 	if (rc == RC_OK)
 		rc = answer_add(answer, rows[0].cert, "store", d->tier, true, err);
@@ -162,6 +166,28 @@ offer(const struct domain_source *d, const struct candidate *found, const char *
 	return answer_take(answer, &c, err);
 }
 
+/* Nothing of it can be used: which certificate, since when, and what to do. */
+static void
+blame(const struct domain_source *d, const struct lookup_result *result, const char *entry,
+	const char *name, struct answer *answer)
+{
+	const char *what = d->from_file     ? "put a new one into the file and reload"
+			   : d->fingerprint ? "add a new one to the store and name it"
+					    : "add one to the store (sealgate cert add)";
+
+	if (result->n == 0)
+		err_set(&answer->named, ERR_CERT_NAMED,
+			"domain_certificates for %s: nobody has a certificate of %s; %s, or take the "
+			"entry out",
+			entry, name, what);
+	else
+		err_set(&answer->named, ERR_CERT_NAMED,
+			"domain_certificates for %s: %.16s as %s by %s cannot be used: %s; %s, or take "
+			"the entry out",
+			entry, cert_fingerprint(result->v[0].cert), name, result->v[0].source,
+			result->v[0].why, what);
+}
+
 static enum rc
 domain_find(void *ctx, const char *addr, struct answer *answer, struct err *err)
 {
@@ -176,7 +202,10 @@ domain_find(void *ctx, const char *addr, struct answer *answer, struct err *err)
 		return RC_NONE; /* mail to the gateway itself: it is a person here */
 	if (rc == RC_OK)
 		rc = select_gateway(d, name, dns ? entry : NULL, &result, err);
-	if (rc == RC_OK && result.rc == RC_TEMP) {
+	if (rc == RC_OK && result.rc != RC_OK &&
+		(result.rc == RC_NONE || result.err.code == ERR_CERT_NAMED))
+		blame(d, &result, entry, dns ? entry : name, answer);
+	else if (rc == RC_OK && result.rc == RC_TEMP) {
 		if (err)
 			*err = result.err;
 		rc = RC_TEMP;

@@ -26,7 +26,7 @@ libdirectory_a_SOURCES = \
 	directory/logins.c directory/logins.h \
 	directory/lookup.c directory/lookup.h \
 	directory/publish.c directory/publish.h \
-	directory/question.c directory/question.h \
+	directory/named.c directory/named.h directory/question.c directory/question.h \
 	directory/select.c directory/select.h \
 	directory/source.c directory/source.h \
 	directory/trustconf.c directory/trustconf.h \

@@ -8,6 +8,10 @@
  * plain text if a rule says so, the second never does. A source of a worse tier that could not be
  * asked does not matter when a better one answered.
  *
+ * What an administrator named by hand, a pinned certificate or one of "domain_certificates", is
+ * not "none" either when it cannot be used and nothing else can: that is RC_TEMP with
+ * ERR_CERT_NAMED, for which everybody was asked.
+ *
  * A look-up runs in a thread of the directory's own from lookup_begin on, so that several proceed
  * side by side and the caller waits only at the end; look-ups for the same address at the same time
  * share one question. A source that failed is left alone for lookup.error_ttl.
@@ -49,6 +53,8 @@ struct lookup_result {
 	enum rc rc;          /* RC_OK: at least one used; RC_NONE; RC_TEMP */
 	struct err err;      /* when RC_TEMP */
 	struct err beside;   /* a source that cannot matter could not be asked */
+	struct err named;    /* ERR_CERT_NAMED: a certificate that an administrator named cannot be
+				used; also when RC_OK, by another one */
 	struct candidate *v; /* every candidate, used or not */
 	size_t n;
 	bool proven; /* one of those used is */

@@ -159,7 +159,7 @@ question_table_keep(struct question_table *t, struct question *q, int64_t ttl_ms
 	q->good_until_ms = clock_monotonic_ms() + ttl_ms;
 	q->size = question_size(q);
 	lru_add(t, q);
-	if (q->result.rc == RC_TEMP || ttl_ms <= 0)
+	if ((q->result.rc == RC_TEMP && q->result.err.code != ERR_CERT_NAMED) || ttl_ms <= 0)
 		table_remove(t, q);
 	while (t->bytes > t->max_bytes && t->oldest)
 		table_remove(t, t->oldest);

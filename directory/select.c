@@ -281,6 +281,22 @@ mark_used(struct selection *selection, int tier)
 	return used;
 }
 
+/* A pin that nothing comes of: which certificate, why not, and what to do. */
+static void
+blame_pin(struct selection *selection)
+{
+	size_t i = 0;
+
+	while (i < selection->n && selection->v[i].tier != TIER_PINNED)
+		i++;
+	if (i < selection->n)
+		err_set(&selection->named, ERR_CERT_NAMED,
+			"%.16s, pinned for %s, cannot be used: %s; pin another one, or take the pin "
+			"back (sealgate cert unpin)",
+			cert_fingerprint(selection->v[i].cert), selection->addr,
+			selection->v[i].why);
+}
+
 /* Why nothing can be said; NULL when it can. */
 static const struct err *
 deferral(const struct selection *selection, int tier, size_t used)
@@ -289,6 +305,8 @@ deferral(const struct selection *selection, int tier, size_t used)
 		return &selection->err;
 	if (selection->undecided < tier || (used == 0 && selection->undecided != TIER_LAST))
 		return &selection->undecided_err;
+	if (used == 0 && selection->named.code != ERR_NONE)
+		return &selection->named;
 	return NULL;
 }
 
@@ -302,6 +320,8 @@ selection_finish(struct selection *selection, struct lookup_result *result)
 	memset(result, 0, sizeof(*result));
 	share_proof(selection);
 	used = mark_used(selection, tier);
+	if (used == 0 && tier == TIER_PINNED && selection->undecided > TIER_PINNED)
+		blame_pin(selection);
 	result->rc = used > 0 ? RC_OK : RC_NONE;
 	if ((defer = deferral(selection, tier, used))) {
 		result->rc = RC_TEMP;
@@ -318,6 +338,7 @@ selection_finish(struct selection *selection, struct lookup_result *result)
 		result->stale |= c->used && c->stale > 0;
 	}
 	result->beside = selection->beside;
+	result->named = selection->named;
 	result->v = selection->v; /* the result's now */
 	result->n = selection->n;
 	selection->v = NULL;
@@ -334,6 +355,8 @@ ask(struct selection *selection, struct source *source, bool beside)
 
 	for (size_t i = 0; beside && i < answer.n; i++)
 		answer.v[i].beside = true;
+	if (answer.named.code != ERR_NONE && !beside && selection->named.code == ERR_NONE)
+		selection->named = answer.named;
 	if (rc == RC_OK && answer.partial && !beside)
 		selection_lack(selection, source->tier, &answer.partial_err);
 	if (rc == RC_OK)

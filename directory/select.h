@@ -3,7 +3,8 @@
  * select.h - which of the candidates for an address are used, and why the others lose
  *
  * Pure but for trust_check. The best tier with a usable certificate decides. A pinned certificate
- * decides even when it cannot be used: the pin says "this one and no other". A tier that could not
+ * decides even when it cannot be used: the pin says "this one and no other". Where nothing can be
+ * used and an administrator had named something, that is trouble, not "none". A tier that could not
  * be asked in full defers, unless a better one decided. So does a certificate whose revocation has
  * to be known and is not, unless one of its tier is good.
  */
@@ -30,6 +31,7 @@ struct selection {
 	 * TIER_LAST: none. */
 	int undecided;
 	struct err undecided_err;
+	struct err named; /* what an administrator named cannot be used; the best tier's */
 };
 
 void selection_init(struct selection *selection, struct trust *trust, const char *addr);

@@ -22,6 +22,9 @@ struct answer {
 			 "none" */
 	bool prefer;  /* of each entry, the certificates with the lowest rank */
 	struct err partial_err;
+	/* ERR_CERT_NAMED: an administrator named what this source has, and nothing of it can be
+	 * used. Also with RC_NONE. */
+	struct err named;
 };
 
 struct source {

@@ -36,6 +36,15 @@ tx_time_left(struct transaction *tx)
 		       : (int)(tx->lookups_until_ms - now);
 }
 
+/* A certificate that an administrator named cannot be used, and somebody has to act. */
+static void
+log_named(const struct transaction *tx, const struct rcpt *rcpt)
+{
+	if (rcpt->found && rcpt->found->named.code != ERR_NONE)
+		log_error(LOGL_ERROR, tx->qid, "named-certificate", &rcpt->found->named, "rcpt",
+			rcpt->addr, NULL);
+}
+
 /* Waits for the directory's answer about one recipient. */
 enum rc
 tx_wait_certs(struct transaction *tx, struct rcpt *rcpt, struct err *err)
@@ -49,6 +58,7 @@ tx_wait_certs(struct transaction *tx, struct rcpt *rcpt, struct err *err)
 		rc = lookup_begin(sources_lookups(tx->sources), rcpt->person, &rcpt->lookup, &why);
 	if (rc == RC_OK)
 		rc = lookup_wait(rcpt->lookup, tx_time_left(tx), &rcpt->found, &why);
+	log_named(tx, rcpt);
 	if (rc == RC_OK && rcpt->found->rc != RC_OK && rcpt->found->rc != RC_NONE) {
 		why = rcpt->found->err;
 		rc = RC_TEMP;
@@ -57,8 +67,9 @@ tx_wait_certs(struct transaction *tx, struct rcpt *rcpt, struct err *err)
 		rcpt->lookup_err = why;
 		if (rcpt->lookup_err.code == ERR_NONE)
 			err_set(&rcpt->lookup_err, ERR_DIR_UNAVAILABLE, "no answer");
-		log_error(LOGL_WARN, tx->qid, "lookup-failed", &rcpt->lookup_err, "rcpt",
-			rcpt->addr, NULL);
+		if (rcpt->lookup_err.code != ERR_CERT_NAMED)
+			log_error(LOGL_WARN, tx->qid, "lookup-failed", &rcpt->lookup_err, "rcpt",
+				rcpt->addr, NULL);
 		return RC_OK;
 	}
 	(void)err;

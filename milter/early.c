@@ -48,8 +48,9 @@ facts_of(const struct transaction *tx, const struct rcpt *rcpt)
 		.cert_proven = TRI_UNKNOWN};
 }
 
-/* Only what is known for sure changes anything. */
-static void
+/* Only what is known for sure changes anything. True: it is sure that no certificate can be used,
+ * but somebody named one, which a rule that looks for one has to be told of at the end. */
+static bool
 look_up(struct transaction *tx, struct rcpt *rcpt, struct rcpt_facts *facts)
 {
 	const struct lookup_result *found = NULL;
@@ -60,9 +61,10 @@ look_up(struct transaction *tx, struct rcpt *rcpt, struct rcpt_facts *facts)
 	if (rc == RC_OK)
 		rc = lookup_wait(rcpt->lookup, EARLY_WAIT_MS, &found, NULL);
 	if (rc != RC_OK || (found->rc != RC_OK && found->rc != RC_NONE))
-		return;
+		return rc == RC_OK && found->err.code == ERR_CERT_NAMED;
 	facts->cert_known = found->rc == RC_OK ? TRI_YES : TRI_NO;
 	facts->cert_proven = found->rc == RC_OK && found->proven ? TRI_YES : TRI_NO;
+	return false;
 }
 
 /* Is it sure that DECISION refuses RCPT? */
@@ -70,15 +72,15 @@ static bool
 is_refused(struct transaction *tx, struct rcpt *rcpt, struct rcpt_facts *facts,
 	const struct decision *decision)
 {
-	bool client_key;
+	bool client_key, named = false;
 
 	if (decision->known != TRI_YES || facts->direction != DIR_OUTBOUND ||
 		decision->verdicts.encrypt != ENCRYPT_REQUIRED ||
 		decision->verdicts.if_missing == MISSING_CLEAR)
 		return false;
 	if (facts->cert_known == TRI_UNKNOWN)
-		look_up(tx, rcpt, facts);
-	return facts->cert_known == TRI_NO &&
+		named = look_up(tx, rcpt, facts);
+	return (named || facts->cert_known == TRI_NO) &&
 	       vault_holds(engine_vault(tx->engine), rcpt->person, &client_key, NULL) == RC_NONE;
 }
 
@@ -94,7 +96,7 @@ decide(struct transaction *tx, struct rcpt *rcpt, struct decision *out, bool *re
 		rc = policy_decide(tx->early, &facts, out, err);
 	}
 	if (rc == RC_OK && out->wants_certs && facts.direction == DIR_OUTBOUND) {
-		look_up(tx, rcpt, &facts);
+		(void)look_up(tx, rcpt, &facts);
 		rc = policy_decide(tx->early, &facts, out, err);
 	}
 	*refused = rc == RC_OK && is_refused(tx, rcpt, &facts, out);

@@ -189,7 +189,9 @@ text_candidates(struct text *t, const struct rcpt *rcpt)
 	if (rcpt->found->n == 0)
 		put(t, "    %s%s\n",
 			rcpt->lookup_err.code == ERR_NONE ? "none: nobody knows this address"
-							  : "could not be asked: ",
+			: rcpt->found->rc == RC_TEMP && rcpt->found->err.code == ERR_CERT_NAMED
+				? ""
+				: "could not be asked: ",
 			rcpt->lookup_err.detail);
 	for (size_t i = 0; i < rcpt->found->n; i++) {
 		const struct candidate *c = &rcpt->found->v[i];

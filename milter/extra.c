@@ -49,7 +49,7 @@ is_valid_now(const struct cert *cert)
 	return cert_not_before(cert) <= now && now <= cert_not_after(cert);
 }
 
-/* RC_NONE: nobody knows a valid certificate. */
+/* RC_NONE: nobody knows a valid certificate; ERR may say why not. */
 static enum rc
 ask_directory(struct transaction *tx, struct tx_extra *extra, struct err *err)
 {
@@ -65,7 +65,7 @@ ask_directory(struct transaction *tx, struct tx_extra *extra, struct err *err)
 	if (rc == RC_OK && found->rc != RC_OK) {
 		if (found->rc != RC_NONE)
 			*err = found->err;
-		rc = found->rc;
+		rc = found->err.code == ERR_CERT_NAMED ? RC_NONE : found->rc;
 	}
 	for (size_t i = 0; rc == RC_OK && i < found->n; i++)
 		if (found->v[i].used) {
@@ -148,7 +148,9 @@ need_extra(struct transaction *tx, const char *text, bool escrow, const struct t
 	extra->there = rc == RC_OK ? TRI_YES : rc == RC_NONE ? TRI_NO : TRI_UNKNOWN;
 	if (extra->err.code != ERR_NONE && err_rc(extra->err.code) != RC_TEMP)
 		err_set(&extra->err, ERR_POLICY_ESCROW, "%s cannot be asked for", addr);
-	if (escrow && rc == RC_NONE)
+	if (rc == RC_OK)
+		err_clear(&extra->err); /* the vault has it */
+	if (escrow && rc == RC_NONE && extra->err.code != ERR_CERT_NAMED)
 		err_set(&extra->err, ERR_POLICY_ESCROW, "%s has no valid certificate", addr);
 	if (extra->err.code != ERR_NONE)
 		log_error(

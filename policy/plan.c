@@ -80,6 +80,15 @@ refuse_missing(struct plan_rcpt *rcpt, const char *what)
 	rcpt->alone = rcpt->decision->verdicts.if_missing == MISSING_REFUSE_RECIPIENT;
 }
 
+/* Why nobody knows whether there is a certificate. */
+static const char *
+no_answer(const struct plan_rcpt *rcpt)
+{
+	return rcpt->lookup_err.code == ERR_CERT_NAMED
+		       ? "the certificate that was set for the recipient cannot be used"
+		       : "whether there is a certificate could not be asked";
+}
+
 /* if-proven and if-known: encrypt when there is such a certificate and nobody but the recipient
  * could read it. Either "no" settles it, whatever the other is. */
 static void
@@ -90,7 +99,7 @@ plan_opportunistic(struct plan_rcpt *rcpt, enum tri certificate, const char *kin
 	} else if (rcpt->held == TRI_YES) {
 		say(rcpt, "not encrypted: the gateway holds the recipient's key");
 	} else if (certificate == TRI_UNKNOWN) {
-		defer(rcpt, "whether there is a certificate could not be asked");
+		defer(rcpt, no_answer(rcpt));
 	} else if (rcpt->held == TRI_UNKNOWN) {
 		defer(rcpt, "whether the gateway holds the recipient's key could not be asked");
 	} else {
@@ -111,8 +120,11 @@ plan_required(struct plan_rcpt *rcpt)
 		refuse_missing(rcpt, "must be encrypted, but the recipient's key is the gateway's");
 	} else if (rcpt->held == TRI_UNKNOWN) {
 		defer(rcpt, "whether the gateway holds the recipient's key could not be asked");
+	} else if (rcpt->lookup_err.code == ERR_CERT_NAMED && v->if_missing != MISSING_CLEAR) {
+		refuse_missing(rcpt, "must be encrypted, but the certificate that was set for the "
+				     "recipient cannot be used");
 	} else if (rcpt->cert_known == TRI_UNKNOWN) {
-		defer(rcpt, "whether there is a certificate could not be asked");
+		defer(rcpt, no_answer(rcpt));
 	} else if (rcpt->cert_known == TRI_YES) {
 		rcpt->transform |= PLAN_ENCRYPT;
 		say(rcpt, "encrypted");

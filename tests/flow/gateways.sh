@@ -69,13 +69,13 @@ found "a dNSName" 0 "dave@$partner" "^used .* as $partner by file"
 configured "match = \"dns\"; fingerprint = \"$(fingerprint "$work/host.pem")\";"
 found "a fingerprint" 0 "dave@$partner" "^used .* as $partner by store"
 configured "match = \"dns\"; file = \"$work/wild.pem\";"
-found "a wildcard is no name" 65 "dave@$partner" 'because no dNSName partner.example' 0
+found "a wildcard is no name" 75 "dave@$partner" 'because no dNSName partner.example' 0
 domains=.$partner configured "match = \"dns\"; file = \"$work/wild.pem\";"
-found "a wildcard is no name" 65 "dave@sub.$partner" 'because no dNSName partner.example' 0
+found "a wildcard is no name" 75 "dave@sub.$partner" 'because no dNSName partner.example' 0
 configured "file = \"$work/host.pem\";"
-found "the wrong name" 65 "dave@$partner" 'because another address' 0
+found "the wrong name" 75 "dave@$partner" 'because another address' 0
 configured "file = \"$work/stranger.pem\";"
-found "no path" 65 "dave@$partner" '^not used .*domain_certificates' 0
+found "no path" 75 "dave@$partner" '^not used .*domain_certificates' 0
 configured "fingerprint = \"$(fingerprint "$work/stranger.pem")\";"
 found "not in the store: wait" 75 "dave@$partner" 'is not in the local store' 0
 found "but a person's own does not" 0 "carol@$partner" '^used .* directory from store'

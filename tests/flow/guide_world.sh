@@ -172,7 +172,7 @@ case_expired() {
 
 # pins FILE: its certificate
 pins() {
-	gate cert pin "$(openssl x509 -in "$1.pem" -outform DER | openssl dgst -sha256 -r | cut -d ' ' -f 1)" >/dev/null || fail "cert pin $1"
+	gate cert pin --force "$(openssl x509 -in "$1.pem" -outform DER | openssl dgst -sha256 -r | cut -d ' ' -f 1)" >/dev/null || fail "cert pin $1"
 }
 
 case_intermediate() {

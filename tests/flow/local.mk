@@ -40,7 +40,7 @@ check_SCRIPTS += tests/flow/anchor.sh tests/flow/trust.sh
 more_checks += tests/flow/retire.sh
 ## Keys of outside CAs.
 check_SCRIPTS += tests/flow/umin.sh tests/flow/certs.sh
-more_checks += tests/flow/gateways.sh
+more_checks += tests/flow/gateways.sh tests/flow/named.sh
 more_checks += tests/flow/csr.sh tests/flow/bulk.sh
 ## Observe rules, and tables of expectations.
 check_SCRIPTS += tests/flow/report.sh tests/flow/policy.sh

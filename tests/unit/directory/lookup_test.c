@@ -263,8 +263,11 @@ test_pin(void **state)
 	w->fakes[1].rc = RC_OK;
 	w->fakes[1].certs[0] = people_cert(&w->people, CAROL, 10, CERT_ENCRYPT);
 	begin(w, 2);
-	assert_int_equal(outcome(w, CAROL), RC_NONE);
+	assert_int_equal(outcome(w, CAROL), RC_TEMP);
 	assert_int_equal(w->fakes[1].asked, 0);
+	/* Everybody was asked, so this is an answer, and kept like one. */
+	assert_int_equal(outcome(w, CAROL), RC_TEMP);
+	assert_int_equal(w->fakes[0].asked, 1);
 }
 
 /* When revocation has to be known and is not, that is no "none". */

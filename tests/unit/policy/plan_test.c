@@ -163,6 +163,41 @@ test_lookup_error(void **state)
 	plan_free(&plan);
 }
 
+/* A certificate that somebody named and that cannot be used is not "none"; a rule that refuses
+ * without one refuses all the same. */
+static void
+test_named(void **state)
+{
+	static const struct {
+		const char *name;
+		struct verdicts v;
+		enum outcome outcome;
+		enum errcode code;
+	} t[] = {{"if known", V(SIGN_NEVER, ENCRYPT_IF_KNOWN), PLAN_DEFER, ERR_CERT_NAMED},
+		{"if proven", V(SIGN_NEVER, ENCRYPT_IF_PROVEN), PLAN_DEFER, ERR_CERT_NAMED},
+		{"required", V(SIGN_NEVER, ENCRYPT_REQUIRED), PLAN_REFUSE, ERR_POLICY_NO_CERT},
+		{"or clear", V(SIGN_NEVER, ENCRYPT_REQUIRED, .if_missing = MISSING_CLEAR),
+			PLAN_DEFER, ERR_CERT_NAMED},
+		{"no matter", V(SIGN_NEVER, ENCRYPT_NEVER), PLAN_DELIVER, 0}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
+		struct decision decision = {.known = Y, .rule = &rule, .verdicts = t[i].v};
+		struct plan_rcpt rcpt = {.addr = "a@b",
+			.decision = &decision,
+			.cert_known = U,
+			.cert_proven = U,
+			.held = N};
+		struct plan *plan;
+
+		err_set(&rcpt.lookup_err, ERR_CERT_NAMED, "expired");
+		assert_int_equal(plan_build(&rcpt, 1, false, &plan, NULL), RC_OK);
+		CHECK_INT(t[i].name, plan->outcome, t[i].outcome);
+		CHECK_INT(t[i].name, plan->err.code, t[i].code);
+		plan_free(&plan);
+	}
+}
+
 /* What a rule adds to its envelopes is there, or the message waits. */
 static void
 test_extra(void **state)
@@ -378,9 +413,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_one), cmocka_unit_test(test_stale),
-		cmocka_unit_test(test_lookup_error), cmocka_unit_test(test_extra),
-		cmocka_unit_test(test_apart), cmocka_unit_test(test_groups),
-		cmocka_unit_test(test_whole), cmocka_unit_test(test_refuse_recipient)};
+		cmocka_unit_test(test_lookup_error), cmocka_unit_test(test_named),
+		cmocka_unit_test(test_extra), cmocka_unit_test(test_apart),
+		cmocka_unit_test(test_groups), cmocka_unit_test(test_whole),
+		cmocka_unit_test(test_refuse_recipient)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
