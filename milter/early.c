@@ -168,8 +168,7 @@ refuse(struct transaction *tx, const struct decision *decision, struct rcpt_resu
 static enum rc
 count_copies(struct transaction *tx, struct err *err)
 {
-	const struct conf_group *group = conf_section(engine_conf(tx->engine), "milter");
-	size_t max = (size_t)conf_int(group, "max_copies");
+	size_t max = engine_limits(tx->engine)->copies;
 	enum rc rc = tx->n > max ? view_envelope(tx, err) : RC_OK;
 
 	for (; rc == RC_OK && tx->n > max && tx->n_counted < tx->n; tx->n_counted++) {
@@ -190,10 +189,9 @@ count_copies(struct transaction *tx, struct err *err)
 enum rc
 transaction_rcpt_early(struct transaction *tx, struct rcpt_result *reply, struct err *err)
 {
-	const struct conf_group *group = conf_section(engine_conf(tx->engine), "milter");
 	enum role role = engine_role(tx->engine);
 	struct decision decision;
-	bool refuses = conf_bool(group, "refuse_at_rcpt"), refused = false;
+	bool refuses = engine_limits(tx->engine)->refuse_at_rcpt, refused = false;
 	enum rc rc;
 
 	memset(reply, 0, sizeof(*reply));

@@ -56,7 +56,9 @@ struct engine {
 	atomic_llong looked_ms; /* when it was asked last what may have changed */
 	int lookup_timeout;
 	struct spool_conf spool;
-	char delimiter; /* of extensions of our addresses, or NUL */
+	struct engine_limits limits;
+	const char *help_url; /* or NULL */
+	char delimiter;       /* of extensions of our addresses, or NUL */
 };
 
 void
@@ -265,12 +267,21 @@ static void
 read_settings(struct engine *engine)
 {
 	const struct conf_group *group = conf_section(engine->conf, "milter");
-	const char *delimiter =
-		conf_str(conf_section(engine->conf, "organisation"), "recipient_delimiter");
+	const struct conf_group *ours = conf_section(engine->conf, "organisation");
+	const char *delimiter = conf_str(ours, "recipient_delimiter");
+	const char *help_url = conf_str(ours, "help_url");
 
 	engine->spool = (struct spool_conf){.dir = conf_str(group, "spool"),
 		.memory = (size_t)conf_int(group, "spool_memory"),
 		.max = (uint64_t)conf_int(group, "max_message")};
+	engine->limits =
+		(struct engine_limits){.recipients = (size_t)conf_int(group, "max_recipients"),
+			.copies = (size_t)conf_int(group, "max_copies"),
+			.next_size = (uint64_t)conf_int(group, "next_size_limit"),
+			.depth = (unsigned)conf_int(group, "max_depth"),
+			.end_ms = conf_int(group, "end_timeout"),
+			.refuse_at_rcpt = conf_bool(group, "refuse_at_rcpt")};
+	engine->help_url = help_url && *help_url ? help_url : NULL;
 	engine->delimiter = delimiter ? *delimiter : '\0';
 	engine->lookup_timeout = lookup_timeout(engine->conf);
 }
@@ -428,6 +439,12 @@ engine_spool_conf(const struct engine *engine)
 	return engine->spool;
 }
 
+const struct engine_limits *
+engine_limits(const struct engine *engine)
+{
+	return &engine->limits;
+}
+
 const char *
 engine_service(const struct engine *engine)
 {
@@ -509,9 +526,7 @@ engine_authserv_id(const struct engine *engine)
 const char *
 engine_help_url(const struct engine *engine)
 {
-	const char *url = conf_str(conf_section(engine->conf, "organisation"), "help_url");
-
-	return url && *url ? url : NULL;
+	return engine->help_url;
 }
 
 void
@@ -526,18 +541,6 @@ int
 engine_lookup_timeout(const struct engine *engine)
 {
 	return engine->lookup_timeout;
-}
-
-uint64_t
-engine_next_size_limit(const struct engine *engine)
-{
-	return (uint64_t)conf_int(conf_section(engine->conf, "milter"), "next_size_limit");
-}
-
-unsigned
-engine_max_depth(const struct engine *engine)
-{
-	return (unsigned)conf_int(conf_section(engine->conf, "milter"), "max_depth");
 }
 
 void

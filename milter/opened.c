@@ -19,8 +19,8 @@ enum rc
 opened_judge(struct transaction *tx, struct err *err)
 {
 	const struct hdrs *hdrs = &tx->msg->hdrs;
-	const struct conf_group *group = conf_section(engine_conf(tx->engine), "stamp");
 	size_t n = hdrs_count(hdrs, OPENED_MARK), ours = 0;
+	int64_t lifetime;
 	enum rc rc = RC_OK;
 
 	tx->facts.classes &= ~(unsigned)CLASS_OPENED;
@@ -29,9 +29,10 @@ opened_judge(struct transaction *tx, struct err *err)
 	tx->marks = calloc(n, sizeof(*tx->marks));
 	if (!tx->marks)
 		return err_set(err, ERR_MEMORY, "marks");
+	lifetime = conf_int(conf_section(engine_conf(tx->engine), "stamp"), "opened_lifetime");
 	for (size_t i = 0; rc == RC_OK && i < n; i++) {
 		rc = opened_check(engine_stamp_keys(tx->engine), hdrs_find(hdrs, OPENED_MARK, i),
-			clock_now(), conf_int(group, "opened_lifetime"), &tx->marks[i], err);
+			clock_now(), lifetime, &tx->marks[i], err);
 		ours += tx->marks[i];
 	}
 	if (rc != RC_OK)

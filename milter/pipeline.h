@@ -28,6 +28,16 @@ void engine_flush_decisions(struct engine *engine);
 const struct conf *engine_conf(const struct engine *engine);
 struct spool_conf engine_spool_conf(const struct engine *engine);
 
+/* What the configuration says about each message, read once. */
+struct engine_limits {
+	size_t recipients, copies; /* of a message at most */
+	uint64_t next_size;        /* SIZE that the next hop accepts; 0: none known */
+	unsigned depth;            /* layers that are opened or verified */
+	int64_t end_ms;            /* for all copies */
+	bool refuse_at_rcpt;
+};
+const struct engine_limits *engine_limits(const struct engine *engine);
+
 struct transaction;
 enum rc transaction_new(struct engine *engine, struct transaction **out, struct err *err);
 void transaction_free(struct transaction **tx);

@@ -161,15 +161,15 @@ static enum rc
 begin_message(struct session *session, char **argv, const char *identity,
 	const struct client_cert *cert, struct err *err)
 {
-	const struct conf_group *group;
+	const struct engine_limits *limits;
 	enum rc rc;
 
 	session->engine = daemon_engine(session->daemon, &session->outlet);
-	group = conf_section(engine_conf(session->engine), "milter");
-	session->max_rcpts = (size_t)conf_int(group, "max_recipients");
-	session->early = session->outlet || conf_bool(group, "refuse_at_rcpt");
+	limits = engine_limits(session->engine);
+	session->max_rcpts = limits->recipients;
+	session->early = session->outlet || limits->refuse_at_rcpt;
 	rc = envelope_mail(&session->envelope, argv, err);
-	if (rc == RC_OK && session->envelope.size > (uint64_t)conf_int(group, "max_message"))
+	if (rc == RC_OK && session->envelope.size > engine_spool_conf(session->engine).max)
 		rc = err_set(err, ERR_MSG_TOO_BIG, "announced %llu bytes",
 			(unsigned long long)session->envelope.size);
 	if (rc == RC_OK)
@@ -414,13 +414,12 @@ send_copies(struct session *session, struct reinject *reinject, struct minded *t
 static enum rc
 run(struct session *session, struct minded *task, struct result **out, struct err *err)
 {
-	const struct conf_group *group = conf_section(engine_conf(session->engine), "milter");
 	struct reinject reinject = {.outlet = session->outlet,
 		.tx = session->tx,
 		.envelope = &session->envelope,
 		.client = &session->client,
 		.qid = session->qid,
-		.deadline_ms = clock_monotonic_ms() + conf_int(group, "end_timeout"),
+		.deadline_ms = clock_monotonic_ms() + engine_limits(session->engine)->end_ms,
 		.stopping = is_stopping,
 		.ctx = session->daemon};
 	enum rc rc = wait_until_ready(session, task, err);

@@ -142,8 +142,7 @@ transaction_client_cert(struct transaction *tx, const struct client_cert *cert, 
 static enum rc
 grow(struct transaction *tx, struct err *err)
 {
-	size_t max =
-		(size_t)conf_int(conf_section(engine_conf(tx->engine), "milter"), "max_recipients");
+	size_t max = engine_limits(tx->engine)->recipients;
 	size_t cap = tx->cap ? tx->cap * 2 : 8;
 	struct rcpt *v;
 

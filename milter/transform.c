@@ -171,7 +171,7 @@ signing_time(const struct hdrs *hdrs)
 static enum rc
 compare_size(const struct work *w, uint64_t body, struct err *err)
 {
-	uint64_t limit = engine_next_size_limit(w->tx->engine), port = w->tx->port_size_limit;
+	uint64_t limit = engine_limits(w->tx->engine)->next_size, port = w->tx->port_size_limit;
 	uint64_t size = w->tx->msg->hdrs.bytes + 1024 + body;
 
 	if (w->tx->by_port && port && (limit == 0 || port < limit))

@@ -47,8 +47,6 @@ const char *engine_authserv_id(const struct engine *engine);
 void
 engine_note_used(const struct engine *engine, const char *addr, const struct lookup_result *found);
 int engine_lookup_timeout(const struct engine *engine); /* ms */
-uint64_t engine_next_size_limit(const struct engine *engine);
-unsigned engine_max_depth(const struct engine *engine);
 /* The one address of whoever ADDR (canonical) belongs to: aliases resolved, extensions of our own
  * domains removed. OUT has ADDR_MAX + 1 bytes. */
 void engine_person(const struct engine *engine, const char *addr, char *out);

@@ -363,7 +363,7 @@ unwrap_layer(struct unwrap *u, bool *more, struct err *err)
 static enum rc
 unwrap_layers(struct unwrap *u, struct err *err)
 {
-	unsigned max = engine_max_depth(u->tx->engine);
+	unsigned max = engine_limits(u->tx->engine)->depth;
 	bool more = true;
 	enum rc rc = RC_OK;
 

@@ -24,6 +24,7 @@
 struct engine {
 	atomic_int refs;
 	struct conf *conf;
+	struct engine_limits limits;
 };
 
 struct transaction {
@@ -35,10 +36,16 @@ struct transaction {
 enum rc
 engine_new(struct conf *conf, const char *service, struct engine **out, struct err *err)
 {
+	const struct conf_group *milter = conf_section(conf, "milter");
+
 	(void)service, (void)err;
 	*out = calloc(1, sizeof **out);
 	(*out)->refs = 1;
 	(*out)->conf = conf_ref(conf);
+	(*out)->limits =
+		(struct engine_limits){.recipients = (size_t)conf_int(milter, "max_recipients"),
+			.end_ms = conf_int(milter, "end_timeout"),
+			.refuse_at_rcpt = conf_bool(milter, "refuse_at_rcpt")};
 	return RC_OK;
 }
 
@@ -84,6 +91,12 @@ engine_spool_conf(const struct engine *engine)
 
 	return (struct spool_conf){
 		.memory = 262144, .max = (uint64_t)conf_int(milter, "max_message")};
+}
+
+const struct engine_limits *
+engine_limits(const struct engine *engine)
+{
+	return &engine->limits;
 }
 
 enum rc
