@@ -43,6 +43,7 @@ exit_status(const struct err *err)
 	case ERR_USAGE:
 		return EX_USAGE;
 	case ERR_CONFIG:
+	case ERR_MASTER_KEY:
 		return EX_CONFIG;
 	case ERR_INTERNAL:
 		return EX_SOFTWARE;

@@ -378,7 +378,7 @@ token_unwrap(const char *uri, const void *wrapped, size_t len, size_t plain_len,
 		mask = 0xff;
 	if (!rc)
 		rc = mask ? secret_copy(data, plain_len, out, err)
-			  : err_set(err, ERR_KEYSTORE, "%s opens another secret", uri);
+			  : err_set(err, ERR_MASTER_KEY, "%s opens another secret", uri);
 	secret_wipe(em, sizeof(em));
 	pkey_unref(&pkey);
 	return rc;

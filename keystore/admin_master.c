@@ -109,7 +109,7 @@ admin_vault_rekey_finish(struct admin *a, struct err *err)
 		return store_check_master(store, a->blob, false, err);
 	if (!rc)
 		rc = store_check_master(store, a->blob, true, err);
-	if (rc && err && err->code == ERR_KEYSTORE)
+	if (rc && err && err->code == ERR_MASTER_KEY)
 		rc = err_set(err, ERR_KEYSTORE,
 			"vault.master_key does not give the new master key, which is in %s: change it "
 			"first, or use --cancel",

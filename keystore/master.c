@@ -57,15 +57,15 @@ check_mode(int fd, const char *path, bool credential, uid_t owner, struct err *e
 	if (fstat(fd, &st))
 		return err_set(err, ERR_FILE, "%s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
-		return err_set(err, ERR_KEYSTORE, "%s: not a plain file", path);
+		return err_set(err, ERR_MASTER_KEY, "%s: not a plain file", path);
 	/* A daemon that root starts reads it before it becomes the vault's user, whose file it is.
 	 */
 	if (st.st_uid != geteuid() && st.st_uid != 0 && st.st_uid != owner)
 		return err_set(
-			err, ERR_KEYSTORE, "%s: belongs to uid %u", path, (unsigned)st.st_uid);
+			err, ERR_MASTER_KEY, "%s: belongs to uid %u", path, (unsigned)st.st_uid);
 	/* systemd guards credentials itself, by an access list on files of mode 0440. */
 	if (!credential && (st.st_mode & 07377))
-		return err_set(err, ERR_KEYSTORE, "%s: has mode %04o, must have 0400", path,
+		return err_set(err, ERR_MASTER_KEY, "%s: has mode %04o, must have 0400", path,
 			(unsigned)st.st_mode & 07777);
 	return RC_OK;
 }
@@ -88,12 +88,12 @@ read_file(const char *path, bool credential, uid_t owner, struct secret **out, s
 	if (!rc && text.len > 0 && text.data[text.len - 1] == '\n')
 		text.len--;
 	if (!rc && text.len != 2 * MASTER_SIZE)
-		rc = err_set(err, ERR_KEYSTORE, "%s: not %u hex digits", path, 2 * MASTER_SIZE);
+		rc = err_set(err, ERR_MASTER_KEY, "%s: not %u hex digits", path, 2 * MASTER_SIZE);
 	if (!rc)
 		rc = secret_new(MASTER_SIZE, out, err);
 	if (!rc && !hex_parse(text.data, secret_data(*out), MASTER_SIZE)) {
 		secret_free(out);
-		rc = err_set(err, ERR_KEYSTORE, "%s: not %u hex digits", path, 2 * MASTER_SIZE);
+		rc = err_set(err, ERR_MASTER_KEY, "%s: not %u hex digits", path, 2 * MASTER_SIZE);
 	}
 	buf_fini(&text);
 	return rc;
@@ -123,7 +123,7 @@ read_line(int fd, struct secret **out, struct err *err)
 		(void)tcsetattr(fd, TCSAFLUSH, &old);
 	if (n == 0 || n == PASSPHRASE_MAX || got < 0) {
 		secret_free(out);
-		return err_set(err, ERR_KEYSTORE, "no passphrase was given");
+		return err_set(err, ERR_MASTER_KEY, "no passphrase was given");
 	}
 	secret_truncate(*out, n);
 	return RC_OK;

@@ -116,7 +116,7 @@ enum rc store_create(const char *path, const char *spec, const char *kdf, struct
 	struct store **out, struct err *err);
 /* Opens it; until store_unlock only store_find_kdf (store_root.h) may be called. */
 enum rc store_open(const char *path, struct store **out, struct err *err);
-/* ERR_KEYSTORE when MASTER is not this store's. */
+/* ERR_MASTER_KEY when MASTER is not this store's. */
 enum rc store_unlock(struct store *store, struct secret *master, struct err *err);
 void store_close(struct store **store);
 /* Writes everything into the main file and empties the write-ahead log. ERR_KEYSTORE when another

@@ -123,7 +123,7 @@ store_list_masters(struct store *store, struct store_master out[2], size_t *n, s
 	return rc;
 }
 
-/* ROW's store key; ERR_KEYSTORE when MASTER is another. */
+/* ROW's store key; ERR_MASTER_KEY when MASTER is another. */
 static enum rc
 unwrap_root(
 	const struct root_row *row, struct secret *master, struct secret **root, struct err *err)
@@ -138,7 +138,10 @@ unwrap_root(
 	if (!rc)
 		rc = keyring_unwrap(keyring, aad.data, aad.len, row->wrapped, row->len, root, err);
 	if (rc && err && err->code == ERR_KEYSTORE_TAMPERED)
-		rc = err_set(err, ERR_KEYSTORE, "the master key is not this store's");
+		rc = err_set(err, ERR_MASTER_KEY,
+			strcmp(row->master.spec, "ask") == 0
+				? "that is not the passphrase of this key store"
+				: "the master key is not this store's");
 	keyring_free(&keyring);
 	buf_fini(&aad);
 	return rc;
@@ -215,7 +218,7 @@ store_root_open(struct store *store, struct secret *master, struct err *err)
 		store->opened_pending = rows[i].master.pending;
 		if (!rc)
 			break;
-		if (err && err->code != ERR_KEYSTORE)
+		if (err && err->code != ERR_MASTER_KEY)
 			return rc;
 	}
 	if (rc)

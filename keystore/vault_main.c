@@ -116,6 +116,13 @@ warn(struct vault *vault)
 	settings_unref(&settings);
 }
 
+/* Nothing that passes by itself: whatever restarts us is not to try again. */
+static bool
+needs_somebody(const struct err *err)
+{
+	return err->code == ERR_CONFIG || err->code == ERR_MASTER_KEY;
+}
+
 static int
 run(const struct startup *args, struct conf *conf)
 {
@@ -147,7 +154,7 @@ run(const struct startup *args, struct conf *conf)
 	vault_stop(&vault);
 	tokens_stop();
 	log_event(LOGL_INFO, NULL, "vault-stopped", NULL);
-	return rc == RC_OK ? 0 : err.code == ERR_CONFIG ? 78 : err_exit_status(rc);
+	return rc == RC_OK ? 0 : needs_somebody(&err) ? 78 : err_exit_status(rc);
 }
 
 int

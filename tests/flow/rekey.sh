@@ -60,6 +60,12 @@ cp "$key" "$work/new.key"
 cp -f "$work/first.key" "$key"
 "$builddir/sealgate" -c "$conf" key list 2>"$work/old.err" && fail "the old master key opens the store"
 match "the old master key" "$(cat "$work/old.err")" "not this store's"
+"$builddir/sealgate-vault" -c "$conf" -f 2>>"$work/tool.log"
+want "a start with the old master key" $? 78
+chmod 440 "$key"
+"$builddir/sealgate-vault" -c "$conf" -f 2>>"$work/tool.log"
+want "a start with a master key that others can read" $? 78
+chmod 400 "$key"
 cp -f "$work/new.key" "$key"
 match "recorded" "$(gate audit search --type admin)" 'vault.rekeyed'
 match "recorded" "$(gate audit search --type admin)" 'vault.reencrypted'
@@ -92,7 +98,15 @@ sed -i 's#"file:vault/second.key"#"ask"#' "$conf"
 echo sesame | setsid "$builddir/sealgate" -c "$conf" vault rekey --finish --deep 2>>"$work/tool.log" || fail "finish with ask"
 one_master "ask"
 stop "$vault"
-echo wrong | setsid "$builddir/sealgate" -c "$conf" key list >/dev/null 2>&1 && fail "another passphrase"
+echo wrong | setsid "$builddir/sealgate" -c "$conf" key list >/dev/null 2>"$work/ask.err"
+want "another passphrase" $? 78
+match "another passphrase" "$(cat "$work/ask.err")" 'that is not the passphrase of this key store'
+# Nothing that passes: whatever restarts a vault is not to ask again and again.
+for word in wrong ""; do
+	echo "$word" | setsid "$builddir/sealgate-vault" -c "$conf" -f 2>"$work/ask.err"
+	want "a start with the passphrase \"$word\"" $? 78
+	match "a start with the passphrase \"$word\"" "$(cat "$work/ask.err")" 'event=vault-not-started error=master-key'
+done
 echo sesame | setsid "$builddir/sealgate" -c "$conf" key list >/dev/null || fail "the passphrase"
 echo sesame | setsid "$builddir/sealgate" -c "$conf" vault rekey --to file:vault/master.key 2>>"$work/tool.log" ||
 	fail "to a file"

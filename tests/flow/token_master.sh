@@ -89,6 +89,6 @@ stop "$vault"
 # The key of another name opens another secret.
 sed -i 's#object=master#object=other#' "$conf"
 "$builddir/sealgate-vault" -c "$conf" -f 2>>"$work/other.log"
-want "another key" $? 75
+want "another key" $? 78
 match "another key" "$(cat "$work/other.log")" 'opens another secret'
 finish

@@ -197,7 +197,7 @@ test_master(void **state)
 	MUST(secret_random(MASTER_SIZE, &other, &err));
 	MUST(store_open(path, &store, &err));
 	CHECK_INT("another master key", store_unlock(store, other, &err), RC_TEMP);
-	CHECK_INT("another master key", err.code, ERR_KEYSTORE);
+	CHECK_INT("another master key", err.code, ERR_MASTER_KEY);
 	store_close(&store);
 	secret_free(&other);
 	assert_int_equal(chmod(path, 0640), 0);
@@ -267,7 +267,7 @@ test_masters(void **state)
 	store_close(&store);
 	MUST(store_open(path, &store, &err));
 	CHECK_INT("the old one", store_unlock(store, master, &err), RC_TEMP);
-	CHECK_INT("the old one", err.code, ERR_KEYSTORE);
+	CHECK_INT("the old one", err.code, ERR_MASTER_KEY);
 	MUST(store_unlock(store, third, &err));
 	store_close(&store);
 	secret_free(&second);
