@@ -15,6 +15,7 @@
 #   postfix_down DIR
 #   smtp_sink_up DIR PORT            every mail is a file in DIR
 #   sendmail_up DIR NEXT_PORT MILTER DIR/port, DIR/reinject: a port without milters; DIR/more.mc: more lines at the end
+#   sendmail_logs DIR [--rfc3339]    before sendmail_up: what it says to syslog(3) comes to DIR/maillog; fails where that is not allowed
 #   sendmail_down DIR
 #   process_up DIR NAME COMMAND…     any other program that stays in the foreground; DIR/NAME.pid, DIR/NAME.log
 #   process_down DIR NAME
@@ -529,9 +530,24 @@ sendmail_up() {
 	# It wants a host name with a dot, or waits a minute for one: so it gets one of its own, where that is allowed.
 	sendmail_named=hostname sendmail_alone="unshare --uts"
 	$sendmail_alone hostname sendmail.local.test 2>/dev/null || sendmail_named=: sendmail_alone=
-	$sendmail_alone sh -c "$sendmail_named"' sendmail.local.test && exec "$0" -C "$1/test.cf" -bd -X "$1/dialogue"' \
+	if [ -d "$1/dev" ]; then
+		sendmail_named='mount --bind /dev "$1/devices" && mount --bind "$1/dev" /dev && hostname'
+		sendmail_alone="unshare --uts --mount"
+	fi
+	$sendmail_alone sh -c "$sendmail_named"' sendmail.local.test && exec "$0" -C "$1/test.cf" -L sm-mta -bd -X "$1/dialogue"' \
 		"$(sendmail_binary "$sendmail_root")" "$1" >>"$1/sendmail.log" 2>&1 </dev/null || { cat "$1/sendmail.log" >&2; return 1; }
 	wait_port "$(cat "$1/port")" && wait_for 10 test -s "$1/sendmail.pid" || { cat "$1/sendmail.log" >&2; return 1; }
+}
+
+# A /dev of its own: the same devices, and another log. Both are mounted in Sendmail's own name space and nowhere else.
+sendmail_logs() {
+	unshare --uts --mount mount --bind /mnt /mnt 2>/dev/null || return 1
+	mkdir -p "$1/dev" "$1/devices" || return 1
+	for sendmail_device in null zero random urandom; do
+		ln -sf "$1/devices/$sendmail_device" "$1/dev/$sendmail_device"
+	done
+	process_up "$1" syslog "$SERVERS_LIB/syslog-file" "$1/dev/log" "$1/maillog" ${2:+"$2"}
+	wait_for 5 test -S "$1/dev/log"
 }
 
 sendmail_binary() {
