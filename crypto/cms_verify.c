@@ -46,6 +46,7 @@ struct judgement {
 	const struct certset *candidates; /* for the path */
 	const char *addr;
 	int64_t at, received;
+	const enum revocation_mode *revocation; /* a rule's own, or NULL */
 };
 
 /* Of two signers, whose answer about revocation counts? Each has the rule of the own anchor, so
@@ -189,6 +190,7 @@ check_cert(const struct judgement *j, struct cert *cert, unsigned *weak, struct 
 	if (!cert || !j->trust)
 		return RC_OK;
 	rc = trust_check_signer(j->trust, cert, j->candidates, j->addr, &times, v, &old, err);
+	verdict_be_strict(v, j->revocation);
 	if (old)
 		*weak &= ~(unsigned)SIGNER_WEAK_SHA1;
 	if (v->path == PATH_VALID)
@@ -266,7 +268,8 @@ cms_signed_verify_asked(struct cms_signed *sd, const struct hasher *hasher, stru
 		.candidates = &sd->certs,
 		.addr = asked->addr,
 		.at = asked->at,
-		.received = asked->received};
+		.received = asked->received,
+		.revocation = asked->revocation};
 	unsigned refusals = ossl_refusals();
 	enum rc rc = RC_OK;
 

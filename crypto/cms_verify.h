@@ -41,9 +41,10 @@ enum rc cms_signed_verify(struct cms_signed *sd, const struct hasher *hasher, st
 
 /* The same, asked in full. */
 struct cms_asked {
-	const char *addr; /* or NULL */
-	int64_t at;       /* -1: now */
-	int64_t received; /* when the message came in; -1: at AT */
+	const char *addr;                       /* or NULL */
+	int64_t at;                             /* -1: now */
+	int64_t received;                       /* when the message came in; -1: at AT */
+	const enum revocation_mode *revocation; /* a rule's own; NULL: the anchors' */
 };
 enum rc cms_signed_verify_asked(struct cms_signed *sd, const struct hasher *hasher,
 	struct trust *trust, const struct certset *extra, const struct cms_asked *asked,

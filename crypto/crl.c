@@ -234,6 +234,12 @@ crl_find(const struct crl *crl, const X509_NAME *issuer, const unsigned char *se
 	return false;
 }
 
+int64_t
+crl_until(const struct crl *crl)
+{
+	return crl->next_update == INT64_MAX ? crl->this_update + CRL_MAX_AGE : crl->next_update;
+}
+
 int
 crl_number_cmp(const struct crl_number *a, const struct crl_number *b)
 {

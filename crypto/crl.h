@@ -43,7 +43,7 @@ struct crl {
 	unsigned char sha256[SHA256_SIZE];
 	struct crl *next; /* in the table of all lists */
 	X509_NAME *issuer;
-	int64_t this_update, next_update; /* INT64_MAX: none */
+	int64_t this_update, next_update; /* INT64_MAX: none; ask crl_until */
 	int64_t expired_since; /* who expired since then is listed still; INT64_MAX: nobody */
 	struct crl_number number, base; /* base: it is a delta to that one */
 	bool delta;
@@ -81,6 +81,10 @@ bool crl_is_signed_by(struct crl *crl, X509 *issuer);
 /* Is the certificate with SERIAL of ISSUER listed? */
 bool crl_find(const struct crl *crl, const X509_NAME *issuer, const unsigned char *serial,
 	size_t len, struct serialset_entry *entry);
+/* Until when what it says holds. RFC 5280 wants a nextUpdate in every list; without one it counts
+ * for CRL_MAX_AGE seconds, since nobody could tell otherwise that a newer one is kept from us. */
+#define CRL_MAX_AGE (7 * 86400)
+int64_t crl_until(const struct crl *crl);
 /* Less than 0, 0, more than 0, as numbers. */
 int crl_number_cmp(const struct crl_number *a, const struct crl_number *b);
 size_t crl_bytes(const struct crl *crl); /* of memory, about */

@@ -226,13 +226,13 @@ is_listed(
 {
 	struct serialset_entry entry;
 
-	*until = base->crl->next_update;
+	*until = crl_until(base->crl);
 	if (delta) {
 		bool listed = find_in(t, delta->crl, &entry);
-		bool current = delta->crl->next_update >= t->q->at && !delta->crl->unknown;
+		bool current = crl_until(delta->crl) >= t->q->at && !delta->crl->unknown;
 
-		if (current && delta->crl->next_update > *until)
-			*until = delta->crl->next_update;
+		if (current && crl_until(delta->crl) > *until)
+			*until = crl_until(delta->crl);
 		if (listed && entry.reason != REASON_REMOVED) {
 			set_revoked(t, delta, &entry);
 			return true;
@@ -303,7 +303,9 @@ ask(struct tally *t, const struct match *match)
 	}
 	t->seen |= match->reasons;
 	if (until < t->q->at) {
-		note(t, held, "it has expired");
+		note(t, held,
+			crl->next_update == INT64_MAX ? "it is too old, and names no next one"
+						      : "it has expired");
 		add_stale(t, match, t->q->at - until);
 		return false;
 	}

@@ -12,6 +12,7 @@
 #include "crypto/ocsp.h"
 #include "crypto/ocsp_response.h"
 #include "crypto/openssl_glue.h"
+#include "crypto/path_rules.h"
 #include "crypto/revocation_private.h"
 #include "crypto/trust_rules.h"
 
@@ -120,6 +121,8 @@ delegation_fault(const struct revocation_question *q, X509 *cert)
 	if (X509_cmp_time(X509_get0_notBefore(cert), &at) > 0 ||
 		X509_cmp_time(X509_get0_notAfter(cert), &at) < 0)
 		return "its responder's certificate is out of date";
+	if (path_rules_denied(q->request, cert))
+		return "its responder's certificate is denied";
 	if (responder_is_revoked(q, cert))
 		return "its responder's certificate is revoked";
 	return NULL;
@@ -233,6 +236,15 @@ fault(struct revocation_status *status, const struct source *source, int64_t at,
 	(void)snprintf(status->text, sizeof(status->text), "%.180s: %.130s", text, why);
 }
 
+/* May the responder have forgotten the certificate for having expired? Not where it says that it
+ * keeps those that did since (RFC 6960 section 4.4.4). */
+static bool
+may_have_dropped(const struct revocation_question *q, const struct ocsp_single *single)
+{
+	return single->this_update > q->expired &&
+	       (single->cutoff < 0 || single->cutoff > q->expired);
+}
+
 static void
 conclude(const struct revocation_question *q, const struct source *source,
 	const struct ocsp_single *single, struct revocation_status *status)
@@ -256,7 +268,7 @@ conclude(const struct revocation_question *q, const struct source *source,
 	} else if (ocsp_until(single) + REVOCATION_SKEW < q->at) {
 		fault(status, source, single->this_update, "it is out of date");
 		status->stale = q->at - ocsp_until(single);
-	} else if (single->this_update > q->expired) {
+	} else if (may_have_dropped(q, single)) {
 		fault(status, source, single->this_update,
 			"the certificate expired before, and need not be known any more");
 	} else {

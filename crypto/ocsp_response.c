@@ -14,32 +14,77 @@ ocsp_status_name(int status)
 	return status >= 0 && status <= 6 ? names[status] : "of an unknown status";
 }
 
+static bool
+take_time(struct der *in, int64_t *at)
+{
+	struct der_item item;
+
+	return der_take(in, DER_GENERALIZED_TIME, &item) && der_time(&item, at);
+}
+
+struct extension {
+	enum oid oid;
+	bool critical;
+	struct der value;
+};
+
+static bool
+extension_take(struct der *in, struct extension *out)
+{
+	struct der_item one, part;
+
+	if (!der_take(in, DER_SEQUENCE, &one) || !der_take_oid(&one.body, &out->oid))
+		return false;
+	out->critical = false;
+	if (der_take(&one.body, DER_BOOLEAN, &part)) {
+		if (part.body.len != 1)
+			return false;
+		out->critical = part.body.p[0] != 0;
+	}
+	if (!der_take(&one.body, DER_OCTETS, &part) || !der_done(&one.body))
+		return false;
+	out->value = part.body;
+	return true;
+}
+
 bool
 ocsp_extensions_take(struct der in, struct der *nonce, bool *has_nonce, bool *unknown)
 {
-	struct der_item all, one, part;
+	struct der_item all;
+	struct extension one;
 	size_t n = 0;
-	enum oid oid;
 
 	if (!der_take(&in, DER_SEQUENCE, &all) || !der_done(&in))
 		return false;
 	while (!der_done(&all.body)) {
-		bool critical = false;
-
-		if (++n > OCSP_MAX_EXTENSIONS || !der_take(&all.body, DER_SEQUENCE, &one) ||
-			!der_take_oid(&one.body, &oid))
+		if (++n > OCSP_MAX_EXTENSIONS || !extension_take(&all.body, &one))
 			return false;
-		if (der_take(&one.body, DER_BOOLEAN, &part)) {
-			if (part.body.len != 1)
-				return false;
-			critical = part.body.p[0] != 0;
-		}
-		if (!der_take(&one.body, DER_OCTETS, &part) || !der_done(&one.body))
-			return false;
-		if (oid == OID_OCSP_NONCE && nonce) {
-			*nonce = part.body;
+		if (one.oid == OID_OCSP_NONCE && nonce) {
+			*nonce = one.value;
 			*has_nonce = true;
-		} else if (critical && oid != OID_OCSP_EXTENDED_REVOKE) {
+		} else if (one.critical && one.oid != OID_OCSP_EXTENDED_REVOKE) {
+			*unknown = true;
+		}
+	}
+	return true;
+}
+
+bool
+ocsp_single_extensions_take(struct der in, int64_t *cutoff, bool *unknown)
+{
+	struct der_item all;
+	struct extension one;
+	size_t n = 0;
+
+	if (!der_take(&in, DER_SEQUENCE, &all) || !der_done(&in))
+		return false;
+	while (!der_done(&all.body)) {
+		if (++n > OCSP_MAX_EXTENSIONS || !extension_take(&all.body, &one))
+			return false;
+		if (one.oid == OID_OCSP_ARCHIVE_CUTOFF) {
+			if (!take_time(&one.value, cutoff) || !der_done(&one.value))
+				return false;
+		} else if (one.critical && one.oid != OID_OCSP_EXTENDED_REVOKE) {
 			*unknown = true;
 		}
 	}
@@ -74,14 +119,6 @@ ocsp_id_equal(const struct ocsp_id *a, const struct ocsp_id *b)
 	       der_equal(&a->serial, &b->serial);
 }
 
-static bool
-take_time(struct der *in, int64_t *at)
-{
-	struct der_item item;
-
-	return der_take(in, DER_GENERALIZED_TIME, &item) && der_time(&item, at);
-}
-
 /* RevokedInfo */
 static bool
 take_revoked(struct der in, struct ocsp_single *single)
@@ -105,7 +142,7 @@ ocsp_single_take(struct der *in, struct ocsp_single *single)
 {
 	struct der_item seq, part;
 
-	*single = (struct ocsp_single){.reason = REASON_NONE, .next_update = -1};
+	*single = (struct ocsp_single){.reason = REASON_NONE, .next_update = -1, .cutoff = -1};
 	if (!der_take(in, DER_SEQUENCE, &seq) || !ocsp_id_take(&seq.body, &single->id) ||
 		!der_next(&seq.body, &part))
 		return false;
@@ -121,7 +158,7 @@ ocsp_single_take(struct der *in, struct ocsp_single *single)
 		(!take_time(&part.body, &single->next_update) || !der_done(&part.body)))
 		return false;
 	if (der_take(&seq.body, DER_CONTEXT_CONSTRUCTED | 1, &part) &&
-		!ocsp_extensions_take(part.body, NULL, NULL, &single->unknown))
+		!ocsp_single_extensions_take(part.body, &single->cutoff, &single->unknown))
 		return false;
 	return der_done(&seq.body);
 }

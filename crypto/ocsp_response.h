@@ -31,7 +31,8 @@ struct ocsp_single {
 	int64_t revoked;                  /* date */
 	unsigned reason;                  /* CRLReason; REASON_NONE */
 	int64_t this_update, next_update; /* next_update -1: none */
-	bool unknown;                     /* a critical extension that nobody here knows */
+	int64_t cutoff; /* who expired since then is known still (archiveCutoff); -1: nobody says */
+	bool unknown;   /* a critical extension that nobody here knows */
 };
 
 struct ocsp_response {
@@ -57,7 +58,8 @@ bool ocsp_id_equal(const struct ocsp_id *a, const struct ocsp_id *b);
 const char *ocsp_status_name(int status); /* "tryLater" */
 
 /* Extensions: SEQUENCE OF. Takes the nonce, if NONCE is not NULL; *UNKNOWN: another one is
- * critical. */
+ * critical. Those of an answer have the archiveCutoff and no nonce. */
 bool ocsp_extensions_take(struct der in, struct der *nonce, bool *has_nonce, bool *unknown);
+bool ocsp_single_extensions_take(struct der in, int64_t *cutoff, bool *unknown);
 
 #endif

@@ -188,15 +188,44 @@ keep(struct run *run, enum path_score score, unsigned quality, struct verdict *f
 	verdict_fini(found);
 }
 
+/* Revocation along a valid path, by its anchor's rules: in the verdict, or aside. */
+static enum rc
+ask_revocation(const struct run *run, const struct path_chain *chain, struct verdict *found,
+	struct err *err)
+{
+	struct path_request own = *run->request; /* with this anchor's rules */
+	bool off = found->revocation_rule.mode == REVOKE_OFF && !own.level;
+	struct verdict aside;
+	STACK_OF(X509) * stack;
+	enum rc rc;
+
+	if (!own.revocation || (off && !own.aside))
+		return RC_OK;
+	own.rules = chain->anchor->rules;
+	stack = stack_of(chain, 0, chain->n);
+	if (!stack)
+		return ossl_err(err, ERR_MEMORY, "revocation");
+	verdict_init(&aside);
+	aside.revocation_rule = found->revocation_rule;
+	rc = path_check_revocation(&own, stack, off ? &aside : found, err);
+	sk_X509_free(stack);
+	if (off) {
+		found->aside.revocation = aside.revocation;
+		found->aside.stale = aside.stale;
+		found->aside.found = aside.found[VERDICT_REVOCATION];
+		aside.found[VERDICT_REVOCATION] = (struct finding){0}; /* FOUND's now */
+	}
+	verdict_fini(&aside);
+	return rc;
+}
+
 /* One complete path, for path_build. */
 static enum rc
 on_path(void *ctx, const struct path_chain *chain, bool *enough, struct err *err)
 {
 	struct run *run = ctx;
-	struct path_request own = *run->request; /* with this anchor's rules */
 	struct path_fault fault;
 	struct verdict found;
-	STACK_OF(X509) * stack;
 	unsigned quality;
 	enum rc rc = judge(run, chain, &fault, err);
 
@@ -214,14 +243,7 @@ on_path(void *ctx, const struct path_chain *chain, bool *enough, struct err *err
 	trust_rules_strength(chain->anchor->rules, chain->v, chain->n, &found);
 	trust_rules_sender(chain->anchor->rules, run->request->cert, run->request->addr, &found);
 	found.revocation_rule = chain->anchor->rules->revocation;
-	if (run->request->revocation &&
-		(found.revocation_rule.mode != REVOKE_OFF || run->request->level)) {
-		stack = stack_of(chain, 0, chain->n);
-		own.rules = chain->anchor->rules;
-		rc = stack ? path_check_revocation(&own, stack, &found, err)
-			   : ossl_err(err, ERR_MEMORY, "revocation");
-		sk_X509_free(stack);
-	}
+	rc = ask_revocation(run, chain, &found, err);
 	if (rc != RC_OK) {
 		verdict_fini(&found);
 		return rc;

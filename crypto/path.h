@@ -31,8 +31,10 @@ struct path_request {
 	const struct trust_rules *rules;       /* for want of an anchor; about revocation: the
 						  anchor's */
 	struct revocation *revocation;         /* NULL: revocation is not asked */
-	int64_t at;                            /* for revocation */
-	int64_t path_at;                       /* for validity: AT, or when it signed */
+	bool aside;      /* it is asked where the anchor does not want it, too,
+			    and noted aside */
+	int64_t at;      /* for revocation */
+	int64_t path_at; /* for validity: AT, or when it signed */
 	/* For the path of somebody who signed a list or an answer: */
 	X509 *only;                    /* the trust anchor that it has to end at; NULL: any */
 	bool plain;                    /* policies do not matter */

@@ -54,18 +54,26 @@ path_note(struct verdict *verdict, enum verdict_part part, const X509 *x509, con
 	cert_unref(&about);
 }
 
-static bool
-check_denied(const struct path_request *request, X509 *x509, struct path_fault *fault)
+const struct trustlist_entry *
+path_rules_denied(const struct path_request *request, X509 *x509)
 {
-	struct cert *cert;
 	const struct trustlist_entry *entry;
-	char name[NAME_TEXT_SIZE];
+	struct cert *cert;
 
 	if (!request->denied || !request->denied->n)
-		return true;
+		return NULL;
 	cert = cert_of(x509);
 	entry = cert ? trustlist_denies(request->denied, cert) : NULL;
 	cert_unref(&cert);
+	return entry;
+}
+
+static bool
+check_denied(const struct path_request *request, X509 *x509, struct path_fault *fault)
+{
+	const struct trustlist_entry *entry = path_rules_denied(request, x509);
+	char name[NAME_TEXT_SIZE];
+
 	if (!entry)
 		return true;
 	return refuse(fault, PATH_DENIED, x509, "the certificate of %s is denied%s%.200s",

@@ -35,6 +35,8 @@ struct path_fault {
  */
 bool path_rules_before(const struct path_request *request, const struct path_chain *chain,
 	struct path_fault *fault);
+/* Why X509 is denied, or NULL: of those, too, who speak about revocation. */
+const struct trustlist_entry *path_rules_denied(const struct path_request *request, X509 *x509);
 /* Our own rules; also where OpenSSL said no, for a better reason. */
 bool path_rules_after(const struct path_request *request, const struct path_chain *chain,
 	struct path_fault *fault);

@@ -430,6 +430,7 @@ check_path(struct trust *trust, const struct question *q, struct verdict *verdic
 		.revocation = trust->revocation,
 		.at = q->at,
 		.path_at = q->path_at,
+		.aside = trust->options.stricter_rules,
 		.watcher = trust->watcher.note ? &trust->watcher : NULL,
 	};
 	enum rc rc = request.untrusted ? path_check(&request, verdict, err)

@@ -34,6 +34,9 @@ struct trust_options {
 	enum signature_time signature_time;
 	int64_t signing_future; /* seconds by which a signing time may lie after receipt; 0: any */
 	int64_t signing_age;    /* … before receipt; 0: any */
+	/* Some rule may want to know about revocation where the anchor does not: it is found out
+	 * beside the verdict (verdict_be_strict). */
+	bool stricter_rules;
 	/* From here on an anchor may have its own; 0 and NULL are the trust's then. */
 	enum revocation_mode revocation;
 	int64_t revocation_grace; /* seconds; for REVOKE_GRACE, whoever sets it */

@@ -137,6 +137,14 @@ drop_missing(struct verdict *verdict)
 	verdict->awaits = false;
 }
 
+static void
+drop_finding(struct finding *finding)
+{
+	free(finding->text);
+	finding->text = NULL;
+	cert_unref(&finding->cert);
+}
+
 void
 verdict_fini(struct verdict *verdict)
 {
@@ -146,6 +154,7 @@ verdict_fini(struct verdict *verdict)
 		cert_unref(&verdict->signers[i]);
 	for (i = 0; i < VERDICT_PARTS; i++)
 		verdict_forget(verdict, (enum verdict_part)i);
+	drop_finding(&verdict->aside.found);
 	drop_missing(verdict);
 	verdict_init(verdict);
 }
@@ -184,11 +193,7 @@ verdict_note(
 void
 verdict_forget(struct verdict *verdict, enum verdict_part part)
 {
-	struct finding *finding = &verdict->found[part];
-
-	free(finding->text);
-	finding->text = NULL;
-	cert_unref(&finding->cert);
+	drop_finding(&verdict->found[part]);
 }
 
 const char *
@@ -229,6 +234,8 @@ set_answer(struct verdict *to, const struct verdict *from, enum verdict_part par
 		to->revocation = from->revocation;
 		to->revocation_rule = from->revocation_rule;
 		to->stale = from->stale;
+		to->aside.revocation = from->aside.revocation;
+		to->aside.stale = from->aside.stale;
 		break;
 	case VERDICT_SENDER:
 		to->sender = from->sender;
@@ -242,17 +249,24 @@ set_answer(struct verdict *to, const struct verdict *from, enum verdict_part par
 	}
 }
 
+static void
+copy_finding(const struct finding *from, struct finding *to)
+{
+	drop_finding(to);
+	if (from->text)
+		to->text = strdup(from->text);
+	to->cert = from->cert ? cert_ref(from->cert) : NULL;
+}
+
 void
 verdict_copy(const struct verdict *from, enum verdict_part part, struct verdict *to)
 {
-	const struct finding *finding = &from->found[part];
 	size_t i;
 
 	set_answer(to, from, part);
-	verdict_forget(to, part);
-	if (finding->text)
-		to->found[part].text = strdup(finding->text);
-	to->found[part].cert = finding->cert ? cert_ref(finding->cert) : NULL;
+	copy_finding(&from->found[part], &to->found[part]);
+	if (part == VERDICT_REVOCATION)
+		copy_finding(&from->aside.found, &to->aside.found);
 	if (part == VERDICT_SIGNATURE)
 		to->signer_missing = from->signer_missing;
 	if (part != VERDICT_PATH)
@@ -271,6 +285,11 @@ verdict_take(struct verdict *verdict, struct verdict *from, enum verdict_part pa
 	verdict_forget(verdict, part);
 	verdict->found[part] = from->found[part]; /* it is VERDICT's now */
 	from->found[part] = (struct finding){0};
+	if (part == VERDICT_REVOCATION) {
+		drop_finding(&verdict->aside.found);
+		verdict->aside.found = from->aside.found;
+		from->aside.found = (struct finding){0};
+	}
 	if (part == VERDICT_SIGNATURE)
 		verdict->signer_missing = from->signer_missing;
 	if (part != VERDICT_PATH)
@@ -356,16 +375,39 @@ verdict_result(const struct verdict *verdict)
 	return verdict->overall;
 }
 
+/* Does a rule of MODE want to know what the anchor does not? */
+static bool
+goes_aside(const struct verdict *verdict, const enum revocation_mode *mode)
+{
+	return verdict->revocation == REVOCATION_UNCHECKED && mode && *mode != REVOKE_OFF;
+}
+
+void
+verdict_be_strict(struct verdict *verdict, const enum revocation_mode *mode)
+{
+	if (!goes_aside(verdict, mode))
+		return;
+	verdict->revocation = verdict->aside.revocation;
+	verdict->stale = verdict->aside.stale;
+	verdict_forget(verdict, VERDICT_REVOCATION);
+	verdict->found[VERDICT_REVOCATION] = verdict->aside.found;
+	verdict->aside.found = (struct finding){0};
+}
+
 bool
 verdict_revocation_suffices(const struct verdict *verdict, const enum revocation_mode *mode)
 {
-	if (verdict->revocation != REVOCATION_UNKNOWN)
-		return verdict->revocation != REVOCATION_REVOKED;
+	bool aside = goes_aside(verdict, mode);
+	enum verdict_revocation found = aside ? verdict->aside.revocation : verdict->revocation;
+	int64_t stale = aside ? verdict->aside.stale : verdict->stale;
+
+	if (found != REVOCATION_UNKNOWN)
+		return found != REVOCATION_REVOKED;
 	switch (mode ? *mode : verdict->revocation_rule.mode) {
 	case REVOKE_REQUIRED:
 		return false;
 	case REVOKE_GRACE:
-		return verdict->stale > 0 && verdict->stale <= verdict->revocation_rule.grace;
+		return stale > 0 && stale <= verdict->revocation_rule.grace;
 	case REVOKE_OFF:
 	case REVOKE_IF_KNOWN:
 		return true;

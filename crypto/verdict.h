@@ -71,6 +71,13 @@ struct verdict {
 	size_t n_missing;
 	bool awaits; /* one of them was asked for and may come: the path is invalid so far */
 	struct revocation_rule revocation_rule; /* of the path's anchor */
+	/* Of a path whose anchor asks nobody about revocation: what there is to know, for rules
+	 * that want more. UNCHECKED: nobody was asked for them either. */
+	struct {
+		enum verdict_revocation revocation;
+		int64_t stale;
+		struct finding found;
+	} aside;
 	int64_t stale; /* seconds that the revocation is only unknown for: what says "good" expired
 			  so long ago; 0: unknown for other reasons too, or not unknown */
 	int64_t sha1_until; /* of the path's anchor: SHA-1 before this time is not weak */
@@ -93,6 +100,9 @@ void verdict_conclude(struct verdict *verdict, bool revocation_required);
 enum verdict_overall verdict_result(const struct verdict *verdict);
 /* Is what was found about revocation good enough? MODE: a rule's own; NULL: the anchor's. */
 bool verdict_revocation_suffices(const struct verdict *verdict, const enum revocation_mode *mode);
+/* Makes the answer about revocation the one for a rule of MODE (NULL: none), where the anchor asks
+ * nobody and the rule does. */
+void verdict_be_strict(struct verdict *verdict, const enum revocation_mode *mode);
 /* What was found about PART, and of which certificate (ABOUT is borrowed, may be NULL). The first
  * note stays. */
 void verdict_note(struct verdict *verdict, enum verdict_part part, struct cert *about,

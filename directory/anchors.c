@@ -20,6 +20,16 @@ revocation_mode(const char *word)
 					       : REVOKE_IF_KNOWN;
 }
 
+/* Is there a rule that says itself what it wants to know about revocation? */
+static bool
+has_stricter_rules(const struct conf *conf)
+{
+	for (size_t i = 0; i < conf_count(conf, "rules"); i++)
+		if (strcmp(conf_str(conf_item(conf, "rules", i), "revocation"), "default") != 0)
+			return true;
+	return false;
+}
+
 enum rc
 anchors_options(const struct conf *conf, struct trust_options *options, struct err *err)
 {
@@ -32,6 +42,7 @@ anchors_options(const struct conf *conf, struct trust_options *options, struct e
 								 : SIGNATURE_TIME_NOW,
 		.signing_future = conf_int(trust, "signing_future"),
 		.signing_age = conf_int(trust, "signing_age"),
+		.stricter_rules = has_stricter_rules(conf),
 		.revocation = revocation_mode(conf_str(trust, "revocation")),
 		.revocation_grace = conf_int(trust, "revocation_grace"),
 		.revocation_dated = strcmp(conf_str(trust, "revocation_dates"), "respect") == 0,

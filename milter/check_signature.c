@@ -41,7 +41,8 @@ judge_signers(const struct signature_check *check, struct cms_signed *sd,
 	bool one = check->from && check->from->n == 1 && check->from_fields <= 1;
 	const struct cms_asked asked = {.addr = one ? check->from->v[0] : NULL,
 		.at = check->at,
-		.received = check->received ? check->received : -1};
+		.received = check->received ? check->received : -1,
+		.revocation = check->revocation};
 	enum rc rc = cms_signed_verify_asked(
 		sd, hasher, check->trust, check->extra, &asked, verdict, err);
 

@@ -308,7 +308,7 @@ plan_revocation(const struct rcpt *rcpt, struct plan_rcpt *plan)
 			continue;
 		plan->cert_known = plan->cert_proven = TRI_UNKNOWN;
 		err_set(&plan->lookup_err, ERR_CERT_UNDECIDED,
-			"whether %.16s was revoked is not known, and the rule wants it to be",
+			"%.16s is not known not to be revoked, and the rule wants it to be",
 			cert_fingerprint(c->cert));
 		return;
 	}

@@ -58,6 +58,9 @@ openssl req -x509 -CA else.pem -CAkey else.key -newkey ec -pkeyopt ec_paramgen_c
 	-subj "/CN=erin" -addext "basicConstraints=critical,CA:FALSE" -addext "keyUsage=critical,digitalSignature,keyAgreement" \
 	-addext "subjectAltName=email:erin@else.example,email:filed@else.example,email:copied@else.example" \
 	-addext "extendedKeyUsage=emailProtection" 2>/dev/null
+sed 's/ca\.pem/else.pem/; s/ca\.key/else.key/; s/index/else.index/' ca.conf >else.conf
+: >else.index
+openssl ca -config else.conf -gencrl -out else.crl 2>/dev/null || fail "a list of Elsewhere"
 list clean.crl
 answer carol carol-good.ocsp
 list old.crl -crl_lastupdate 20260101000000Z -crl_nextupdate "$(date -u -d '2 hours ago' +%Y%m%d%H%M%SZ)"
@@ -137,6 +140,12 @@ verdict "expired too long ago for this anchor" x@patient.example "policy.*has ex
 verdict "that anchor by default" x@other.example "policy.*has expired"
 sed 's/ ANCHOR / revocation = "off"; /' template.conf >"$conf"
 verdict "off for this anchor" x@other.example "layer 1    signed: pass$"
+verdict "off, soft" x@lenient.example "layer 1    signed: pass$"
+verdict "off, hard by rule" x@strict.example "policy.*has expired"
+cp listed.crl gate/crls/
+verdict "off, revoked" x@other.example "layer 1    signed: pass$"
+verdict "off, revoked for a rule" x@lenient.example "fail.*superseded"
+rm gate/crls/listed.crl
 sed -i 's/ revocation = "off"; / /' "$conf"
 
 # --- encryption
@@ -153,6 +162,11 @@ rm gate/crls/*.crl
 text=$(sealed)
 match "hard by rule" "$text" "too little is known of its revocation for this rule"
 match "hard by rule" "$text" "reply      451 4.4.3"
+# A rule is stricter than an anchor that asks nobody.
+text=$(sealed copied@else.example)
+match "hard by rule, off by anchor" "$text" "too little is known of its revocation for this rule"
+match "hard by rule, off by anchor" "$text" "reply      451 4.4.3"
+cp else.crl gate/crls/
 # What a rule adds to the envelope is held to the rule's own word, too.
 match "an archive by the anchor's word" "$(sealed erin@else.example)" "encrypted yes"
 text=$(sealed filed@else.example)

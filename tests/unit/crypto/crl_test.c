@@ -257,6 +257,10 @@ lists_of_every_kind(void **state)
 		{"nothing", PLAIN, {{0}}, REVOCATION_UNKNOWN, "there is no CRL of its issuer"},
 		{"clean", PLAIN, {{LIST(BY_CA, STRANGER, -1, 1)}}, REVOCATION_GOOD, ""},
 		{"no next date", PLAIN, {{LIST(BY_CA, NOBODY, -1, 0)}}, REVOCATION_GOOD, ""},
+		{"no next date, old", PLAIN, {{LIST(BY_CA, NOBODY, -8, 0)}}, REVOCATION_UNKNOWN,
+			"too old, and names no next one"},
+		{"no next date, old, listed", PLAIN, {{LIST(BY_CA, LEAF, -800, 0)}},
+			REVOCATION_REVOKED, "revoked"},
 		{"listed", PLAIN, {{LIST(BY_CA, LEAF, -1, 1), .reason = 1}}, REVOCATION_REVOKED,
 			"(keyCompromise), by the list of CN=CA of 2026-09-20"},
 		{"expired", PLAIN, {{LIST(BY_CA, STRANGER, -2, -1)}}, REVOCATION_UNKNOWN,
@@ -443,6 +447,86 @@ rules_say_what_is_enough(void **state)
 		CHECK_INT(cases[i].name,
 			verdict_revocation_suffices(&v, cases[i].own ? &cases[i].own : NULL),
 			cases[i].enough);
+		verdict_fini(&v);
+	}
+}
+
+/* Whoever an administrator denies gives no lists either. */
+static void
+denied_signers_do_not_count(void **state)
+{
+	static const struct {
+		const char *name;
+		enum who listed;
+		bool deny;
+		enum verdict_revocation want;
+	} cases[] = {{"not denied", NOBODY, false, REVOCATION_GOOD},
+		{"denied", NOBODY, true, REVOCATION_UNKNOWN},
+		{"denied, and listed", LEAF, true, REVOCATION_UNKNOWN}};
+	struct world *w = *state;
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct list list = {LIST(BY_NEW_KEY, cases[i].listed, -1, 1)};
+		struct trust *trust = new_trust(w);
+		struct buf der = BUF_INIT(0);
+		struct verdict v;
+
+		make_list(w, &list, w->leaf, &der);
+		assert_int_equal(trust_add_crl(trust, der.data, der.len, NULL), RC_OK);
+		if (cases[i].deny)
+			assert_int_equal(
+				trust_deny(trust, cert_sha256(w->new_ca), NULL, NULL), RC_OK);
+		verdict_init(&v);
+		assert_int_equal(trust_check(trust, w->leaf, NULL, 0, NULL, -1, &v, NULL), RC_OK);
+		CHECK_STR(cases[i].name, verdict_revocation_name(v.revocation),
+			verdict_revocation_name(cases[i].want));
+		verdict_fini(&v);
+		trust_unref(&trust);
+		buf_fini(&der);
+	}
+}
+
+/* A rule that is stricter than the anchor's "off": the verdict stays "unchecked", and is not enough
+ * for that rule. */
+static void
+rules_are_stricter_than_off(void **state)
+{
+	static const struct {
+		const char *name;
+		struct list list;
+		bool off, soft, hard, allowed; /* enough for these rules */
+		const char *word;
+	} cases[] = {
+		{"good", {LIST(BY_CA, STRANGER, -1, 1)}, true, true, true, false, "good"},
+		{"unknown", {LIST(BY_FORGER, NOBODY, -1, 1)}, true, true, false, false, "unknown"},
+		{"revoked", {LIST(BY_CA, LEAF, -1, 1)}, true, false, false, false, "revoked"},
+		{"allowed", {LIST(BY_CA, LEAF, -1, 1)}, true, true, true, true, "unchecked"},
+	};
+	static const enum revocation_mode off = REVOKE_OFF, soft = REVOKE_IF_KNOWN,
+					  hard = REVOKE_REQUIRED;
+	struct world *w = *state;
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct trust_options options = {
+			.revocation = REVOKE_OFF, .stricter_rules = true, .min_rsa = 2048};
+		struct verdict v = check_by(w, &options, &cases[i].list, -1);
+
+		if (cases[i].allowed) { /* as if without a path */
+			verdict_fini(&v);
+			v.path = PATH_VALID;
+		}
+		CHECK_STR(cases[i].name, verdict_revocation_name(v.revocation), "unchecked");
+		assert_true(verdict_revocation_suffices(&v, NULL));
+		CHECK_INT(cases[i].name, verdict_revocation_suffices(&v, &off), cases[i].off);
+		CHECK_INT(cases[i].name, verdict_revocation_suffices(&v, &soft), cases[i].soft);
+		CHECK_INT(cases[i].name, verdict_revocation_suffices(&v, &hard), cases[i].hard);
+		verdict_be_strict(&v, &hard);
+		CHECK_STR(cases[i].name, verdict_revocation_name(v.revocation), cases[i].word);
+		if (strcmp(cases[i].word, "revoked") == 0)
+			assert_non_null(
+				strstr(verdict_text(&v, VERDICT_REVOCATION), "was revoked"));
 		verdict_fini(&v);
 	}
 }
@@ -1061,6 +1145,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lists_of_every_kind),
 		cmocka_unit_test(rules_say_what_is_enough),
+		cmocka_unit_test(denied_signers_do_not_count),
+		cmocka_unit_test(rules_are_stricter_than_off),
 		cmocka_unit_test(dates_of_revocation),
 		cmocka_unit_test(a_list_in_a_message_is_nothing),
 		cmocka_unit_test(every_entry_is_found),

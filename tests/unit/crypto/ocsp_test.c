@@ -124,6 +124,7 @@ struct answer {
 	bool by_key;     /* responder's name is its key */
 	int critical;    /* 1: in the answer, 2: in the response: an extension that nobody knows */
 	const unsigned char *nonce; /* NULL: none */
+	int cutoff;                 /* archiveCutoff, days from now; 0: none */
 };
 
 static void
@@ -142,6 +143,15 @@ add_critical(OCSP_BASICRESP *basic, OCSP_SINGLERESP *single, int where)
 	X509_EXTENSION_free(ext);
 	ASN1_OCTET_STRING_free(value);
 	ASN1_OBJECT_free(oid);
+}
+
+static void
+add_cutoff(OCSP_SINGLERESP *single, int days)
+{
+	ASN1_GENERALIZEDTIME *at = ASN1_GENERALIZEDTIME_adj(NULL, (time_t)(now + days * DAY), 0, 0);
+
+	assert_true(OCSP_SINGLERESP_add1_ext_i2d(single, NID_id_pkix_OCSP_archiveCutoff, at, 0, 0));
+	ASN1_GENERALIZEDTIME_free(at);
 }
 
 static void
@@ -187,6 +197,8 @@ make(struct world *w, const struct answer *answer, struct buf *der)
 	assert_non_null(single);
 	if (answer->critical)
 		add_critical(basic, single, answer->critical);
+	if (answer->cutoff)
+		add_cutoff(single, answer->cutoff);
 	if (answer->nonce)
 		assert_true(OCSP_basic_add1_nonce(
 			basic, (unsigned char *)answer->nonce, OCSP_NONCE_SIZE));
@@ -342,15 +354,30 @@ weak_responders_are_told(void **state)
 	w->key = usual;
 }
 
-/* A responder need not know any more whether somebody who expired was revoked. */
+/* A responder need not know any more whether somebody who expired was revoked, unless it says that
+ * it keeps them. */
 static void
 expired_certificates_may_be_forgotten(void **state)
 {
+	static const struct {
+		const char *name;
+		struct answer answer;
+		enum verdict_revocation want;
+		const char *word;
+	} cases[] = {
+		{"before its end", {ANSWER(GOOD, BY_CA, -3, 1)}, REVOCATION_GOOD, ""},
+		{"after its end", {ANSWER(GOOD, BY_CA, -1, 1)}, REVOCATION_UNKNOWN,
+			"expired before"},
+		{"kept", {ANSWER(GOOD, BY_CA, -1, 1), .cutoff = -30}, REVOCATION_GOOD, ""},
+		{"not kept so long", {ANSWER(GOOD, BY_CA, -1, 1), .cutoff = -1}, REVOCATION_UNKNOWN,
+			"expired before"},
+		{"revoked", {ANSWER(REVOKED, BY_CA, -1, 1)}, REVOCATION_REVOKED, "revoked"},
+	};
 	struct world *w = *state;
 	X509 *usual = w->leaf_x;
 	struct buf der = BUF_INIT(0);
 	struct cert *gone;
-	int i;
+	size_t i;
 
 	w->leaf_x = pki_x509(&(struct pki_spec){.name = "Gone",
 		.key = w->key,
@@ -359,13 +386,12 @@ expired_certificates_may_be_forgotten(void **state)
 		.issuer = w->root_x,
 		.issuer_key = w->root_key});
 	gone = take_copy(w->leaf_x);
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct trust *trust = new_trust(w->root);
 
-		make(w, &(struct answer){ANSWER(GOOD, BY_CA, i ? -1 : -3, 1)}, &der);
+		make(w, &cases[i].answer, &der);
 		assert_int_equal(trust_add_ocsp(trust, der.data, der.len, NULL, NULL), RC_OK);
-		expect(i ? "after its end" : "before its end", trust, gone, now - 3 * DAY,
-			i ? REVOCATION_UNKNOWN : REVOCATION_GOOD, i ? "expired before" : "");
+		expect(cases[i].name, trust, gone, now - 3 * DAY, cases[i].want, cases[i].word);
 		trust_unref(&trust);
 		buf_clear(&der);
 	}
@@ -373,6 +399,29 @@ expired_certificates_may_be_forgotten(void **state)
 	cert_unref(&gone);
 	X509_free(w->leaf_x);
 	w->leaf_x = usual;
+}
+
+/* A responder whom an administrator denies clears nobody; nor does it revoke anybody. */
+static void
+denied_responders_do_not_count(void **state)
+{
+	static const int status[] = {GOOD, REVOKED};
+	struct world *w = *state;
+	struct cert *denied = take_copy(w->responder);
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		struct trust *trust = new_trust(w->root);
+		struct buf der = BUF_INIT(0);
+
+		make(w, &(struct answer){ANSWER(status[i], BY_RESPONDER, -1, 1)}, &der);
+		assert_int_equal(trust_add_ocsp(trust, der.data, der.len, NULL, NULL), RC_OK);
+		assert_int_equal(trust_deny(trust, cert_sha256(denied), "stolen", NULL), RC_OK);
+		expect("denied", trust, w->leaf, -1, REVOCATION_UNKNOWN, "is denied");
+		buf_fini(&der);
+		trust_unref(&trust);
+	}
+	cert_unref(&denied);
 }
 
 /* A list of the root with one entry. */
@@ -753,6 +802,7 @@ main(void)
 		cmocka_unit_test(answers_are_judged),
 		cmocka_unit_test(weak_responders_are_told),
 		cmocka_unit_test(expired_certificates_may_be_forgotten),
+		cmocka_unit_test(denied_responders_do_not_count),
 		cmocka_unit_test(lists_and_answers_together),
 		cmocka_unit_test(the_folder_is_looked_into),
 		cmocka_unit_test(requests_are_understood),
