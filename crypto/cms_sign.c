@@ -302,35 +302,13 @@ choose_scheme(const struct pkey *key, const struct cms_sign_request *request, st
 	}
 }
 
-/* PSS, and Ed25519, which signs without a digest of its own. */
-static enum rc
-sign_by_context(const struct pkey *key, const struct scheme *scheme, enum digest digest,
-	const unsigned char *attributes, size_t attributes_len, unsigned char *sig, size_t *len,
-	struct err *err)
-{
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	EVP_PKEY_CTX *pctx = NULL; /* borrowed from ctx */
-	bool good =
-		ctx && EVP_DigestSignInit(ctx, &pctx, scheme->one_shot ? NULL : digest_evp(digest),
-			       NULL, pkey_evp(key)) == 1;
-
-	if (good && scheme->pss)
-		good = EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) == 1 &&
-		       EVP_PKEY_CTX_set_rsa_mgf1_md(pctx, digest_evp(digest)) == 1 &&
-		       EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, RSA_PSS_SALTLEN_DIGEST) == 1;
-	good = good && EVP_DigestSign(ctx, sig, len, attributes, attributes_len) == 1;
-	EVP_MD_CTX_free(ctx);
-	return good ? RC_OK
-		    : ossl_err(err, ERR_CRYPTO, "signing with a key of type %s",
-			      key_type_name(pkey_type(key)));
-}
-
 /* The signature over the attributes, as an OCTET STRING. */
 static enum rc
 put_signature(struct der_out *w, const struct pkey *key, const struct scheme *scheme,
 	enum digest digest, const unsigned char *attributes, size_t attributes_len, struct err *err)
 {
 	unsigned char sig[PKEY_MAX_SIGNATURE], hash[DIGEST_MAX_SIZE];
+	const struct pkey_pss pss = {digest};
 	size_t len = sizeof sig;
 	enum rc rc;
 
@@ -341,8 +319,8 @@ put_signature(struct der_out *w, const struct pkey *key, const struct scheme *sc
 		if (rc == RC_OK)
 			rc = token_key_sign(key, true, digest, hash, sig, &len, err);
 	} else if (scheme->pss || scheme->one_shot) {
-		rc = sign_by_context(
-			key, scheme, digest, attributes, attributes_len, sig, &len, err);
+		rc = pkey_sign_text(
+			key, scheme->pss ? &pss : NULL, attributes, attributes_len, sig, &len, err);
 	} else {
 		rc = digest_bytes(digest, attributes, attributes_len, hash, err);
 		if (rc == RC_OK)

@@ -132,7 +132,8 @@ csr_make(
 		if (X509_REQ_set_version(req, X509_REQ_VERSION_1) &&
 			X509_REQ_set_pubkey(req, pkey_evp(key)) &&
 			add_extensions(req, addr, bits) &&
-			X509_REQ_sign(req, pkey_evp(key), issue_digest(key)) > 0)
+			X509_REQ_sign(req, pkey_evp(key), issue_digest(key)) > 0 &&
+			(!ossl_was_refused() || X509_REQ_verify(req, pkey_evp(key)) == 1))
 			len = i2d_X509_REQ(req, &bytes);
 		rc = len > 0 ? buf_append(der, bytes, (size_t)len, err)
 			     : ossl_err(err, ERR_CRYPTO, "making a certificate request");

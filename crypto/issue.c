@@ -159,8 +159,10 @@ finish_cert(X509 **x509, bool made, const struct pkey *ca_key, enum digest diges
 	int len = -1;
 	enum rc rc;
 
-	if (made && X509_sign(*x509, pkey_evp(ca_key),
-			    usual && digest != DIGEST_NONE ? digest_evp(digest) : usual) > 0)
+	if (made &&
+		X509_sign(*x509, pkey_evp(ca_key),
+			usual && digest != DIGEST_NONE ? digest_evp(digest) : usual) > 0 &&
+		(!ossl_was_refused() || X509_verify(*x509, pkey_evp(ca_key)) == 1))
 		len = i2d_X509(*x509, &der);
 	rc = len > 0 ? cert_parse(der, (size_t)len, out, err)
 		     : ossl_err(err, ERR_CRYPTO, "making a certificate");
@@ -268,7 +270,8 @@ issue_ca_csr(const struct pkey *key, const struct issue_request *request, struct
 		X509_REQ_set_pubkey(req, pkey_evp(key)) &&
 		sk_X509_EXTENSION_push(exts, constraints) && sk_X509_EXTENSION_push(exts, usage) &&
 		X509_REQ_add_extensions(req, exts) &&
-		X509_REQ_sign(req, pkey_evp(key), issue_digest(key)) > 0)
+		X509_REQ_sign(req, pkey_evp(key), issue_digest(key)) > 0 &&
+		(!ossl_was_refused() || X509_REQ_verify(req, pkey_evp(key)) == 1))
 		len = i2d_X509_REQ(req, &bytes);
 	rc = len > 0 ? buf_append(der, bytes, (size_t)len, err)
 		     : ossl_err(err, ERR_CRYPTO, "making a certificate request");

@@ -78,7 +78,8 @@ issue_crl(const struct pkey *ca_key, struct cert *ca, const struct revoked *v, s
 		for (i = 0; i < n && add_revoked(crl, &v[i]); i++)
 			;
 		if (i == n && X509_CRL_sort(crl) &&
-			X509_CRL_sign(crl, pkey_evp(ca_key), issue_digest(ca_key)) > 0)
+			X509_CRL_sign(crl, pkey_evp(ca_key), issue_digest(ca_key)) > 0 &&
+			(!ossl_was_refused() || X509_CRL_verify(crl, pkey_evp(ca_key)) == 1))
 			len = i2d_X509_CRL(crl, &bytes);
 	}
 	rc = len > 0 ? buf_append(der, bytes, (size_t)len, err)

@@ -4,15 +4,30 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 static _Thread_local unsigned refusals;
+static atomic_bool ever_refused;
 
 unsigned
 ossl_refusals(void)
 {
 	return refusals;
+}
+
+bool
+ossl_was_refused(void)
+{
+	return atomic_load(&ever_refused);
+}
+
+static void
+note_refusal(void)
+{
+	refusals++;
+	atomic_store(&ever_refused, true);
 }
 
 /* OpenSSL asks these for nothing, too, and takes NULL for an answer then. */
@@ -22,7 +37,8 @@ watched_malloc(size_t n, const char *file, int line)
 	void *p = n ? malloc(n) : NULL;
 
 	(void)file, (void)line;
-	refusals += n && !p;
+	if (n && !p)
+		note_refusal();
 	return p;
 }
 
@@ -37,7 +53,8 @@ watched_realloc(void *old, size_t n, const char *file, int line)
 		return NULL;
 	}
 	p = realloc(old, n);
-	refusals += !p;
+	if (!p)
+		note_refusal();
 	return p;
 }
 

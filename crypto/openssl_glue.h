@@ -15,6 +15,8 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include <stdbool.h>
+
 struct cert;
 struct pkey;
 
@@ -32,6 +34,9 @@ void ossl_clear(void);
  * differ, nobody knows, and it is to be tried later.
  */
 unsigned ossl_refusals(void);
+/* Was OpenSSL ever refused memory, in any thread? Some of its objects are not what they were then
+ * (pkey_sign.c). */
+bool ossl_was_refused(void);
 
 X509 *cert_x509(const struct cert *cert); /* borrowed, never to be changed; cert.c */
 EVP_PKEY *

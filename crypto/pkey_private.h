@@ -39,10 +39,17 @@ enum digest pkey_usual_digest(enum key_type type);
 /* Signs HASH, made with DIGEST: RSA v1.5 or ECDSA. SIG has room for *len bytes. */
 enum rc pkey_sign_hash(const struct pkey *pkey, enum digest digest, const unsigned char *hash,
 	unsigned char *sig, size_t *len, struct err *err);
-/* The bare private RSA operation on LEN bytes; OUT has room for *out_len. False: they are too long,
- * or not below the modulus; anybody can see that. */
-bool pkey_raw_rsa(
-	const struct pkey *pkey, const void *data, size_t len, unsigned char *out, size_t *out_len);
+/* Signs a whole text: EdDSA, and RSA-PSS by PSS, or with the parameters that the key names (NULL).
+ * SIG has room for *size bytes. */
+struct pkey_pss {
+	enum digest digest; /* for the text, the mask and the length of the salt */
+};
+enum rc pkey_sign_text(const struct pkey *pkey, const struct pkey_pss *pss, const void *data,
+	size_t len, unsigned char *sig, size_t *size, struct err *err);
+/* The bare private RSA operation on LEN bytes; OUT has room for *out_len. *good is false when they
+ * are too long, or not below the modulus; anybody can see that. */
+enum rc pkey_raw_rsa(const struct pkey *pkey, const void *data, size_t len, unsigned char *out,
+	size_t *out_len, bool *good, struct err *err);
 void pkey_free_idle(struct pkey *pkey); /* at its end */
 
 #endif

@@ -7,6 +7,7 @@
 #include <openssl/rsa.h>
 
 #include <stdlib.h>
+#include <string.h>
 
 /*
  * Making a context for a signature costs a fifth of the signature itself with P-256, so a key keeps
@@ -84,9 +85,50 @@ keeper(const struct pkey *pkey)
 	return (struct pkey *)pkey;
 }
 
-bool
-pkey_raw_rsa(
-	const struct pkey *pkey, const void *data, size_t len, unsigned char *out, size_t *out_len)
+/*
+ * OpenSSL keeps with an RSA key a pair of numbers that hide what the key works on from whoever
+ * measures time, and makes a new pair at every 32nd use. Memory that is refused just then leaves a
+ * pair that does not belong together: this use and the next 31, in whichever thread, give wrong
+ * numbers and are called good (3.0.22). So once memory was refused, what an RSA key gave is held
+ * against its public half, and a wrong one is made anew, until there is a new pair.
+ */
+#define TRIES 33
+
+static bool
+must_check(const struct pkey *pkey)
+{
+	return (pkey->type == KEY_RSA || pkey->type == KEY_RSA_PSS) && ossl_was_refused();
+}
+
+static enum rc
+never_right(const struct pkey *pkey, struct err *err)
+{
+	return ossl_err(
+		err, ERR_CRYPTO, "what a key of type %s gives is wrong", key_type_name(pkey->type));
+}
+
+/* Does OUT, made from DATA, give DATA with the public half again? */
+static bool
+raw_holds(const struct pkey *pkey, const void *data, size_t len, const unsigned char *out,
+	size_t out_len)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey->evp, NULL);
+	unsigned char again[PKEY_MAX_SIGNATURE];
+	size_t n = sizeof again;
+	bool good = ctx && len <= out_len && EVP_PKEY_encrypt_init(ctx) == 1 &&
+		    EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING) == 1 &&
+		    EVP_PKEY_encrypt(ctx, again, &n, out, out_len) == 1 && n == out_len &&
+		    memcmp(again + (n - len), data, len) == 0;
+
+	for (size_t i = 0; good && i < n - len; i++)
+		good = again[i] == 0;
+	EVP_PKEY_CTX_free(ctx);
+	return good;
+}
+
+/* The operation once. */
+static bool
+raw_once(const struct pkey *pkey, const void *data, size_t len, unsigned char *out, size_t *out_len)
 {
 	EVP_PKEY_CTX *ctx = take(keeper(pkey)->raw);
 	bool ready = ctx != NULL;
@@ -105,15 +147,46 @@ pkey_raw_rsa(
 }
 
 enum rc
-pkey_sign_hash(const struct pkey *pkey, enum digest digest, const unsigned char *hash,
+pkey_raw_rsa(const struct pkey *pkey, const void *data, size_t len, unsigned char *out,
+	size_t *out_len, bool *good, struct err *err)
+{
+	unsigned refusals = ossl_refusals();
+	size_t size = *out_len;
+
+	for (int i = 0; i < TRIES; i++) {
+		*out_len = size;
+		*good = raw_once(pkey, data, len, out, out_len);
+		if (!*good && ossl_refusals() != refusals)
+			return err_set(err, ERR_MEMORY, "an RSA key's use");
+		if (!*good || !must_check(pkey) || raw_holds(pkey, data, len, out, *out_len))
+			return RC_OK;
+	}
+	*good = false;
+	return never_right(pkey, err);
+}
+
+static bool
+hash_holds(const struct pkey *pkey, enum digest digest, const unsigned char *hash,
+	const unsigned char *sig, size_t len)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey->evp, NULL);
+	bool good = ctx && EVP_PKEY_verify_init(ctx) == 1 &&
+		    EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1 &&
+		    EVP_PKEY_CTX_set_signature_md(ctx, digest_evp(digest)) == 1 &&
+		    EVP_PKEY_verify(ctx, sig, len, hash, digest_size(digest)) == 1;
+
+	EVP_PKEY_CTX_free(ctx);
+	return good;
+}
+
+/* The signature once. */
+static enum rc
+sign_once(const struct pkey *pkey, enum digest digest, const unsigned char *hash,
 	unsigned char *sig, size_t *len, struct err *err)
 {
 	bool usual = digest == pkey_usual_digest(pkey->type);
-	EVP_PKEY_CTX *ctx;
+	EVP_PKEY_CTX *ctx = usual ? take(keeper(pkey)->sign) : NULL;
 
-	if (pkey->token)
-		return token_key_sign(pkey, false, digest, hash, sig, len, err);
-	ctx = usual ? take(keeper(pkey)->sign) : NULL;
 	if (!ctx)
 		ctx = new_context(pkey, digest);
 	if (!ctx || EVP_PKEY_sign(ctx, sig, len, hash, digest_size(digest)) != 1) {
@@ -128,18 +201,75 @@ pkey_sign_hash(const struct pkey *pkey, enum digest digest, const unsigned char 
 	return RC_OK;
 }
 
-/* EdDSA, and RSA-PSS with the parameters that the key names. */
-static enum rc
-sign_whole(const struct pkey *pkey, const void *data, size_t len, unsigned char *sig, size_t *size,
-	struct err *err)
+enum rc
+pkey_sign_hash(const struct pkey *pkey, enum digest digest, const unsigned char *hash,
+	unsigned char *sig, size_t *len, struct err *err)
 {
+	size_t size = *len;
+	enum rc rc;
+
+	if (pkey->token)
+		return token_key_sign(pkey, false, digest, hash, sig, len, err);
+	for (int i = 0; i < TRIES; i++) {
+		*len = size;
+		rc = sign_once(pkey, digest, hash, sig, len, err);
+		if (rc || !must_check(pkey) || hash_holds(pkey, digest, hash, sig, *len))
+			return rc;
+	}
+	return never_right(pkey, err);
+}
+
+/* A context for a whole text, to sign or to check. */
+static EVP_MD_CTX *
+text_context(const struct pkey *pkey, const struct pkey_pss *pss, bool sign)
+{
+	const EVP_MD *md = digest_evp(pss ? pss->digest : pkey_usual_digest(pkey->type));
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	const EVP_MD *md = digest_evp(pkey_usual_digest(pkey->type));
-	bool good = ctx && EVP_DigestSignInit(ctx, NULL, md, NULL, pkey->evp) == 1 &&
-		    EVP_DigestSign(ctx, sig, size, data, len) == 1;
+	EVP_PKEY_CTX *pctx = NULL; /* borrowed from ctx */
+	bool good = ctx && (sign ? EVP_DigestSignInit(ctx, &pctx, md, NULL, pkey->evp)
+				 : EVP_DigestVerifyInit(ctx, &pctx, md, NULL, pkey->evp)) == 1;
+
+	if (good && pss)
+		good = EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) == 1 &&
+		       EVP_PKEY_CTX_set_rsa_mgf1_md(pctx, md) == 1 &&
+		       EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, RSA_PSS_SALTLEN_DIGEST) == 1;
+	if (good)
+		return ctx;
+	EVP_MD_CTX_free(ctx);
+	return NULL;
+}
+
+static bool
+text_holds(const struct pkey *pkey, const struct pkey_pss *pss, const void *data, size_t len,
+	const unsigned char *sig, size_t size)
+{
+	EVP_MD_CTX *ctx = text_context(pkey, pss, false);
+	bool good = ctx && EVP_DigestVerify(ctx, sig, size, data, len) == 1;
 
 	EVP_MD_CTX_free(ctx);
-	return good ? RC_OK : ossl_err(err, ERR_CRYPTO, "signing");
+	return good;
+}
+
+enum rc
+pkey_sign_text(const struct pkey *pkey, const struct pkey_pss *pss, const void *data, size_t len,
+	unsigned char *sig, size_t *size, struct err *err)
+{
+	size_t room = *size;
+
+	for (int i = 0; i < TRIES; i++) {
+		EVP_MD_CTX *ctx = text_context(pkey, pss, true);
+		bool good;
+
+		*size = room;
+		good = ctx && EVP_DigestSign(ctx, sig, size, data, len) == 1;
+		EVP_MD_CTX_free(ctx);
+		if (!good)
+			return ossl_err(err, ERR_CRYPTO, "signing with a key of type %s",
+				key_type_name(pkey->type));
+		if (!must_check(pkey) || text_holds(pkey, pss, data, len, sig, *size))
+			return RC_OK;
+	}
+	return never_right(pkey, err);
 }
 
 enum rc
@@ -153,7 +283,7 @@ pkey_sign(const struct pkey *pkey, const void *data, size_t len, struct buf *out
 	if (EVP_PKEY_get_size(pkey->evp) > PKEY_MAX_SIGNATURE)
 		return err_set(err, ERR_CERT_UNSUPPORTED, "signatures of this key are too long");
 	if (pkey->type == KEY_ED25519 || pkey->type == KEY_RSA_PSS) {
-		rc = sign_whole(pkey, data, len, sig, &size, err);
+		rc = pkey_sign_text(pkey, NULL, data, len, sig, &size, err);
 	} else {
 		rc = digest_bytes(digest, data, len, hash, err);
 		if (rc == RC_OK)

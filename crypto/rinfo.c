@@ -4,6 +4,7 @@
 #include "crypto/ecdh.h"
 #include "crypto/mac.h"
 #include "crypto/oaep.h"
+#include "crypto/openssl_glue.h"
 #include "crypto/pkey_private.h"
 #include "crypto/token_key.h"
 
@@ -292,42 +293,36 @@ take_v15(const unsigned char *em, size_t size, unsigned char *cek, size_t cek_le
 }
 
 static void
-open_v15(const struct pkey *key, const struct der *in, unsigned char *cek, size_t cek_len)
+take_oaep(
+	const struct parsed *p, unsigned char *em, size_t size, unsigned char *cek, size_t cek_len)
+{
+	const unsigned char *data;
+	unsigned char mask;
+
+	if (oaep_open(p->oaep_md, p->mgf1_md, p->label.p, p->label.len, em, size, cek_len, &data,
+		    &mask))
+		take_if(mask, cek, data, cek_len);
+}
+
+static enum rc
+open_rsa(const struct pkey *key, const struct parsed *p, unsigned char *cek, size_t cek_len,
+	struct err *err)
 {
 	unsigned char em[MAX_RSA_BYTES] = {0};
 	size_t size = (size_t)EVP_PKEY_get_size(pkey_evp(key)), n = sizeof em;
+	bool good = false;
+	enum rc rc = RC_OK;
 
 	/* Too long, or not below the modulus: anybody can see that. */
-	if (size <= sizeof em && pkey_raw_rsa(key, in->p, in->len, em, &n) && n == size)
+	if (size <= sizeof em)
+		rc = pkey_raw_rsa(
+			key, p->encrypted_key.p, p->encrypted_key.len, em, &n, &good, err);
+	if (!rc && good && n == size && p->algorithm == OID_RSA_OAEP)
+		take_oaep(p, em, size, cek, cek_len);
+	else if (!rc && good && n == size)
 		take_v15(em, size, cek, cek_len);
 	secret_wipe(em, sizeof em);
-}
-
-static void
-open_oaep(EVP_PKEY *key, const struct parsed *p, unsigned char *cek, size_t cek_len)
-{
-	unsigned char out[MAX_RSA_BYTES] = {0};
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
-	size_t n = sizeof out;
-	void *label = p->label.len ? OPENSSL_memdup(p->label.p, p->label.len) : NULL;
-	bool good = ctx && EVP_PKEY_decrypt_init(ctx) == 1 &&
-		    EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING) == 1 &&
-		    EVP_PKEY_CTX_set_rsa_oaep_md(ctx, digest_evp(p->oaep_md)) == 1 &&
-		    EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, digest_evp(p->mgf1_md)) == 1;
-
-	if (good && p->label.len) {
-		good = label &&
-		       EVP_PKEY_CTX_set0_rsa_oaep_label(ctx, label, (int)p->label.len) == 1;
-		if (good)
-			label = NULL; /* the context's now */
-	}
-	good = good &&
-	       EVP_PKEY_decrypt(ctx, out, &n, p->encrypted_key.p, p->encrypted_key.len) == 1 &&
-	       n == cek_len;
-	take_if((unsigned char)(0 - (unsigned)good), cek, out, cek_len);
-	OPENSSL_free(label);
-	EVP_PKEY_CTX_free(ctx);
-	secret_wipe(out, sizeof out);
+	return rc;
 }
 
 static void
@@ -344,18 +339,6 @@ open_kari(EVP_PKEY *key, const struct parsed *p, unsigned char *cek, size_t cek_
 }
 
 /* --- with a key in a token --- */
-
-static void
-take_oaep(
-	const struct parsed *p, unsigned char *em, size_t size, unsigned char *cek, size_t cek_len)
-{
-	const unsigned char *data;
-	unsigned char mask;
-
-	if (oaep_open(p->oaep_md, p->mgf1_md, p->label.p, p->label.len, em, size, cek_len, &data,
-		    &mask))
-		take_if(mask, cek, data, cek_len);
-}
 
 static enum rc
 rsa_by_token(const struct pkey *key, const struct parsed *p, unsigned char *cek, size_t cek_len,
@@ -442,14 +425,89 @@ check_supported(const struct parsed *p, struct err *err)
 		p->type == RINFO_KARI ? "unknown key agreement" : "unknown kind of RecipientInfo");
 }
 
+/*
+ * The same number may be written with more or fewer zeros in front; a key is used on one of these
+ * spellings only. ROOM has as many bytes as the largest modulus.
+ */
+static void
+spell_number(struct parsed *p, const struct pkey *key, unsigned char *room)
+{
+	size_t size = (size_t)EVP_PKEY_get_size(key->evp);
+	struct der n = p->encrypted_key;
+
+	if (p->type != RINFO_KTRI || pkey_type(key) != KEY_RSA || size > MAX_RSA_BYTES)
+		return;
+	while (n.len > 0 && n.p[0] == 0) {
+		n.p++;
+		n.len--;
+	}
+	if (n.len > size)
+		return; /* too long however it is written */
+	memset(room, 0, size - n.len);
+	if (n.len)
+		memcpy(room + (size - n.len), n.p, n.len);
+	p->encrypted_key = (struct der){room, size};
+}
+
+/*
+ * What stands for a content key that the private key does not give. It depends on everything that
+ * the content key would depend on, and on nothing else: else asking twice, for keys of two sizes,
+ * by two paddings, in two spellings, would show by answers that are equal or differ which of them
+ * came from the private key.
+ */
+static enum rc
+make_fallback(const struct parsed *p, size_t cek_len, const struct secret *secret,
+	unsigned char mac[MAC_SIZE], struct err *err)
+{
+	struct secret *from = (struct secret *)(uintptr_t)secret; /* only read */
+	unsigned char way[4] = {(unsigned char)cek_len, (unsigned char)p->type}, by_way[MAC_SIZE],
+		      by_label[MAC_SIZE];
+	enum rc rc;
+
+	if (p->type == RINFO_KTRI && p->algorithm == OID_RSA_OAEP) {
+		way[2] = (unsigned char)(1 + p->oaep_md);
+		way[3] = (unsigned char)(1 + p->mgf1_md);
+	}
+	rc = mac_bytes(secret_data(from), secret_len(from), way, sizeof way, by_way, err);
+	if (rc == RC_OK)
+		rc = mac_bytes(by_way, sizeof by_way, p->label.p, p->label.len, by_label, err);
+	if (rc == RC_OK)
+		rc = mac_bytes(by_label, sizeof by_label, p->encrypted_key.p, p->encrypted_key.len,
+			mac, err);
+	secret_wipe(by_way, sizeof by_way);
+	secret_wipe(by_label, sizeof by_label);
+	return rc;
+}
+
+/* Puts the content key in the place of what stands for it, when KEY gives one. */
+static enum rc
+use_key(const struct parsed *p, const struct pkey *key, unsigned char *cek, size_t cek_len,
+	struct err *err)
+{
+	unsigned refusals = ossl_refusals();
+	enum key_type type = pkey_type(key);
+	enum rc rc = RC_OK;
+
+	if (key->token)
+		rc = open_by_token(key, p, cek, cek_len, err);
+	else if (p->type == RINFO_KTRI && type == KEY_RSA)
+		rc = open_rsa(key, p, cek, cek_len, err);
+	else if (p->type == RINFO_KARI &&
+		 (type == KEY_EC_P256 || type == KEY_EC_P384 || type == KEY_EC_P521))
+		open_kari(pkey_evp(key), p, cek, cek_len);
+	/* That there was no memory says nothing about the key, and must not look as if it did. */
+	if (rc == RC_OK && ossl_refusals() != refusals)
+		rc = err_set(err, ERR_MEMORY, "opening a RecipientInfo");
+	return rc;
+}
+
 enum rc
 rinfo_open(const void *der, size_t len, unsigned index, enum content_cipher cipher,
 	const struct pkey *key, const struct secret *fallback, struct secret **cek, struct err *err)
 {
 	struct parsed p;
-	unsigned char mac[MAC_SIZE];
+	unsigned char mac[MAC_SIZE], number[MAX_RSA_BYTES];
 	size_t n, cek_len = content_cipher_key_size(cipher);
-	struct secret *fb = (struct secret *)(uintptr_t)fallback; /* only read */
 	enum rc rc;
 
 	*cek = NULL;
@@ -462,23 +520,12 @@ rinfo_open(const void *der, size_t len, unsigned index, enum content_cipher ciph
 		return err_set(
 			err, ERR_CMS_MALFORMED, "no key of this number in the RecipientInfo");
 	assert(cek_len <= sizeof(mac));
-	rc = mac_bytes(
-		secret_data(fb), secret_len(fb), p.encrypted_key.p, p.encrypted_key.len, mac, err);
-	if (rc != RC_OK)
-		return rc;
-	if ((rc = secret_copy(mac, cek_len, cek, err)) == RC_OK) {
-		enum key_type type = pkey_type(key);
-
-		if (key->token)
-			rc = open_by_token(key, &p, secret_data(*cek), cek_len, err);
-		else if (p.type == RINFO_KTRI && type == KEY_RSA && p.algorithm == OID_RSA)
-			open_v15(key, &p.encrypted_key, secret_data(*cek), cek_len);
-		else if (p.type == RINFO_KTRI && type == KEY_RSA)
-			open_oaep(pkey_evp(key), &p, secret_data(*cek), cek_len);
-		else if (p.type == RINFO_KARI &&
-			 (type == KEY_EC_P256 || type == KEY_EC_P384 || type == KEY_EC_P521))
-			open_kari(pkey_evp(key), &p, secret_data(*cek), cek_len);
-	}
+	spell_number(&p, key, number);
+	rc = make_fallback(&p, cek_len, fallback, mac, err);
+	if (rc == RC_OK)
+		rc = secret_copy(mac, cek_len, cek, err);
+	if (rc == RC_OK)
+		rc = use_key(&p, key, secret_data(*cek), cek_len, err);
 	if (rc != RC_OK)
 		secret_free(cek);
 	secret_wipe(mac, sizeof mac);

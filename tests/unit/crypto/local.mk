@@ -86,3 +86,9 @@ tests_unit_crypto_ocsp_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
 ## What directories have of people
 check_PROGRAMS += tests/unit/crypto/smime_value_test
 tests_unit_crypto_smime_value_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
+
+## What private keys give without memory, and to whoever asks twice
+check_PROGRAMS += tests/unit/crypto/rinfo_test
+tests_unit_crypto_rinfo_test_SOURCES = tests/unit/crypto/rinfo_test.c tests/unit/crypto/people.h
+tests_unit_crypto_rinfo_test_LDADD = $(SG_LIBS_CRYPTO) $(CMOCKA_LIBS)
+tests_unit_crypto_rinfo_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=realloc
