@@ -154,7 +154,8 @@ split_address(const char *text, size_t len, struct split *split, struct err *err
 	bool inside = false;
 	size_t n = 0;
 
-	*split = (struct split){.domain = 0};
+	split->domain = 0;
+	split->quoted = false;
 	for (size_t i = 0; i < len; i++) {
 		char c = text[i];
 

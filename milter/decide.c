@@ -181,9 +181,11 @@ ask_signer(struct transaction *tx, struct tx_signer *signer)
 	if (addr_canonical(signer->addr, strlen(signer->addr), canonical, NULL) != RC_OK)
 		snprintf(canonical, sizeof(canonical), "%s", signer->addr);
 	rc = vault_find_signer(vault, canonical, &signer->signer, &signer->err);
-	engine_person(tx->engine, canonical, person);
-	if (rc == RC_NONE && !addr_equal(person, canonical))
-		rc = vault_find_signer(vault, person, &signer->signer, &signer->err);
+	if (rc == RC_NONE) {
+		engine_person(tx->engine, canonical, person);
+		if (!addr_equal(person, canonical))
+			rc = vault_find_signer(vault, person, &signer->signer, &signer->err);
+	}
 	/* A vault that refuses to say is trouble like one that is gone: nothing goes unsigned for
 	 * it. */
 	signer->there = rc == RC_OK ? TRI_YES : rc == RC_NONE ? TRI_NO : TRI_UNKNOWN;
