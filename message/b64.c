@@ -136,8 +136,7 @@ struct b64_encoder {
 	struct sink to;
 	unsigned char held[LINE_BYTES];       /* bytes of a line that is not full yet */
 	size_t held_len;                      /* how many */
-	char flat[LINES * LINE_CHARS];        /* encoded, not yet in lines */
-	char lines[LINES * (LINE_CHARS + 2)]; /* ready to go */
+	char lines[LINES * (LINE_CHARS + 2)]; /* encoded */
 };
 
 enum rc
@@ -166,17 +165,20 @@ b64_encoded_size(uint64_t len)
 	return chars + (chars + LINE_CHARS - 1) / LINE_CHARS * 2;
 }
 
-/* Encodes at most LINES lines; only the last of a message is shorter than LINE_BYTES. */
+/* Encodes at most LINES lines; only the last of a message is shorter than LINE_BYTES. All is
+ * encoded at once, so far to the right that no line, when it is moved to its place, meets one that
+ * was not.
+ */
 static enum rc
 put_lines(struct b64_encoder *encoder, const unsigned char *data, size_t len, struct err *err)
 {
-	size_t chars = b64_encode(data, len, encoder->flat);
-	char *o = encoder->lines;
+	char *flat = encoder->lines + (len + LINE_BYTES - 1) / LINE_BYTES * 2, *o = encoder->lines;
+	size_t chars = b64_encode(data, len, flat);
 
 	for (size_t at = 0; at < chars; at += LINE_CHARS) {
 		size_t n = chars - at < LINE_CHARS ? chars - at : LINE_CHARS;
 
-		memcpy(o, encoder->flat + at, n);
+		memmove(o, flat + at, n);
 		memcpy(o + n, "\r\n", 2);
 		o += n + 2;
 	}
@@ -309,6 +311,10 @@ feed_decoder(void *ctx, const void *data, size_t len, struct err *err)
 	enum rc rc = RC_OK;
 
 	while (rc == RC_OK && in < end) {
+		if (*in == '\r' || *in == '\n') { /* nearly all of the junk */
+			in++;
+			continue;
+		}
 		if (decoder->count == 0 && !decoder->ended && values[*in] >= 0) {
 			size_t used = decode_groups(in, (size_t)(end - in), out);
 

@@ -80,12 +80,15 @@ b64_avx2_decode(const unsigned char *in, size_t len, unsigned char *out)
 		__m256i high = _mm256_and_si256(_mm256_srli_epi32(text, 4), slash);
 		__m256i low = _mm256_and_si256(text, slash);
 		__m256i offset = _mm256_add_epi8(_mm256_cmpeq_epi8(text, slash), high);
+		__m256i common = _mm256_and_si256(
+			_mm256_shuffle_epi8(low_bits, low), _mm256_shuffle_epi8(high_bits, high));
+		__m256i good = _mm256_cmpeq_epi8(common, _mm256_setzero_si256());
+		unsigned bad = ~(unsigned)_mm256_movemask_epi8(good);
 
-		if (!_mm256_testz_si256(_mm256_shuffle_epi8(low_bits, low),
-			    _mm256_shuffle_epi8(high_bits, high)))
-			break;
 		text = _mm256_add_epi8(text, _mm256_shuffle_epi8(offsets, offset));
 		_mm256_storeu_si256((__m256i *)out, pack(text));
+		if (bad) /* the groups before it count */
+			return used + ((unsigned)__builtin_ctz(bad) & ~3u);
 	}
 	return used;
 }

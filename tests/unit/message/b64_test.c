@@ -183,6 +183,33 @@ test_streams(void **state)
 		}
 }
 
+/* One character that does not belong there, at every place of a long line. */
+static void
+test_junk_anywhere(void **state)
+{
+	static const char junk[] = {'\n', '\r', '-', '\0', ' ', '\x80'};
+	unsigned char in[150];
+	char text[200], with[201];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(in); i++)
+		in[i] = (unsigned char)(i * 151 + i / 7);
+	CHECK_INT("encode", b64_encode(in, sizeof(in), text), sizeof(text));
+	for (size_t at = 0; at <= sizeof(text); at++)
+		for (size_t k = 0; k < sizeof(junk); k++) {
+			struct buf back = BUF_INIT(0);
+			struct err err = ERR_INIT;
+
+			memcpy(with, text, at);
+			with[at] = junk[k];
+			memcpy(with + at + 1, text + at, sizeof(text) - at);
+			CHECK_INT("decode", decode(with, sizeof(with), 1000, &back, &err), RC_OK);
+			CHECK_INT("length", back.len, sizeof(in));
+			assert_memory_equal(back.data, in, sizeof(in));
+			buf_fini(&back);
+		}
+}
+
 /* What RFC 2045 section 6.8 says about other characters, and what is refused. */
 static void
 test_junk(void **state)
@@ -265,6 +292,7 @@ main(void)
 		cmocka_unit_test(test_strict),
 		cmocka_unit_test(test_streams),
 		cmocka_unit_test(test_junk),
+		cmocka_unit_test(test_junk_anywhere),
 		cmocka_unit_test(test_line_lengths),
 	};
 
