@@ -164,7 +164,7 @@ enter_signed(struct opening *o, struct err *err)
 	struct entity_split *split = NULL;
 	struct inner inner;
 	struct sink sink, stage;
-	enum rc rc = entity_split_new(&conf, &split, err);
+	enum rc rc = entity_split_new(&conf, 0, &split, err);
 
 	if (rc == RC_OK) {
 		sink = entity_split_sink(split);

@@ -22,9 +22,11 @@
  */
 #define KEY_BYTES 32
 #define PIECE     SINK_CHUNK
+#define FIRST_CAP 4096
 
 struct spool {
 	struct spool_conf conf;
+	uint64_t expected;   /* bytes in all, as far as that was said */
 	char *memory;        /* the first bytes */
 	size_t memory_len;   /* bytes in use */
 	size_t memory_cap;   /* bytes allocated */
@@ -67,6 +69,12 @@ spool_free(struct spool **spool)
 	free(s->scratch);
 	free(s);
 	*spool = NULL;
+}
+
+void
+spool_expect(struct spool *spool, uint64_t size)
+{
+	spool->expected = size;
 }
 
 const struct spool_conf *
@@ -191,8 +199,10 @@ append_memory(struct spool *spool, const void *data, size_t len, size_t *used, s
 		return RC_OK;
 	if (len > limit - spool->memory_len)
 		len = limit - spool->memory_len;
+	if (cap == 0 && spool->expected < limit)
+		cap = (size_t)spool->expected;
 	while (cap < spool->memory_len + len)
-		cap = cap ? cap * 2 : 4096;
+		cap = cap < FIRST_CAP ? FIRST_CAP : cap * 2;
 	if (cap > limit)
 		cap = limit;
 	if (cap > spool->memory_cap) {

@@ -26,6 +26,8 @@ struct spool_conf {
 
 enum rc spool_new(const struct spool_conf *conf, struct spool **out, struct err *err);
 void spool_free(struct spool **spool);
+/* About SIZE bytes will come: what stays in memory need not be moved as it grows. */
+void spool_expect(struct spool *spool, uint64_t size);
 enum rc spool_append(struct spool *spool, const void *data, size_t len, struct err *err);
 uint64_t spool_size(const struct spool *spool);
 /* Reads exactly LEN bytes at OFFSET; past the end is ERR_INTERNAL. */

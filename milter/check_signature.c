@@ -159,7 +159,7 @@ stopper_feed(void *ctx, const void *data, size_t len, struct err *err)
 	if (rc != RC_OK || !cms_header_done(stopper->reader))
 		return rc;
 	stopper->done = true;
-	return err_set(err, ERR_INTERNAL, "enough was read");
+	return err_set(NULL, ERR_INTERNAL, "enough was read"); /* for nobody to see */
 }
 
 /* All of a small one. What is damaged behind the header is not for the header's reader to say. */

@@ -9,11 +9,12 @@ struct entity_split {
 	struct buf header; /* with the empty line */
 	struct spool *body;
 	bool in_body, after_cr;
-	size_t line; /* length of the present header line */
+	bool has_text; /* the present header line is not empty */
 };
 
 enum rc
-entity_split_new(const struct spool_conf *conf, struct entity_split **out, struct err *err)
+entity_split_new(const struct spool_conf *conf, uint64_t expected, struct entity_split **out,
+	struct err *err)
 {
 	struct entity_split *split = calloc(1, sizeof(*split));
 	enum rc rc;
@@ -24,10 +25,12 @@ entity_split_new(const struct spool_conf *conf, struct entity_split **out, struc
 	buf_init(&split->header, ENTITY_HEADER_MAX);
 	split->header.wipe = true;
 	rc = spool_new(conf, &split->body, err);
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
+		spool_expect(split->body, expected);
 		*out = split;
-	else
+	} else {
 		entity_split_free(&split);
+	}
 	return rc;
 }
 
@@ -42,32 +45,49 @@ entity_split_free(struct entity_split **split)
 	*split = NULL;
 }
 
-/* Header bytes up to and with the empty line; returns how many were taken. */
+/* A piece of a header line, or its rest when ENDS says so; a bare LF gets its CR. */
+static enum rc
+take_header_line(
+	struct entity_split *split, const char *data, size_t len, bool ends, struct err *err)
+{
+	size_t crs = 0, more;
+	enum rc rc;
+
+	while (crs < len && data[crs] == '\r')
+		crs++;
+	split->has_text |= crs < len;
+	if (len)
+		split->after_cr = data[len - 1] == '\r';
+	more = len + (!ends ? 0 : split->after_cr ? 1 : 2);
+	/* A header block without an end is no entity, whoever made it. */
+	if (more > ENTITY_HEADER_MAX - split->header.len)
+		return err_set(err, ERR_MSG_MALFORMED, "no end of the header within %u bytes",
+			ENTITY_HEADER_MAX);
+	rc = buf_append(&split->header, data, len, err);
+	if (rc != RC_OK || !ends)
+		return rc;
+	rc = buf_append_str(&split->header, split->after_cr ? "\n" : "\r\n", err);
+	split->in_body = !split->has_text;
+	split->has_text = split->after_cr = false;
+	return rc;
+}
+
+/* Header bytes up to and with the empty line; *TAKEN tells how many. */
 static enum rc
 take_header(
 	struct entity_split *split, const char *data, size_t len, size_t *taken, struct err *err)
 {
 	enum rc rc = RC_OK;
-	size_t i;
+	size_t at = 0;
 
-	for (i = 0; rc == RC_OK && i < len && !split->in_body; i++) {
-		if (data[i] == '\n') {
-			if (!split->after_cr)
-				rc = buf_append_char(&split->header, '\r', err);
-			split->in_body = split->line == 0;
-			split->line = 0;
-		} else if (data[i] != '\r') {
-			split->line++;
-		}
-		split->after_cr = data[i] == '\r';
-		if (rc == RC_OK)
-			rc = buf_append_char(&split->header, data[i], err);
+	while (rc == RC_OK && at < len && !split->in_body) {
+		const char *lf = memchr(data + at, '\n', len - at);
+		size_t n = lf ? (size_t)(lf - (data + at)) : len - at;
+
+		rc = take_header_line(split, data + at, n, lf != NULL, err);
+		at += n + (lf != NULL);
 	}
-	*taken = i;
-	/* A header block without an end is no entity, whoever made it. */
-	if (rc != RC_OK && split->header.len + 2 >= ENTITY_HEADER_MAX)
-		return err_set(err, ERR_MSG_MALFORMED, "no end of the header within %u bytes",
-			ENTITY_HEADER_MAX);
+	*taken = at;
 	return rc;
 }
 
@@ -100,11 +120,8 @@ split_feed(void *ctx, const void *data, size_t len, struct err *err)
 	size_t taken = 0;
 	enum rc rc = RC_OK;
 
-	if (!split->in_body) {
+	if (!split->in_body)
 		rc = take_header(split, data, len, &taken, err);
-		if (split->in_body)
-			split->after_cr = false;
-	}
 	if (rc != RC_OK || taken == len)
 		return rc;
 	return take_body(split, (const char *)data + taken, len - taken, err);

@@ -23,7 +23,9 @@ struct inner { /* an entity by itself */
 void inner_fini(struct inner *inner);
 
 struct entity_split;
-enum rc entity_split_new(const struct spool_conf *conf, struct entity_split **out, struct err *err);
+/* EXPECTED: bytes of it, about; 0: not known. */
+enum rc entity_split_new(const struct spool_conf *conf, uint64_t expected,
+	struct entity_split **out, struct err *err);
 struct sink entity_split_sink(struct entity_split *split);
 /* After all was fed; RC_PERM, ERR_MSG_MALFORMED when it is no entity. */
 enum rc entity_split_take(struct entity_split *split, struct inner *out, struct err *err);

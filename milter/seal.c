@@ -17,12 +17,19 @@ sealed_fini(struct sealed *sealed)
 	memset(sealed, 0, sizeof(*sealed));
 }
 
+/* EXPECTED: bytes of the body, about. */
 static enum rc
-sealed_init(struct sealed *sealed, const struct spool_conf *conf, struct err *err)
+sealed_init(
+	struct sealed *sealed, const struct spool_conf *conf, uint64_t expected, struct err *err)
 {
+	enum rc rc;
+
 	memset(sealed, 0, sizeof(*sealed));
 	hdrs_init(&sealed->hdrs);
-	return spool_new(conf, &sealed->body, err);
+	rc = spool_new(conf, &sealed->body, err);
+	if (rc == RC_OK)
+		spool_expect(sealed->body, expected);
+	return rc;
 }
 
 /* Both a spool and a hash are fed. */
@@ -62,7 +69,7 @@ seal_plain(const struct seal_source *source, enum preset preset, bool raw, struc
 	struct err *err)
 {
 	struct sink sink;
-	enum rc rc = sealed_init(out, source->spool, err);
+	enum rc rc = sealed_init(out, source->spool, spool_size(source->body), err);
 
 	if (rc == RC_OK) {
 		sink = spool_sink(out->body);
@@ -131,7 +138,8 @@ seal_sign_clear(const struct seal_source *source, const struct seal_signing *sig
 	struct hasher *hasher = NULL;
 	struct buf der = BUF_INIT(0);
 	struct sink sink;
-	enum rc rc = sealed_init(out, source->spool, err);
+	enum rc rc = sealed_init(out, source->spool,
+		seal_estimate(spool_size(source->body), signing->signer, false, NULL), err);
 
 	if (rc == RC_OK)
 		rc = smime_boundary(boundary, err);
@@ -216,7 +224,8 @@ seal_sign_opaque(const struct sealed *plain, const struct seal_signing *signing,
 {
 	struct hasher *hasher = NULL;
 	struct buf der = BUF_INIT(0);
-	enum rc rc = sealed_init(out, spool_conf(plain->body), err);
+	enum rc rc = sealed_init(out, spool_conf(plain->body),
+		seal_estimate(spool_size(plain->body), signing->signer, true, NULL), err);
 
 	if (rc == RC_OK)
 		rc = add_pkcs7_fields(out, "signed-data", err);
@@ -285,7 +294,8 @@ seal_encrypt(const struct sealed *inner, const struct certset *recipients,
 	struct cms_envelope_options options = {
 		.cipher = algorithms->cipher, .oaep = algorithms->oaep, .v15 = &algorithms->v15};
 	bool auth = content_cipher_is_authenticated(options.cipher);
-	enum rc rc = sealed_init(out, spool_conf(inner->body), err);
+	enum rc rc = sealed_init(out, spool_conf(inner->body),
+		seal_estimate(spool_size(inner->body), NULL, false, recipients), err);
 
 	if (rc == RC_OK)
 		rc = add_pkcs7_fields(out, auth ? "authEnveloped-data" : "enveloped-data", err);

@@ -97,6 +97,15 @@ add_layer(struct unwrap *u, const char *kind, struct err *err, const char *fmt, 
 	return RC_OK;
 }
 
+/* Bytes of what is inside ENTITY, about. */
+static uint64_t
+content_size(const struct entity *entity)
+{
+	uint64_t size = entity->end - entity->body;
+
+	return entity->cte == CTE_BASE64 ? size / 4 * 3 : size;
+}
+
 /* Looking inside must not disturb the check of the signature: what is no entity there is no entity,
  * and the signature may be good all the same. */
 struct lenient {
@@ -167,7 +176,7 @@ unwrap_signed(struct unwrap *u, bool *more, struct err *err)
 	struct entity_split *split = NULL;
 	struct lenient lenient = {.broken = false};
 	struct sink sink = {.feed = lenient_feed, .ctx = &lenient};
-	enum rc rc = entity_split_new(&conf, &split, err);
+	enum rc rc = entity_split_new(&conf, content_size(u->root), &split, err);
 
 	if (rc != RC_OK)
 		return rc;
@@ -225,7 +234,7 @@ decrypt(struct unwrap *u, const struct cms_enveloped *enveloped, struct secret *
 	struct entity_split *split = NULL;
 	struct cms_decryptor *decryptor = NULL;
 	struct sink sink, stage;
-	enum rc rc = entity_split_new(&conf, &split, err);
+	enum rc rc = entity_split_new(&conf, content_size(u->root), &split, err);
 
 	if (rc == RC_OK) {
 		sink = entity_split_sink(split);

@@ -89,6 +89,7 @@ test_read(void **state)
 		check_range(spool, 0, size / 2);
 		spool_free(&spool);
 		CHECK_INT("new", spool_new(&conf, &spool, &err), RC_OK);
+		spool_expect(spool, size / 2 * (i % 4)); /* right or wrong, it is only a hint */
 		fill(spool, size);
 		CHECK_INT("size", spool_size(spool), size);
 		check_range(spool, 0, size);

@@ -34,7 +34,7 @@ check(size_t i, size_t step)
 	char *in = exact(cases[i].in, len);
 	enum rc rc = RC_OK;
 
-	assert_int_equal(entity_split_new(&conf, &split, NULL), RC_OK);
+	assert_int_equal(entity_split_new(&conf, 0, &split, NULL), RC_OK);
 	sink = entity_split_sink(split);
 	for (size_t at = 0; rc == RC_OK && at < len; at += step)
 		rc = sink_feed(&sink, in + at, len - at < step ? len - at : step, NULL);
@@ -77,7 +77,7 @@ test_endless(void **state)
 
 	(void)state;
 	memset(line, 'x', sizeof(line));
-	assert_int_equal(entity_split_new(&conf, &split, NULL), RC_OK);
+	assert_int_equal(entity_split_new(&conf, 0, &split, NULL), RC_OK);
 	sink = entity_split_sink(split);
 	for (; rc == RC_OK && n < 1000; n++)
 		rc = sink_feed(&sink, line, sizeof(line), &err);
