@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define FIRST_FIELDS 16
+
 /* Bytes of a field's line, "name:value" CRLF, with CRLF for each inner line end. */
 static size_t
 field_bytes(const struct hdr *hdr)
@@ -34,7 +36,8 @@ hdrs_fini(struct hdrs *hdrs)
 	hdrs_init(hdrs);
 }
 
-/* Room for one more field; counts of 2^k are where the array is full. */
+/* Room for one more field. The first block is for the fields of most messages; from then on counts
+ * of 2^k are where the array is full. */
 static enum rc
 make_room(struct hdrs *hdrs, struct err *err)
 {
@@ -42,9 +45,9 @@ make_room(struct hdrs *hdrs, struct err *err)
 
 	if (hdrs->n >= HDRS_MAX)
 		return err_set(err, ERR_LIMIT, "more than %d header fields", HDRS_MAX);
-	if (hdrs->n & (hdrs->n - 1) || hdrs->n == 1)
+	if (hdrs->n & (hdrs->n - 1) || (hdrs->n > 0 && hdrs->n < FIRST_FIELDS))
 		return RC_OK;
-	v = realloc(hdrs->v, (hdrs->n ? hdrs->n * 2 : 2) * sizeof(*v));
+	v = realloc(hdrs->v, (hdrs->n ? hdrs->n * 2 : FIRST_FIELDS) * sizeof(*v));
 	if (!v)
 		return err_set(err, ERR_MEMORY, "header fields");
 	hdrs->v = v;
