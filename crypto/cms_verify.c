@@ -47,6 +47,7 @@ struct judgement {
 	const char *addr;
 	int64_t at, received;
 	const enum revocation_mode *revocation; /* a rule's own, or NULL */
+	struct effort *effort;                  /* what the message may still cost */
 };
 
 /* Of two signers, whose answer about revocation counts? Each has the rule of the own anchor, so
@@ -95,6 +96,7 @@ struct search {
 	unsigned weak;
 	const char *reason;
 	unsigned tried;
+	struct effort *effort;
 };
 
 /* Tries the signer's certificates in SET until the signature is good. */
@@ -110,6 +112,13 @@ try_certs(struct search *s, const struct certset *set)
 			return;
 		if (!signer_is(s->signer, set->v[i]))
 			continue;
+		if (!effort_signature(
+			    s->effort, X509_get0_pubkey(cert_x509(set->v[i])))) { /* get0 */
+			s->cert = s->cert ? s->cert : set->v[i];
+			s->reason = effort_reason();
+			s->signature = SIGNATURE_UNSUPPORTED;
+			return;
+		}
 		found = signer_verify(s->signer, s->claims, set->v[i], s->digest, &weak, &reason);
 		if (s->tried++ == 0 || found == SIGNATURE_GOOD) {
 			s->cert = set->v[i];
@@ -127,7 +136,7 @@ check_signature(const struct judgement *j, const struct signer *signer, struct c
 	unsigned *weak, struct verdict *v, struct err *err)
 {
 	struct signer_claims claims = {.signing_time = -1};
-	struct search search = {.signer = signer, .claims = &claims};
+	struct search search = {.signer = signer, .claims = &claims, .effort = j->effort};
 	const char *reason = NULL;
 	bool sound = true;
 
@@ -183,7 +192,7 @@ static enum rc
 check_cert(const struct judgement *j, struct cert *cert, unsigned *weak, struct verdict *v,
 	struct err *err)
 {
-	const struct trust_signing times = {j->at, j->received, v->signing_time};
+	const struct trust_signing times = {j->at, j->received, v->signing_time, j->effort};
 	bool old = false;
 	enum rc rc;
 
@@ -261,6 +270,7 @@ cms_signed_verify_asked(struct cms_signed *sd, const struct hasher *hasher, stru
 	struct err *err)
 {
 	struct certset joined = {NULL, 0};
+	struct effort effort = {0};
 	struct judgement j = {.sd = sd,
 		.hasher = hasher,
 		.trust = trust,
@@ -269,7 +279,8 @@ cms_signed_verify_asked(struct cms_signed *sd, const struct hasher *hasher, stru
 		.addr = asked->addr,
 		.at = asked->at,
 		.received = asked->received,
-		.revocation = asked->revocation};
+		.revocation = asked->revocation,
+		.effort = asked->effort ? asked->effort : &effort};
 	unsigned refusals = ossl_refusals();
 	enum rc rc = RC_OK;
 

@@ -45,6 +45,7 @@ struct cms_asked {
 	int64_t at;                             /* -1: now */
 	int64_t received;                       /* when the message came in; -1: at AT */
 	const enum revocation_mode *revocation; /* a rule's own; NULL: the anchors' */
+	struct effort *effort; /* what the message may still cost; NULL: this object alone */
 };
 enum rc cms_signed_verify_asked(struct cms_signed *sd, const struct hasher *hasher,
 	struct trust *trust, const struct certset *extra, const struct cms_asked *asked,

@@ -60,7 +60,8 @@ search(const struct revocation_question *q, struct crl *crl, const STACK_OF(X509
 		if (!may_be_signer(crl, cert) || X509_cmp(cert, q->issuer) == 0 ||
 			!(X509_get_extension_flags(cert) & (EXFLAG_KUSAGE | EXFLAG_CA)))
 			continue;
-		if (++*tries > MAX_TRIES)
+		if (++*tries > MAX_TRIES ||
+			!effort_signature(q->request->effort, X509_get0_pubkey(cert)))
 			return NULL;
 		if (crl_is_signed_by(crl, cert) && has_path(q, cert, weak, why))
 			return cert;

@@ -8,7 +8,7 @@ libcrypto_sg_a_SOURCES = \
 ## The certificate half
 libcrypto_sg_a_SOURCES += \
 	crypto/anchorset.c crypto/anchorset.h crypto/cert_private.h crypto/pkey_private.h crypto/cert.c crypto/cert_cache.c \
-	crypto/cert_decode.c crypto/cert_kind.c crypto/cert_use.c crypto/certset.c crypto/issue.c crypto/p12.c crypto/p12_file.c crypto/p12_key.c crypto/p12_mac.c crypto/p12_private.h crypto/p12_write.c crypto/password.c crypto/password.h crypto/pbe.c crypto/path.h crypto/path.c crypto/path_build.h crypto/path_build.c crypto/path_rules.h crypto/path_rules.c crypto/mail_constraints.h crypto/mail_constraints.c crypto/trust_rules.h crypto/trust_rules.c crypto/trustlist.h crypto/trustlist.c crypto/pkey.c crypto/pkey_sign.c crypto/trust.c \
+	crypto/cert_decode.c crypto/cert_kind.c crypto/cert_use.c crypto/certset.c crypto/issue.c crypto/p12.c crypto/p12_file.c crypto/p12_key.c crypto/p12_mac.c crypto/p12_private.h crypto/p12_write.c crypto/password.c crypto/password.h crypto/pbe.c crypto/path.h crypto/path.c crypto/path_build.h crypto/path_build.c crypto/path_rules.h crypto/path_rules.c crypto/mail_constraints.h crypto/mail_constraints.c crypto/trust_rules.h crypto/trust_rules.c crypto/trustlist.h crypto/trustlist.c crypto/pkey.c crypto/pkey_sign.c crypto/trust.c crypto/effort.h crypto/effort.c \
 	crypto/verdict.c
 
 ## Names, requests for certificates, chains

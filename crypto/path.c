@@ -261,7 +261,11 @@ explain(struct run *run, const struct path_search *search)
 	struct path_fault fault;
 	size_t i;
 
-	if (run->score <= PATH_FORGED && (search->exhausted || search->n_ends)) {
+	if (run->score <= PATH_FORGED && search->exhausted &&
+		effort_is_spent(run->request->effort)) {
+		verdict_forget(&run->best, VERDICT_PATH);
+		path_note(&run->best, VERDICT_PATH, search->crowded, effort_reason());
+	} else if (run->score <= PATH_FORGED && (search->exhausted || search->n_ends)) {
 		bool forged = run->score == PATH_FORGED && !search->exhausted;
 
 		path_rules_end(search, &fault);

@@ -16,6 +16,7 @@
 #include "crypto/trustlist.h"
 #include "crypto/verdict.h"
 #include "crypto/watch.h"
+#include "crypto/effort.h"
 
 #include <openssl/x509.h>
 
@@ -40,6 +41,7 @@ struct path_request {
 	bool plain;                    /* policies do not matter */
 	unsigned level;                /* how many such paths lead here */
 	const struct watcher *watcher; /* may be NULL */
+	struct effort *effort;         /* of the message; NULL: no matter */
 };
 
 /* verdict_note about one of OpenSSL's certificates. */

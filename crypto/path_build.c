@@ -172,7 +172,8 @@ is_signed_by(struct build *b, X509 *cert, X509 *issuer)
 	for (i = 0; i < b->n_memo; i++)
 		if (b->memo[i].cert == cert && b->memo[i].issuer == issuer)
 			return b->memo[i].is;
-	if (is_exhausted(b, b->search->signatures >= PATH_MAX_SIGNATURES))
+	if (is_exhausted(b, b->search->signatures >= PATH_MAX_SIGNATURES ||
+				    !effort_signature(b->request->effort, key)))
 		return false;
 	b->search->signatures++;
 	b->memo[b->n_memo] = (struct memo){cert, issuer, key && X509_verify(cert, key) == 1};
@@ -208,6 +209,19 @@ note_end(struct build *b, enum path_end_kind kind)
 			(struct path_end){kind, b->chain.v[b->chain.n - 1], b->chain.n};
 }
 
+/* Has the message work left for this path, and the signatures on it? */
+static bool
+is_affordable(const struct build *b)
+{
+	struct effort *effort = b->request->effort;
+	bool is = effort_path(effort);
+	int i;
+
+	for (i = 1; is && i < b->chain.n; i++)
+		is = effort_signature(effort, X509_get0_pubkey(b->chain.v[i])); /* get0 */
+	return is;
+}
+
 static enum rc
 complete(struct build *b, const struct anchor *anchor, struct err *err)
 {
@@ -216,7 +230,8 @@ complete(struct build *b, const struct anchor *anchor, struct err *err)
 	enum rc rc;
 
 	if (is_exhausted(b, b->search->tries == PATH_MAX_TRIES ||
-				    b->search->signatures + cost > PATH_MAX_SIGNATURES))
+				    b->search->signatures + cost > PATH_MAX_SIGNATURES ||
+				    !is_affordable(b)))
 		return RC_OK;
 	b->search->tries++;
 	b->search->signatures += cost;
@@ -236,7 +251,7 @@ follow(struct build *b, const struct candidate *c, bool alone, bool *followed, b
 	X509 *top = b->chain.v[b->chain.n - 1];
 	enum rc rc;
 
-	if (is_exhausted(b, b->search->steps == PATH_MAX_STEPS))
+	if (is_exhausted(b, b->search->steps == PATH_MAX_STEPS || !effort_step(b->request->effort)))
 		return RC_OK;
 	b->search->steps++;
 	if (is_on_path(b, c->x509)) {

@@ -85,6 +85,7 @@ path_rules_before(const struct path_request *request, const struct path_chain *c
 	struct path_fault *fault)
 {
 	char name[NAME_TEXT_SIZE];
+	size_t names;
 	int i;
 
 	for (i = 0; i < chain->n; i++) {
@@ -96,7 +97,10 @@ path_rules_before(const struct path_request *request, const struct path_chain *c
 				name_text_of(chain->v[i], name), X509_get_ext_count(chain->v[i]),
 				MAX_EXTENSIONS);
 	}
-	if (mail_constraints_work(chain->v, chain->n) > MAIL_CONSTRAINTS_MAX_WORK)
+	names = mail_constraints_work(chain->v, chain->n);
+	if (names <= MAIL_CONSTRAINTS_MAX_WORK && !effort_names(request->effort, names))
+		return refuse(fault, PATH_BROKEN, chain->v[0], "%s", effort_reason());
+	if (names > MAIL_CONSTRAINTS_MAX_WORK)
 		return refuse(fault, PATH_BROKEN, chain->v[0],
 			"the certificate of %s has too many names for the constraints of its CAs to be checked",
 			name_text_of(chain->v[0], name));

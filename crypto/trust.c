@@ -308,8 +308,9 @@ struct question {
 	struct cert *leaf;
 	const struct certset *extra;
 	unsigned use;
-	const char *addr;    /* canonical, or NULL */
-	int64_t at, path_at; /* -1: now, and the answer is good for this minute */
+	const char *addr;      /* canonical, or NULL */
+	int64_t at, path_at;   /* -1: now, and the answer is good for this minute */
+	struct effort *effort; /* of the message, or NULL */
 };
 
 /*
@@ -432,6 +433,7 @@ check_path(struct trust *trust, const struct question *q, struct verdict *verdic
 		.path_at = q->path_at,
 		.aside = trust->options.stricter_rules,
 		.watcher = trust->watcher.note ? &trust->watcher : NULL,
+		.effort = q->effort,
 	};
 	enum rc rc = request.untrusted ? path_check(&request, verdict, err)
 				       : err_set(err, ERR_MEMORY, "building a path");
@@ -553,7 +555,7 @@ ask(struct trust *trust, struct question *q, struct verdict *verdict, struct err
 		return rc;
 	}
 	answer(&found, verdict);
-	if (found.awaits) /* the next one asks again */
+	if (found.awaits || effort_is_spent(q->effort)) /* the next one asks again */
 		verdict_fini(&found);
 	else
 		cache_insert(trust, key, &found); /* taken */
@@ -564,7 +566,7 @@ enum rc
 trust_check(struct trust *trust, struct cert *leaf, const struct certset *extra, unsigned use,
 	const char *addr, int64_t at, struct verdict *verdict, struct err *err)
 {
-	struct question q = {leaf, extra, use, addr, at, at};
+	struct question q = {leaf, extra, use, addr, at, at, NULL};
 
 	return ask(trust, &q, verdict, err);
 }
@@ -598,7 +600,7 @@ trust_check_signer(struct trust *trust, struct cert *leaf, const struct certset 
 	const char *addr, const struct trust_signing *times, struct verdict *verdict, bool *old,
 	struct err *err)
 {
-	struct question q = {leaf, extra, CERT_SIGN, addr, times->at, times->at};
+	struct question q = {leaf, extra, CERT_SIGN, addr, times->at, times->at, times->effort};
 	int64_t at = times->at < 0 ? clock_now() : times->at;
 	int64_t received = times->received < 0 ? at : times->received;
 	bool believed = judge_time(&trust->options, times, received, verdict);

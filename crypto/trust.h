@@ -17,6 +17,7 @@
 #include "crypto/cert.h"
 #include "crypto/verdict.h"
 #include "crypto/watch.h"
+#include "crypto/effort.h"
 
 struct trust;
 
@@ -103,6 +104,7 @@ enum rc trust_check(struct trust *trust, struct cert *leaf, const struct certset
  */
 struct trust_signing {
 	int64_t at, received, made;
+	struct effort *effort; /* what the message may still cost; NULL: no matter */
 };
 enum rc trust_check_signer(struct trust *trust, struct cert *leaf, const struct certset *extra,
 	const char *addr, const struct trust_signing *times, struct verdict *verdict, bool *old,

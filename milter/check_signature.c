@@ -42,7 +42,8 @@ judge_signers(const struct signature_check *check, struct cms_signed *sd,
 	const struct cms_asked asked = {.addr = one ? check->from->v[0] : NULL,
 		.at = check->at,
 		.received = check->received ? check->received : -1,
-		.revocation = check->revocation};
+		.revocation = check->revocation,
+		.effort = check->effort};
 	enum rc rc = cms_signed_verify_asked(
 		sd, hasher, check->trust, check->extra, &asked, verdict, err);
 

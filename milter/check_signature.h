@@ -25,6 +25,7 @@ struct signature_check {
 	int64_t at;         /* -1: now */
 	const enum revocation_mode *revocation; /* the rule's; NULL: the anchor's */
 	int64_t received;                       /* when the message came in; 0: at AT */
+	struct effort *effort; /* of all layers of the message; NULL: this one alone */
 	/* Called, when not NULL, with each SignedData that was checked and what was found. */
 	void (*seen)(void *ctx, const struct cms_signed *sd, const struct verdict *verdict);
 	void *ctx;

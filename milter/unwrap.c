@@ -54,9 +54,10 @@ struct unwrap {
 	struct inner content; /* what the last opaque signature contained */
 	bool is_opened, unauthenticated, no_key;
 	size_t n_checked;
-	bool signed_inside; /* a good signature in what was opened */
-	bool *entitled;     /* set: nothing is opened, only asked for each recipient */
-	bool asked;         /* there was something to ask about */
+	bool signed_inside;   /* a good signature in what was opened */
+	bool *entitled;       /* set: nothing is opened, only asked for each recipient */
+	bool asked;           /* there was something to ask about */
+	struct effort effort; /* of checking all its signatures */
 	struct verdict checked[MAX_LAYERS]; /* last: each is initialised when it is used */
 };
 
@@ -168,6 +169,7 @@ unwrap_signed(struct unwrap *u, bool *more, struct err *err)
 		.from = &u->tx->from,
 		.from_fields = hdrs_count(&u->tx->msg->hdrs, "From"),
 		.revocation = rule_revocation(u->verdicts),
+		.effort = &u->effort,
 		.at = -1,
 		.seen = on_signature,
 		.ctx = u};

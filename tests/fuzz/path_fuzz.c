@@ -36,7 +36,7 @@ judge(struct certset *set)
 		.signature_time = SIGNATURE_TIME_SIGNING,
 		.min_rsa = 2048,
 		.sha1_until = 1500000000};
-	struct trust_signing times = {1790000000, 1790000000, 1780000000};
+	struct trust_signing times = {1790000000, 1790000000, 1780000000, NULL};
 	struct trust *trust;
 	struct verdict verdict;
 	bool old;

@@ -646,6 +646,37 @@ test_limits(void **state)
 	buf_fini(&cms);
 }
 
+/* All signers of all layers of a message share what checking it may cost. */
+static void
+test_effort(void **state)
+{
+	const struct person *people[CMS_MAX_SIGNERS];
+	struct effort effort = {0};
+	const struct cms_asked asked = {.at = -1, .received = -1, .effort = &effort};
+	struct hasher *hasher = NULL;
+	struct buf cms = BUF_INIT(0);
+	struct cms_signed *sd = NULL;
+	struct verdict v;
+
+	(void)state;
+	for (int i = 0; i < CMS_MAX_SIGNERS; i++)
+		people[i] = &p256;
+	openssl_signs(people, CMS_MAX_SIGNERS, EVP_sha256(), CMS_DETACHED, false, "text", 4, &cms);
+	MUST(cms_signed_parse(cms.data, cms.len, &sd, &must));
+	hash_all("text", 4, cms_signed_digests(sd), &hasher);
+	MUST(cms_signed_verify_asked(sd, hasher, trust, NULL, &asked, &v, &must));
+	CHECK_INT("signatures", effort.signatures >= CMS_MAX_SIGNERS, true);
+	check_verdict("sixteen signers", &v, VERDICT_PASS);
+	effort.signatures = EFFORT_SIGNATURES - 3;
+	MUST(cms_signed_verify_asked(sd, hasher, trust, NULL, &asked, &v, &must));
+	assert_true(effort.spent);
+	assert_non_null(strstr(v.reason, "too much to check"));
+	check_verdict("in a message with too many others", &v, VERDICT_NEUTRAL);
+	hasher_free(&hasher);
+	cms_signed_free(&sd);
+	buf_fini(&cms);
+}
+
 /* Every signer has to be good, and what is wrong is told of the one with whom it is wrong. */
 static void
 test_several_signers(void **state)
@@ -850,6 +881,7 @@ main(void)
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_many_digests),
+		cmocka_unit_test(test_effort),
 		cmocka_unit_test(test_several_signers),
 		cmocka_unit_test(test_signers_of_two_anchors),
 		cmocka_unit_test(test_old_hashes),

@@ -10,6 +10,8 @@
 #include "message/addr.h"
 #include "tests/unit/crypto/pki.h"
 
+#include <openssl/param_build.h>
+
 #include <limits.h>
 
 #define CA_EXT                                            \
@@ -312,6 +314,91 @@ many_of_one_name(void **state)
 	certset_fini(&w->extra);
 	X509_free(name);
 	end(w);
+}
+
+/* What one signer's certificate gets when the message may still cost so much. */
+static void
+judge_signer(struct world *w, X509 *leaf, struct effort *effort)
+{
+	const struct trust_signing times = {-1, -1, -1, effort};
+	struct cert *cert = pki_take(leaf);
+	struct err err = ERR_INIT;
+	bool old;
+
+	verdict_fini(&w->v);
+	if (trust_check_signer(w->trust, cert, &w->extra, NULL, &times, &w->v, &old, &err) != RC_OK)
+		fail_msg("trust_check_signer: %s", err.detail);
+	cert_unref(&cert);
+}
+
+/* However many signers a message has, and whatever each of them brings. */
+static void
+one_message_has_a_limit(void **state)
+{
+	struct world *w = *state;
+	X509 *name = named(w, "CA"), *good = leaf_of(w, w->root, w->root_key);
+	struct effort effort = {0};
+	unsigned told = 0;
+	int i;
+
+	begin(w, NULL);
+	anchor(w, w->root, NULL);
+	for (i = 0; i < 150; i++) {
+		EVP_PKEY *key = pki_p256();
+
+		X509_free(also(w, ca_of("CA", key, w->root, w->root_key)));
+		EVP_PKEY_free(key);
+	}
+	for (i = 0; i < 16; i++) {
+		judge_signer(w, leaf_of(w, name, w->key), &effort);
+		CHECK_INT("path", w->v.path, PATH_UNKNOWN);
+		told += strstr(w->v.reason, "too much to check") != NULL;
+	}
+	assert_true(effort.spent);
+	assert_true(effort.signatures <= EFFORT_SIGNATURES && effort.signatures > 100);
+	assert_true(told >= 10 && told < 16);
+	/* What was not checked for that is not what is known of the certificate. */
+	assert_true(X509_up_ref(good));
+	judge_signer(w, good, &effort);
+	expect("a good one", &w->v, PATH_UNKNOWN, "too much to check");
+	assert_true(X509_up_ref(good));
+	judge_signer(w, good, &(struct effort){0});
+	expect("in the next message", &w->v, PATH_VALID, NULL);
+	/* And what is known costs nothing. */
+	judge_signer(w, good, &effort);
+	expect("known", &w->v, PATH_VALID, NULL);
+	X509_free(name);
+	end(w);
+}
+
+/* Keys that take longer count for more. */
+static void
+large_keys_cost_more(void **state)
+{
+	EVP_PKEY *large = NULL, *usual = pki_p256();
+	BIGNUM *n = BN_new(), *e = BN_new();
+	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+	struct effort effort = {0};
+	OSSL_PARAM *params;
+
+	(void)state;
+	assert_true(BN_set_bit(n, 16383) && BN_set_bit(n, 0) && BN_set_word(e, 65537));
+	assert_true(OSSL_PARAM_BLD_push_BN(bld, "n", n) && OSSL_PARAM_BLD_push_BN(bld, "e", e));
+	params = OSSL_PARAM_BLD_to_param(bld);
+	assert_true(EVP_PKEY_fromdata_init(ctx) > 0);
+	assert_true(EVP_PKEY_fromdata(ctx, &large, EVP_PKEY_PUBLIC_KEY, params) > 0);
+	assert_true(effort_signature(&effort, usual));
+	CHECK_INT("usual", effort.signatures, 1);
+	assert_true(effort_signature(&effort, large));
+	CHECK_INT("large", effort.signatures, 17);
+	OSSL_PARAM_free(params);
+	OSSL_PARAM_BLD_free(bld);
+	EVP_PKEY_CTX_free(ctx);
+	BN_free(n);
+	BN_free(e);
+	EVP_PKEY_free(large);
+	EVP_PKEY_free(usual);
 }
 
 /* Every CA certifies every other, none of them leads to an anchor. */
@@ -852,6 +939,8 @@ main(void)
 		cmocka_unit_test(the_best_reason_is_told),
 		cmocka_unit_test(missing_issuers_have_an_address),
 		cmocka_unit_test(many_of_one_name),
+		cmocka_unit_test(one_message_has_a_limit),
+		cmocka_unit_test(large_keys_cost_more),
 		cmocka_unit_test(a_mesh_ends),
 		cmocka_unit_test(bad_paths_are_counted),
 		cmocka_unit_test(many_names_against_many_constraints),
