@@ -362,6 +362,9 @@ certstore_text(sqlite3_stmt *stmt, int i, char **out, struct err *err)
 {
 	const unsigned char *text = sqlite3_column_text(stmt, i);
 
+	*out = NULL;
+	if (!text && sqlite3_column_type(stmt, i) != SQLITE_NULL)
+		return err_set(err, ERR_MEMORY, "certificate store");
 	*out = strdup(text ? (const char *)text : "");
 	return *out ? RC_OK : err_set(err, ERR_MEMORY, "certificate store");
 }

@@ -12,6 +12,7 @@
 
 #define EVENTS     64
 #define STACK_SIZE (1u << 20)
+#define FAILED_US  10000 /* until the next try to wait */
 
 void
 pool_init(struct pool *pool)
@@ -103,7 +104,7 @@ collect(struct pool *pool)
 	struct epoll_event ev[EVENTS];
 	bool work, end, knock = false;
 	uint64_t count;
-	int n, max;
+	int n, max, failed;
 
 	pthread_mutex_lock(&pool->lock);
 	work = shares_have_work(&pool->shares);
@@ -111,6 +112,7 @@ collect(struct pool *pool)
 	pool->idle += work ? 0 : 1;
 	pthread_mutex_unlock(&pool->lock);
 	n = epoll_wait(pool->epoll, ev, max, work ? 0 : -1);
+	failed = errno;
 	pthread_mutex_lock(&pool->lock);
 	pool->idle -= work ? 0 : 1;
 	for (int i = 0; i < n; i++) {
@@ -130,7 +132,10 @@ collect(struct pool *pool)
 	pthread_mutex_unlock(&pool->lock);
 	if (knock && !end)
 		pool->handler.knock(pool->handler.ctx, pool);
-	return !end && (n >= 0 || errno == EINTR);
+	/* A worker that left would never be replaced. */
+	if (n < 0 && failed != EINTR)
+		usleep(FAILED_US);
+	return !end;
 }
 
 /* The next connection for a batch; LEFT: how many it may still have. */

@@ -134,7 +134,7 @@ read_chain(struct store *store, const unsigned char *hashes, size_t len, struct 
 		rc = store_prepare(store, "SELECT der FROM chain WHERE sha256 = ?", &st, err);
 		if (rc)
 			return rc;
-		sqlite3_bind_blob(st, 1, hashes + at, SHA256_SIZE, SQLITE_TRANSIENT);
+		sqlite3_bind_blob(st, 1, hashes + at, SHA256_SIZE, SQLITE_STATIC);
 		rc = store_step(store, st, err);
 		if (rc == RC_NONE)
 			rc = err_set(err, ERR_KEYSTORE_TAMPERED, "a chain's certificate is gone");

@@ -153,7 +153,7 @@ store_unwrap_held(
 	pthread_mutex_lock(&store->lock);
 	rc = store_prepare(store, "SELECT wrapped FROM held WHERE id = ?", &st, err);
 	if (!rc) {
-		sqlite3_bind_text(st, 1, held->id, -1, SQLITE_TRANSIENT);
+		sqlite3_bind_text(st, 1, held->id, -1, SQLITE_STATIC);
 		rc = store_step(store, st, err);
 		if (!rc)
 			rc = keyring_unwrap(store->keyring, aad, (size_t)held_aad(held, aad),

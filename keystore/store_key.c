@@ -204,7 +204,7 @@ store_destroy_key(struct store *store, const char *id, int64_t at, int64_t seq, 
 			"UPDATE keys SET wrapped = zeroblob(0), fallback = zeroblob(0) WHERE id = ?",
 			&st, err);
 	if (!rc) {
-		sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
+		sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
 		rc = store_run(store, st, err);
 	}
 	pthread_mutex_unlock(&store->lock);
@@ -230,7 +230,7 @@ store_unwrap_key(struct store *store, const char *id, struct pkey **pkey, struct
 	rc = store_prepare(store,
 		"SELECT " KEY_COLUMNS ", wrapped, fallback FROM keys WHERE id = ?", &st, err);
 	if (!rc) {
-		sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
+		sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
 		rc = store_step(store, st, err);
 		if (!rc)
 			rc = read_key(store, st, &key, err);

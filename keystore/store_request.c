@@ -69,7 +69,7 @@ store_get_request(struct store *store, const char *key, struct store_request *ou
 		" WHERE key = ?",
 		&st, err);
 	if (!rc) {
-		sqlite3_bind_text(st, 1, key, -1, SQLITE_TRANSIENT);
+		sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
 		rc = store_step(store, st, err);
 		if (!rc)
 			rc = read_request(store, st, out, der, err);

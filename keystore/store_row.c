@@ -193,8 +193,10 @@ row_get_text(struct row *row, char *out, size_t size)
 	size_t len = (size_t)sqlite3_column_bytes(row->st, row->column);
 
 	out[0] = 0;
-	if (sqlite3_column_type(row->st, row->column) != SQLITE_TEXT || !text || len >= size ||
-		memchr(text, 0, len)) {
+	if (!text && sqlite3_column_type(row->st, row->column) == SQLITE_TEXT) {
+		row->rc = row->rc ? row->rc : err_set(&row->err, ERR_MEMORY, "a row");
+	} else if (sqlite3_column_type(row->st, row->column) != SQLITE_TEXT || len >= size ||
+		   memchr(text, 0, len)) {
 		tampered(row, "no text that fits");
 	} else {
 		memcpy(out, text, len);
@@ -323,6 +325,7 @@ void
 rows_begin(struct rows *rows, struct store *store, const char *sql, struct err *err)
 {
 	rows->store = store;
+	rows->unbound = false;
 	pthread_mutex_lock(&store->lock);
 	rows->rc = store_prepare(store, sql, &rows->st, err);
 }
@@ -331,26 +334,30 @@ void
 rows_text(struct rows *rows, int at, const char *text)
 {
 	if (rows->st)
-		sqlite3_bind_text(rows->st, at, text, -1, SQLITE_TRANSIENT);
+		rows->unbound |=
+			sqlite3_bind_text(rows->st, at, text, -1, SQLITE_TRANSIENT) != SQLITE_OK;
 }
 
 void
 rows_int(struct rows *rows, int at, int64_t n)
 {
 	if (rows->st)
-		sqlite3_bind_int64(rows->st, at, n);
+		rows->unbound |= sqlite3_bind_int64(rows->st, at, n) != SQLITE_OK;
 }
 
 void
 rows_blob(struct rows *rows, int at, const void *data, size_t len)
 {
 	if (rows->st)
-		sqlite3_bind_blob64(rows->st, at, data, len, SQLITE_TRANSIENT);
+		rows->unbound |=
+			sqlite3_bind_blob64(rows->st, at, data, len, SQLITE_TRANSIENT) != SQLITE_OK;
 }
 
 enum rc
 rows_next(struct rows *rows, row_reader *read, void *out, struct err *err)
 {
+	if (!rows->rc && rows->unbound)
+		rows->rc = err_set(err, ERR_MEMORY, "a question to the key store");
 	if (!rows->rc)
 		rows->rc = store_step(rows->store, rows->st, err);
 	if (!rows->rc)
@@ -394,7 +401,7 @@ row_delete(struct store *store, const char *table, const char *sql, const char *
 	if (!rc)
 		rc = store_prepare(store, sql, &st, err);
 	if (!rc) {
-		sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
+		sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
 		rc = store_run(store, st, err);
 		if (!rc && sqlite3_changes(store->db) == 0)
 			rc = RC_NONE;

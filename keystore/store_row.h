@@ -102,6 +102,7 @@ struct rows {
 	struct store *store;
 	sqlite3_stmt *st; /* NULL: it could not be prepared */
 	enum rc rc;
+	bool unbound; /* a parameter could not be given, and would be read as NULL */
 };
 void rows_begin(struct rows *rows, struct store *store, const char *sql, struct err *err);
 void rows_text(struct rows *rows, int at, const char *text); /* may be NULL */

@@ -81,7 +81,7 @@ store_sum_change(struct store *store, const char *table, const char *pk, const u
 	rc = store_prepare(store, tables[t].one, &st, err);
 	if (rc)
 		return rc;
-	sqlite3_bind_text(st, 1, pk, -1, SQLITE_TRANSIENT);
+	sqlite3_bind_text(st, 1, pk, -1, SQLITE_STATIC);
 	rc = store_step(store, st, err);
 	if (!rc && sqlite3_column_bytes(st, 0) == WRAP_MAC_SIZE)
 		add(store->sum, sqlite3_column_blob(st, 0), true);

@@ -14,6 +14,7 @@
 
 #include <libmilter/mfapi.h>
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,8 +48,8 @@ wants_certs(void)
 static void
 ask_for_macros(SMFICTX *ctx, unsigned long actions)
 {
-	char mail[] = "i {auth_authen}", end[] = "i";
-	char cert[] = "i {auth_authen} {cert_subject} {cert_issuer} {verify}";
+	char mail[] = "i {auth_authen} {mail_addr}", end[] = "i";
+	char cert[] = "i {auth_authen} {mail_addr} {cert_subject} {cert_issuer} {verify}";
 
 	if (!(actions & SMFIF_SETSYMLIST))
 		return;
@@ -145,6 +146,28 @@ answer(SMFICTX *ctx, const struct reply *reply)
 	return reply->code < 500 ? SMFIS_TEMPFAIL : SMFIS_REJECT;
 }
 
+/*
+ * libmilter drops a packet of macros that it finds no memory for, and goes on. Then nobody seems to
+ * have logged in, and their mail would leave unsealed. MTAs give {mail_addr} with every MAIL: one
+ * without is deferred, once this MTA gave it.
+ */
+static bool
+lost_macros(SMFICTX *ctx)
+{
+	static atomic_bool given;
+	char name[] = "{mail_addr}";
+
+	if (smfi_getsymval(ctx, name)) {
+		atomic_store(&given, true);
+		return false;
+	}
+	if (!atomic_load(&given))
+		return false;
+	log_event(
+		LOGL_WARN, NULL, "macros-lost", "service", daemon_service(the_daemon)->name, NULL);
+	return true;
+}
+
 static sfsistat
 on_mail(SMFICTX *ctx, char **argv)
 {
@@ -154,7 +177,7 @@ on_mail(SMFICTX *ctx, char **argv)
 	struct client_cert cert = {0};
 	struct reply reply = {0};
 
-	if (!session)
+	if (!session || lost_macros(ctx))
 		return SMFIS_TEMPFAIL;
 	cert.subject = smfi_getsymval(ctx, subject);
 	cert.issuer = smfi_getsymval(ctx, issuer);

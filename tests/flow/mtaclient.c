@@ -87,6 +87,8 @@ put_macros(struct mta *mta, char stage, const struct mta_message *message, const
 	char buf[4096];
 	size_t len = 1;
 
+	if (stage == options->lose_macros)
+		return true;
 	buf[0] = stage;
 	if (stage == 'C') {
 		add_macro(mta, stage, buf, &len, "j", "mta.test");

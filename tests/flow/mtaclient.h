@@ -43,6 +43,7 @@ struct mta_options {
 	const char *helo;
 	struct mta_macro macros[MTA_MAX_MACROS]; /* beside the usual ones */
 	size_t n_macros;
+	char lose_macros;  /* no macros come with this command; 0: with all */
 	int timeout_ms;    /* for each answer, begun anew by a progress packet */
 	int64_t cut_after; /* bytes sent on the connection after which it is cut; -1: never */
 	char inject_stage; /* before this command send the bytes of inject; 0: never */

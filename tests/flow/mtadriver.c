@@ -32,7 +32,7 @@ static const char usage[] =
 	"  -u LOGIN   --client-name N --client-addr A --helo H  -M STAGE:NAME=VALUE  --qid ID\n"
 	"  -o FILE (last result; %d: number)  --crlf  --one-session  -q\n"
 	"  --version N --actions MASK --protocol MASK --timeout MS\n"
-	"  --cut-after BYTES  --inject STAGE:HEX\n"
+	"  --cut-after BYTES  --inject STAGE:HEX  --lose-macros STAGE\n"
 	"  --probe: only connect and negotiate\n"
 	"  load: -n CONNECTIONS -m MESSAGES [--new-connection] [--abort-every N]\n"
 	"    %d in a recipient, a header field or at the beginning of the body: number of the message, from 0 or --first N\n"
@@ -53,6 +53,7 @@ enum {
 	OPT_PROTOCOL,
 	OPT_TIMEOUT,
 	OPT_CUT,
+	OPT_LOSE_MACROS,
 	OPT_INJECT,
 	OPT_NEW_CONNECTION,
 	OPT_ABORT_EVERY,
@@ -73,6 +74,7 @@ static const struct option longs[] = {{"sender-args", required_argument, NULL, O
 	{"protocol", required_argument, NULL, OPT_PROTOCOL},
 	{"timeout", required_argument, NULL, OPT_TIMEOUT},
 	{"cut-after", required_argument, NULL, OPT_CUT},
+	{"lose-macros", required_argument, NULL, OPT_LOSE_MACROS},
 	{"inject", required_argument, NULL, OPT_INJECT},
 	{"new-connection", no_argument, NULL, OPT_NEW_CONNECTION},
 	{"probe", no_argument, NULL, OPT_PROBE}, {"beside", required_argument, NULL, OPT_BESIDE},
@@ -165,6 +167,9 @@ take_long_option(int opt, char *arg)
 		break;
 	case OPT_CUT:
 		options.cut_after = atoll(arg);
+		break;
+	case OPT_LOSE_MACROS:
+		options.lose_macros = arg[0];
 		break;
 	case OPT_INJECT:
 		take_inject(arg);

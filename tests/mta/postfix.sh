@@ -49,6 +49,10 @@ check "direct: nothing left" not has_file "$sink"
 
 # A second service that nobody signs for: port 25 without a login.
 letter alice@local.test dave@elsewhere.test "no login" "plain" >"$W/plain"
+letter mailer-daemon@elsewhere.test dave@elsewhere.test report "it did not arrive" >"$W/report"
+check "direct: the null sender, after one with an address" send "$mx" '' dave@elsewhere.test "$W/report"
+take "$sink" "$W/got"
+check "direct: the report" grep -q "it did not arrive" "$W/got"
 check "direct: without a login" send "$mx" alice@local.test dave@elsewhere.test "$W/plain"
 take "$sink" "$W/got"
 check "direct: nothing is signed without a login" not grep -qi "multipart/signed\|pkcs7" "$W/got"

@@ -16,6 +16,7 @@ smtp_sink_up "$W/sink" "$sink_port" || exit 1
 sealed_for_alice "sealed" "only for alice" >"$W/sealed"
 letter office@local.test carol@partner.test offer "from the office" >"$W/office"
 letter office@local.test dave@elsewhere.test "[confidential] offer" "from the office" >"$W/confidential"
+letter mailer-daemon@elsewhere.test alice@local.test report "it did not arrive" >"$W/report"
 
 for way in "inet:$tcp@127.0.0.1" "unix:$W/sealgate/run/milter.sock"; do
 	name=${way%%:*}
@@ -28,6 +29,9 @@ for way in "inet:$tcp@127.0.0.1" "unix:$W/sealgate/run/milter.sock"; do
 	take "$W/sink" "$W/got"
 	check "$name: opened" grep -q "only for alice" "$W/got"
 	check "$name: verified" verified "$W/got"
+	check "$name: the null sender, after one with an address" send "$port" '' alice@local.test "$W/report"
+	take "$W/sink" "$W/got"
+	check "$name: the report" grep -q "it did not arrive" "$W/got"
 	reply=$(send "$port" office@local.test dave@elsewhere.test "$W/confidential")
 	same "$name: must be encrypted, and cannot be" 65 $?
 	check "$name: the reply says why" sh -c 'echo "$1" | grep -q "^550 5.7.1 .*certificate"' sh "$reply"

@@ -148,6 +148,28 @@ test_rows(void **state)
 	store_close(&store);
 }
 
+/* A question whose parameter found no memory is not one about nobody. */
+static void
+test_questions_without_memory(void **state)
+{
+	struct store *store = fill();
+	struct store_person person;
+	char id[8001];
+
+	(void)state;
+	memset(id, 'x', sizeof(id) - 1);
+	id[sizeof(id) - 1] = 0;
+	CHECK_INT("nobody", store_get_person(store, id, &person, &err), RC_NONE);
+	/* Enough for all but the parameter's copy. */
+	assert_true(sqlite3_hard_heap_limit64(sqlite3_memory_used() + 4000) >= 0);
+	CHECK_INT("no memory", store_get_person(store, id, &person, &err), RC_TEMP);
+	assert_true(sqlite3_hard_heap_limit64(0) >= 0);
+	CHECK_STR("no memory", err_name(err.code), "memory");
+	CHECK_INT("nobody again", store_get_person(store, id, &person, &err), RC_NONE);
+	MUST(store_get_person(store, "p1", &person, &err));
+	store_close(&store);
+}
+
 static void
 test_secrets(void **state)
 {
@@ -900,6 +922,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_questions_without_memory),
 		cmocka_unit_test(test_secrets),
 		cmocka_unit_test(test_transaction),
 		cmocka_unit_test(test_master),
