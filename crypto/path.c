@@ -219,6 +219,21 @@ ask_revocation(const struct run *run, const struct path_chain *chain, struct ver
 	return rc;
 }
 
+/* Nobody said whose mail it is about: then the anchor's limit is said, not judged. */
+static void
+note_domains(const struct anchor *anchor, struct verdict *found)
+{
+	char list[200] = "";
+	size_t len = 0, i;
+
+	for (i = 0; i < anchor->n && len + 12 < sizeof(list); i++)
+		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%.100s", i ? ", " : "",
+			anchor->domains[i]);
+	verdict_note(found, VERDICT_PATH, anchor->cert,
+		"valid, but the trust anchor at its end may speak only for mail of %s%s; for which address was not asked",
+		list, i < anchor->n || len >= sizeof(list) ? ", …" : "");
+}
+
 /* One complete path, for path_build. */
 static enum rc
 on_path(void *ctx, const struct path_chain *chain, bool *enough, struct err *err)
@@ -239,6 +254,8 @@ on_path(void *ctx, const struct path_chain *chain, bool *enough, struct err *err
 		return RC_OK;
 	}
 	found.path = PATH_VALID;
+	if (!run->request->addr && !run->request->level && chain->anchor->n)
+		note_domains(chain->anchor, &found);
 	found.sha1_until = chain->anchor->rules->sha1_until;
 	trust_rules_strength(chain->anchor->rules, chain->v, chain->n, &found);
 	trust_rules_sender(chain->anchor->rules, run->request->cert, run->request->addr, &found);

@@ -59,7 +59,9 @@ rank_of(const struct build *b, X509 *x509, const struct anchor *anchor)
 {
 	bool ca = X509_get_extension_flags(x509) & EXFLAG_CA;
 	bool signs = X509_get_key_usage(x509) & KU_KEY_CERT_SIGN; /* all bits without one */
-	bool speaks = anchor && anchor_speaks_for(anchor, b->request->addr);
+	/* Of an anchor that is there twice, the one without a limit, when nobody is meant. */
+	bool speaks = anchor && (b->request->addr ? anchor_speaks_for(anchor, b->request->addr)
+						  : anchor->n == 0);
 
 	return is_valid_at(x509, b->request->path_at) * 16u + speaks * 8u + (anchor != NULL) * 4u +
 	       (ca && signs) * 2u + (X509_get0_subject_key_id(x509) != NULL);

@@ -54,6 +54,13 @@ cat eve.pem CA.pem >eve-chain.pem
 
 conf 'anchors = ( { file = "Root.pem"; domains = [ "example.net", "example.com" ]; } );'
 want "a good one" "$(judged bob-chain.pem --from bob@example.net | field verdict)" pass
+want "nothing to say" "$(judged bob-chain.pem --from bob@example.net | why path)" ""
+out=$(judged bob-chain.pem)
+want "for nobody" "$(echo "$out" | field verdict)" pass
+match "for nobody" "$(echo "$out" | why path)" 'valid, but the trust anchor .* may speak only for mail of example.net, example.com; for which address was not asked'
+conf 'anchors = ( { file = "Root.pem"; domains = [ "example.net", "example.com" ]; }, { file = "Root.pem"; } );'
+want "one without a limit, too" "$(judged bob-chain.pem | why path)" ""
+conf 'anchors = ( { file = "Root.pem"; domains = [ "example.net", "example.com" ]; } );'
 out=$(judged eve-chain.pem --from eve@example.com)
 want "name constraints" "$(echo "$out" | field path)" invalid
 match "whose" "$(echo "$out" | why path)" 'the CA CN=CA may not speak for eve@example.com: it is in no permitted subtree'
