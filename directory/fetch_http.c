@@ -36,6 +36,8 @@ struct fetch_http {
 	struct transfer *transfers;
 	size_t active;
 	struct fetch_job *ended, **tail;
+	int64_t (*move)(void *ctx, struct fetch_job *job, const char *host); /* or NULL */
+	void *ctx;
 };
 
 enum rc
@@ -52,6 +54,14 @@ fetch_http_new(struct fetch_http **out, struct err *err)
 	http->tail = &http->ended;
 	*out = http;
 	return RC_OK;
+}
+
+void
+fetch_http_on_move(struct fetch_http *http,
+	int64_t (*move)(void *ctx, struct fetch_job *job, const char *host), void *ctx)
+{
+	http->move = move;
+	http->ctx = ctx;
 }
 
 static void
@@ -300,6 +310,20 @@ set_question(struct transfer *t, CURL *easy)
 	return result;
 }
 
+/* A host that we are led to has its limits like one that we were told of. */
+static enum rc
+move(const struct transfer *t, const char *host)
+{
+	struct fetch_job *job = t->job;
+
+	if (t->redirects == 0 || !t->http->move || strcmp(job->host, host) == 0)
+		return RC_OK;
+	job->later = t->http->move(t->http->ctx, job, host);
+	return job->later ? err_set(&job->err, ERR_FETCH_FAILED,
+				    "%s, to which it leads, was asked enough for now", host)
+			  : RC_OK;
+}
+
 /* Begins, or begins again for a redirection. */
 static enum rc
 begin(struct transfer *t)
@@ -312,6 +336,8 @@ begin(struct transfer *t)
 		rc = err_set(&job->err, ERR_FETCH_URL, "the server leads from HTTP to LDAP");
 	if (rc == RC_OK)
 		rc = fetch_settings_allow(t->settings, &url, &job->err);
+	if (rc == RC_OK)
+		rc = move(t, url.host);
 	if (rc != RC_OK)
 		return rc;
 	if (t->easy) {

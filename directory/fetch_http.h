@@ -21,6 +21,10 @@
 struct fetch_http;
 
 enum rc fetch_http_new(struct fetch_http **out, struct err *err);
+/* Calls MOVE before a job is led to another host: 0 when it may, and is counted there now, else the
+ * time (seconds) at which to ask again. */
+void fetch_http_on_move(struct fetch_http *http,
+	int64_t (*move)(void *ctx, struct fetch_job *job, const char *host), void *ctx);
 /* Ends transfers without their answer. */
 void fetch_http_free(struct fetch_http **http);
 /* Takes the job and begins; when that fails already, it is among those that have ended. SETTINGS

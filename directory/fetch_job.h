@@ -17,13 +17,15 @@ struct fetch_job {
 	uint64_t item; /* its id */
 	enum want_kind kind;
 	char url[FETCH_URL_MAX + 1];
-	char host[FETCH_HOST_MAX + 1]; /* of the first URL, for the budget */
+	char host[FETCH_HOST_MAX + 1]; /* whose transfer it is now, for the budget; "": nobody's */
 	struct buf request;            /* OCSP: the body */
 	char etag[FETCH_TAG_MAX + 1], modified[FETCH_TAG_MAX + 1]; /* of what is there; "" */
 	/* the answer */
 	enum rc rc; /* RC_OK: DATA is there, or UNCHANGED */
 	struct err err;
 	bool unchanged;
+	int64_t later; /* not RC_OK because a host that it was led to was asked enough, until then;
+			  0: not that */
 	int64_t retry_after; /* seconds; 0 */
 	struct buf data;     /* with the limit of its kind */
 	size_t bytes;        /* that came, headers included */

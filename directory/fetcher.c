@@ -193,6 +193,41 @@ want_more(struct fetcher *fetcher, struct fetch_item *item)
 	fetched_fini(&file);
 }
 
+/* A transfer of JOB's host is over. */
+static void
+count_end(struct fetcher *fetcher, struct fetch_job *job)
+{
+	if (*job->host)
+		fetch_hosts_end(fetcher->hosts, job->host, job->bytes, clock_now());
+	counter_add(COUNTER_FETCHED_KB, (long)((job->bytes + 1023) / 1024));
+	*job->host = '\0';
+	job->bytes = 0;
+}
+
+/* It is led to another host. */
+static int64_t
+on_move(void *ctx, struct fetch_job *job, const char *host)
+{
+	struct fetcher *fetcher = ctx;
+	int64_t later;
+
+	count_end(fetcher, job);
+	later = fetch_hosts_begin(fetcher->hosts, settings_of(fetcher), host, clock_now());
+	if (!later)
+		snprintf(job->host, sizeof(job->host), "%s", host);
+	return later;
+}
+
+/* Nothing went wrong: a host has no room yet. */
+static void
+postpone(struct fetch_item *item, const struct fetch_job *job)
+{
+	int64_t now = clock_now();
+
+	snprintf(item->why, sizeof(item->why), "%.255s", job->err.detail);
+	item->next = job->later > now ? job->later : now + FETCH_SOONEST;
+}
+
 static void
 take_job(struct fetcher *fetcher, struct fetch_job *job)
 {
@@ -201,9 +236,13 @@ take_job(struct fetcher *fetcher, struct fetch_job *job)
 	bool unchanged;
 	enum rc rc = job->rc;
 
-	fetch_hosts_end(fetcher->hosts, job->host, job->bytes, clock_now());
-	counter_add(COUNTER_FETCHED_KB, (long)((job->bytes + 1023) / 1024));
-	if (item) {
+	count_end(fetcher, job);
+	if (item && job->later) {
+		item->busy = false;
+		fetcher->changed = true;
+		fetcher->next = 0;
+		postpone(item, job);
+	} else if (item) {
 		item->busy = false;
 		fetcher->changed = true;
 		fetcher->next = 0;
@@ -426,6 +465,8 @@ fetcher_start(struct fetcher *fetcher, struct err *err)
 		rc = fetch_hosts_new(&fetcher->hosts, err);
 	if (rc == RC_OK)
 		rc = fetch_http_new(&fetcher->http, err);
+	if (rc == RC_OK)
+		fetch_http_on_move(fetcher->http, on_move, fetcher);
 	if (rc == RC_OK)
 		rc = fetch_ldap_new(wake, fetcher->http, &fetcher->ldap, err);
 	snprintf(path, sizeof(path), "%.4000s/wants", s->dir);

@@ -467,6 +467,43 @@ test_trouble(void **state)
 	buf_fini(&out);
 }
 
+/* A host that others lead to is counted like one that is asked at once. */
+static void
+test_redirected_hosts(void **state)
+{
+	struct world *w = *state;
+	struct json_value *line = NULL;
+	long before, failed = counter_get(COUNTER_FETCH_FAILED);
+	char a[128], b[128], path[160];
+
+	write_crl(w, "a.crl", 1, TEST_NOW - DAY);
+	write_crl(w, "b.crl", 1, TEST_NOW - DAY);
+	start(w, "host_hour = 2;");
+	snprintf(a, sizeof(a), "/to/http://localhost:%u/file/a.crl", w->port);
+	snprintf(b, sizeof(b), "/to/http://localhost:%u/file/b.crl", w->port);
+	assert_null(get(w, WANT_CRL, a));
+	snprintf(path, sizeof(path), "http://localhost:%u/file/b.crl", w->port);
+	before = ended();
+	wants_note(w->wants, WANT_CRL, path, WANTS_MISSING);
+	run_until(w, before, 1);
+	/* That was the second one. */
+	wants_note(w->wants, WANT_CRL, url_of(w, b), WANTS_MISSING);
+	for (int i = 0; i < 400 && (!line || !json_get_text(line, "error")); i++) {
+		json_free(&line);
+		fetcher_step(w->fetcher, -1, 10);
+		line = find(w, w->url);
+	}
+	assert_non_null(line);
+	assert_non_null(strstr(json_get_text(line, "error"), "localhost, to which it leads"));
+	CHECK_INT("in an hour", time_of(line, "next"), TEST_NOW + 3600);
+	CHECK_INT("no failure", counter_get(COUNTER_FETCH_FAILED), failed);
+	json_free(&line);
+	clock_set(TEST_NOW + 3600);
+	before = ended();
+	run_until(w, before, 1);
+	assert_true(is_same(w, url_of(w, b), "b.crl"));
+}
+
 /* Whatever comes instead, the last good list stays; a server that is back is asked again. */
 static void
 test_last_good(void **state)
@@ -747,6 +784,7 @@ main(void)
 		WITH_WORLD(test_formats),
 		WITH_WORLD(test_issuers),
 		WITH_WORLD(test_trouble),
+		WITH_WORLD(test_redirected_hosts),
 		WITH_WORLD(test_last_good),
 		WITH_WORLD(test_retry_after),
 		WITH_WORLD(test_now),
