@@ -196,6 +196,24 @@ take_strings(struct load *load, const config_setting_t *setting, const struct co
 	return RC_OK;
 }
 
+/* What should stand there instead. */
+static enum rc
+refuse_type(struct load *load, const config_setting_t *at, const struct conf_option *option)
+{
+	switch (option->type) {
+	case CONF_BOOL:
+		return refuse(load, at, option, "must be true or false, without quotes");
+	case CONF_STRING:
+	case CONF_PATH:
+	case CONF_ENUM:
+		return refuse(load, at, option, "must be a text in quotes");
+	case CONF_INT:
+		return refuse(load, at, option, "must be a number, without quotes");
+	default:
+		return refuse(load, at, option, "must be a number, or one with a unit in quotes");
+	}
+}
+
 /* One option as it stands in the file. */
 static enum rc
 take_setting(struct load *load, const config_setting_t *setting, const struct conf_option *option,
@@ -226,7 +244,7 @@ take_setting(struct load *load, const config_setting_t *setting, const struct co
 		return value->number < 0 ? refuse(load, setting, option, "must not be negative")
 					 : check_bounds(load, setting, option, value->number);
 	}
-	return refuse(load, setting, option, "a value of another type is wanted");
+	return refuse_type(load, setting, option);
 }
 
 /* The default of an option that the file does not give. */

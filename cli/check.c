@@ -4,6 +4,10 @@
  *
  * Whatever the daemons compile at start is compiled here too.
  */
+#include <pwd.h>
+#include <stdio.h>
+#include <unistd.h>
+
 #include "base/conf.h"
 #include "cli/check.h"
 #include "cli/cmd.h"
@@ -14,6 +18,7 @@
 #include "directory/logins.h"
 #include "directory/lookup.h"
 #include "message/alias.h"
+#include "milter/folders.h"
 #include "milter/forwarding.h"
 #include "milter/notice.h"
 #include "milter/service.h"
@@ -149,6 +154,31 @@ print(const struct cli *cli, const struct buf *text)
 	return status;
 }
 
+static void
+tell_missing(const char *option, const char *dir, const char *why)
+{
+	fprintf(stderr, "sealgate: warning: %s: %s: %s\n", option, dir, why);
+}
+
+/* What only the daemons' machine can have: it may be another than this one. */
+static void
+warn_place(const struct conf *conf)
+{
+	static const char *const daemons[] = {"milter", "vault"};
+	struct err err = ERR_INIT;
+
+	for (size_t i = 0; i < sizeof(daemons) / sizeof(*daemons); i++) {
+		const char *user = conf_str(conf_section(conf, daemons[i]), "user");
+
+		if (!getpwnam(user))
+			fprintf(stderr, "sealgate: warning: %s.user: there is no user %s here\n",
+				daemons[i], user);
+	}
+	if (conf_count(conf, "services") && folders_spool(conf, &err) != RC_OK && geteuid() == 0)
+		fprintf(stderr, "sealgate: warning: %s\n", err.detail);
+	folders_missing(conf, tell_missing);
+}
+
 static int
 run(struct cli *cli, int argc, char **argv)
 {
@@ -171,6 +201,7 @@ run(struct cli *cli, int argc, char **argv)
 			status = EX_CONFIG;
 	} else {
 		status = print(cli, &text);
+		warn_place(cli->conf);
 		warn_ca(cli->conf);
 		warn_named(cli->conf);
 	}

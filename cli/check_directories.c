@@ -47,6 +47,8 @@ check_directories(struct cli *cli)
 	enum rc rc = RC_OK;
 	int status;
 
+	if (conf_count(cli->conf, "directories") == 0)
+		fputs("sealgate: the configuration has no directories\n", stderr);
 	json_init(&json, &out);
 	json_object(&json, NULL);
 	json_int(&json, "v", 1);

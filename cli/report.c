@@ -290,6 +290,12 @@ print_rule(const struct rule_count *rule)
 static void
 print_rules(const struct report *report, bool observed)
 {
+	bool any = false;
+
+	for (size_t i = 0; i < report->n; i++)
+		any |= report->rules[i]->observed == observed;
+	if (!any)
+		return;
 	printf("%s\n", observed ? "Observe rules would have done:" : "Rules did:");
 	for (size_t i = 0; i < report->n; i++)
 		if (report->rules[i]->observed == observed)

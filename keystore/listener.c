@@ -54,8 +54,11 @@ listener_open(
 		return err_set(err, ERR_CONFIG, "%s: too long for a socket", path);
 	strcpy(l->addr.sun_path, path);
 	if (lstat(path, &st) == 0) {
-		if (!S_ISSOCK(st.st_mode) || is_alive(&l->addr))
-			return err_set(err, ERR_CONFIG, "%s: is there and no stale socket", path);
+		if (!S_ISSOCK(st.st_mode))
+			return err_set(err, ERR_CONFIG, "%s: is there and no socket", path);
+		if (is_alive(&l->addr))
+			return err_set(
+				err, ERR_CONFIG, "%s: another process serves this socket", path);
 		if (unlink(path))
 			return err_set(err, ERR_SYSTEM, "%s: %s", path, strerror(errno));
 	}

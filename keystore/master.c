@@ -243,7 +243,12 @@ spec_path(const char *spec, const char *dir, char **path, bool *credential, stru
 	if (*credential) {
 		name = spec + 11;
 		folder = getenv("CREDENTIALS_DIRECTORY");
-		if (!folder || !*name || strchr(name, '/'))
+		if (!folder)
+			return err_set(err, ERR_MASTER_KEY,
+				"%s: CREDENTIALS_DIRECTORY is not set: a unit of systemd sets it, with "
+				"LoadCredential= or LoadCredentialEncrypted=",
+				spec);
+		if (!*name || strchr(name, '/'))
 			return err_set(err, ERR_KEYSTORE, "%s: no credential of that name", spec);
 	} else if (strncmp(spec, "file:", 5) != 0 || !*name) {
 		return err_set(err, ERR_CONFIG,

@@ -75,6 +75,9 @@ vault_read_master(const struct conf *conf, struct secret **master, struct err *e
 	enum rc rc = dir ? RC_OK : err_set(err, ERR_MEMORY, "master key");
 
 	*master = NULL;
+	if (!rc && !pw && geteuid() == 0)
+		rc = err_set(err, ERR_CONFIG, "vault.user: no such user: %s",
+			conf_str(conf_section(conf, "vault"), "user"));
 	if (!rc && strncmp(spec, "pkcs11:", 7) == 0)
 		rc = vault_read_pins(conf, true, err);
 	if (!rc && master_needs_kdf(spec))

@@ -88,6 +88,28 @@ text_classes(struct text *t, unsigned classes)
 	put(t, "\n");
 }
 
+static bool
+is_gate(const struct transaction *tx)
+{
+	return engine_role(tx->engine) == ROLE_GATE;
+}
+
+/* What a gate does, which tries no rule and asks for no certificate. */
+static void
+text_gate(struct text *t, const struct transaction *tx)
+{
+	put(t, "\nGate\n");
+	if (tx->stamped)
+		put(t, "  stamp      made, for the service behind the queue: login %s, client %s, right %s\n",
+			tx->identity ? tx->identity : "none", tx->client ? tx->client : "unknown",
+			yes_no[tx->facts.authorised]);
+	else
+		put(t, "  stamp      none: %s\n", tx->why_authorised);
+	if (tx->n_stamps)
+		put(t, "  taken out  %zu that came with the message\n", tx->n_stamps);
+	put(t, "  rules      are for the service behind the queue: ask with --service and its name\n");
+}
+
 static void
 text_message(struct text *t, const struct transaction *tx)
 {
@@ -99,7 +121,8 @@ text_message(struct text *t, const struct transaction *tx)
 	if (tx->gate)
 		put(t, "  stamped by service %s\n", tx->gate);
 	put(t, "  size       %llu bytes\n", (unsigned long long)tx->facts.size);
-	text_classes(t, tx->facts.classes);
+	if (!is_gate(tx)) /* which does not look */
+		text_classes(t, tx->facts.classes);
 	put(t, "  service    %s (role %s)\n", engine_service(tx->engine),
 		role_words[engine_role(tx->engine)]);
 	for (const struct tx_extra *e = tx->extras; e; e = e->next)
@@ -375,7 +398,9 @@ pipeline_explain_text(
 	struct text t = {.out = out, .err = err, .rc = RC_OK};
 
 	text_message(&t, tx);
-	for (size_t i = 0; i < tx->n; i++)
+	if (is_gate(tx))
+		text_gate(&t, tx);
+	for (size_t i = 0; !is_gate(tx) && i < tx->n; i++)
 		text_recipient(&t, tx, i);
 	text_learned(&t, tx);
 	text_result(&t, result);

@@ -17,6 +17,7 @@ libpipeline_a_SOURCES = \
 	milter/explain_why.c milter/explain_why.h \
 	milter/extra.c \
 	milter/facts.c \
+	milter/folders.c milter/folders.h \
 	milter/forwarding.c milter/forwarding.h \
 	milter/membership.c \
 	milter/gate.c \

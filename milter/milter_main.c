@@ -16,6 +16,7 @@
 #include "base/sandbox.h"
 #include "base/startup.h"
 #include "milter/callbacks.h"
+#include "milter/folders.h"
 #include "milter/listen.h"
 #include "milter/supervise.h"
 
@@ -94,6 +95,13 @@ refuse(const struct options *options, const struct err *err)
 	return err->code == ERR_CONFIG ? EXIT_CONFIG : EXIT_FAULT;
 }
 
+static void
+tell_missing(const char *option, const char *dir, const char *why)
+{
+	log_event(LOGL_WARN, NULL, "folder-not-there", "option", option, "folder", dir, "why", why,
+		NULL);
+}
+
 /* No port is no trouble: *out is NULL then. */
 static enum rc
 open_outlet(struct conf *conf, struct engine *engine, struct outlet **out, struct err *err)
@@ -117,6 +125,8 @@ reload(struct server *server)
 	if (rc == RC_OK)
 		rc = service_init(&service, conf, server->service.name, &err);
 	if (rc == RC_OK)
+		rc = folders_spool(conf, &err);
+	if (rc == RC_OK)
 		rc = engine_new(conf, server->service.name, &engine, &err);
 	if (rc == RC_OK)
 		rc = open_outlet(conf, engine, &outlet, &err);
@@ -129,6 +139,7 @@ reload(struct server *server)
 		daemon_set_engine(server->daemon, engine, outlet);
 		outlet_probe(outlet);
 		startup_set_log(conf);
+		folders_missing(conf, tell_missing);
 		log_event(LOGL_INFO, NULL, "reloaded", "service", server->service.name, "socket",
 			strcmp(service.socket, server->service.socket) ? "needs a restart" : NULL,
 			NULL);
@@ -281,6 +292,8 @@ prepare(struct server *server, struct err *err)
 	if (rc == RC_OK)
 		rc = sandbox_drop(server->service.user, server->service.group, err);
 	if (rc == RC_OK)
+		rc = folders_spool(server->conf, err);
+	if (rc == RC_OK)
 		rc = engine_new(server->conf, server->service.name, &engine, err);
 	if (rc == RC_OK)
 		rc = open_outlet(server->conf, engine, &outlet, err);
@@ -292,6 +305,8 @@ prepare(struct server *server, struct err *err)
 		rc = callbacks_register(server->daemon, err);
 	if (rc == RC_OK)
 		rc = outlet_serve(outlet, err);
+	if (rc == RC_OK)
+		folders_missing(server->conf, tell_missing);
 	engine_unref(&engine);
 	outlet_unref(&outlet);
 	return rc;

@@ -32,6 +32,13 @@ want "init without a domain" "$(status "$sealgate" init --dir "$work/x")" 64
 want "check" "$(status tool check)" 0
 match "name with quotes" "$(tool check)" 'name = "Ex \\"A\\" \\\\ Co"'
 match "check as JSON" "$(tool check --json)" '^{"v":1,"organisation":\{.*"name":"Ex \\"A\\" '
+want "check warns of nothing" "$(tool check 2>&1 >/dev/null)" ""
+sed 's|crl_dir = "crls"|crl_dir = "clrs"|; /^vault = {/,/^}/s|user = "[^"]*";|user = "nobody-here";|' "$d/sealgate.conf" >"$d/slips.conf"
+slips=$("$sealgate" -c "$d/slips.conf" check 2>&1 >/dev/null) || fail "check of a file with slips"
+match "a folder that is not there" "$slips" 'warning: trust.crl_dir: .*/clrs: No such file'
+match "a user who is not there" "$slips" 'warning: vault.user: there is no user nobody-here here'
+rm "$d/slips.conf"
+match "no directories" "$("$sealgate" -c "$d/sealgate.conf" check --directories 2>&1)" 'the configuration has no directories'
 openssl verify -CAfile "$d/ca.pem" "$d/ca.pem" >/dev/null || fail "the CA's certificate"
 
 # --- keys without a vault

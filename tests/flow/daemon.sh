@@ -5,6 +5,7 @@
 
 printf 'From: a@example.org\nSubject: test\nX-Twice: one\nX-Twice:two\n\nhello\n' >"$work/m.eml"
 user=$(id -un)
+mkdir -m 777 "$work/spool" # also for the user that it becomes
 conf() {
 	printf 'organisation = { name = "%s"; domains = ["example.org"]; };\nmilter = { user = "%s"; max_recipients = 3; max_message = "1M"; };\n%s\n' \
 		"$1" "$user" "$2" >"$work/c.conf"
@@ -35,8 +36,17 @@ chmod 777 "$work/run"
 refused "folder for all" "$unix" socket
 chmod 750 "$work/run"
 
-conf First "$unix"
+rmdir "$work/spool"
+conf X "$unix"
+text=$("$builddir/fakegate" -c "$work/c.conf" -f 2>&1)
+want "no folder for the spool" $? 78
+match "no folder for the spool" "$text" 'milter.spool: .*/spool: No such file'
+mkdir -m 777 "$work/spool"
+
+conf First "$unix
+trust = { crl_dir = \"no-lists\"; };"
 up
+match "a folder that is not there" "$(cat "$work/gate.log")" 'event=folder-not-there option=trust.crl_dir'
 want "socket's mode" "$(stat -c %a "$work/run/m.sock")" 660
 text=$("$builddir/fakegate" -c "$work/c.conf" -f 2>&1)
 want "second instance" $? 78

@@ -55,6 +55,12 @@ stop "$vault"
 stamped --sender "alice@$org" --user "alice@$org" <"$work/plain.eml"
 want "one stamp" "$(grep -c '^X-Sealgate-Stamp: v=1' "$work/stamped.eml")" 1
 sed -n '/^From:/,$p' "$work/stamped.eml" | cmp -s - "$work/plain.crlf" || fail "the gate changed the message"
+said=$(gate explain --service gate --sender "alice@$org" --user "alice@$org" --rcpt "team@$org" <"$work/stamped.eml")
+match "explain says what the gate does" "$said" "stamp      made, .*: login alice@$org, .*right yes"
+match "explain says what it takes out" "$said" 'taken out  1 that came'
+printf %s "$said" | grep -Eq 'rules, in order|kind ' && fail "explain speaks of what a gate does not look at"
+match "explain says why there is no stamp" "$(gate explain --service gate --sender "alice@$org" --rcpt "team@$org" <"$work/plain.eml")" \
+	'stamp      none: no login'
 vault_up
 
 # The hop signs with the key of who logged in, and encrypts for whom the alias leads to.
