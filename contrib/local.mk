@@ -7,7 +7,7 @@ dist_noinst_DATA += \
 	contrib/postfix/hop/sealgate.conf \
 	contrib/postfix/main.cf \
 	contrib/postfix/master.cf \
-	contrib/sendmail/sealgate.mc \
+	contrib/sendmail/sealgate.mc contrib/sendmail/hop/front.mc contrib/sendmail/hop/back.mc \
 	contrib/systemd/sealgate-anchor.service \
 	contrib/systemd/sealgate-anchor.timer \
 	contrib/systemd/sealgate-fetcher.service \

@@ -14,7 +14,8 @@
 #   postfix_set DIR key=value…       changes main.cf and reloads
 #   postfix_down DIR
 #   smtp_sink_up DIR PORT            every mail is a file in DIR
-#   sendmail_up DIR NEXT_PORT MILTER DIR/port, DIR/reinject: a port without milters; DIR/more.mc: more lines at the end
+#   sendmail_up DIR NEXT_PORT MILTER DIR/port, DIR/reinject: a port without milters; DIR/more.mc: more lines at the end;
+#                                    DIR/edit.sed: changes the whole
 #   sendmail_logs DIR [--rfc3339]    before sendmail_up: what it says to syslog(3) comes to DIR/maillog; fails where that is not allowed
 #   sendmail_down DIR
 #   process_up DIR NAME COMMAND…     any other program that stays in the foreground; DIR/NAME.pid, DIR/NAME.log
@@ -525,6 +526,7 @@ sendmail_up() {
 	[ -f "$1/port" ] || { free_port >"$1/port" && free_port >"$1/reinject"; }
 	echo "hosts files" >"$1/service.switch"
 	sendmail_mc "$1" "$sendmail_root" "$2" "$3" >"$1/test.mc"
+	[ ! -f "$1/edit.sed" ] || sed -i -f "$1/edit.sed" "$1/test.mc"
 	m4 -D_CF_DIR_="$sendmail_root/usr/share/sendmail/cf/" "$1/test.mc" >"$1/test.cf" 2>>"$1/sendmail.log" || return 1
 	servers_remember sendmail_down "$1"
 	# It wants a host name with a dot, or waits a minute for one: so it gets one of its own, where that is allowed.
