@@ -80,11 +80,20 @@ static enum rc
 connect_any(struct admin_session *session, struct err *err)
 {
 	enum rc rc = open_link(session, err);
+	char why[sizeof(err->detail)];
 
 	if (rc != RC_NONE)
 		return rc;
 	err_clear(err);
-	return open_files(session, err);
+	rc = open_files(session, err);
+	if (rc && err->code == ERR_MASTER_KEY) {
+		snprintf(why, sizeof(why), "%s", err->detail);
+		rc = err_set(err, ERR_MASTER_KEY,
+			"sealgate-vault does not run, and its store does not open: "
+			"%s",
+			why);
+	}
+	return rc;
 }
 
 enum rc

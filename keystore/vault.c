@@ -58,10 +58,10 @@ find_kdf(const struct conf *conf, const char *spec, char kdf[STORE_KDF_SIZE], st
 		rc = store_find_kdf(store, spec, kdf, err);
 	store_close(&store);
 	return rc == RC_NONE
-		       ? err_set(err, ERR_KEYSTORE,
+		       ? err_set(err, ERR_MASTER_KEY,
 				 "vault.master_key: the key store knows no master key that comes "
-				 "from %s",
-				 spec)
+				 "from %s: name the old place, and \"sealgate vault rekey --to %s\"",
+				 spec, spec)
 		       : rc;
 }
 

@@ -100,7 +100,7 @@ one_master "ask"
 stop "$vault"
 echo wrong | setsid "$builddir/sealgate" -c "$conf" key list >/dev/null 2>"$work/ask.err"
 want "another passphrase" $? 78
-match "another passphrase" "$(cat "$work/ask.err")" 'that is not the passphrase of this key store'
+match "another passphrase" "$(cat "$work/ask.err")" 'sealgate-vault does not run, .*: that is not the passphrase of this key store'
 # Nothing that passes: whatever restarts a vault is not to ask again and again.
 for word in wrong ""; do
 	echo "$word" | setsid "$builddir/sealgate-vault" -c "$conf" -f 2>"$work/ask.err"
@@ -113,6 +113,11 @@ echo sesame | setsid "$builddir/sealgate" -c "$conf" vault rekey --to file:vault
 sed -i 's#"ask"#"file:vault/master.key"#' "$conf"
 gate vault rekey --finish || fail "finish with a file"
 one_master "file"
+sed -i 's#"file:vault/master.key"#"ask"#' "$conf"
+text=$(setsid "$builddir/sealgate" -c "$conf" key list 2>&1 </dev/null)
+want "a place that the store does not know" $? 78
+match "a place that the store does not know" "$text" 'vault rekey --to ask'
+sed -i 's#"ask"#"file:vault/master.key"#' "$conf"
 
 # --- killed at many places, on the files themselves
 cp -a "$dir" "$work/whole"
