@@ -9,7 +9,8 @@
  * the message. libmilter has no way to put this off. But its writev() is found by name, and the
  * program comes before the C library, so the one below is called. It is the system's for everything
  * but a modification while a bundle is open; anything else that is written to the same connection
- * is the reply, and takes along what was kept.
+ * is the reply, and takes along what was kept. (The other functions that libmilter calls for a
+ * connection are in ahead.c.)
  *
  * Nothing becomes less safe: the reply is written in any case after the callback, and until then an
  * MTA that loses us has less of a half changed message than before. Where the symbol is bound in
@@ -18,18 +19,24 @@
  */
 #include "milter/bundle.h"
 
+#include "milter/ahead.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
-#define HEAD_SIZE 5 /* length and command */
-#define PARTS     3
-#define CAP_FIRST 16384u
+#define HEAD_SIZE     5 /* length and command */
+#define PARTS         3
+#define CAP_FIRST     16384u
+#define WAIT_FOR_ROOM 7210 /* s, libmilter's own limit */
 
 struct bundle {
 	bool open;
@@ -100,17 +107,41 @@ keep(struct bundle *bundle, const struct iovec *iov, int n)
 	return true;
 }
 
+/* The system's writev(); where nobody asked whether there is room it is waited for here, as long as
+ * libmilter would. */
+static ssize_t
+write_some(int fd, const struct iovec *iov, int n)
+{
+	struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n};
+	struct timespec limit = {.tv_sec = WAIT_FOR_ROOM};
+	struct pollfd room = {.fd = fd, .events = POLLOUT};
+	ssize_t done;
+
+	if (!ahead_wrote(fd))
+		return syscall(SYS_writev, fd, iov, n);
+	while ((done = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL)) < 0 &&
+		(errno == EAGAIN || errno == EINTR)) {
+		int ready = errno == EAGAIN ? ppoll(&room, 1, &limit, NULL) : 1;
+
+		if (ready == 0)
+			errno = ETIMEDOUT;
+		if (ready == 0 || (ready < 0 && errno != EINTR))
+			return -1;
+	}
+	return done;
+}
+
 /* All of it, since libmilter could not go on in the middle. */
 static ssize_t
 write_all(int fd, struct iovec *iov, int n)
 {
 	while (n > 0) {
-		ssize_t done = syscall(SYS_writev, fd, iov, n);
+		ssize_t done = write_some(fd, iov, n);
 
 		if (done < 0 && (errno == EAGAIN || errno == EINTR)) {
-			struct pollfd ready = {.fd = fd, .events = POLLOUT};
+			struct pollfd room = {.fd = fd, .events = POLLOUT};
 
-			(void)poll(&ready, 1, -1);
+			(void)ppoll(&room, 1, NULL, NULL);
 			continue;
 		}
 		if (done < 0)
@@ -153,7 +184,7 @@ writev(int fd, const struct iovec *iov, int n)
 	ssize_t done;
 
 	if (!bundle->open || (bundle->fd >= 0 && bundle->fd != fd) || !is_packet(iov, n, &command))
-		return syscall(SYS_writev, fd, iov, n);
+		return write_some(fd, iov, n);
 	bundle->fd = fd;
 	if (is_modification(command) && keep(bundle, iov, n))
 		return (ssize_t)(iov[0].iov_len + (n == 2 ? iov[1].iov_len : 0));

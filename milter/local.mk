@@ -73,7 +73,6 @@ milter/notice_builtin.inc: $(notice_texts) milter/local.mk
 ## What the daemon has beside the pipeline; apart from main, so that tests can link it.
 noinst_LIBRARIES += libmilterd.a
 libmilterd_a_SOURCES = \
-	milter/bundle.c milter/bundle.h \
 	milter/callbacks.c milter/callbacks.h \
 	milter/daemon.c milter/daemon.h \
 	milter/edits.c milter/edits.h \
@@ -83,10 +82,18 @@ libmilterd_a_SOURCES = \
 	milter/session.c milter/session.h \
 	milter/supervise.c milter/supervise.h
 
-## libmilter is to find the writev() of bundle.c.
-SG_BUNDLE = -Wl,--export-dynamic-symbol=writev
+## What stands in the place of functions of the C library: a library of its own, since whoever is linked with it has them.
+noinst_LIBRARIES += libmilterio.a
+libmilterio_a_SOURCES = \
+	milter/ahead.c milter/ahead.h \
+	milter/bundle.c milter/bundle.h
+
+## libmilter is to find them.
+SG_MILTERIO = -Wl,--export-dynamic-symbol=writev,--export-dynamic-symbol=read,--export-dynamic-symbol=poll \
+	-Wl,--export-dynamic-symbol=accept,--export-dynamic-symbol=close \
+	-Wl,--export-dynamic-symbol=__read_chk,--export-dynamic-symbol=__poll_chk
 
 sbin_PROGRAMS += sealgate-milter
-sealgate_milter_LDFLAGS = $(AM_LDFLAGS) $(SG_BUNDLE)
+sealgate_milter_LDFLAGS = $(AM_LDFLAGS) $(SG_MILTERIO)
 sealgate_milter_SOURCES = milter/milter_main.c
-sealgate_milter_LDADD = libmilterd.a $(SG_LIBS_PIPELINE) $(MILTER_LIBS)
+sealgate_milter_LDADD = libmilterd.a libmilterio.a $(SG_LIBS_PIPELINE) $(MILTER_LIBS)

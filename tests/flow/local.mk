@@ -10,7 +10,7 @@ mtadriver_LDADD = libmtaclient.a
 ## sealgate-milter on a pipeline of the test's own.
 noinst_PROGRAMS += fakegate
 fakegate_SOURCES = milter/milter_main.c milter/folders.c milter/service.c tests/flow/fakepipeline.c
-fakegate_LDADD = libmilterd.a $(SG_LIBS_MESSAGE) $(MILTER_LIBS)
+fakegate_LDADD = libmilterd.a libmilterio.a $(SG_LIBS_MESSAGE) $(MILTER_LIBS)
 
 noinst_PROGRAMS += keymaker
 keymaker_SOURCES = tests/flow/keymaker.c

@@ -42,9 +42,11 @@ tests_unit_milter_envelope_test_LDADD = libmilterd.a $(SG_LIBS_PIPELINE) $(CMOCK
 tests_unit_milter_trace_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/milter/minder_test
 tests_unit_milter_minder_test_LDADD = libmilterd.a $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
-## Linked as the program is, so that libraries find our writev().
-check_PROGRAMS += tests/unit/milter/bundle_test
-tests_unit_milter_bundle_test_LDFLAGS = $(AM_LDFLAGS) $(SG_BUNDLE)
-tests_unit_milter_bundle_test_LDADD = libmilterd.a $(SG_LIBS_BASE) $(CMOCKA_LIBS)
+## Linked as the program is, so that libraries find our writev(), read(), ...
+check_PROGRAMS += tests/unit/milter/ahead_test tests/unit/milter/bundle_test
+tests_unit_milter_ahead_test_LDFLAGS = $(AM_LDFLAGS) $(SG_MILTERIO)
+tests_unit_milter_ahead_test_LDADD = libmilterio.a $(SG_LIBS_BASE) $(CMOCKA_LIBS)
+tests_unit_milter_bundle_test_LDFLAGS = $(AM_LDFLAGS) $(SG_MILTERIO)
+tests_unit_milter_bundle_test_LDADD = libmilterio.a $(SG_LIBS_BASE) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/milter/algorithms_test
 tests_unit_milter_algorithms_test_LDADD = $(SG_LIBS_PIPELINE) $(CMOCKA_LIBS)
