@@ -22,7 +22,7 @@ check() {
 for round in 1 2; do
 	traffic 150 &
 	load=$!
-	sleep 0.2
+	sleep "0.$((RANDOM % 400 + 100))"
 	stop "$milter" KILL
 	sleep 0.1
 	milter_up
@@ -30,7 +30,7 @@ for round in 1 2; do
 	check "milter killed"
 	traffic 150 &
 	load=$!
-	sleep 0.2
+	sleep "0.$((RANDOM % 400 + 100))"
 	stop "$vault" KILL
 	sleep 0.1
 	vault_up
