@@ -18,21 +18,35 @@
 
 #define FETCHED_SKEW 3600 /* seconds that a sender's clock may be ahead */
 
+/* Is a list signed by a key of its issuer that is known here? UNPROVEN: none is known; DOUBTFUL: by
+ * none of those that are. */
+enum fetched_proof { FETCHED_UNPROVEN, FETCHED_PROVEN, FETCHED_DOUBTFUL };
+
 struct fetched {
 	/* thisUpdate, nextUpdate (-1: none); of certificates the earliest end. */
 	int64_t begins, ends;
-	struct buf data; /* what is to be written: DER, or PEM where there are several */
+	struct buf data;          /* what is to be written: DER, or PEM where there are several */
+	enum fetched_proof proof; /* of a list */
+	bool beside; /* a list that is doubtful: the one there is proven and has to stay */
 };
 
 void fetched_fini(struct fetched *fetched);
 
+/* What a list is held against. */
+struct fetched_there {
+	const void *old; /* the list there is; OLD_LEN 0: none */
+	size_t old_len;
+	const struct certset
+		*known; /* certificates of CAs that somebody had a path over; or NULL */
+	int64_t now;
+};
 /*
- * DATA as a revocation list, DER or PEM. OLD (may be NULL, with OLD_LEN 0): the list there is. A
- * list that begins in the future, is older than OLD, has a smaller number at the same date or,
- * while OLD is still good at NOW, is from another issuer is refused. RC_NONE: the same bytes as OLD
- * (*out is filled).
+ * DATA as a revocation list, DER or PEM. One that begins in the future, is older than the one
+ * there, has a smaller number at the same date or, while that one is still good at NOW, is from
+ * another issuer is refused; not so when it is proven and the one there is not. RC_NONE: the same
+ * bytes as are there (*out is filled).
  */
-enum rc fetched_crl(const void *data, size_t len, const void *old, size_t old_len, int64_t now,
+enum rc fetched_crl(const void *data, size_t len, const struct fetched_there *there,
 	struct fetched *out, struct err *err);
 /* Where its deltas are; what is no list has none. */
 enum rc fetched_crl_urls(const struct fetched *crl, struct cert_urls *out, struct err *err);

@@ -51,6 +51,8 @@ watch_revocation(const struct watcher *watcher, const struct cert *cert, const s
 
 	if (!watcher || !watcher->cares(watcher->ctx, cert_sha256(cert), missing))
 		return;
+	if (watcher->issuer)
+		watcher->issuer(watcher->ctx, issuer);
 	lists = note_lists(watcher, cert, missing);
 	/* Where a list tells already, nobody has to be asked about each certificate. */
 	if (missing || lists == 0)

@@ -27,6 +27,8 @@ struct watcher {
 	/* Is it worth finding the URLs of this certificate now? */
 	bool (*cares)(void *ctx, const unsigned char *sha256, bool missing);
 	void (*note)(void *ctx, const struct watch_note *note);
+	/* Lists of this CA, over which a path led, may be noted next; NULL: does not matter. */
+	void (*issuer)(void *ctx, const struct cert *issuer);
 	/* Was the certificate at this URL asked for, and neither come nor given up yet? */
 	bool (*awaits)(void *ctx, const char *url);
 	void (*free)(void *ctx); /* when the trust ends */

@@ -49,21 +49,34 @@ fetch_folder_make(const char *dir, uid_t uid, gid_t gid, struct err *err)
 	snprintf(path, sizeof(path), "%.4000s/" FAILED, dir);
 	if (rc == RC_OK)
 		rc = make_dir(path, 0755, uid, gid, err);
+	snprintf(path, sizeof(path), "%.4000s/" FETCH_FOLDER_KNOWN, dir);
+	if (rc == RC_OK)
+		rc = make_dir(path, 0755, uid, gid, err);
 	snprintf(path, sizeof(path), "%.4000s/" NEW, dir);
 	return rc == RC_OK ? make_dir(path, 0700, uid, gid, err) : rc;
+}
+
+/* "crl/ab….beside.crl" */
+static void
+beside_path(const struct fetch_item *item, char *out, size_t size)
+{
+	snprintf(out, size, "crl/%s.beside.crl", item->name);
 }
 
 /* The names that may be, in OUT as texts one after the other. */
 static enum rc
 known_names(const struct fetch_list *list, struct buf *out, struct strmap *map, struct err *err)
 {
-	char path[WANT_NAME_MAX + 16];
+	char path[WANT_NAME_MAX + 24];
 	enum rc rc = RC_OK;
 	size_t i;
 
 	for (i = 0; rc == RC_OK && i < fetch_list_count(list); i++) {
 		fetch_item_path(fetch_list_at(list, i), path, sizeof(path));
 		rc = buf_append(out, path, strlen(path) + 1, err);
+		beside_path(fetch_list_at(list, i), path, sizeof(path));
+		if (rc == RC_OK && fetch_list_at(list, i)->kind == WANT_CRL)
+			rc = buf_append(out, path, strlen(path) + 1, err);
 	}
 	for (const char *p = buf_text(out); rc == RC_OK && p < out->data + out->len;
 		p += strlen(p) + 1)
@@ -124,11 +137,14 @@ fetch_folder_tidy(const char *dir, const struct fetch_list *list, int64_t oldest
 }
 
 static void
-full_path(const char *dir, const struct fetch_item *item, char out[PATH_MAX])
+full_path(const char *dir, const struct fetch_item *item, bool beside, char out[PATH_MAX])
 {
-	char path[WANT_NAME_MAX + 16];
+	char path[WANT_NAME_MAX + 24];
 
-	fetch_item_path(item, path, sizeof(path));
+	if (beside)
+		beside_path(item, path, sizeof(path));
+	else
+		fetch_item_path(item, path, sizeof(path));
 	snprintf(out, PATH_MAX, "%.3800s/%s", dir, path);
 }
 
@@ -137,19 +153,19 @@ fetch_folder_read(const char *dir, const struct fetch_item *item, struct buf *ou
 {
 	char path[PATH_MAX];
 
-	full_path(dir, item, path);
+	full_path(dir, item, false, path);
 	return file_read(path, out, err);
 }
 
 enum rc
-fetch_folder_write(
-	const char *dir, const struct fetch_item *item, const struct buf *data, struct err *err)
+fetch_folder_write(const char *dir, const struct fetch_item *item, const struct buf *data,
+	bool beside, struct err *err)
 {
 	char path[PATH_MAX], fresh[PATH_MAX], *slash;
 	enum rc rc;
 
 	/* Readers take every file of a folder: they never see one that is being written. */
-	full_path(dir, item, path);
+	full_path(dir, item, beside, path);
 	snprintf(fresh, sizeof(fresh), "%.3800s/" NEW "/%s", dir, item->name);
 	rc = file_write(fresh, buf_text(data), data->len, 0644, err);
 	if (rc != RC_OK)
@@ -165,12 +181,24 @@ fetch_folder_write(
 }
 
 void
+fetch_folder_drop_beside(const char *dir, const struct fetch_item *item)
+{
+	char path[PATH_MAX];
+
+	if (item->kind != WANT_CRL)
+		return;
+	full_path(dir, item, true, path);
+	(void)unlink(path);
+}
+
+void
 fetch_folder_remove(const char *dir, const struct fetch_item *item)
 {
 	char path[PATH_MAX];
 
-	full_path(dir, item, path);
+	full_path(dir, item, false, path);
 	(void)unlink(path);
+	fetch_folder_drop_beside(dir, item);
 	if (item->kind == WANT_CA)
 		fetch_folder_give_up(dir, item->name, false);
 }
@@ -193,6 +221,6 @@ fetch_folder_has(const char *dir, const struct fetch_item *item)
 {
 	char path[PATH_MAX];
 
-	full_path(dir, item, path);
+	full_path(dir, item, false, path);
 	return access(path, R_OK) == 0;
 }

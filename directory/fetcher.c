@@ -43,23 +43,33 @@ wake(void *ctx)
 
 /* Is it what was asked for, and better than OLD? */
 static enum rc
-look(const struct fetch_settings *s, const struct fetch_item *item, const struct fetch_job *job,
+look(const struct fetcher *fetcher, const struct fetch_item *item, const struct fetch_job *job,
 	const struct buf *old, struct fetched *out, struct err *err)
 {
 	const struct fetched_answer answer = {.request = job->request.data,
 		.request_len = job->request.len,
-		.nonce = s->nonce,
+		.nonce = settings_of(fetcher)->nonce,
 		.old = buf_text(old),
 		.old_len = old->len,
 		.old_begins = item->begins};
 	const char *data = buf_text(&job->data);
 	int64_t now = clock_now();
+	const struct fetched_there there = {buf_text(old), old->len, &fetcher->known, now};
 
 	if (item->kind == WANT_CRL)
-		return fetched_crl(data, job->data.len, buf_text(old), old->len, now, out, err);
+		return fetched_crl(data, job->data.len, &there, out, err);
 	if (item->kind == WANT_CA)
 		return fetched_certs(data, job->data.len, buf_text(old), old->len, now, out, err);
 	return fetched_ocsp(&answer, data, job->data.len, now, out, err);
+}
+
+/* A list that may be forged is kept for those who can tell, but asked for again soon. */
+static enum rc
+doubt(const struct fetched *fetched, struct err *err)
+{
+	return err_set(err, ERR_FETCH_ANSWER,
+		"the list is not signed by a key of its CA that is known%s",
+		fetched->beside ? ": it is kept beside the one there, which is" : "");
 }
 
 /* Looks at what came and writes it. RC_NONE: it is what was there. */
@@ -75,13 +85,17 @@ keep(struct fetcher *fetcher, struct fetch_item *item, const struct fetch_job *j
 	/* One that cannot be read is as good as none. */
 	if (fetch_folder_read(s->dir, item, &old, &ignored) != RC_OK)
 		buf_clear(&old);
-	rc = look(s, item, job, &old, &fetched, err);
+	rc = look(fetcher, item, job, &old, &fetched, err);
 	if (rc == RC_OK)
-		rc = fetch_folder_write(s->dir, item, &fetched.data, err);
-	if (rc == RC_OK || rc == RC_NONE) {
+		rc = fetch_folder_write(s->dir, item, &fetched.data, fetched.beside, err);
+	if ((rc == RC_OK || rc == RC_NONE) && !fetched.beside) {
 		item->begins = fetched.begins;
 		item->ends = fetched.ends;
 	}
+	if ((rc == RC_OK || rc == RC_NONE) && fetched.proof == FETCHED_DOUBTFUL)
+		rc = doubt(&fetched, err);
+	else if (rc == RC_OK || rc == RC_NONE)
+		fetch_folder_drop_beside(s->dir, item);
 	fetched_fini(&fetched);
 	buf_fini(&old);
 	return rc;
@@ -471,6 +485,8 @@ fetcher_start(struct fetcher *fetcher, struct err *err)
 		rc = fetch_ldap_new(wake, fetcher->http, &fetcher->ldap, err);
 	snprintf(path, sizeof(path), "%.4000s/wants", s->dir);
 	if (rc == RC_OK)
+		rc = fetch_issuers_load(s->dir, &fetcher->known, err);
+	if (rc == RC_OK)
 		rc = fetch_list_load(fetcher->list, path, &bad, err);
 	if (rc == RC_OK && bad)
 		log_event(LOGL_WARN, NULL, "wants-damaged", "file", path, "lines", LOG_NUM(bad),
@@ -530,6 +546,7 @@ fetcher_close(struct fetcher **fetcher)
 	fetch_http_free(&f->http);
 	fetch_hosts_free(&f->hosts);
 	fetch_list_free(&f->list);
+	certset_fini(&f->known);
 	while (f->now) {
 		struct generation *old = f->now;
 

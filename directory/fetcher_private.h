@@ -8,6 +8,7 @@
 #include "directory/fetch_door.h"
 #include "directory/fetch_hosts.h"
 #include "directory/fetch_http.h"
+#include "directory/fetch_issuers.h"
 #include "directory/fetch_ldap.h"
 #include "directory/fetcher.h"
 
@@ -24,8 +25,10 @@ struct fetcher {
 	struct fetch_http *http;
 	struct fetch_ldap *ldap;
 	struct fetch_door *door;
-	bool changed;  /* the list, since it was saved */
-	int64_t saved; /* clock_monotonic_ms */
+	struct certset known; /* CAs that somebody had a path over */
+	int64_t issuer_came;  /* the last of them; clock_monotonic_ms, 0: none yet */
+	bool changed;         /* the list, since it was saved */
+	int64_t saved;        /* clock_monotonic_ms */
 	int64_t tidied;
 	int64_t next;        /* when the next item is due, by clock_now */
 	int64_t new_hour;    /* when the hour of new URLs began */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define ISSUER_MS   1000 /* in which the lists of a CA are asked for that just came */
 #define FULL_LOG_MS 60000
 #define REFUSED_MAX 10000 /* files that say so */
 #define ASKED_S     600   /* how exactly the saved list knows when something was asked for */
@@ -109,6 +110,18 @@ ask_new(struct fetcher *fetcher, const struct want *want, bool permanent)
 	fetcher->changed = true;
 }
 
+/* What is there of a CA that was not known before may be anybody's: it is asked for anew. */
+static void
+hasten(struct fetcher *fetcher, struct fetch_item *item)
+{
+	if (item->kind != WANT_CRL || item->busy || !fetcher->issuer_came ||
+		clock_monotonic_ms() - fetcher->issuer_came > ISSUER_MS)
+		return;
+	item->next = clock_now();
+	*item->etag = *item->modified = '\0';
+	fetcher->next = 0;
+}
+
 void
 fetcher_ask(struct fetcher *fetcher, const struct want *want, bool permanent)
 {
@@ -119,6 +132,7 @@ fetcher_ask(struct fetcher *fetcher, const struct want *want, bool permanent)
 		fetcher->changed |= clock_now() - item->asked > ASKED_S;
 		item->asked = clock_now();
 		item->permanent |= permanent;
+		hasten(fetcher, item);
 	} else if (permanent || has_room_for_new(fetcher)) {
 		ask_new(fetcher, want, permanent);
 		fetcher->next = 0;
@@ -203,6 +217,20 @@ answer_now(struct fetcher *fetcher, const struct want *want, struct buf *out)
 	(void)json_end(&json, NULL);
 }
 
+/* A CA that somebody had a path over. */
+static void
+take_issuer(struct fetcher *fetcher, const struct want *want)
+{
+	struct err err = ERR_INIT;
+	enum rc rc = fetch_issuers_add(
+		settings_of(fetcher)->dir, &fetcher->known, want->request, want->request_len, &err);
+
+	if (rc == RC_OK)
+		fetcher->issuer_came = clock_monotonic_ms();
+	else if (rc != RC_NONE)
+		log_error(LOGL_WARN, NULL, "issuer-not-kept", &err, NULL);
+}
+
 static void
 take_want(void *ctx, const struct want *want, struct buf *out)
 {
@@ -210,6 +238,8 @@ take_want(void *ctx, const struct want *want, struct buf *out)
 		answer_status(ctx, out);
 	else if (want->verb == WANT_NOW)
 		answer_now(ctx, want, out);
+	else if (want->verb == WANT_ISSUER)
+		take_issuer(ctx, want);
 	else
 		fetcher_ask(ctx, want, false);
 }

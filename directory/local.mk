@@ -37,7 +37,7 @@ noinst_LIBRARIES += libfetch.a
 libfetch_a_SOURCES = \
 	directory/fetch_addr.c directory/fetch_addr.h \
 	directory/fetch_door.c directory/fetch_door.h \
-	directory/fetch_folder.c directory/fetch_folder.h \
+	directory/fetch_folder.c directory/fetch_issuers.c directory/fetch_issuers.h directory/fetch_folder.h \
 	directory/fetch_hosts.c directory/fetch_hosts.h \
 	directory/fetch_http.c directory/fetch_http.h \
 	directory/fetch_job.c directory/fetch_job.h \

@@ -7,8 +7,10 @@
 #include <string.h>
 
 static const char *const kinds[WANT_KINDS] = {"crl", "ca", "ocsp"};
-static const char *const verbs[] = {
-	[WANT_LIST] = "list", [WANT_STATUS] = "status", [WANT_NOW] = "now"};
+static const char *const verbs[] = {[WANT_LIST] = "list",
+	[WANT_STATUS] = "status",
+	[WANT_NOW] = "now",
+	[WANT_ISSUER] = "issuer"};
 
 const char *
 want_kind_name(enum want_kind kind)
@@ -62,7 +64,7 @@ take_verb(const char *word, size_t len, struct want *out)
 			out->kind = (enum want_kind)i;
 			return true;
 		}
-	for (size_t i = WANT_LIST; i <= WANT_NOW; i++)
+	for (size_t i = WANT_LIST; i <= WANT_ISSUER; i++)
 		if (is(word, len, verbs[i])) {
 			out->verb = (enum want_verb)i;
 			return true;
@@ -70,12 +72,27 @@ take_verb(const char *word, size_t len, struct want *out)
 	return false;
 }
 
+/* Is there something behind the line? */
+static bool
+has_bytes(const struct want *want)
+{
+	return want->verb == WANT_ISSUER || (want->verb == WANT_FETCH && want->kind == WANT_OCSP);
+}
+
+/* Is there as much as the verb needs, and no more? */
+static bool
+is_whole(const struct want *want)
+{
+	if (has_bytes(want) != (want->request_len > 0))
+		return false;
+	return want->verb == WANT_FETCH ? want->url != NULL : want->verb == WANT_NOW || !want->url;
+}
+
 enum rc
 want_parse(const void *data, size_t len, struct want *out, struct err *err)
 {
 	const char *p = data, *end = len ? memchr(data, '\n', len) : NULL, *word;
 	size_t n;
-	bool ocsp;
 
 	memset(out, 0, sizeof(*out));
 	if (!end || len > WANT_MAX)
@@ -83,7 +100,6 @@ want_parse(const void *data, size_t len, struct want *out, struct err *err)
 	n = take_word(&p, end, &word);
 	if (!take_verb(word, n, out))
 		return err_set(err, ERR_USAGE, "an unknown want");
-	ocsp = out->verb == WANT_FETCH && out->kind == WANT_OCSP;
 	n = take_word(&p, end, &word);
 	if (!is_text(word, n))
 		return err_set(err, ERR_USAGE, "a want with control characters");
@@ -91,17 +107,15 @@ want_parse(const void *data, size_t len, struct want *out, struct err *err)
 		out->url = word;
 		out->url_len = n;
 	}
-	if (ocsp) {
+	if (out->verb == WANT_FETCH && out->kind == WANT_OCSP) {
 		n = take_word(&p, end, &word);
 		if (!want_is_name(word, n))
 			return err_set(err, ERR_USAGE, "a want without the name of a file");
 		memcpy(out->name, word, n);
-		out->request = end + 1;
-		out->request_len = (size_t)((const char *)data + len - (end + 1));
 	}
-	if (p != end || end[-1] == ' ' || (!ocsp && end + 1 != (const char *)data + len) ||
-		(ocsp && out->request_len == 0) || (out->verb == WANT_FETCH && !out->url) ||
-		((out->verb == WANT_LIST || out->verb == WANT_STATUS) && out->url))
+	out->request = end + 1;
+	out->request_len = (size_t)((const char *)data + len - (end + 1));
+	if (p != end || end[-1] == ' ' || !is_whole(out))
 		return err_set(err, ERR_USAGE, "a want with too much or too little");
 	return RC_OK;
 }
@@ -109,17 +123,16 @@ want_parse(const void *data, size_t len, struct want *out, struct err *err)
 enum rc
 want_format(const struct want *want, struct buf *out, struct err *err)
 {
-	bool ocsp = want->verb == WANT_FETCH && want->kind == WANT_OCSP;
 	enum rc rc = buf_append_str(
 		out, want->verb == WANT_FETCH ? kinds[want->kind] : verbs[want->verb], err);
 
 	if (rc == RC_OK && want->url)
 		rc = buf_appendf(out, err, " %.*s", (int)want->url_len, want->url);
-	if (rc == RC_OK && ocsp)
+	if (rc == RC_OK && want->verb == WANT_FETCH && want->kind == WANT_OCSP)
 		rc = buf_appendf(out, err, " %s", want->name);
 	if (rc == RC_OK)
 		rc = buf_append_char(out, '\n', err);
-	if (rc == RC_OK && ocsp)
+	if (rc == RC_OK && has_bytes(want))
 		rc = buf_append(out, want->request, want->request_len, err);
 	return rc;
 }

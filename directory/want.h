@@ -3,8 +3,9 @@
  * want.h - one message to the fetcher: what somebody needs
  *
  * "crl URL\n", "ca URL\n", or "ocsp URL NAME\n" and the DER of a request about one certificate,
- * NAME being that of the answer's file. Commands of the operator's tool are "list\n", "status\n",
- * "now\n" and "now URL\n". One message is one packet.
+ * NAME being that of the answer's file. "issuer\n" and the DER of a CA's certificate tells whose
+ * lists may be asked for. Commands of the operator's tool are "list\n", "status\n", "now\n" and
+ * "now URL\n". One message is one packet.
  *
  * Limits: WANT_MAX bytes. Nothing here looks into the URL; fetch_url_parse does.
  */
@@ -17,7 +18,7 @@
 #define WANT_NAME_MAX 128
 
 enum want_kind { WANT_CRL, WANT_CA, WANT_OCSP, WANT_KINDS };
-enum want_verb { WANT_FETCH, WANT_LIST, WANT_STATUS, WANT_NOW };
+enum want_verb { WANT_FETCH, WANT_LIST, WANT_STATUS, WANT_NOW, WANT_ISSUER };
 
 struct want {
 	enum want_verb verb;
@@ -25,7 +26,7 @@ struct want {
 	const char *url;     /* borrowed, not ended by NUL; NULL: none */
 	size_t url_len;
 	char name[WANT_NAME_MAX + 1]; /* of WANT_OCSP: a file name, safe to use */
-	const void *request;          /* borrowed; of WANT_OCSP */
+	const void *request;          /* borrowed; of WANT_OCSP; of WANT_ISSUER the certificate */
 	size_t request_len;
 };
 

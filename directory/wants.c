@@ -95,6 +95,8 @@ find_noted(struct wants *wants, const struct want *want, int64_t now, bool *just
 	struct noted *slot;
 
 	h = hash(h, want->name, strlen(want->name));
+	if (want->verb == WANT_ISSUER)
+		h = hash(h, want->request, want->request_len);
 	h += (uint64_t)want->kind + 1;
 	slot = &wants->noted[(h ^ h >> 32) & (NOTED - 1)];
 	*just_now = slot->hash == h && now < slot->until;
@@ -206,6 +208,16 @@ wants_note_ocsp(struct wants *wants, const char *url, const char *name, const vo
 	note(wants, &want, need);
 }
 
+void
+wants_note_issuer(struct wants *wants, const struct cert *issuer)
+{
+	struct want want = {.verb = WANT_ISSUER};
+
+	want.request = cert_der(issuer, &want.request_len);
+	if (wants && want.request_len + 16 <= WANT_MAX) /* one that is longer does without */
+		note(wants, &want, WANTS_IN_USE);
+}
+
 /* --- as the watcher of a trust --- */
 
 /* Were this certificate's URLs noted just now? */
@@ -239,6 +251,12 @@ take_note(void *ctx, const struct watch_note *note)
 		wants_note_ocsp(ctx, note->url, note->name, note->request, note->request_len, need);
 	else
 		wants_note(ctx, note->kind == CERT_URL_CRL ? WANT_CRL : WANT_CA, note->url, need);
+}
+
+static void
+take_issuer(void *ctx, const struct cert *issuer)
+{
+	wants_note_issuer(ctx, issuer);
 }
 
 /*
@@ -282,6 +300,7 @@ wants_watch(const struct conf *conf, struct trust *trust, struct err *err)
 	if (wants)
 		trust_set_watcher(trust, &(struct watcher){.cares = cares,
 						 .note = take_note,
+						 .issuer = take_issuer,
 						 .awaits = awaits,
 						 .free = end,
 						 .ctx = wants});

@@ -32,6 +32,9 @@ void wants_note(struct wants *wants, enum want_kind kind, const char *url, enum 
 void wants_note_ocsp(struct wants *wants, const char *url, const char *name, const void *request,
 	size_t len, enum wants_need need);
 
+/* Lists of this CA, over which a path led, will be asked for. */
+void wants_note_issuer(struct wants *wants, const struct cert *issuer);
+
 /* Has TRUST tell what it misses and what it uses: its watcher. */
 enum rc wants_watch(const struct conf *conf, struct trust *trust, struct err *err);
 

@@ -127,6 +127,20 @@ wait_for 20 grep -q "event=fetched kind=crl.*root.crl" "$work/fetcher.log" || fa
 wait_for 10 passes carol || fail "carol: still $code"
 opened carol
 
+# --- somebody on the way sends a list of the root's name, newer and longer than the real one; carol may even be on it
+newkey forger
+openssl req -x509 -key "$work/forger.key" -sha256 -days 30 -out "$work/forger.pem" -subj "/O=Partner/CN=root" \
+	-addext "keyUsage=critical,keyCertSign,cRLSign" 2>/dev/null
+list forger "$www/root.crl"
+gate fetch now --wait 20 "$base/file/root.crl" >"$work/said" && fail "a forged list was taken"
+match "said" "$(gate fetch list --failing)" 'not signed by a key of its CA that is known: it is kept beside'
+send carol
+want "the CA's own list stays" "$code" 250
+list root "$work/root.crl"
+cp "$work/root.crl" "$www/root.crl"
+gate fetch now --wait 20 "$base/file/root.crl" >/dev/null || fail "the CA's next list was not taken: $(gate fetch list)"
+want "it is the only one" "$(find "$fetched/crl" -name '*.beside.crl' | wc -l)" 0
+
 # --- an issuer that never comes: mail waits until the fetcher gives it up
 send gina
 want "gina, no issuer yet" "$code" 451

@@ -47,7 +47,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	check_want(data, size);
 	check_url((const char *)data, size);
-	(void)fetched_crl(data, size, NULL, 0, 1800000000, &fetched, NULL);
+	(void)fetched_crl(data, size, &(struct fetched_there){.now = 1800000000}, &fetched, NULL);
 	fetched_fini(&fetched);
 	(void)fetched_certs(data, size, NULL, 0, 1800000000, &fetched, NULL);
 	fetched_fini(&fetched);

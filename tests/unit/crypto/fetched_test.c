@@ -14,6 +14,16 @@ make_list(struct people *people, int64_t number, int64_t from, int64_t to, struc
 		fail_msg("%s", err.detail);
 }
 
+/* FRESH where OLD is, and the certificates in KNOWN are. */
+static enum rc
+look(const struct buf *fresh, const struct buf *old, const struct certset *known,
+	struct fetched *out)
+{
+	const struct fetched_there there = {old->data, old->len, known, TEST_NOW};
+
+	return fetched_crl(fresh->data, fresh->len, &there, out, NULL);
+}
+
 /* What becomes of a list with NUMBER from FROM, where one with number 5 from TEST_NOW - DAY is. */
 static void
 test_order(void **state)
@@ -42,17 +52,13 @@ test_order(void **state)
 
 		make_list(&people, 5, TEST_NOW - DAY, table[i].old_to, &old);
 		make_list(&people, table[i].number, table[i].from, TEST_NOW + 7 * DAY, &fresh);
-		CHECK_INT(table[i].name,
-			fetched_crl(fresh.data, fresh.len, old.data, old.len, TEST_NOW, &out, NULL),
-			table[i].want);
+		CHECK_INT(table[i].name, look(&fresh, &old, NULL, &out), table[i].want);
 		if (table[i].want == RC_OK) {
 			CHECK_INT(table[i].name, out.begins, table[i].from);
 			CHECK_INT(table[i].name, out.ends, TEST_NOW + 7 * DAY);
 		}
 		fetched_fini(&out);
-		CHECK_INT("the same",
-			fetched_crl(old.data, old.len, old.data, old.len, TEST_NOW, &out, NULL),
-			RC_NONE);
+		CHECK_INT("the same", look(&old, &old, NULL, &out), RC_NONE);
 		fetched_fini(&out);
 	}
 	people_fini(&people);
@@ -79,16 +85,69 @@ test_issuer(void **state)
 				 &fresh, NULL),
 		RC_OK);
 	make_list(&people, 5, TEST_NOW - DAY, TEST_NOW + DAY, &old);
-	CHECK_INT("while it is good",
-		fetched_crl(fresh.data, fresh.len, old.data, old.len, TEST_NOW, &out, NULL),
-		RC_TEMP);
+	CHECK_INT("while it is good", look(&fresh, &old, NULL, &out), RC_TEMP);
 	fetched_fini(&out);
 	make_list(&people, 5, TEST_NOW - DAY, TEST_NOW - 60, &old);
-	CHECK_INT("when it has expired",
-		fetched_crl(fresh.data, fresh.len, old.data, old.len, TEST_NOW, &out, NULL), RC_OK);
+	CHECK_INT("when it has expired", look(&fresh, &old, NULL, &out), RC_OK);
 	fetched_fini(&out);
 	cert_unref(&other);
 	people_fini(&people);
+	buf_fini(&old);
+	buf_fini(&fresh);
+}
+
+/* A list by a known key of its CA never goes for one by another key, and that one goes for it at
+ * once, whatever their dates are. */
+static void
+test_proof(void **state)
+{
+	enum { GOOD, FORGED, NONE };
+	static const struct {
+		const char *name;
+		int old, fresh;
+		int64_t old_from, from;
+		bool known;
+		enum rc want;
+		enum fetched_proof proof;
+		bool beside;
+	} table[] = {
+		{"good, later", GOOD, GOOD, -DAY, -60, true, RC_OK, FETCHED_PROVEN, false},
+		{"good, older", GOOD, GOOD, -60, -DAY, true, RC_TEMP, FETCHED_PROVEN, false},
+		{"forged", GOOD, FORGED, -DAY, 60, true, RC_OK, FETCHED_DOUBTFUL, true},
+		{"forged, older", GOOD, FORGED, -60, -DAY, true, RC_OK, FETCHED_DOUBTFUL, true},
+		{"the first is forged", NONE, FORGED, 0, -60, true, RC_OK, FETCHED_DOUBTFUL, false},
+		{"good, with an earlier date", FORGED, GOOD, 60, -DAY, true, RC_OK, FETCHED_PROVEN,
+			false},
+		{"nobody knows", GOOD, FORGED, -DAY, 60, false, RC_OK, FETCHED_UNPROVEN, false},
+		{"nobody knows, older", FORGED, GOOD, 60, -DAY, false, RC_TEMP, FETCHED_UNPROVEN,
+			false},
+	};
+	struct buf old = BUF_INIT(0), fresh = BUF_INIT(0);
+	struct people people, forger;
+	struct certset known = {0};
+
+	(void)state;
+	people_init(&people);
+	people_init(&forger);
+	assert_int_equal(certset_add(&known, people.ca, NULL), RC_OK);
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		struct fetched out;
+
+		buf_clear(&old);
+		if (table[i].old != NONE)
+			make_list(table[i].old == GOOD ? &people : &forger, 5,
+				TEST_NOW + table[i].old_from, TEST_NOW + 9 * DAY, &old);
+		make_list(table[i].fresh == GOOD ? &people : &forger, 6, TEST_NOW + table[i].from,
+			TEST_NOW + 9 * DAY, &fresh);
+		CHECK_INT(table[i].name, look(&fresh, &old, table[i].known ? &known : NULL, &out),
+			table[i].want);
+		CHECK_INT(table[i].name, out.proof, table[i].proof);
+		CHECK_INT(table[i].name, out.beside, table[i].beside);
+		fetched_fini(&out);
+	}
+	certset_fini(&known);
+	people_fini(&people);
+	people_fini(&forger);
 	buf_fini(&old);
 	buf_fini(&fresh);
 }
@@ -119,7 +178,8 @@ test_mutated(void **state)
 			if (i >= n)
 				copy[(i - n) / 8] ^= (unsigned char)(1 << (i - n) % 8);
 			rc = kind ? fetched_certs(copy, size, NULL, 0, TEST_NOW, &out, NULL)
-				  : fetched_crl(copy, size, NULL, 0, TEST_NOW, &out, NULL);
+				  : fetched_crl(copy, size,
+					    &(struct fetched_there){.now = TEST_NOW}, &out, NULL);
 			if (i < n)
 				assert_int_equal(rc, RC_TEMP);
 			fetched_fini(&out);
@@ -188,6 +248,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_issuer),
+		cmocka_unit_test(test_proof),
 		cmocka_unit_test(test_mutated),
 		cmocka_unit_test(test_urls),
 	};

@@ -467,6 +467,96 @@ test_trouble(void **state)
 	buf_fini(&out);
 }
 
+/* The list of FROM's CA, all of which have one name, at the server. */
+static void
+put_list(struct world *w, struct people *from, int64_t number, int64_t at, const char *name)
+{
+	struct buf der = BUF_INIT(0);
+
+	assert_int_equal(
+		issue_crl(from->ca_key, from->ca, NULL, 0, number, at, at + 7 * DAY, &der, NULL),
+		RC_OK);
+	write_www(w, "a.crl", &der);
+	write_www(w, name, &der);
+	buf_fini(&der);
+}
+
+/* What lies there, and beside it (NULL: nothing), once the URL was asked again. */
+static void
+expect_lists(
+	struct world *w, const char *what, int64_t later, const char *there, const char *beside)
+{
+	struct buf got = BUF_INIT(0), want = BUF_INIT(0);
+	char path[256];
+	enum rc rc;
+
+	clock_set(clock_now() + later);
+	run_until(w, ended(), 1);
+	CHECK_INT(what, is_same(w, w->url, there), true);
+	rc = read_out(w, "crl", ".beside.crl", w->url, &got);
+	CHECK_INT(what, rc, beside ? RC_OK : RC_NONE);
+	snprintf(path, sizeof(path), "%s/%s", w->www, beside ? beside : "");
+	if (beside && file_read(path, &want, NULL) == RC_OK)
+		CHECK_INT(what, got.len == want.len && memcmp(got.data, want.data, got.len) == 0,
+			true);
+	buf_fini(&got);
+	buf_fini(&want);
+}
+
+/* Somebody on the way sends lists of the right name: none of them goes in the place of one that the
+ * CA signed, and none keeps the CA's next one out, whatever its date is. */
+static void
+test_forged_lists(void **state)
+{
+	static const char more[] = "retry = 60; retry_max = 60; refresh = 6000;";
+	struct world *w = *state;
+	struct people forger;
+	struct json_value *line;
+
+	people_init(&forger);
+	put_list(w, &w->people, 5, TEST_NOW - DAY, "good.crl");
+	start(w, more);
+	wants_note_issuer(w->wants, w->people.ca);
+	assert_null(get(w, WANT_CRL, "/file/a.crl"));
+	put_list(w, &forger, 6, TEST_NOW + DAY, "forged.crl");
+	expect_lists(w, "forged", 2 * DAY, "good.crl", "forged.crl");
+	line = find(w, w->url);
+	assert_non_null(strstr(json_get_text(line, "error"), "kept beside"));
+	assert_true(time_of(line, "next") <= clock_now() + 66); /* soon */
+	json_free(&line);
+	/* What is known of CAs outlives the process. */
+	fetcher_close(&w->fetcher);
+	start(w, more);
+	url_of(w, "/file/a.crl");
+	put_list(w, &forger, 7, TEST_NOW + 2 * DAY, "forged2.crl");
+	expect_lists(w, "forged again", 70, "good.crl", "forged2.crl");
+	put_list(w, &w->people, 6, TEST_NOW + DAY / 2, "good2.crl");
+	expect_lists(w, "the CA's next", 70, "good2.crl", NULL);
+	fetcher_close(&w->fetcher);
+	people_fini(&forger);
+}
+
+/* One that came before anybody knew the CA goes as soon as somebody does. */
+static void
+test_forged_before(void **state)
+{
+	struct world *w = *state;
+	struct people forger;
+
+	people_init(&forger);
+	put_list(w, &forger, 7, TEST_NOW + 1800, "forged.crl");
+	start(w, "retry = 60; retry_max = 60; refresh = 6000;");
+	assert_null(get(w, WANT_CRL, "/file/a.crl"));
+	put_list(w, &w->people, 5, TEST_NOW - DAY, "good.crl");
+	/* Another process, which has not said it just now. */
+	wants_close(&w->wants);
+	assert_int_equal(wants_open(w->conf, &w->wants, NULL), RC_OK);
+	wants_note_issuer(w->wants, w->people.ca);
+	wants_note(w->wants, WANT_CRL, w->url, WANTS_IN_USE);
+	expect_lists(w, "at once", 0, "good.crl", NULL);
+	people_fini(&forger);
+}
+
 /* A host that others lead to is counted like one that is asked at once. */
 static void
 test_redirected_hosts(void **state)
@@ -785,6 +875,8 @@ main(void)
 		WITH_WORLD(test_issuers),
 		WITH_WORLD(test_trouble),
 		WITH_WORLD(test_redirected_hosts),
+		WITH_WORLD(test_forged_lists),
+		WITH_WORLD(test_forged_before),
 		WITH_WORLD(test_last_good),
 		WITH_WORLD(test_retry_after),
 		WITH_WORLD(test_now),
