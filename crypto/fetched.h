@@ -72,9 +72,11 @@ struct fetched_answer {
 	enum fetched_nonce nonce;
 	const void *old; /* what is there; OLD_LEN 0: nothing */
 	size_t old_len;
-	int64_t old_begins; /* its thisUpdate; -1: unknown */
+	int64_t old_begins;          /* its thisUpdate; -1: unknown */
+	const struct certset *known; /* as in struct fetched_there */
 };
-/* DATA as a responder's answer. RC_NONE: the same bytes as what is there. */
+/* DATA as a responder's answer. One that neither the CA nor a responder of it signed is refused,
+ * when the CA is known: nobody would believe it. RC_NONE: the same bytes as what is there. */
 enum rc fetched_ocsp(const struct fetched_answer *answer, const void *data, size_t len, int64_t now,
 	struct fetched *out, struct err *err);
 

@@ -34,11 +34,24 @@ fetched_ask(
 	return ocsp_request_add_nonce(request, len, bytes, out, err);
 }
 
+/* Is the answer OLDER than the one there, which may stay then? One that is signed goes in the place
+ * of one that is not, whatever the date of that is. */
+static bool
+is_older(const struct fetched_answer *answer, enum ocsp_proof proof, int64_t begins)
+{
+	if (answer->old_len == 0 || begins >= answer->old_begins)
+		return false;
+	return proof != OCSP_PROVEN ||
+	       ocsp_response_proof(answer->old, answer->old_len, answer->request,
+		       answer->request_len, answer->known) == OCSP_PROVEN;
+}
+
 enum rc
 fetched_ocsp(const struct fetched_answer *answer, const void *data, size_t len, int64_t now,
 	struct fetched *out, struct err *err)
 {
 	struct ocsp_facts facts;
+	enum ocsp_proof proof;
 	enum rc rc;
 
 	ocsp_response_fits(data, len, answer->request, answer->request_len, now, &facts);
@@ -48,7 +61,11 @@ fetched_ocsp(const struct fetched_answer *answer, const void *data, size_t len, 
 			err, ERR_FETCH_ANSWER, "the OCSP answer does not fit: %s", facts.reason);
 	if (answer->nonce == NONCE_REQUIRE && !facts.nonce_echoed)
 		return err_set(err, ERR_FETCH_ANSWER, "the OCSP answer has no nonce");
-	if (answer->old_len > 0 && facts.this_update < answer->old_begins)
+	proof = ocsp_response_proof(data, len, answer->request, answer->request_len, answer->known);
+	if (proof == OCSP_FALSE)
+		return err_set(err, ERR_FETCH_ANSWER,
+			"the OCSP answer is signed neither by the CA nor by a responder of it");
+	if (is_older(answer, proof, facts.this_update))
 		return err_set(
 			err, ERR_FETCH_ANSWER, "the OCSP answer is older than the one there");
 	out->data = (struct buf)BUF_INIT(len + 1);

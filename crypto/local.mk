@@ -50,4 +50,4 @@ libcrypto_sg_a_SOURCES += crypto/smime_value.h crypto/smime_value.c
 ## Gateways named by a domain
 libcrypto_sg_a_SOURCES += crypto/cert_dns.c
 ## What the fetcher looks at
-libcrypto_sg_a_SOURCES += crypto/cert_urls.c crypto/cert_urls.h crypto/fetched.c crypto/fetched.h crypto/fetched_crl.c crypto/fetched_ocsp.c crypto/watch.c crypto/watch.h
+libcrypto_sg_a_SOURCES += crypto/cert_urls.c crypto/cert_urls.h crypto/fetched.c crypto/fetched.h crypto/fetched_crl.c crypto/ocsp_signer.c crypto/ocsp_signer.h crypto/fetched_ocsp.c crypto/watch.c crypto/watch.h

@@ -2,6 +2,7 @@
 #include "crypto/ocsp.h"
 
 #include "crypto/ocsp_response.h"
+#include "crypto/ocsp_signer.h"
 #include "crypto/openssl_glue.h"
 #include "crypto/revocation_private.h"
 
@@ -255,6 +256,40 @@ ocsp_response_fits(const void *data, size_t len, const void *request, size_t req
 	}
 	find_answer(&response, &id, now, facts);
 	facts->nonce_echoed = has_nonce && response.has_nonce;
+}
+
+/* Is CERT's key the one that ID names? */
+static bool
+has_key(const struct ocsp_id *id, const struct cert *cert)
+{
+	const ASN1_BIT_STRING *bits = X509_get0_pubkey_bitstr(cert_x509(cert)); /* get0 */
+	unsigned char key[DIGEST_MAX_SIZE];
+
+	return bits && id->digest > DIGEST_MD5 && id->key_hash.len == digest_size(id->digest) &&
+	       digest_bytes(id->digest, ASN1_STRING_get0_data(bits),
+		       (size_t)ASN1_STRING_length(bits), key, NULL) == RC_OK &&
+	       memcmp(key, id->key_hash.p, id->key_hash.len) == 0;
+}
+
+enum ocsp_proof
+ocsp_response_proof(const void *data, size_t len, const void *request, size_t request_len,
+	const struct certset *known)
+{
+	struct ocsp_response response;
+	struct der one, nonce;
+	struct ocsp_id id;
+	const char *why;
+	bool has_nonce;
+
+	if (!known || !parse_request(request, request_len, &one, &id, &nonce, &has_nonce) ||
+		!ocsp_response_parse(data, len, &response, &why) ||
+		response.status != OCSP_SUCCESSFUL)
+		return OCSP_UNPROVEN;
+	for (size_t i = 0; i < known->n; i++)
+		if (has_key(&id, known->v[i]))
+			return ocsp_is_by(&response, cert_x509(known->v[i])) ? OCSP_PROVEN
+									     : OCSP_FALSE;
+	return OCSP_UNPROVEN;
 }
 
 const char *

@@ -51,4 +51,10 @@ void ocsp_response_fits(const void *response, size_t response_len, const void *r
 	size_t request_len, int64_t now, struct ocsp_facts *facts);
 const char *ocsp_fit_name(enum ocsp_fit fit); /* "fits" */
 
+/* Is the response signed for the CA that REQUEST is about? Only when that CA is in KNOWN (may be
+ * NULL), by its key, can that be said. */
+enum ocsp_proof { OCSP_UNPROVEN, OCSP_PROVEN, OCSP_FALSE };
+enum ocsp_proof ocsp_response_proof(const void *data, size_t len, const void *request,
+	size_t request_len, const struct certset *known);
+
 #endif

@@ -11,18 +11,15 @@
 #include "base/file.h"
 #include "crypto/ocsp.h"
 #include "crypto/ocsp_response.h"
+#include "crypto/ocsp_signer.h"
 #include "crypto/openssl_glue.h"
 #include "crypto/path_rules.h"
 #include "crypto/revocation_private.h"
 #include "crypto/trust_rules.h"
 
-#include <openssl/ocsp.h>
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define MIN_RSA_BITS 1024 /* of a responder's key; below the configured floor it counts as weak */
 
 struct source { /* one response */
 	const unsigned char *der;
@@ -31,44 +28,6 @@ struct source { /* one response */
 };
 
 /* --- who signed it --- */
-
-/* Does the response say that CERT signed it? */
-static bool
-is_responder(const struct ocsp_response *response, X509 *cert)
-{
-	unsigned char sha1[DIGEST_MAX_SIZE];
-	const ASN1_BIT_STRING *bits = X509_get0_pubkey_bitstr(cert); /* get0 */
-	const unsigned char *p = response->responder_name.p;
-	X509_NAME *name;
-	bool same;
-
-	if (response->responder_key.len)
-		return response->responder_key.len == digest_size(DIGEST_SHA1) && bits &&
-		       digest_bytes(DIGEST_SHA1, ASN1_STRING_get0_data(bits),
-			       (size_t)ASN1_STRING_length(bits), sha1, NULL) == RC_OK &&
-		       memcmp(sha1, response->responder_key.p, response->responder_key.len) == 0;
-	name = d2i_X509_NAME(NULL, &p, (long)response->responder_name.len);
-	same = name && X509_NAME_cmp(name, X509_get_subject_name(cert)) == 0;
-	X509_NAME_free(name);
-	return same;
-}
-
-static bool
-is_signed_by(const struct ocsp_response *response, X509 *cert)
-{
-	struct signature_scheme scheme;
-	EVP_PKEY *key = X509_get0_pubkey(cert); /* get0 */
-	bool good = key &&
-		    signature_find_scheme(
-			    response->algorithm, response->params, DIGEST_NONE, &scheme) &&
-		    scheme.digest > DIGEST_MD5 && signature_fits(&scheme, key) &&
-		    (!(EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "RSA-PSS")) ||
-			    EVP_PKEY_get_bits(key) >= MIN_RSA_BITS) &&
-		    signature_verify(&scheme, response->signature, response->tbs, key);
-
-	ossl_clear();
-	return good;
-}
 
 /* Is the responder's own certificate revoked? Its issuer may say that nobody needs to ask. */
 static bool
@@ -102,22 +61,11 @@ responder_is_revoked(const struct revocation_question *q, X509 *cert)
 static const char *
 delegation_fault(const struct revocation_question *q, X509 *cert)
 {
-	EVP_PKEY *key = X509_get0_pubkey(q->issuer); /* get0 */
-	uint32_t usage = X509_get_key_usage(cert);
+	const char *fault = ocsp_delegate_fault(q->issuer, cert);
 	time_t at = (time_t)q->at;
 
-	if (X509_get_extension_flags(cert) & (EXFLAG_INVALID | EXFLAG_CRITICAL))
-		return "its responder's certificate is malformed, or has an unknown critical extension";
-	if (!(X509_get_extension_flags(cert) & EXFLAG_XKUSAGE) ||
-		!(X509_get_extended_key_usage(cert) & XKU_OCSP_SIGN))
-		return "its responder's certificate is not for answering (OCSPSigning)";
-	if (!(usage & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)))
-		return "its responder's certificate is not for signing";
-	if (X509_NAME_cmp(X509_get_issuer_name(cert), X509_get_subject_name(q->issuer)) != 0 ||
-		!key || X509_verify(cert, key) != 1) {
-		ossl_clear();
-		return "its responder's certificate is not by the CA that it answers for";
-	}
+	if (fault)
+		return fault;
 	if (X509_cmp_time(X509_get0_notBefore(cert), &at) > 0 ||
 		X509_cmp_time(X509_get0_notAfter(cert), &at) < 0)
 		return "its responder's certificate is out of date";
@@ -149,21 +97,17 @@ signer_fault(const struct revocation_question *q, const struct ocsp_response *re
 {
 	const char *fault = "nobody is known who signed it";
 	struct der certs = response->certs;
-	struct der_item item;
 	size_t n = 0;
+	X509 *cert;
 
-	if (is_responder(response, q->issuer)) {
-		if (is_signed_by(response, q->issuer))
+	if (ocsp_is_responder(response, q->issuer)) {
+		if (ocsp_is_signed_by(response, q->issuer))
 			return NULL;
 		fault = "its signature does not fit the CA's key";
 	}
-	while (n++ < OCSP_MAX_CERTS && der_take(&certs, DER_SEQUENCE, &item)) {
-		const unsigned char *p = item.whole.p;
-		X509 *cert = d2i_X509(NULL, &p, (long)item.whole.len);
-
-		ossl_clear();
-		if (cert && is_responder(response, cert)) {
-			fault = is_signed_by(response, cert)
+	while (ocsp_next_cert(&certs, &n, &cert)) {
+		if (cert && ocsp_is_responder(response, cert)) {
+			fault = ocsp_is_signed_by(response, cert)
 					? delegation_fault(q, cert)
 					: "its signature does not fit its responder's key";
 			if (!fault) {

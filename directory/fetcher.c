@@ -51,7 +51,8 @@ look(const struct fetcher *fetcher, const struct fetch_item *item, const struct 
 		.nonce = settings_of(fetcher)->nonce,
 		.old = buf_text(old),
 		.old_len = old->len,
-		.old_begins = item->begins};
+		.old_begins = item->begins,
+		.known = &fetcher->known};
 	const char *data = buf_text(&job->data);
 	int64_t now = clock_now();
 	const struct fetched_there there = {buf_text(old), old->len, &fetcher->known, now};

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "crypto/fetched.h"
 #include "crypto/ocsp_response.h"
 #include "crypto/trust.h"
 #include "tests/unit/crypto/lists.h"
@@ -399,6 +400,58 @@ expired_certificates_may_be_forgotten(void **state)
 	cert_unref(&gone);
 	X509_free(w->leaf_x);
 	w->leaf_x = usual;
+}
+
+/* Where the CA is known, what it did not have signed is not kept, nor does it keep anything out. */
+static void
+forged_answers_are_not_kept(void **state)
+{
+	static const struct {
+		const char *name;
+		enum signer by, old;
+		int from, old_from;
+		bool known;
+		enum rc want;
+	} cases[] = {
+		{"the CA's", BY_CA, BY_CA, -1, -2, true, RC_OK},
+		{"a responder's", BY_RESPONDER, BY_CA, -1, -2, true, RC_OK},
+		{"older", BY_CA, BY_RESPONDER, -2, -1, true, RC_TEMP},
+		{"a stranger's", BY_STRANGER, BY_CA, -1, -2, true, RC_TEMP},
+		{"of a CA of the same name", BY_FOREIGN, BY_CA, -1, -2, true, RC_TEMP},
+		{"not for answering", BY_PLAIN, BY_CA, -1, -2, true, RC_TEMP},
+		{"forged before", BY_CA, BY_STRANGER, -2, -1, true, RC_OK},
+		{"nobody knows", BY_STRANGER, BY_CA, -1, -2, false, RC_OK},
+		{"nobody knows, older", BY_CA, BY_STRANGER, -2, -1, false, RC_TEMP},
+	};
+	struct world *w = *state;
+	struct buf request = BUF_INIT(0);
+	struct certset known = {0};
+	size_t i;
+
+	assert_int_equal(ocsp_request(w->leaf, w->root, &request, NULL), RC_OK);
+	assert_int_equal(certset_add(&known, w->other, NULL), RC_OK);
+	assert_int_equal(certset_add(&known, w->root, NULL), RC_OK);
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct buf fresh = BUF_INIT(0), old = BUF_INIT(0);
+		struct fetched_answer answer = {.request = request.data,
+			.request_len = request.len,
+			.known = cases[i].known ? &known : NULL};
+		struct fetched out;
+
+		make(w, &(struct answer){ANSWER(GOOD, cases[i].old, cases[i].old_from, 1)}, &old);
+		make(w, &(struct answer){ANSWER(GOOD, cases[i].by, cases[i].from, 1)}, &fresh);
+		answer.old = old.data;
+		answer.old_len = old.len;
+		answer.old_begins = now + cases[i].old_from * DAY;
+		CHECK_INT(cases[i].name,
+			fetched_ocsp(&answer, fresh.data, fresh.len, now, &out, NULL),
+			cases[i].want);
+		fetched_fini(&out);
+		buf_fini(&fresh);
+		buf_fini(&old);
+	}
+	certset_fini(&known);
+	buf_fini(&request);
 }
 
 /* A responder whom an administrator denies clears nobody; nor does it revoke anybody. */
@@ -803,6 +856,7 @@ main(void)
 		cmocka_unit_test(weak_responders_are_told),
 		cmocka_unit_test(expired_certificates_may_be_forgotten),
 		cmocka_unit_test(denied_responders_do_not_count),
+		cmocka_unit_test(forged_answers_are_not_kept),
 		cmocka_unit_test(lists_and_answers_together),
 		cmocka_unit_test(the_folder_is_looked_into),
 		cmocka_unit_test(requests_are_understood),
