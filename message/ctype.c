@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "message/mime.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* A parameter as it stands: the name may end in RFC 2231's marks. */
 struct raw_param {
@@ -333,4 +335,66 @@ ctype_param(const struct ctype *ctype, const char *name)
 		if (strcmp(ctype->params[i].name, name) == 0)
 			return ctype->params[i].value;
 	return NULL;
+}
+
+/* Where the name "boundary" and its equals sign at the beginning of TEXT end, 0: it does not stand
+ * there. One with RFC 2231's marks counts as well. */
+static size_t
+boundary_name(const char *text, size_t len)
+{
+	size_t at = 8;
+
+	if (len < at || strncasecmp(text, "boundary", at) != 0)
+		return 0;
+	while (at < len && (is_blank(text[at]) || text[at] == '*' ||
+				   (text[at] >= '0' && text[at] <= '9' && text[at - 1] == '*')))
+		at++;
+	return at < len && text[at] == '=' ? at + 1 : 0;
+}
+
+/* Is a value here, up to LEN, that nobody can take for a longer or a shorter one? */
+static bool
+is_clear_value(const char *text, size_t len)
+{
+	static const char bare[] = "'+_-./:=?";
+	size_t at = 0, start;
+	bool quoted;
+
+	while (at < len && is_blank(text[at]))
+		at++;
+	quoted = at < len && text[at] == '"';
+	start = at += quoted;
+	if (quoted) {
+		const char *end = memchr(text + at, '"', len - at);
+
+		at = end ? (size_t)(end - text) + 1 : len;
+		return end && at > start + 1 && !memchr(text + start, '\n', at - start) &&
+		       (at == len || is_blank(text[at]) || text[at] == ';');
+	}
+	while (at < len &&
+		(isalnum((unsigned char)text[at]) || (text[at] && strchr(bare, text[at]))))
+		at++;
+	return at > start && (at == len || is_blank(text[at]) || text[at] == ';');
+}
+
+bool
+ctype_is_clear(const char *value, size_t len)
+{
+	bool quoted = false, found = false;
+	char before = 0; /* the last byte that is no blank */
+
+	for (size_t i = 0; i < len; i++) {
+		size_t name = boundary_name(value + i, len - i);
+
+		if (value[i] == '\\' || value[i] == '\0' || (value[i] == '(' && !quoted) ||
+			(value[i] == '\r' && (i + 1 == len || value[i + 1] != '\n')))
+			return false;
+		if (name && (found || before != ';' || quoted || memchr(value + i, '*', name) ||
+				    !is_clear_value(value + i + name, len - i - name)))
+			return false;
+		found |= name > 0;
+		quoted ^= value[i] == '"';
+		before = is_blank(value[i]) ? before : value[i];
+	}
+	return found && !quoted;
 }

@@ -233,6 +233,9 @@ set_type(struct entity *entity, const struct hdrs *hdrs, struct err *err)
 	if (hdr && (rc != RC_OK || hdrs_count(hdrs, "Content-Type") > 1 ||
 			   has_two_boundaries(&entity->ctype)))
 		entity->flags |= MIME_BAD_TYPE;
+	if (hdr && rc == RC_OK && strcmp(entity->ctype.type, "multipart/signed") == 0 &&
+		!ctype_is_clear(hdr->value, hdr->value_len))
+		entity->flags |= MIME_VAGUE_TYPE;
 	for (size_t i = 0; (hdr = hdrs_find(hdrs, "Content-Transfer-Encoding", i)); i++)
 		entity->cte = i == 0 || cte_parse(hdr) == entity->cte ? cte_parse(hdr) : CTE_OTHER;
 	if (rc != RC_OK)
@@ -324,6 +327,22 @@ find_delimiter(const struct scanner *scanner, const char *line, size_t len, bool
 	return i;
 }
 
+/* Does the line begin with the delimiter of an open multipart? RFC 2046 section 5.1.2 lets readers
+ * be content with that. */
+static bool
+is_near_delimiter(const struct scanner *scanner, const char *line, size_t len)
+{
+	if (len < 3 || line[0] != '-' || line[1] != '-')
+		return false;
+	for (size_t i = 0; i < scanner->open; i++) {
+		const struct frame *frame = &scanner->stack[i];
+
+		if (len >= 2 + frame->len && memcmp(line + 2, frame->boundary, frame->len) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Ends the current entity and those around it, below UP, at END (not before their bodies begin). */
 static enum rc
 close_entities(struct scanner *scanner, const struct entity *up, uint64_t end, uint64_t line,
@@ -382,6 +401,8 @@ take_header(struct scanner *scanner, const char *data, size_t len, bool start, s
 	scanner->line_len = (start ? 0 : scanner->line_len) + len - eol;
 	if (flags & MIME_HAS_8BIT)
 		scanner->current->flags |= MIME_HDR_8BIT;
+	if (flags & MIME_BARE_CR)
+		scanner->current->flags |= MIME_HDR_CR;
 	if (flags & (MIME_HAS_NUL | MIME_BARE_CR) || eol == 1 || scanner->line_len > 998)
 		scanner->current->flags |= MIME_HDR_BAD;
 	if (scanner->header.len + len > HDRS_MAX_BYTES)
@@ -468,6 +489,8 @@ take_line(struct scanner *scanner, const char *data, size_t len, uint64_t offset
 			scanner->held_back |= MIME_TRAILING_WS;
 		return take_delimiter(scanner, frame, closes, offset, len, eol, err);
 	}
+	if (start && is_near_delimiter(scanner, data, len))
+		scanner->current->flags |= MIME_NEAR_DELIMITER;
 	if (ends)
 		scanner->line_end = offset + len - eol;
 	if (scanner->in_header)
@@ -606,15 +629,28 @@ finish(struct scanner *scanner, enum rc rc, struct entity **out)
 	return rc;
 }
 
+/* Line ends within a field stand as CRLF or LF. */
+static bool
+has_bare_cr(const char *text, size_t len)
+{
+	for (const char *p = text; (p = memchr(p, '\r', len - (size_t)(p - text))); p++)
+		if (p + 1 == text + len || p[1] != '\n')
+			return true;
+	return false;
+}
+
 /* Flags of a header that did not come as bytes. */
 static unsigned
 header_flags(const struct hdrs *hdrs)
 {
 	unsigned flags = 0;
 
-	for (size_t i = 0; i < hdrs->n; i++)
+	for (size_t i = 0; i < hdrs->n; i++) {
 		flags |= byte_flags(hdrs->v[i].value, hdrs->v[i].value_len);
-	return (flags & MIME_HAS_8BIT ? MIME_HDR_8BIT : 0) |
+		if (has_bare_cr(hdrs->v[i].value, hdrs->v[i].value_len))
+			flags |= MIME_HDR_CR;
+	}
+	return (flags & MIME_HAS_8BIT ? MIME_HDR_8BIT : 0) | (flags & MIME_HDR_CR) |
 	       (flags & (MIME_HAS_NUL | MIME_BARE_CR) ? MIME_HDR_BAD : 0);
 }
 

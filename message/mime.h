@@ -33,6 +33,9 @@ struct ctype {      /* a Content-Type or Content-Disposition value */
 
 enum rc ctype_parse(const char *value, size_t len, struct ctype *out, struct err *err);
 void ctype_fini(struct ctype *ctype);
+/* Does everybody who reads this Content-Type find the same boundary in it? Readers differ in
+ * comments, quoted pairs, RFC 2231, a second boundary, and where they think a value ends. */
+bool ctype_is_clear(const char *value, size_t len);
 const char *ctype_param(const struct ctype *ctype, const char *name); /* or NULL */
 
 enum cte { CTE_7BIT, CTE_8BIT, CTE_BINARY, CTE_QP, CTE_BASE64, CTE_OTHER };
@@ -49,7 +52,11 @@ enum mime_flag {
 	MIME_TRAILING_WS = 1 << 8, /* a line that ends in a blank */
 	MIME_FROM_LINE = 1 << 9,   /* a line that begins with "From " */
 	MIME_HDR_BAD =
-		1 << 10 /* its header block has NUL, bare CR or LF, or a line above 998 bytes */
+		1 << 10, /* its header block has NUL, bare CR or LF, or a line above 998 bytes */
+	MIME_HDR_CR = 1 << 11,        /* a bare CR */
+	MIME_VAGUE_TYPE = 1 << 12,    /* of a multipart/signed: not ctype_is_clear */
+	MIME_NEAR_DELIMITER = 1 << 13 /* a line begins as a delimiter does and is none: for some
+					 readers it is one */
 };
 
 struct entity {

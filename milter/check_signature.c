@@ -205,6 +205,20 @@ read_cms_header(const struct entity *entity, struct spool *spool, enum cms_kind 
 	return rc;
 }
 
+/*
+ * Does every reader's program show the part that was signed, and nothing else? What stands around
+ * the two parts is nobody's: another boundary that some find, a line that some take for a
+ * delimiter, a bare CR that ends a line for some, an encoding that a multipart can't have.
+ */
+static bool
+is_read_alike(const struct entity *root)
+{
+	const unsigned any = MIME_HDR_CR | MIME_BARE_CR | MIME_HAS_NUL | MIME_NEAR_DELIMITER;
+
+	return !(root->flags & (any | MIME_VAGUE_TYPE)) && root->cte != CTE_BASE64 &&
+	       root->cte != CTE_QP && (root->n < 2 || !(root->parts[1]->flags & any));
+}
+
 enum rc
 check_signature(const struct signature_check *check, const struct entity *root, struct spool *spool,
 	const struct sink *content, struct verdict *verdict, struct err *err)
@@ -221,8 +235,12 @@ check_signature(const struct signature_check *check, const struct entity *root, 
 	 */
 	if (entity_wrapping(root) != WRAP_NONE && root->flags & MIME_BAD_TYPE)
 		return permerror(verdict, "the Content-Type is not clear");
+	if (entity_wrapping(root) != WRAP_NONE && root->flags & MIME_HDR_CR)
+		return permerror(verdict, "a header field has a bare CR");
 	switch (entity_wrapping(root)) {
 	case WRAP_MULTIPART_SIGNED:
+		if (!is_read_alike(root))
+			return permerror(verdict, "what was signed is not clear to every reader");
 		return check_detached(check, root, spool, verdict, err);
 	case WRAP_PKCS7_MIME:
 		rc = read_cms_header(root, spool, &kind, &enveloped, NULL, err);

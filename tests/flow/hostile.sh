@@ -40,6 +40,26 @@ mismatch "two Content-Type fields" "$(head -n 3 "$work/out.eml")" 'smime=pass'
 run 0 $in <"$work/two.eml"
 mismatch "two Content-Type fields" "$(head -n 3 "$work/out.eml")" 'smime=pass'
 
+# What some readers' programs would show besides: another boundary, a line that is nearly a delimiter, a CR that ends a line,
+# an encoding around the parts.
+# seen NAME SED-SCRIPT: signed.eml, changed where nothing is signed; its reader may see another text
+seen() {
+	sed "$2" "$work/signed.eml" >"$work/seen.eml"
+	cmp -s "$work/signed.eml" "$work/seen.eml" && fail "$1: not changed"
+	run 0 $in <"$work/seen.eml"
+	mismatch "$1" "$(tr -d '\n' <"$work/out.eml")" 'smime=pass'
+	match "$1" "$(head -n 4 "$work/out.eml")" 'smime=permerror'
+}
+boundary=$(sed -n 's/.*boundary="\(.*\)".*/\1/p' "$work/signed.eml" | head -n 1)
+evil='Content-Type: text\/plain\n\npay to account 1\n'
+seen "a comment with a boundary" 's/boundary=/(; boundary="o";) &/'
+seen "a boundary behind a quoted one" 's/boundary=/x="; boundary=o"; &/'
+seen "RFC 2231" "s/boundary=\"\(.*\)\"/boundary*=us-ascii''\1/"
+seen "nearly a delimiter" "s/^This is an S.*/--${boundary}x\n$evil&/"
+seen "a delimiter for a program that ends lines at CR" "s/^This is an S.*/x\r--$boundary\n$evil&/"
+seen "a header that ends at two CR" 's/^From:/X: y\r\rpay to account 1\n&/'
+seen "base64 around the parts" 's/^Content-Type: multipart/Content-Transfer-Encoding: base64\n&/'
+
 # Another author beside the signer.
 for from in 'From: "president@bank.example"' 'From: President of the Bank' 'From:' 'From: president@bank.example:;'; do
 	{ printf '%s\n' "$from"; cat "$work/signed.eml"; } >"$work/from.eml"

@@ -125,11 +125,71 @@ test_mutation(void **state)
 		}
 }
 
+/* What all readers agree on, and what some of them read in another way. */
+static void
+test_clear(void **state)
+{
+	static const struct {
+		const char *value;
+		bool clear;
+	} values[] = {
+		{" multipart/signed; boundary=b", true},
+		{" multipart/signed; boundary=\"----=_Part (1)\"; micalg=sha-256", true},
+		{" multipart/signed; micalg=sha1;\r\n\tBoundary = \"b\" ;", true},
+		{" multipart/signed;boundary=----=_Part/1?:'+.", true},
+		{" multipart/signed; boundary=\"Boundary_(ID_x)\"", true},
+		{" multipart/signed; boundary=\"boundary-1=2\"", true},
+		{" multipart/signed; x=\"\xff\"; boundary=b", true},
+		{" multipart/signed", false},
+		{" multipart/signed; boundary=", false},
+		{" multipart/signed; boundary=\"\"", false},
+		{" multipart/signed; boundary=b; boundary=o", false},
+		{" multipart/signed; boundary=b; BOUNDARY*=us-ascii''o", false},
+		{" multipart/signed; boundary*=us-ascii''b", false},
+		{" multipart/signed; boundary*0=\"b\"", false},
+		{" multipart/signed; boundary*0*=\"b\"", false},
+		{" multipart/signed; (boundary=o;) boundary=b", false},
+		{" multipart/signed; boundary=(o)b", false},
+		{" multipart/signed; boundary=b(o)", false},
+		{" multipart/signed (x); boundary=b", false},
+		{" multipart/signed; boundary=\"\\b\"", false},
+		{" multipart/signed; x=\"\\\"; boundary=o; y=\\\"\"; boundary=b", false},
+		{" multipart/signed; x=\"; boundary=o\"; boundary=b", false},
+		{" multipart/signed; x=y boundary=b", false},
+		{" multipart/signed; boundary=\"b", false},
+		{" multipart/signed; boundary=\"b\"o", false},
+		{" multipart/signed; boundary=b\"o\"", false},
+		{" multipart/signed; boundary=b,c", false},
+		{" multipart/signed; boundary=b\xe9", false},
+		{" multipart/signed; boundary=\"a\r\n b\"", false},
+		{" multipart/signed; x=y\r; boundary=b", false},
+		{" multipart/signed; boundary=b; x=\"y", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		size_t len = strlen(values[i].value);
+		char *copy = exact(values[i].value, len);
+
+		CHECK_INT(values[i].value, ctype_is_clear(copy, len), values[i].clear);
+		/* Cut off anywhere: no more than what is there is read. */
+		for (size_t n = 0; n < len; n++) {
+			char *part = exact(copy, n);
+
+			(void)ctype_is_clear(part, n);
+			free(part);
+		}
+		free(copy);
+	}
+	CHECK_INT("NUL", ctype_is_clear(" multipart/signed; boundary=b\0o", 32), false);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_clear),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_mutation),
 	};

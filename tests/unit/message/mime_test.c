@@ -74,7 +74,7 @@ static const struct {
 		"multipart/mixed[21]!100{text/plain[1]}"},
 	{"longer line is no delimiter",
 		MIXED "--bb\r\n--b\r\n\r\n--b-\r\n--b x\r\n--b--x\r\n--b--\r\n",
-		"multipart/mixed[41]{text/plain[19]}"},
+		"multipart/mixed[41]!2000{text/plain[19]!2000}"},
 	{"inner has outer as prefix",
 		MIXED
 		"--b\r\nContent-Type: multipart/mixed; boundary=bc\r\n\r\n--bc\r\n\r\nx\r\n--bc--\r\n\r\n--b\r\n\r\ny\r\n--b--\r\n",
