@@ -1,5 +1,5 @@
 ## SPDX-License-Identifier: BSD-2-Clause
-dist_noinst_SCRIPTS += contrib/deps contrib/quickstart
+dist_noinst_SCRIPTS += contrib/deps contrib/quickstart contrib/systemd/install
 dist_noinst_DATA += \
 	contrib/openldap/sealgate.ldif \
 	contrib/postfix/hop/main.cf \

@@ -542,6 +542,8 @@ token_process_main(char **argv)
 	if (sandbox_harden(NULL) || sandbox_drop(argv[5], *argv[6] ? argv[6] : NULL, NULL))
 		return 70;
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGUSR1,
+		SIG_IGN); /* of one who reloads all that is called so: it is for the vault */
 	for (int i = 0; i < sessions; i++)
 		if (pthread_create(&thread, NULL, serve, (void *)(intptr_t)(WIRE_CONTROL + 1 + i)))
 			return 70;

@@ -24,7 +24,7 @@ include tests/interop/local.mk
 include tests/bench/local.mk
 
 noinst_HEADERS += tests/unit/unit.h
-check_SCRIPTS += tests/rooms.sh tests/manual.sh tests/templates.sh
+check_SCRIPTS += tests/rooms.sh tests/manual.sh tests/templates.sh tests/units.sh
 dist_noinst_SCRIPTS += tests/pkits/run.sh tests/pkits/take-apart tests/run tests/lib/chroot.sh tests/lib/made-gate tests/lib/smtp-send tests/lib/port-proxy tests/lib/syslog-file
 dist_noinst_DATA += tests/lib/servers.sh
 AM_TESTS_ENVIRONMENT = SEALGATE_SRC='$(abs_top_srcdir)'; SEALGATE_BUILD='$(abs_top_builddir)'; \

@@ -270,6 +270,10 @@ comes_back "a credential"
 child=$(pgrep -P "$vault" -f token-process | head -n 1)
 [ -n "$child" ] || fail "no process for the token"
 grep -qa 2468 "/proc/$child/cmdline" && fail "the PIN is in the arguments"
+# A reload that goes to every process of that name is none of its business.
+kill -USR1 "$child"
+sleep 0.2
+kill -0 "$child" || fail "SIGUSR1 ends the token's process"
 kill -9 "$vault"
 wait "$vault" 2>/dev/null
 wait_for 5 sh -c "! kill -0 $child" || fail "the token's process goes on without a vault"
