@@ -120,6 +120,22 @@ print_provenance(const struct certrow *row)
 		*row->why ? before : "", row->why, clock_format(row->last_seen, seen));
 }
 
+/* What everybody meets who asks for a partner's certificate before the partner's CA is known. */
+static void
+hint_anchor(const char *addr, const struct lookup_result *result)
+{
+	static const char no_path[] = "no path to a trust anchor: ";
+
+	for (size_t i = 0; i < result->n; i++)
+		if (strncmp(result->v[i].why, no_path, sizeof(no_path) - 1) == 0) {
+			fprintf(stderr,
+				"sealgate: if you trust that CA: sealgate cert add --anchor "
+				"--domain %s FILE\n",
+				strrchr(addr, '@') ? strrchr(addr, '@') + 1 : "DOMAIN");
+			return;
+		}
+}
+
 static int
 print_text(const char *addr, const struct lookup_result *result, const struct provenance *known)
 {
@@ -143,9 +159,10 @@ print_text(const char *addr, const struct lookup_result *result, const struct pr
 			result->beside.detail);
 	if (result->rc == RC_OK && result->named.code != ERR_NONE)
 		printf("set by hand, and not used: %s\n", result->named.detail);
-	if (result->rc == RC_NONE)
+	if (result->rc == RC_NONE) {
 		printf("no usable certificate for %s\n", addr);
-	else if (result->rc != RC_OK)
+		hint_anchor(addr, result);
+	} else if (result->rc != RC_OK)
 		printf("%s: %s\n", addr,
 			result->err.detail[0] ? result->err.detail : err_public(result->err.code));
 	return err_exit_status(result->rc == RC_NONE ? RC_PERM : result->rc);

@@ -45,7 +45,7 @@ struct candidate {
 			      revocation for */
 	bool beside;       /* asked for only to be shown: a better tier had decided */
 	bool used;         /* chosen */
-	char why[200]; /* why it lost: "expired 2025-01-01", "no keyEncipherment", "worse tier"; ""
+	char why[384]; /* why it lost: "expired 2025-01-01", "no keyEncipherment", "worse tier"; ""
 			  when used */
 };
 

@@ -74,6 +74,14 @@ has "a certificate without a name is not a person's" 'another address'
 run 65 cert find --json nobody@partner.example
 has "none" '"answer":"none"'
 
+openssl req -x509 -newkey rsa:2048 -nodes -keyout zoe.key -subj /CN=zoe -addext subjectAltName=email:zoe@partner.example \
+	-days 30 -out zoe.pem 2>>openssl.log
+run 0 cert add zoe.pem
+run 65 cert find zoe@partner.example
+has "no path" 'because no path to a trust anchor'
+says "and what can be done" 'cert add --anchor --domain partner.example FILE'
+run 0 cert forget --erase "$(fingerprint zoe.pem)"
+
 # --- pin, unpin, forget, and what is remembered
 run 0 cert add carol2.pem
 run 0 cert find --json carol@partner.example
