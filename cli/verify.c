@@ -6,6 +6,7 @@
  */
 #include "base/clock.h"
 #include "cli/judge.h"
+#include "message/classify.h"
 #include "message/msg.h"
 #include "milter/check_signature.h"
 
@@ -94,7 +95,11 @@ verify(const struct judge *judge, const struct msg *msg, struct verdict *verdict
 	if (rc == RC_OK)
 		rc = check_signature(&check, root, msg->body, NULL, verdict, err);
 	if (rc == RC_OK && verdict->overall == VERDICT_NONE)
-		verdict_reason(verdict, "the message as a whole is not signed");
+		verdict_reason(verdict,
+			entity_wrapping(root) == WRAP_PKCS7_MIME
+				? "the message is encrypted, or a CMS object without a signature: "
+				  "whether it is signed shows when it is opened"
+				: "the message as a whole is not signed");
 	addrlist_fini(&from);
 	entity_free(&root);
 	return rc;

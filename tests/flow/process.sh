@@ -68,6 +68,7 @@ openssl cms -sign -in "$work/in.txt" -signer "$work/carol.pem" -inkey "$work/car
 	printf 'From: carol@%s\nTo: alice@%s\nSubject: in\nAuthentication-Results: %s; smime=pass; spf=fail\n' "$partner" "$org" "$org"
 	openssl cms -encrypt -aes-256-cbc -in "$work/in.signed" "$work/alice.cert" 2>/dev/null
 } >"$work/in.eml"
+match "verify of what is closed" "$(gate verify <"$work/in.eml")" '"verdict":"none".*the message is encrypted'
 run 0 --sender "carol@$partner" --rcpt "alice@$org" <"$work/in.eml"
 match "in" "$json" '"opened":true.*"layers":\[\{"kind":"enveloped".*\{"kind":"signed"'
 grep -q 'from outside' "$work/out.eml" || fail "in: not readable"
