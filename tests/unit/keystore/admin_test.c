@@ -378,17 +378,17 @@ test_master(void **state)
 	REFUSED(admin_init(w.conf, &init, &pem, &err), ERR_KEY_EXISTS);
 	snprintf(name, sizeof(name), "%s/master.key", w.dir);
 	assert_int_equal(chmod(name, 0440), 0);
-	refused(&w, "{\"cmd\":\"key.list\"}", NULL, ERR_KEYSTORE);
+	refused(&w, "{\"cmd\":\"key.list\"}", NULL, ERR_MASTER_KEY);
 	assert_int_equal(chmod(name, 0400), 0);
 	world_do(&w, "{\"cmd\":\"key.list\"}", NULL);
 	assert_int_equal(unlink(name), 0);
 	refused(&w, "{\"cmd\":\"key.list\"}", NULL, ERR_KEYSTORE);
 	assert_int_equal(mkfifo(name, 0400), 0);
-	refused(&w, "{\"cmd\":\"key.list\"}", NULL, ERR_KEYSTORE);
+	refused(&w, "{\"cmd\":\"key.list\"}", NULL, ERR_MASTER_KEY);
 	assert_int_equal(unlink(name), 0);
 	MUST(file_write(name, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n",
 		65, 0400, &err));
-	refused(&w, "{\"cmd\":\"key.list\"}", NULL, ERR_KEYSTORE);
+	refused(&w, "{\"cmd\":\"key.list\"}", NULL, ERR_MASTER_KEY);
 
 	/* A passphrase. */
 	master_set_prompt(prompt);
@@ -402,7 +402,7 @@ test_master(void **state)
 	w.conf = conf;
 	world_do(&w, "{\"cmd\":\"key.list\"}", NULL);
 	master_set_prompt(wrong_prompt);
-	refused(&w, "{\"cmd\":\"key.list\"}", NULL, ERR_KEYSTORE);
+	refused(&w, "{\"cmd\":\"key.list\"}", NULL, ERR_MASTER_KEY);
 	master_set_prompt(NULL);
 
 	/* A credential of systemd. */
