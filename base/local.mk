@@ -15,4 +15,5 @@ libbase_a_SOURCES = \
 	base/secret.c base/secret.h \
 	base/sink.c base/sink.h \
 	base/startup.c base/startup.h \
-	base/strmap.c base/strmap.h
+	base/strmap.c base/strmap.h \
+	base/text.c base/text.h

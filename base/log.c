@@ -12,6 +12,7 @@
 
 #define LINE_MAX_BYTES 4096
 #define IDENT_SIZE     64
+#define PREFIX_MAX     160 /* time, name, process and level */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the four below */
 static bool to_syslog;
@@ -22,10 +23,10 @@ static const char *const level_names[] = {"error", "warn", "info", "debug"};
 static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
 
 struct line {
-	char text[LINE_MAX_BYTES];
+	char text[PREFIX_MAX + LINE_MAX_BYTES + 1];
 	size_t len;
+	size_t pairs; /* where they begin: behind what syslog would add itself */
 	bool to_syslog;
-	char ident[IDENT_SIZE];
 };
 
 void
@@ -50,21 +51,35 @@ log_set_level(enum log_level level)
 const char *
 log_number(char out[24], long long n)
 {
-	snprintf(out, 24, "%lld", n);
-	return out;
+	unsigned long long left = n < 0 ? 0 - (unsigned long long)n : (unsigned long long)n;
+	char *p = out + 23;
+
+	*p = '\0';
+	do
+		*--p = (char)('0' + left % 10);
+	while (left /= 10);
+	if (n < 0)
+		*--p = '-';
+	return p;
 }
 
 /* Appends as much of TEXT as fits. */
 static void
 line_add(struct line *line, const char *text, size_t len)
 {
-	size_t room = sizeof line->text - 1 - line->len;
+	size_t room = line->pairs + LINE_MAX_BYTES - 1 - line->len;
 
 	if (len > room)
 		len = room;
 	memcpy(line->text + line->len, text, len);
 	line->len += len;
 	line->text[line->len] = '\0';
+}
+
+static void
+line_add_str(struct line *line, const char *text)
+{
+	line_add(line, text, strlen(text));
 }
 
 /* Can VALUE stand without quotes? */
@@ -86,15 +101,15 @@ line_pair(struct line *line, const char *key, const char *value)
 	char hex[8];
 	size_t n = 0;
 
-	if (line->len)
-		line_add(line, " ", 1);
-	line_add(line, key, strlen(key));
-	line_add(line, "=", 1);
+	if (line->len > line->pairs)
+		line_add_str(line, " ");
+	line_add_str(line, key);
+	line_add_str(line, "=");
 	if (is_bare(value) && strlen(value) <= LOG_VALUE_MAX) {
-		line_add(line, value, strlen(value));
+		line_add_str(line, value);
 		return;
 	}
-	line_add(line, "\"", 1);
+	line_add_str(line, "\"");
 	for (const unsigned char *p = (const unsigned char *)value; *p && n < LOG_VALUE_MAX;
 		p++, n++) {
 		if (*p == '"' || *p == '\\') {
@@ -107,32 +122,42 @@ line_pair(struct line *line, const char *key, const char *value)
 			line_add(line, (const char *)p, 1);
 		}
 	}
-	line_add(line, n == LOG_VALUE_MAX ? "…\"" : "\"", n == LOG_VALUE_MAX ? strlen("…\"") : 1);
+	line_add_str(line, n == LOG_VALUE_MAX ? "…\"" : "\"");
+}
+
+/* What syslog would write before the text. */
+static void
+line_prefix(struct line *line, enum log_level level, const char *name)
+{
+	char stamp[CLOCK_TEXT_SIZE];
+
+	line_add_str(line, clock_format_us(clock_now_us(), stamp));
+	line_add_str(line, " ");
+	line_add_str(line, name);
+	line_add_str(line, "[");
+	line_add_str(line, LOG_NUM(getpid()));
+	line_add_str(line, "]: ");
+	line_add_str(line, level_names[level]);
+	line_add_str(line, " ");
+	line->pairs = line->len;
 }
 
 /* Writes the finished line; a line on standard error goes out in one write. */
 static void
 line_write(struct line *line, enum log_level level)
 {
-	char stamp[CLOCK_TEXT_SIZE], out[LINE_MAX_BYTES + 160];
-	int n;
-
-	size_t len;
-
 	if (line->to_syslog) {
 		syslog(priorities[level], "%s", line->text);
 		return;
 	}
-	n = snprintf(out, sizeof out, "%s %s[%ld]: %s %s\n", clock_format_us(clock_now_us(), stamp),
-		line->ident, (long)getpid(), level_names[level], line->text);
-	len = n <= 0 ? 0 : (size_t)n < sizeof out ? (size_t)n : sizeof out - 1;
+	line->text[line->len++] = '\n';
 	/* A pipe takes so much as one piece; only of longer lines each must wait for the other. */
-	if (len > PIPE_BUF)
+	if (line->len > PIPE_BUF)
 		pthread_mutex_lock(&lock);
-	if (len > 0 && write(STDERR_FILENO, out, len) < 0) {
+	if (write(STDERR_FILENO, line->text, line->len) < 0) {
 		/* Nobody is left to be told. */
 	}
-	if (len > PIPE_BUF)
+	if (line->len > PIPE_BUF)
 		pthread_mutex_unlock(&lock);
 }
 
@@ -140,6 +165,7 @@ line_write(struct line *line, enum log_level level)
 static bool
 line_begin(struct line *line, enum log_level level, const char *qid, const char *event, va_list ap)
 {
+	char name[IDENT_SIZE];
 	const char *key;
 
 	pthread_mutex_lock(&lock);
@@ -148,10 +174,12 @@ line_begin(struct line *line, enum log_level level, const char *qid, const char 
 		return false;
 	}
 	line->to_syslog = to_syslog;
-	memcpy(line->ident, ident, sizeof line->ident);
+	memcpy(name, ident, sizeof name);
 	pthread_mutex_unlock(&lock);
-	line->len = 0;
+	line->len = line->pairs = 0;
 	line->text[0] = '\0';
+	if (!line->to_syslog)
+		line_prefix(line, level, name);
 	if (qid && *qid)
 		line_pair(line, "qid", qid);
 	line_pair(line, "event", event);

@@ -9,6 +9,7 @@
 #include "tests/unit/unit.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -199,6 +200,51 @@ log_quoting(void **state)
 }
 
 static void
+log_numbers(void **state)
+{
+	static const struct {
+		long long n;
+		const char *text;
+	} cases[] = {{0, "0"}, {7, "7"}, {-10, "-10"}, {LLONG_MAX, "9223372036854775807"},
+		{LLONG_MIN, "-9223372036854775808"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		CHECK_STR("number", LOG_NUM(cases[i].n), cases[i].text);
+}
+
+/* A line that is too long is cut, and ends all the same. */
+static void
+log_long(void **state)
+{
+	char text[8192], value[LOG_VALUE_MAX + 1];
+	int fds[2], saved = dup(STDERR_FILENO);
+	const char *pairs;
+	ssize_t n;
+
+	(void)state;
+	memset(value, 'v', sizeof value);
+	value[LOG_VALUE_MAX] = '\0';
+	assert_int_equal(pipe(fds), 0);
+	dup2(fds[1], STDERR_FILENO);
+	log_open("test", true);
+	log_event(LOGL_INFO, NULL, "e", "a", value, "b", value, "c", value, "d", value, "e", value,
+		"f", value, "x", value, "y", value, "g", value, "h", value, "i", value, "j", value,
+		NULL);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	n = read(fds[0], text, sizeof text - 1);
+	close(fds[0]);
+	close(fds[1]);
+	assert_true(n > 0);
+	text[n] = '\0';
+	pairs = strstr(text, "]: info event=e a=v");
+	assert_non_null(pairs);
+	CHECK_INT("length", strlen(pairs + strlen("]: info ")), 4096);
+	assert_ptr_equal(strchr(text, '\n'), text + n - 1);
+}
+
+static void
 command_lines(void **state)
 {
 	static const struct {
@@ -241,6 +287,8 @@ main(void)
 		cmocka_unit_test(secrets),
 		cmocka_unit_test(files),
 		cmocka_unit_test(log_quoting),
+		cmocka_unit_test(log_numbers),
+		cmocka_unit_test(log_long),
 		cmocka_unit_test(command_lines),
 	};
 
