@@ -5,7 +5,6 @@
 #include "base/secret.h"
 #include "message/b64.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /*
@@ -32,24 +31,36 @@ smime_boundary(char out[SMIME_BOUNDARY_SIZE], struct err *err)
 	return RC_OK;
 }
 
+/* TEXTS: one after the other, up to NULL. */
+static enum rc
+feed_texts(const struct sink *to, const char *const *texts, struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	for (; rc == RC_OK && *texts; texts++)
+		rc = sink_feed_str(to, *texts, err);
+	return rc;
+}
+
 enum rc
 smime_signed_type(const char *boundary, enum digest digest, struct buf *out, struct err *err)
 {
-	return buf_appendf(out, err,
-		"multipart/signed; protocol=\"application/pkcs7-signature\";\n\t"
-		"micalg=%s; boundary=\"%s\"",
-		digest_micalg(digest), boundary);
+	const char *const texts[] = {
+		"multipart/signed; protocol=\"application/pkcs7-signature\";\n\tmicalg=",
+		digest_micalg(digest), "; boundary=\"", boundary, "\"", NULL};
+	struct sink to = sink_to_buf(out);
+
+	return feed_texts(&to, texts, err);
 }
 
 enum rc
 smime_signed_begin(const char *boundary, const struct sink *to, struct err *err)
 {
-	char line[SMIME_BOUNDARY_SIZE + 128];
+	const char *const texts[] = {
+		"This is a cryptographically signed message in MIME format.\r\n\r\n--", boundary,
+		"\r\n", NULL};
 
-	(void)snprintf(line, sizeof line,
-		"This is a cryptographically signed message in MIME format.\r\n\r\n--%s\r\n",
-		boundary);
-	return sink_feed_str(to, line, err);
+	return feed_texts(to, texts, err);
 }
 
 /* Collects what the base64 encoder writes without passing its finish() on: more lines follow. */
@@ -65,16 +76,14 @@ smime_signed_end(
 {
 	struct sink copy = *to, pass = {.feed = pass_feed, .finish = NULL, .ctx = &copy}, encode;
 	struct b64_encoder *encoder = NULL;
-	char line[SMIME_BOUNDARY_SIZE + 256];
-	enum rc rc;
-
-	(void)snprintf(line, sizeof line,
-		"\r\n--%s\r\n"
-		"Content-Type: application/pkcs7-signature; name=smime.p7s\r\n"
+	const char *const head[] = {"\r\n--", boundary,
+		"\r\nContent-Type: application/pkcs7-signature; name=smime.p7s\r\n"
 		"Content-Transfer-Encoding: base64\r\n"
 		"Content-Disposition: attachment; filename=smime.p7s\r\n\r\n",
-		boundary);
-	rc = sink_feed_str(to, line, err);
+		NULL};
+	const char *const tail[] = {"--", boundary, "--\r\n", NULL};
+	enum rc rc = feed_texts(to, head, err);
+
 	if (rc == RC_OK)
 		rc = b64_encoder_new(&pass, &encoder, err);
 	if (rc == RC_OK) {
@@ -84,8 +93,7 @@ smime_signed_end(
 			rc = sink_finish(&encode, err);
 	}
 	b64_encoder_free(&encoder);
-	(void)snprintf(line, sizeof line, "--%s--\r\n", boundary);
-	return rc == RC_OK ? sink_feed_str(to, line, err) : rc;
+	return rc == RC_OK ? feed_texts(to, tail, err) : rc;
 }
 
 enum rc

@@ -113,11 +113,14 @@ text_gate(struct text *t, const struct transaction *tx)
 static void
 text_message(struct text *t, const struct transaction *tx)
 {
+	char why[FACTS_WHY_SIZE];
+
 	put(t, "Message\n  sender     <%s>\n  From:      ", tx->sender);
 	for (size_t i = 0; i < tx->from.n && i < 10; i++)
 		put(t, "%s%s", i ? ", " : "", tx->from.v[i]);
 	put(t, "%s\n", tx->from.n ? "" : "(nobody)");
-	put(t, "  may sign   %s: %s\n", yes_no[tx->facts.authorised], tx->why_authorised);
+	put(t, "  may sign   %s: %s\n", yes_no[tx->facts.authorised],
+		facts_why_authorised(tx, why));
 	if (tx->gate)
 		put(t, "  stamped by service %s\n", tx->gate);
 	put(t, "  size       %llu bytes\n", (unsigned long long)tx->facts.size);
@@ -410,6 +413,8 @@ pipeline_explain_text(
 static void
 json_message(struct json *json, const struct transaction *tx)
 {
+	char why[FACTS_WHY_SIZE];
+
 	json_object(json, "message");
 	json_str(json, "sender", tx->sender);
 	json_array(json, "from");
@@ -420,7 +425,7 @@ json_message(struct json *json, const struct transaction *tx)
 	json_str(json, "client", tx->client);
 	json_str(json, "stamped_by", tx->gate);
 	json_str(json, "authorised", yes_no[tx->facts.authorised]);
-	json_str(json, "why", tx->why_authorised);
+	json_str(json, "why", facts_why_authorised(tx, why));
 	json_int(json, "size", (int64_t)tx->facts.size);
 	json_array(json, "class");
 	for (unsigned bit = 1; bit && bit <= tx->facts.classes; bit <<= 1)

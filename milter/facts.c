@@ -172,15 +172,8 @@ check_author(struct transaction *tx)
 		tx->facts.authorised = may_sign(tx, person);
 	}
 	if (tx->facts.authorised == TRI_YES)
-		authorise(tx, TRI_YES, "%s%s has the right to sign as %s",
-			tx->identity    ? "login "
-			: tx->connector ? "connector "
-					: "client ",
-			tx->identity    ? tx->identity
-			: tx->connector ? tx->connector
-					: tx->client,
-			tx->from.v[0]);
-	else if (tx->facts.authorised == TRI_UNKNOWN)
+		return; /* for whoever asks why: facts_why_authorised */
+	if (tx->facts.authorised == TRI_UNKNOWN)
 		authorise(tx, TRI_UNKNOWN, "the addresses of login %s could not be asked for",
 			tx->identity);
 	else if (tx->identity)
@@ -188,6 +181,22 @@ check_author(struct transaction *tx)
 			tx->identity, tx->from.v[0]);
 	else
 		authorise(tx, tx->facts.authorised, "no login, and no right for the client");
+}
+
+const char *
+facts_why_authorised(const struct transaction *tx, char out[FACTS_WHY_SIZE])
+{
+	if (tx->facts.authorised != TRI_YES)
+		return tx->why_authorised;
+	snprintf(out, FACTS_WHY_SIZE, "%s%s has the right to sign as %s",
+		tx->identity    ? "login "
+		: tx->connector ? "connector "
+				: "client ",
+		tx->identity    ? tx->identity
+		: tx->connector ? tx->connector
+				: tx->client,
+		tx->from.v[0]);
+	return out;
 }
 
 static bool

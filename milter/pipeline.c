@@ -245,8 +245,7 @@ fill_recipient(struct transaction *tx, const struct result *result, size_t i)
 
 	out->addr = tx->rcpts[i].addr;
 	out->rule = tx->rcpts[i].decision.rule ? rule_name(tx->rcpts[i].decision.rule) : "";
-	if (plan)
-		snprintf(out->why, sizeof(out->why), "%s", plan->why);
+	out->why = plan ? plan->why : NULL;
 	out->outcome = result->outcome;
 	out->smtp = 0;
 	out->copy = RESULT_NO_COPY;

@@ -66,6 +66,8 @@ void transaction_was_begun(struct transaction *tx);
 struct msg *transaction_msg(struct transaction *tx); /* header and body are added here */
 /* Replaces it by one that was read as a whole; taken. */
 void transaction_set_msg(struct transaction *tx, struct msg **msg);
+/* Does the end of the message have nothing to wait for? */
+bool transaction_is_ready(const struct transaction *tx);
 /* What end of message will have to wait for; for the daemon, which must not block a worker on it.
  * DONE is called once. */
 void transaction_when_ready(struct transaction *tx, void (*done)(void *ctx), void *ctx);
@@ -90,7 +92,7 @@ struct rcpt_result {
 	int smtp;
 	char enhanced[12];
 	char text[400];
-	char why[200];
+	const char *why; /* what the plan said, borrowed from the transaction; or NULL */
 };
 
 struct layer {

@@ -9,7 +9,6 @@
 #include "base/json.h"
 #include "base/log.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,6 +114,14 @@ log_observed(const struct transaction *tx, const struct rcpt *rcpt)
 	}
 }
 
+static const char *
+how_of(unsigned done)
+{
+	if (done & PLAN_SIGN)
+		return done & PLAN_ENCRYPT ? "sign+encrypt" : "sign";
+	return done & PLAN_ENCRYPT ? "encrypt" : NULL;
+}
+
 static void
 log_recipient(const struct transaction *tx, const struct result *result, size_t i)
 {
@@ -123,20 +130,16 @@ log_recipient(const struct transaction *tx, const struct result *result, size_t 
 	const struct copy *copy =
 		what->copy < result->n_copies ? &result->copies[what->copy] : NULL;
 	unsigned done = copy ? copy->done : PLAN_LEAVE;
-	char how[40];
 
 	log_observed(tx, rcpt);
 	if ((done & PLAN_ENCRYPT) && result->outcome == PLAN_DELIVER &&
 		what->outcome == PLAN_DELIVER)
 		engine_note_used(tx->engine, rcpt->addr, rcpt->found);
-	snprintf(how, sizeof(how), "%s%s%s", done & PLAN_SIGN ? "sign" : "",
-		(done & PLAN_SIGN) && (done & PLAN_ENCRYPT) ? "+" : "",
-		done & PLAN_ENCRYPT ? "encrypt" : "");
 	log_event(LOGL_INFO, tx->qid, event_of(tx, what, copy), "rcpt", rcpt->addr, "rule",
-		rcpt->decision.rule ? rule_name(rcpt->decision.rule) : NULL, "how",
-		*how ? how : NULL, "verdict",
+		rcpt->decision.rule ? rule_name(rcpt->decision.rule) : NULL, "how", how_of(done),
+		"verdict",
 		copy && copy->verdict ? verdict_overall_name(copy->verdict->overall) : NULL, "why",
-		*what->why ? what->why : NULL, "detail",
+		what->why && *what->why ? what->why : NULL, "detail",
 		copy && *copy->detail ? copy->detail : NULL, "copy",
 		copy && !result->in_place ? LOG_NUM(what->copy + 1) : NULL, "reply",
 		what->outcome == PLAN_DELIVER ? NULL : LOG_NUM(what->smtp), NULL);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "milter/reply.h"
 
+#include "base/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,8 +21,8 @@ reply_accept(struct result *result, const char *text)
 {
 	result->outcome = PLAN_DELIVER;
 	result->smtp = 250;
-	snprintf(result->enhanced, sizeof(result->enhanced), "2.0.0");
-	snprintf(result->text, sizeof(result->text), "%s", text);
+	text_copy(result->enhanced, sizeof(result->enhanced), "2.0.0");
+	text_copy(result->text, sizeof(result->text), text);
 }
 
 __attribute__((format(printf, 3, 4))) static void

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/counter.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "milter/edits.h"
 #include "milter/reinject.h"
 #include "milter/tell.h"
@@ -265,15 +266,14 @@ session_rcpt(struct session *session, char **argv, struct reply *reply)
 		keep_trouble(session, &err);
 }
 
-/* The first header field or body chunk of a message: from now on a stop waits for it. */
+/* The first header field or body chunk of a message: from now on a stop waits for it. False: there
+ * was trouble already; otherwise there was none, and it may be set where it comes up. */
 static bool
 in_content(struct session *session)
 {
-	struct err err = ERR_INIT;
-
 	if (!session->tx) {
-		err_set(&err, ERR_INTERNAL, "content out of order");
-		keep_trouble(session, &err);
+		if (session->trouble.code == ERR_NONE)
+			err_set(&session->trouble, ERR_INTERNAL, "content out of order");
 		return false;
 	}
 	if (!session->content)
@@ -285,35 +285,28 @@ in_content(struct session *session)
 void
 session_header(struct session *session, const char *name, const char *value)
 {
-	struct err err = ERR_INIT;
 	struct hdrs *hdrs;
 	char *spaced = NULL;
-	enum rc rc;
 
 	if (!in_content(session))
 		return;
 	hdrs = &transaction_msg(session->tx)->hdrs;
 	/* an MTA that has taken the blank away: nearly always there was one */
 	if (!session->leadspc && value[0] != '\t' && asprintf(&spaced, " %s", value) < 0) {
-		err_set(&err, ERR_MEMORY, "header");
-		keep_trouble(session, &err);
+		err_set(&session->trouble, ERR_MEMORY, "header");
 		return;
 	}
-	rc = hdrs_add(hdrs, name, strlen(name), spaced ? spaced : value,
-		strlen(spaced ? spaced : value), &err);
+	(void)hdrs_add(hdrs, name, strlen(name), spaced ? spaced : value,
+		strlen(spaced ? spaced : value), &session->trouble);
 	free(spaced);
-	if (rc != RC_OK)
-		keep_trouble(session, &err);
 }
 
 void
 session_body(struct session *session, const void *data, size_t len)
 {
-	struct err err = ERR_INIT;
-
-	if (in_content(session) &&
-		spool_append(transaction_msg(session->tx)->body, data, len, &err) != RC_OK)
-		keep_trouble(session, &err);
+	if (in_content(session))
+		(void)spool_append(
+			transaction_msg(session->tx)->body, data, len, &session->trouble);
 }
 
 /* Shared by the waiting message and whoever tells it that all answers are there; the last one
@@ -366,10 +359,13 @@ wait_slice(struct wait *wait)
 static enum rc
 wait_until_ready(struct session *session, struct minded *task, struct err *err)
 {
-	struct wait *wait = calloc(1, sizeof *wait);
+	struct wait *wait;
 	int64_t limit = clock_monotonic_ms() + WAIT_MAX_MS;
 	enum rc rc = RC_OK;
 
+	if (transaction_is_ready(session->tx))
+		return RC_OK;
+	wait = calloc(1, sizeof *wait);
 	if (!wait)
 		return err_set(err, ERR_MEMORY, "wait");
 	pthread_mutex_init(&wait->mutex, NULL);
@@ -449,7 +445,7 @@ session_finish(struct session *session, const char *qid, struct minded *task, st
 	struct err err = ERR_INIT;
 	struct result *result = NULL;
 
-	snprintf(session->qid, sizeof session->qid, "%s", qid ? qid : "");
+	text_copy(session->qid, sizeof session->qid, qid ? qid : "");
 	if (in_content(session)) {
 		transaction_set_qid(session->tx, session->qid);
 		if (run(session, task, &result, &err) != RC_OK)

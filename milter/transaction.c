@@ -221,6 +221,15 @@ one_ready(void *ctx)
 		done(done_ctx);
 }
 
+bool
+transaction_is_ready(const struct transaction *tx)
+{
+	for (size_t i = 0; i < tx->n; i++)
+		if (tx->rcpts[i].lookup)
+			return false;
+	return true;
+}
+
 void
 transaction_when_ready(struct transaction *tx, void (*done)(void *ctx), void *ctx)
 {

@@ -94,6 +94,8 @@ struct tx_extra {
 	struct tx_extra *next;
 };
 
+#define FACTS_WHY_SIZE 160
+
 struct transaction {
 	struct engine *engine;
 	struct sources *sources;
@@ -135,8 +137,8 @@ struct transaction {
 	struct addrlist from;
 	struct addrlist named, named_persons; /* in To: and Cc:, sorted */
 	bool named_known;
-	struct right_found right; /* what rights_may_sign gave */
-	char why_authorised[160];
+	struct right_found right;            /* what rights_may_sign gave */
+	char why_authorised[FACTS_WHY_SIZE]; /* or rather why not */
 	struct msg_facts facts;
 	bool inside; /* the sender is */
 
@@ -174,6 +176,8 @@ void tx_inners_free(struct transaction *tx);
 
 /* The stages; one file each. */
 enum rc facts_gather(struct transaction *tx, struct err *err);
+/* After that: why the author may be signed for, or why not. OUT: storage, if need be. */
+const char *facts_why_authorised(const struct transaction *tx, char out[FACTS_WHY_SIZE]);
 /* Is the message S/MIME from its first byte to its last? *enveloped when it is encrypted. */
 enum rc intact_check(const struct entity *root, struct spool *body, bool *whole,
 	struct cms_enveloped **enveloped, struct err *err);

@@ -6,23 +6,34 @@
  */
 #include "policy/plan.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-__attribute__((format(printf, 2, 3))) static void
-say(struct plan_rcpt *rcpt, const char *fmt, ...)
+static void
+say(struct plan_rcpt *rcpt, const char *text)
 {
 	size_t len = strlen(rcpt->why);
-	va_list ap;
 
 	if (len && len + 2 < sizeof(rcpt->why)) {
 		memcpy(rcpt->why + len, "; ", 3);
 		len += 2;
 	}
+	text_copy(rcpt->why + len, sizeof(rcpt->why) - len, text);
+}
+
+__attribute__((format(printf, 2, 3))) static void
+sayf(struct plan_rcpt *rcpt, const char *fmt, ...)
+{
+	char text[sizeof(rcpt->why)];
+	va_list ap;
+
 	va_start(ap, fmt);
-	vsnprintf(rcpt->why + len, sizeof(rcpt->why) - len, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	say(rcpt, text);
 }
 
 static void
@@ -31,7 +42,7 @@ defer(struct plan_rcpt *rcpt, const char *what)
 	if (err_rc(rcpt->sender_err.code) == RC_PERM) { /* waiting does not help */
 		rcpt->outcome = PLAN_REFUSE;
 		rcpt->err = rcpt->sender_err;
-		say(rcpt, "%s", rcpt->sender_err.detail);
+		say(rcpt, rcpt->sender_err.detail);
 		return;
 	}
 	if (rcpt->lookup_err.code == ERR_NONE)
@@ -41,7 +52,7 @@ defer(struct plan_rcpt *rcpt, const char *what)
 		rcpt->err = rcpt->lookup_err;
 	else
 		err_set(&rcpt->err, ERR_POLICY_UNKNOWN, "%s", what);
-	say(rcpt, "%s: try again later", what);
+	sayf(rcpt, "%s: try again later", what);
 }
 
 static void
@@ -49,7 +60,7 @@ refuse(struct plan_rcpt *rcpt, enum errcode code, const char *what)
 {
 	rcpt->outcome = PLAN_REFUSE;
 	err_set(&rcpt->err, code, "rule %s: %s", rule_name(rcpt->decision->rule), what);
-	say(rcpt, "%s", what);
+	say(rcpt, what);
 }
 
 static void
@@ -95,7 +106,7 @@ static void
 plan_opportunistic(struct plan_rcpt *rcpt, enum tri certificate, const char *kind)
 {
 	if (certificate == TRI_NO) {
-		say(rcpt, "not encrypted: no %s certificate", kind);
+		sayf(rcpt, "not encrypted: no %s certificate", kind);
 	} else if (rcpt->held == TRI_YES) {
 		say(rcpt, "not encrypted: the gateway holds the recipient's key");
 	} else if (certificate == TRI_UNKNOWN) {
