@@ -55,6 +55,7 @@ struct engine {
 	bool refreshing;
 	atomic_llong looked_ms; /* when it was asked last what may have changed */
 	int lookup_timeout;
+	struct trust_dirs trust_dirs;
 	struct spool_conf spool;
 	struct engine_limits limits;
 	const char *help_url; /* or NULL */
@@ -76,9 +77,11 @@ sources_unref(struct sources **sources)
 }
 
 static enum rc
-sources_new(struct conf *conf, struct certstore *store, const struct sources *old,
-	struct sources **out, struct err *err)
+sources_new(const struct engine *engine, const struct sources *old, struct sources **out,
+	struct err *err)
 {
+	struct conf *conf = engine->conf;
+	struct certstore *store = engine->store;
 	struct sources *s = calloc(1, sizeof(*s));
 	enum rc rc;
 
@@ -86,7 +89,7 @@ sources_new(struct conf *conf, struct certstore *store, const struct sources *ol
 	if (!s)
 		return err_set(err, ERR_MEMORY, "trust");
 	atomic_init(&s->refs, 1);
-	rc = trust_state_get(conf, store, &s->state, err);
+	rc = trust_state_get(conf, &engine->trust_dirs, store, &s->state, err);
 	if (rc == RC_OK)
 		rc = anchors_trust(conf, store, &s->trust, err);
 	if (rc == RC_OK)
@@ -121,7 +124,7 @@ may_have_changed(struct engine *engine)
 
 	if (looked_just_now(engine))
 		return false;
-	crls = trust_state_crl_time(engine->conf);
+	crls = trust_state_crl_time(&engine->trust_dirs);
 	known = certstore_generation(engine->store, &generation, NULL) == RC_OK;
 	pthread_mutex_lock(&engine->lock);
 	changed = !engine->refreshing &&
@@ -147,11 +150,11 @@ refresh(struct engine *engine)
 	struct trust_state now = {0};
 	struct sources *fresh = NULL, *old = NULL;
 	struct err err = ERR_INIT;
-	enum rc rc = trust_state_get(engine->conf, engine->store, &now, &err);
+	enum rc rc = trust_state_get(engine->conf, &engine->trust_dirs, engine->store, &now, &err);
 
 	/* Only the refreshing thread replaces sources, so it may look at them without the lock. */
 	if (rc == RC_OK && !trust_state_equal(&now, &engine->sources->state))
-		rc = sources_new(engine->conf, engine->store, engine->sources, &fresh, &err);
+		rc = sources_new(engine, engine->sources, &fresh, &err);
 	pthread_mutex_lock(&engine->lock);
 	if (fresh) {
 		old = engine->sources;
@@ -325,7 +328,9 @@ engine_fill(struct engine *engine, const char *service, struct err *err)
 	if (rc == RC_OK || rc == RC_NONE)
 		rc = open_store(engine, err);
 	if (rc == RC_OK)
-		rc = sources_new(engine->conf, engine->store, NULL, &engine->sources, err);
+		rc = trust_dirs_init(&engine->trust_dirs, engine->conf, err);
+	if (rc == RC_OK)
+		rc = sources_new(engine, NULL, &engine->sources, err);
 	if (rc == RC_OK)
 		rc = vault_client_new(engine->conf, engine->service, &engine->vault, err);
 	if (rc == RC_OK)
@@ -371,6 +376,7 @@ engine_unref(struct engine **engine)
 	if (!e || atomic_fetch_sub(&e->refs, 1) != 1)
 		return;
 	sources_unref(&e->sources);
+	trust_dirs_fini(&e->trust_dirs);
 	learning_free(&e->learning);
 	certstore_close(&e->store);
 	vault_client_free(&e->vault);

@@ -34,33 +34,50 @@ changed_at(const char *dir)
 	return (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
 }
 
-int64_t
-trust_state_crl_time(const struct conf *conf)
+enum rc
+trust_dirs_init(struct trust_dirs *dirs, const struct conf *conf, struct err *err)
 {
 	static const char *const kinds[] = {"crl", "aia"}; /* OCSP answers are read when needed */
-	uint64_t all = changed_at(conf_str(conf_section(conf, "trust"), "crl_dir"));
+	enum rc rc = RC_OK;
 
+	dirs->crls = conf_str(conf_section(conf, "trust"), "crl_dir");
 	for (size_t i = 0; i < 2; i++) {
-		char *dir = anchors_fetched(conf, kinds[i]);
-
-		/* One number for several times; two states of them that give the same are
-		 * not to be met. */
-		all = all * UINT64_C(0x9e3779b97f4a7c15) + changed_at(dir);
-		free(dir);
+		dirs->fetched[i] = anchors_fetched(conf, kinds[i]);
+		if (!dirs->fetched[i])
+			rc = err_set(err, ERR_MEMORY, "fetched files");
 	}
+	return rc;
+}
+
+void
+trust_dirs_fini(struct trust_dirs *dirs)
+{
+	for (size_t i = 0; i < 2; i++)
+		free(dirs->fetched[i]);
+	memset(dirs, 0, sizeof(*dirs));
+}
+
+int64_t
+trust_state_crl_time(const struct trust_dirs *dirs)
+{
+	uint64_t all = changed_at(dirs->crls);
+
+	/* One number for several times; two states of them that give the same are not to be met. */
+	for (size_t i = 0; i < 2; i++)
+		all = all * UINT64_C(0x9e3779b97f4a7c15) + changed_at(dirs->fetched[i]);
 	return (int64_t)(all >> 1);
 }
 
 enum rc
-trust_state_get(
-	const struct conf *conf, struct certstore *store, struct trust_state *out, struct err *err)
+trust_state_get(const struct conf *conf, const struct trust_dirs *dirs, struct certstore *store,
+	struct trust_state *out, struct err *err)
 {
 	const struct conf_group *group = conf_section(conf, "trust");
 	struct buf text = BUF_INIT(0);
 	enum rc rc = RC_OK;
 
 	memset(out, 0, sizeof(*out));
-	out->crl_time = trust_state_crl_time(conf);
+	out->crl_time = trust_state_crl_time(dirs);
 	if (store && conf_bool(group, "anchors_from_store"))
 		rc = describe_anchors(store, &text, err);
 	if (rc == RC_OK && !(out->anchors = strdup(buf_text(&text))))
