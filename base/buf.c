@@ -68,11 +68,23 @@ grow(struct buf *buf, size_t cap, struct err *err)
 	return RC_OK;
 }
 
+static size_t
+limit(const struct buf *buf)
+{
+	return buf->max ? buf->max : BUF_MAX_DEFAULT;
+}
+
+/* Nearly always there is room already. */
+static inline bool
+has_room(const struct buf *buf, size_t more)
+{
+	return more < buf->cap - buf->len && more <= limit(buf) - buf->len;
+}
+
 enum rc
 buf_reserve(struct buf *buf, size_t more, struct err *err)
 {
-	size_t max = buf->max ? buf->max : BUF_MAX_DEFAULT;
-	size_t need, cap;
+	size_t max = limit(buf), need, cap;
 
 	if (more > max || buf->len > max - more)
 		return err_set(err, ERR_LIMIT, "more than %zu bytes", max);
@@ -89,7 +101,7 @@ buf_reserve(struct buf *buf, size_t more, struct err *err)
 enum rc
 buf_append(struct buf *buf, const void *data, size_t len, struct err *err)
 {
-	enum rc rc = buf_reserve(buf, len, err);
+	enum rc rc = has_room(buf, len) ? RC_OK : buf_reserve(buf, len, err);
 
 	if (rc)
 		return rc;
@@ -109,7 +121,13 @@ buf_append_str(struct buf *buf, const char *text, struct err *err)
 enum rc
 buf_append_char(struct buf *buf, char c, struct err *err)
 {
-	return buf_append(buf, &c, 1, err);
+	enum rc rc = has_room(buf, 1) ? RC_OK : buf_reserve(buf, 1, err);
+
+	if (rc)
+		return rc;
+	buf->data[buf->len++] = c;
+	buf->data[buf->len] = '\0';
+	return RC_OK;
 }
 
 enum rc
