@@ -119,25 +119,26 @@ digits(const char **p, int n)
 	return v;
 }
 
+#define DAYS_TO_1970 865259 /* from 1 January four centuries before the year 1 */
+
 /* Seconds since 1970 of a valid civil date and time, UTC; false when it is none. */
 static bool
 civil(int year, int month, int day, int hour, int min, int sec, int64_t *out)
 {
 	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	static const int before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
 	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-	struct tm tm = {.tm_year = year - 1900,
-		.tm_mon = month - 1,
-		.tm_mday = day,
-		.tm_hour = hour,
-		.tm_min = min,
-		.tm_sec = sec};
+	int past = year + 399, of_year; /* whole years since the one four centuries before 1 */
 
 	if (year < 0 || month < 1 || month > 12 || day < 1 || hour < 0 || hour > 23 || min < 0 ||
 		min > 59 || sec < 0 || sec > 60)
 		return false;
 	if (day > days[month - 1] + (month == 2 && leap))
 		return false;
-	*out = (int64_t)timegm(&tm);
+	of_year = before[month - 1] + (month > 2 && leap) + day - 1;
+	*out = ((int64_t)past * 365 + past / 4 - past / 100 + past / 400 + of_year - DAYS_TO_1970) *
+		       86400 +
+	       hour * 3600 + min * 60 + sec;
 	return true;
 }
 
