@@ -200,12 +200,15 @@ feed_armour(void *ctx, const void *data, size_t len, struct err *err)
 
 	(void)err;
 	while (p < end && !stage->found) {
-		if (stage->skip) {
-			p = memchr(p, '\n', (size_t)(end - p));
-			if (!p)
-				return RC_OK;
-			p++;
-			stage->skip = false;
+		if (stage->skip) { /* to a line that begins with a dash: few bytes are one */
+			const char *dash = memchr(p, '-', (size_t)(end - p));
+
+			if (dash && (dash == p || dash[-1] != '\n')) {
+				p = dash + 1;
+				continue;
+			}
+			p = dash ? dash : end;
+			stage->skip = p[-1] != '\n';
 			stage->len = 0;
 			continue;
 		}
