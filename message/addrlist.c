@@ -110,6 +110,17 @@ quoted_length(const char *p, size_t len)
 	return 0;
 }
 
+/* Length of the run at P of bytes that mean nothing but themselves, at least 1. */
+static size_t
+run_length(const char *p, size_t len)
+{
+	size_t n = 1;
+
+	while (n < len && !strchr(" \t\r\n()<>[]\"\\,;:\x1b", p[n]))
+		n++;
+	return n;
+}
+
 /* Passes over what is a unit of its own at the present place: puts it, or makes it a gap. */
 static enum rc
 take_unit(struct parser *parser, struct err *err)
@@ -141,7 +152,8 @@ take_unit(struct parser *parser, struct err *err)
 	} else if (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n') {
 		parser->gap = true;
 	} else {
-		rc = put(parser, p, 1, err);
+		n = run_length(p, left);
+		rc = put(parser, p, n, err);
 	}
 	if (n == 0)
 		return err_set(err, ERR_ADDR_SYNTAX, "%s is not closed",
