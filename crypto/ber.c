@@ -128,23 +128,36 @@ tell_header(struct ber_splitter *s, bool has_content, struct err *err)
 	return s->handler.header(s->handler.ctx, s->kind, has_content, err);
 }
 
+/* Gives the element at the end of B definite lengths, where it has not. */
+static enum rc
+make_definite(struct buf *b, size_t element, struct err *err)
+{
+	struct buf definite = BUF_INIT(BER_MAX_CAPTURE + DER_MAX_HEADER);
+	enum rc rc;
+
+	if (der_is_definite(b->data + element, b->len - element))
+		return RC_OK;
+	rc = der_from_ber(b->data + element, b->len - element, &definite, err);
+	if (rc == RC_OK) {
+		b->len = element;
+		rc = buf_append(b, definite.data, definite.len, err);
+	}
+	buf_fini(&definite);
+	return rc;
+}
+
 /* An element is captured: gives it definite lengths, notes what others ask for. */
 static enum rc
 captured(struct ber_splitter *s, struct err *err)
 {
-	struct buf *b = s->into, definite = BUF_INIT(BER_MAX_CAPTURE + DER_MAX_HEADER);
+	struct buf *b = s->into;
 	struct der in;
 	struct der_item item;
 	enum rc rc;
 
 	if (s->header_known && (b == &s->before || b == &s->encap))
 		return RC_OK;
-	rc = der_from_ber(b->data + s->element, b->len - s->element, &definite, err);
-	if (rc == RC_OK) {
-		b->len = s->element;
-		rc = buf_append(b, definite.data, definite.len, err);
-	}
-	buf_fini(&definite);
+	rc = make_definite(b, s->element, err);
 	if (rc != RC_OK)
 		return rc;
 	in = (struct der){(const unsigned char *)b->data + s->element, b->len - s->element};

@@ -171,6 +171,15 @@ skip_ber(struct der *in, unsigned depth, bool *plain)
 	return true;
 }
 
+bool
+der_is_definite(const void *ber, size_t len)
+{
+	struct der in = {ber, len};
+	bool plain = true;
+
+	return skip_ber(&in, 0, &plain) && plain && der_done(&in);
+}
+
 /* Appends the next element of IN to OUT, rewritten where that is needed. BARE leaves out its own
  * header. */
 static bool

@@ -60,6 +60,8 @@ bool der_equal(const struct der *a, const struct der *b);
 /* Rewrites one BER element with definite lengths; constructed octet strings become primitive.
  * False when it is malformed or nested deeper than DER_MAX_DEPTH. Other bytes stay as they are. */
 enum rc der_from_ber(const void *ber, size_t len, struct buf *out, struct err *err);
+/* Would der_from_ber leave every byte as it is? */
+bool der_is_definite(const void *ber, size_t len);
 
 struct der_out {
 	struct buf buf;
