@@ -31,7 +31,8 @@ is_blank(char c)
 static bool
 is_token(char c)
 {
-	return c > ' ' && c < 127 && !strchr("()<>@,;:\\\"/[]?=", c);
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       (c && strchr("!#$%&'*+-.^_`{|}~", c));
 }
 
 /* ASCII lower case. */
@@ -292,9 +293,12 @@ read_type(struct reader *reader, struct ctype *out, struct err *err)
 enum rc
 ctype_parse(const char *value, size_t len, struct ctype *out, struct err *err)
 {
-	struct reader reader = {.p = value, .end = value + len};
+	struct reader reader; /* RAW is for those that come */
 	enum rc rc;
 
+	reader.p = value;
+	reader.end = value + len;
+	reader.n = 0;
 	*out = (struct ctype){.type = NULL};
 	if (memchr(value, '\0', len))
 		return err_set(err, ERR_MSG_MALFORMED, "NUL in a header field");
