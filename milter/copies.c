@@ -12,10 +12,8 @@
 void
 copy_drop(struct copy *copy)
 {
-	for (size_t i = 0; i < copy->n_edits; i++) {
+	for (size_t i = 0; i < copy->n_edits; i++)
 		free(copy->edits[i].name);
-		free(copy->edits[i].value);
-	}
 	free(copy->edits);
 	copy->edits = NULL;
 	copy->n_edits = 0;

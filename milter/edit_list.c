@@ -9,18 +9,24 @@ enum rc
 edit_list_add(struct copy *copy, enum edit_kind kind, const char *name, size_t index,
 	const char *value, struct err *err)
 {
-	struct edit *v = realloc(copy->edits, (copy->n_edits + 1) * sizeof(*v));
-	struct edit *edit;
+	size_t name_size = strlen(name) + 1, value_size = value ? strlen(value) + 1 : 0;
+	struct edit *v = copy->edits, *edit;
 
+	if (copy->n_edits == 0 ||
+		(copy->n_edits >= 8 && (copy->n_edits & (copy->n_edits - 1)) == 0))
+		v = realloc(copy->edits, (copy->n_edits ? copy->n_edits * 2 : 8) * sizeof(*v));
 	if (!v)
 		return err_set(err, ERR_MEMORY, "edits");
 	copy->edits = v;
-	edit = &v[copy->n_edits++];
-	*edit = (struct edit){.kind = kind,
-		.name = strdup(name),
-		.index = index,
-		.value = value ? strdup(value) : NULL};
-	return edit->name && (!value || edit->value) ? RC_OK : err_set(err, ERR_MEMORY, "edits");
+	edit = &v[copy->n_edits];
+	*edit = (struct edit){.kind = kind, .name = malloc(name_size + value_size), .index = index};
+	if (!edit->name)
+		return err_set(err, ERR_MEMORY, "edits");
+	memcpy(edit->name, name, name_size);
+	if (value)
+		edit->value = memcpy(edit->name + name_size, value, value_size);
+	copy->n_edits++;
+	return RC_OK;
 }
 
 /* Which of its name, from 1, is field I? */

@@ -77,7 +77,7 @@ struct edit { /* one header modification, in the milter's terms */
 	enum edit_kind kind;
 	char *name;
 	size_t index; /* DELETE, CHANGE: which of that name, from 1; INSERT: position from 0 */
-	char *value;  /* as in struct hdr: with its leading blank, "\n" line ends */
+	char *value; /* as in struct hdr: with its leading blank, "\n" line ends; in NAME's block */
 };
 
 #define RESULT_NO_COPY ((size_t)-1)

@@ -228,7 +228,7 @@ sign_unsafe(struct work *w, const struct seal_source *source, const struct seal_
 
 /* Everybody who gets this signature, in whichever copy. */
 static size_t
-signed_for(const struct work *w, size_t *rcpts)
+signed_for(const struct work *w, const char **claimed)
 {
 	const struct transaction *tx = w->tx;
 	size_t n = 0;
@@ -237,7 +237,7 @@ signed_for(const struct work *w, size_t *rcpts)
 		if (tx->plan_rcpts[i].outcome == PLAN_DELIVER &&
 			(tx->plan_rcpts[i].transform & PLAN_SIGN) &&
 			plan_same_signature(&tx->rcpts[i].decision.verdicts, w->verdicts))
-			rcpts[n++] = i;
+			claimed[n++] = tx->rcpts[i].addr;
 	return n;
 }
 
@@ -267,17 +267,14 @@ sign(struct work *w, const struct seal_source *source, struct sealed *out, struc
 		.signer = &w->signer->signer,
 		.signing_time = signing_time(&tx->msg->hdrs)};
 	const char **claimed = calloc(tx->n, sizeof(*claimed));
-	size_t *rcpts = calloc(tx->n, sizeof(*rcpts));
-	enum rc rc = RC_OK;
+	enum rc rc;
 
-	if (!claimed || !rcpts)
-		rc = err_set(err, ERR_MEMORY, "claims");
-	if (rc == RC_OK) {
-		signing.claim = tx_claim(tx, w->copy->rule, rcpts, signed_for(w, rcpts), claimed);
-		rc = sign_as(w, source, &signing, out, err);
-	}
+	if (!claimed)
+		return err_set(err, ERR_MEMORY, "claims");
+	signing.claim = tx_claim(tx, w->copy->rule, NULL, 0, claimed);
+	signing.claim.n_recipients = signed_for(w, claimed);
+	rc = sign_as(w, source, &signing, out, err);
 	free(claimed);
-	free(rcpts);
 	return rc;
 }
 

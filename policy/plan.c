@@ -325,16 +325,14 @@ fill_groups(struct plan *plan, struct plan_rcpt *rcpts, size_t n, size_t *first,
 static enum rc
 build_groups(struct plan *plan, struct plan_rcpt *rcpts, size_t n, struct err *err)
 {
-	size_t *first = calloc(n + 1, sizeof(*first)), *open = calloc(n + 1, sizeof(*open));
+	size_t *first = calloc(n + 1, 2 * sizeof(*first));
 
 	plan->groups = calloc(n + 1, sizeof(*plan->groups));
-	if (first && open && plan->groups)
-		fill_groups(plan, rcpts, n, first, open);
+	if (first && plan->groups)
+		fill_groups(plan, rcpts, n, first, first + n);
 	free(first);
-	free(open);
-	return first && open && plan->groups
-		       ? RC_OK
-		       : err_set(err, ERR_MEMORY, "plan for %zu recipients", n);
+	return first && plan->groups ? RC_OK
+				     : err_set(err, ERR_MEMORY, "plan for %zu recipients", n);
 }
 
 /* One recipient's outcome in the plan's. A refusal stands whatever the unknown turns out to be. */

@@ -12,9 +12,11 @@
 struct policy_view {
 	const struct policy *policy;
 	struct msg_view msg;
-	unsigned char *state; /* for each rule: 0 not worked out, else enum tri + 1 */
-	const char **criterion;
-	unsigned *base; /* rules that could match whatever the recipient, in order */
+	struct seen {
+		unsigned char state;   /* 0 not worked out, else enum tri + 1 */
+		const char *criterion; /* as rule_match_msg gives it */
+	} * seen;                      /* for each rule */
+	unsigned *base;                /* rules that could match whatever the recipient, in order */
 	size_t n_base;
 };
 
@@ -62,15 +64,16 @@ view_collect(struct policy_view *view, struct err *err)
 static enum rc
 view_match(struct policy_view *view, size_t i, enum tri *matched, struct err *err)
 {
+	struct seen *seen = &view->seen[i];
 	enum rc rc = RC_OK;
 
-	if (view->state[i] == 0) {
+	if (seen->state == 0) {
 		rc = rule_match_msg(
-			&view->policy->rules[i], &view->msg, matched, &view->criterion[i], err);
+			&view->policy->rules[i], &view->msg, matched, &seen->criterion, err);
 		if (rc == RC_OK)
-			view->state[i] = (unsigned char)(*matched + 1);
+			seen->state = (unsigned char)(*matched + 1);
 	} else {
-		*matched = (enum tri)(view->state[i] - 1);
+		*matched = (enum tri)(seen->state - 1);
 	}
 	return rc;
 }
@@ -108,9 +111,8 @@ policy_view_new(const struct policy *policy, const struct msg_facts *msg, struct
 	view->msg.facts = msg;
 	buf_init(&view->msg.subject, HDRS_MAX_BYTES * 4);
 	addrkey_set(&view->msg.sender, msg->sender);
-	view->state = calloc(policy->n, sizeof(*view->state));
-	view->criterion = calloc(policy->n, sizeof(*view->criterion));
-	if (!view->state || !view->criterion)
+	view->seen = calloc(policy->n, sizeof(*view->seen));
+	if (!view->seen)
 		rc = err_set(err, ERR_MEMORY, "rules");
 	if (rc == RC_OK)
 		rc = view_collect(view, err);
@@ -129,8 +131,7 @@ policy_view_free(struct policy_view **view)
 	if (!*view)
 		return;
 	buf_fini(&(*view)->msg.subject);
-	free((*view)->state);
-	free((*view)->criterion);
+	free((*view)->seen);
 	free((*view)->base);
 	free(*view);
 	*view = NULL;
@@ -154,7 +155,7 @@ match_both(struct policy_view *view, size_t i, const struct rcpt_facts *rcpt,
 	if (rc != RC_OK)
 		return rc;
 	if (by_msg == TRI_NO || by_rcpt == TRI_YES)
-		criterion[0] = view->criterion[i];
+		criterion[0] = view->seen[i].criterion;
 	if (by_msg == TRI_NO)
 		return RC_OK;
 	/* Last, since the directory has to be asked. */

@@ -17,10 +17,8 @@ parse(const char *text, struct hdrs *hdrs)
 static void
 free_edits(struct copy *copy)
 {
-	for (size_t i = 0; i < copy->n_edits; i++) {
+	for (size_t i = 0; i < copy->n_edits; i++)
 		free(copy->edits[i].name);
-		free(copy->edits[i].value);
-	}
 	free(copy->edits);
 }
 
