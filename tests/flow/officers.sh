@@ -414,11 +414,12 @@ for sql in "DELETE FROM officers WHERE name = 'Dora'" "UPDATE quorum SET thresho
 	want "$sql: list" "$(status tool officer requests --all)" 75
 done
 # An earlier copy of the whole store: the ledger tells of officers that it does not know.
-for copy in with-ben no-officers; do
-	cp "$work/$copy" "$store"
-	want "$copy: list" "$(status tool officer list)" 75
-	want "$copy: a request" "$(status tool key export bob@example.org)" 75
-	want "$copy: other officers" "$(status tool officer init --cert dora.crt --name D --cert eve.crt --name E)" 75
+# The one from before the rekey has another master key, which no retry mends.
+for copy in with-ben:75 no-officers:78; do
+	cp "$work/${copy%:*}" "$store"
+	want "$copy: list" "$(status tool officer list)" "${copy#*:}"
+	want "$copy: a request" "$(status tool key export bob@example.org)" "${copy#*:}"
+	want "$copy: other officers" "$(status tool officer init --cert dora.crt --name D --cert eve.crt --name E)" "${copy#*:}"
 done
 cp after "$store"
 want "as it was" "$(status tool officer list)" 0
