@@ -26,8 +26,9 @@ static struct daemon *the_daemon;
 #define NEEDED_ACTIONS (SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY | SMFIF_CHGFROM)
 /* Steps that tell us nothing, and steps whose answer nobody needs to wait for. */
 #define UNWANTED_STEPS (SMFIP_NODATA | SMFIP_NOEOH | SMFIP_NOUNKNOWN)
-#define WANTED_OPTIONS \
-	(SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_HDR | SMFIP_NR_BODY | SMFIP_HDR_LEADSPC)
+#define WANTED_OPTIONS                                                                  \
+	(SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_HDR | SMFIP_NR_BODY | \
+		SMFIP_HDR_LEADSPC)
 
 #define DATA_MAX (1u << 20)
 
@@ -175,15 +176,18 @@ on_mail(SMFICTX *ctx, char **argv)
 	char name[] = "{auth_authen}", subject[] = "{cert_subject}", issuer[] = "{cert_issuer}";
 	char verify[] = "{verify}";
 	struct client_cert cert = {0};
-	struct reply reply = {0};
 
-	if (!session || lost_macros(ctx))
-		return SMFIS_TEMPFAIL;
+	if (!session) /* on_rcpt defers */
+		return SMFIS_NOREPLY;
+	if (lost_macros(ctx)) {
+		session_no_mail(session);
+		return SMFIS_NOREPLY;
+	}
 	cert.subject = smfi_getsymval(ctx, subject);
 	cert.issuer = smfi_getsymval(ctx, issuer);
 	cert.verify = smfi_getsymval(ctx, verify);
-	session_mail(session, argv, smfi_getsymval(ctx, name), &cert, &reply);
-	return answer(ctx, &reply);
+	session_mail(session, argv, smfi_getsymval(ctx, name), &cert);
+	return SMFIS_NOREPLY;
 }
 
 static sfsistat

@@ -43,6 +43,12 @@ take_mail_arg(struct envelope *envelope, const char *arg, struct err *err)
 	return RC_OK;
 }
 
+bool
+envelope_is_local(const char *address)
+{
+	return address[0] != '<';
+}
+
 enum rc
 envelope_mail(struct envelope *envelope, char *const *argv, struct err *err)
 {
@@ -50,7 +56,7 @@ envelope_mail(struct envelope *envelope, char *const *argv, struct err *err)
 
 	memset(envelope, 0, sizeof(*envelope));
 	rc = keep(&envelope->sender, argv[0], ENVELOPE_MAX_ADDR, err);
-	envelope->local = argv[0][0] != '<';
+	envelope->local = envelope_is_local(argv[0]);
 	envelope->extended = argv[1];
 	for (size_t i = 1; rc == RC_OK && argv[i]; i++)
 		rc = take_mail_arg(envelope, argv[i], err);

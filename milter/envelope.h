@@ -41,6 +41,8 @@ struct envelope {
 	size_t n, cap;
 };
 
+/* Is ADDRESS, as libmilter has it, of mail from sendmail(1)? Those are given without brackets. */
+bool envelope_is_local(const char *address);
 /* ARGV: address and parameters, as libmilter has them; ended by NULL. Fills ENVELOPE, which is zero
  * or finished. */
 enum rc envelope_mail(struct envelope *envelope, char *const *argv, struct err *err);

@@ -31,9 +31,10 @@ struct session {
 	struct envelope envelope;
 	char qid[64];
 	size_t n_rcpts, max_rcpts;
-	bool early;         /* something may be said when a recipient is named */
-	bool content;       /* counted as in flight */
-	struct err trouble; /* first one in recipients, header or body */
+	bool early;           /* something may be said when a recipient is named */
+	bool content;         /* counted as in flight */
+	struct reply at_mail; /* why there is no message; said when a recipient is named */
+	struct err trouble;   /* first one in recipients, header or body */
 };
 
 struct session *
@@ -104,6 +105,7 @@ session_reset(struct session *session)
 	session->qid[0] = '\0';
 	session->n_rcpts = 0;
 	err_clear(&session->trouble);
+	session->at_mail = (struct reply){0};
 	if (session->content)
 		daemon_content_ends(session->daemon);
 	session->content = false;
@@ -185,20 +187,30 @@ begin_message(struct session *session, char **argv, const char *identity,
 }
 
 void
-session_mail(struct session *session, char **argv, const char *identity,
-	const struct client_cert *cert, struct reply *reply)
+session_mail(
+	struct session *session, char **argv, const char *identity, const struct client_cert *cert)
 {
+	struct reply reply = {0};
 	struct err err = ERR_INIT;
 
 	session_reset(session);
-	if (refuse_while_stopping(session, reply))
-		return;
-	if (!argv[0])
-		err_set(&err, ERR_INTERNAL, "MAIL without an address");
-	if (argv[0] && begin_message(session, argv, identity, cert, &err) == RC_OK)
-		return;
-	fail(session, &err, reply);
+	if (!refuse_while_stopping(session, &reply)) {
+		if (!argv[0])
+			err_set(&err, ERR_INTERNAL, "MAIL without an address");
+		if (argv[0] && begin_message(session, argv, identity, cert, &err) == RC_OK)
+			return;
+		fail(session, &err, &reply);
+		session_reset(session);
+	}
+	session->at_mail = reply;
+}
+
+void
+session_no_mail(struct session *session)
+{
 	session_reset(session);
+	set_reply(&session->at_mail, err_smtp(ERR_INTERNAL), err_enhanced(ERR_INTERNAL),
+		err_public(ERR_INTERNAL));
 }
 
 /* False: the recipient is refused now. Mail from sendmail(1) has no dialogue for that. */
@@ -245,6 +257,11 @@ session_rcpt(struct session *session, char **argv, struct reply *reply)
 {
 	struct err err = ERR_INIT;
 
+	if (session->at_mail.code && argv[0]) {
+		if (!envelope_is_local(argv[0])) /* else Postfix would keep it; so at its end */
+			*reply = session->at_mail;
+		return;
+	}
 	if (!session->tx || !argv[0]) {
 		err_set(&err, ERR_INTERNAL, "RCPT out of order");
 		fail(session, &err, reply);
@@ -446,6 +463,10 @@ session_finish(struct session *session, const char *qid, struct minded *task, st
 	struct result *result = NULL;
 
 	text_copy(session->qid, sizeof session->qid, qid ? qid : "");
+	if (session->at_mail.code) {
+		*reply = session->at_mail;
+		return NULL;
+	}
 	if (in_content(session)) {
 		transaction_set_qid(session->tx, session->qid);
 		if (run(session, task, &result, &err) != RC_OK)

@@ -34,9 +34,12 @@ void session_connect(
 void session_helo(struct session *session, const char *helo);
 
 /* ARGV: address and ESMTP parameters, as libmilter has them. IDENTITY: SASL login or NULL. */
-/* CERT: the SMTP client's certificate. */
-void session_mail(struct session *session, char **argv, const char *identity,
-	const struct client_cert *cert, struct reply *reply);
+/* CERT: the SMTP client's certificate. What is wrong is said at the first recipient: nobody waits
+ * for an answer to MAIL. */
+void session_mail(
+	struct session *session, char **argv, const char *identity, const struct client_cert *cert);
+/* MAIL came without what it needs: the message is deferred. */
+void session_no_mail(struct session *session);
 void session_rcpt(struct session *session, char **argv, struct reply *reply);
 void session_header(struct session *session, const char *name, const char *value);
 void session_body(struct session *session, const void *data, size_t len);

@@ -67,7 +67,7 @@ drive -q -S "$sock" -f '<>' "$work/m.eml"
 want "the null sender" $? 0
 json=$(drive -S "$sock" -u alice@example.org --lose-macros M "$work/m.eml")
 want "lost macros" $? 75
-match "lost macros" "$json" '"stage":"M","code":451'
+match "lost macros" "$json" '"stage":"R","code":451'
 match "lost macros" "$(cat "$work/gate.log")" 'event=macros-lost service=all'
 
 json=$(drive -S "$sock" -f '<edit@x>' --sender-args 'RET=FULL ENVID=me' -o "$work/o.eml" "$work/m.eml")
@@ -93,7 +93,7 @@ for word in trouble toobig inject; do
 	match "$word: nothing was changed" "$json" '"changed":false'
 done
 json=$(drive -S "$sock" -f '<badsender@x>' "$work/m.eml")
-match "bad sender" "$json" '"stage":"M","code":553'
+match "bad sender, said at the recipient: nobody waits for an answer to MAIL" "$json" '"stage":"R","code":553'
 json=$(drive -S "$sock" -r '<a@x>' -r '<bad@x>' "$work/m.eml")
 match "bad recipient, said at the end" "$json" '"stage":"E","code":553'
 json=$(drive -S "$sock" -r '<a@x>' -r '<b@x>' -r '<c@x>' -r '<d@x>' "$work/m.eml")
@@ -102,7 +102,12 @@ match "too many recipients" "$json" '"code":250.*"recipients":\["<a@x>","<b@x>",
 json=$(drive -S "$sock" -f 'a@x' -r 'a@x' -r 'b@x' -r 'c@x' -r 'd@x' "$work/m.eml")
 match "too many recipients by sendmail(1)" "$json" '"stage":"E","code":550,"text":"550 5.5.3 Too many recipients'
 json=$(drive -S "$sock" --sender-args SIZE=2000000 "$work/m.eml")
-match "announced size" "$json" '"stage":"M","code":552'
+match "announced size" "$json" '"stage":"R","code":552'
+# Refused recipients of mail from sendmail(1) would stay in the queue; the message is refused, and the next one is not.
+json=$(drive -S "$sock" -f 'badsender@x' -r 'bob@x' "$work/m.eml")
+match "bad sender by sendmail(1)" "$json" '"stage":"E","code":553'
+json=$(drive -S "$sock" -n 1 -m 1 -f '<badsender@x>' "$work/m.eml"; drive -q -S "$sock" "$work/m.eml" && echo next)
+match "the next one" "$json" next
 { cat "$work/m.eml"; head -c 1500000 /dev/zero | tr '\0' x | fold; } >"$work/big.eml"
 json=$(drive -S "$sock" "$work/big.eml")
 match "real size" "$json" '"stage":"E","code":552'
