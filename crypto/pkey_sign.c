@@ -186,10 +186,20 @@ sign_once(const struct pkey *pkey, enum digest digest, const unsigned char *hash
 {
 	bool usual = digest == pkey_usual_digest(pkey->type);
 	EVP_PKEY_CTX *ctx = usual ? take(keeper(pkey)->sign) : NULL;
+	unsigned refusals = ossl_refusals();
+	size_t room = *len;
+	bool done;
 
 	if (!ctx)
 		ctx = new_context(pkey, digest);
-	if (!ctx || EVP_PKEY_sign(ctx, sig, len, hash, digest_size(digest)) != 1) {
+	/* ECDSA's last step may fail, and the length be -1, while all is said to be done. */
+	done = ctx && EVP_PKEY_sign(ctx, sig, len, hash, digest_size(digest)) == 1 && *len <= room;
+	if (ossl_refusals() != refusals) {
+		EVP_PKEY_CTX_free(ctx);
+		ossl_clear();
+		return err_set(err, ERR_MEMORY, "a signature");
+	}
+	if (!done) {
 		EVP_PKEY_CTX_free(ctx);
 		return ossl_err(err, ERR_CRYPTO, "signing with a key of type %s",
 			key_type_name(pkey->type));
@@ -261,7 +271,7 @@ pkey_sign_text(const struct pkey *pkey, const struct pkey_pss *pss, const void *
 		bool good;
 
 		*size = room;
-		good = ctx && EVP_DigestSign(ctx, sig, size, data, len) == 1;
+		good = ctx && EVP_DigestSign(ctx, sig, size, data, len) == 1 && *size <= room;
 		EVP_MD_CTX_free(ctx);
 		if (!good)
 			return ossl_err(err, ERR_CRYPTO, "signing with a key of type %s",

@@ -397,14 +397,17 @@ static enum rc
 put_detail(struct json *json, const char *detail, struct err *err)
 {
 	struct json_value *value = NULL;
+	struct err why = ERR_INIT;
 	size_t len = strlen(detail);
 	enum rc rc;
 
 	if (len > LEDGER_MAX_DETAIL)
 		return err_set(err, ERR_LIMIT, "ledger detail of %zu bytes", len);
-	rc = json_parse(detail, len, &value, err);
-	if (rc)
+	rc = json_parse(detail, len, &value, &why);
+	if (rc == RC_PERM)
 		return err_set(err, ERR_USAGE, "ledger detail is no JSON within the limits");
+	if (rc)
+		return err_set(err, why.code, "%s", why.detail);
 	if (json_type(value) != JSON_OBJECT)
 		rc = err_set(err, ERR_USAGE, "ledger detail is no object");
 	json_object(json, "detail");

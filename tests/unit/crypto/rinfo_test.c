@@ -40,6 +40,7 @@ __wrap_realloc(void *p, size_t n)
 }
 
 static struct person ca, rsa;
+static const struct person *signer; /* rsa or ca, which has an EC key */
 static struct secret *fallback;
 
 /* EM to the power of the public exponent. */
@@ -85,7 +86,9 @@ open_key(const unsigned char *alg, size_t alg_len, const unsigned char *encrypte
 	der_end(&w, id, DER_SEQUENCE);
 	der_put(&w, DER_OCTETS, encrypted, len);
 	der_end(&w, start, DER_SEQUENCE);
-	rc = rinfo_open(w.buf.data, w.buf.len, 0, cipher, rsa.key, fallback, cek, err);
+	*cek = NULL;
+	rc = w.rc ? w.rc
+		  : rinfo_open(w.buf.data, w.buf.len, 0, cipher, rsa.key, fallback, cek, err);
 	der_out_fini(&w);
 	return rc;
 }
@@ -190,13 +193,14 @@ count_allocations(void (*run)(void))
 static struct buf signature;
 static unsigned char encrypted_key[SIZE], right_key[16];
 static enum rc last;
+static struct err trouble;
 static struct secret *opened;
 
 static void
 sign_text(void)
 {
 	buf_clear(&signature);
-	last = pkey_sign(rsa.key, "text", 4, &signature, NULL);
+	last = pkey_sign(signer->key, "text", 4, &signature, &trouble);
 }
 
 static void
@@ -210,9 +214,10 @@ static bool
 signature_is_right(void)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	bool good = EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, pkey_evp(rsa.key)) == 1 &&
-		    EVP_DigestVerify(ctx, (unsigned char *)signature.data, signature.len,
-			    (const unsigned char *)"text", 4) == 1;
+	bool good =
+		EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, pkey_evp(signer->key)) == 1 &&
+		EVP_DigestVerify(ctx, (unsigned char *)signature.data, signature.len,
+			(const unsigned char *)"text", 4) == 1;
 
 	EVP_MD_CTX_free(ctx);
 	return good;
@@ -241,6 +246,7 @@ refuse_all(const char *name, void (*run)(void), bool (*is_right)(void))
 			refused_at = at;
 			run();
 			refused_at = -1;
+			CHECK_INT("no judgement", last == RC_PERM, 0);
 			if (last == RC_OK && !is_right())
 				fail_msg("%s: wrong with allocation %ld refused", name, at);
 			for (int i = 0; i < 2; i++) {
@@ -257,7 +263,10 @@ test_signing_without_memory(void **state)
 {
 	(void)state;
 	buf_init(&signature, 4096);
+	signer = &rsa;
 	refuse_all("sign", sign_text, signature_is_right);
+	signer = &ca;
+	refuse_all("sign with EC", sign_text, signature_is_right);
 	buf_fini(&signature);
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The format of the ledger is frozen: what these lines say may never change.
+ *
+ * Linked with --wrap for malloc, calloc and realloc, to refuse memory.
  */
 #include "tests/unit/unit.h"
 
@@ -14,6 +16,65 @@
 
 static const struct ledger_prefix prefix = {
 	.seq = 7, .prev = ZEROS, .time_us = 1795299243123456, .node = "n-1"};
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+
+static long allocations, refused_at = -1;
+
+static bool
+is_refused(void)
+{
+	return allocations++ == refused_at;
+}
+
+void *
+__wrap_malloc(size_t n)
+{
+	return is_refused() ? NULL : __real_malloc(n);
+}
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+	return is_refused() ? NULL : __real_calloc(n, size);
+}
+
+void *
+__wrap_realloc(void *p, size_t n)
+{
+	return is_refused() ? NULL : __real_realloc(p, n);
+}
+
+/* A record that finds no memory is one for later, never a wrong one. */
+static void
+test_no_memory(void **state)
+{
+	const struct ledger_record record = {.type = LEDGER_DECISION,
+		.event = "opened",
+		.observed = {.uid = -1},
+		.detail = "{\"reopen\":true,\"opened\":3,\"first\":\"2026-11-21T22:14:03Z\"}"};
+
+	(void)state;
+	for (long at = 0;; at++) {
+		struct buf body = BUF_INIT(LEDGER_MAX_LINE);
+		struct err err = ERR_INIT;
+		enum rc rc;
+
+		allocations = 0;
+		refused_at = at;
+		rc = ledger_body_record(&body, &record, NULL, &err);
+		refused_at = -1;
+		buf_fini(&body);
+		if (rc == RC_OK && allocations <= at)
+			return;
+		CHECK_INT("no memory", rc, RC_TEMP);
+	}
+}
 
 /* RECORD as a whole line. The pseudonym key is 32 bytes of 'k'. */
 static void
@@ -210,6 +271,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_records),
 		cmocka_unit_test(test_own_records),
 		cmocka_unit_test(test_bad_lines),

@@ -30,6 +30,7 @@ tests_unit_keystore_admin_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/keystore/ledger_format_test
 tests_unit_keystore_ledger_format_test_SOURCES = tests/unit/keystore/ledger_format_test.c
 tests_unit_keystore_ledger_format_test_LDADD = $(SG_LIBS_KEYSTORE) $(CMOCKA_LIBS)
+tests_unit_keystore_ledger_format_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
 
 check_PROGRAMS += tests/unit/keystore/budget_test tests/unit/keystore/settings_test
 tests_unit_keystore_budget_test_SOURCES = tests/unit/keystore/budget_test.c
