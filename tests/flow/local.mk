@@ -50,7 +50,7 @@ killat_SOURCES = tests/flow/killat.c
 more_checks += tests/flow/rekey.sh
 ## Of the real daemons, and too long for the inner loop.
 more_checks += tests/flow/entitlement.sh tests/flow/daemon.sh tests/flow/hostile.sh tests/flow/slow.sh tests/flow/senders.sh tests/flow/addresses.sh \
-	tests/flow/notices.sh tests/flow/reinject.sh tests/flow/leave.sh tests/flow/rules.sh tests/flow/retry.sh \
+	tests/flow/notices.sh tests/flow/reinject.sh tests/flow/leave.sh tests/flow/rules.sh tests/flow/retry.sh tests/flow/systemd.sh \
 	tests/flow/officers.sh tests/flow/custody.sh tests/flow/backup.sh
 ## Certificates out of signed mail.
 more_checks += tests/flow/harvest.sh
