@@ -88,4 +88,4 @@ EXTRA_DIST += tests/flow/guide_world.sh
 ## The fetcher, and an HTTP server for it
 noinst_PROGRAMS += webserver
 webserver_SOURCES = tests/flow/webserver.c tests/flow/web.c tests/flow/web.h
-more_checks += tests/flow/fetch.sh
+more_checks += tests/flow/fetch.sh tests/flow/fetch_tls.sh
