@@ -53,7 +53,7 @@ more_checks += tests/flow/entitlement.sh tests/flow/daemon.sh tests/flow/hostile
 	tests/flow/notices.sh tests/flow/reinject.sh tests/flow/leave.sh tests/flow/rules.sh tests/flow/retry.sh tests/flow/systemd.sh \
 	tests/flow/officers.sh tests/flow/custody.sh tests/flow/backup.sh
 ## Certificates out of signed mail.
-more_checks += tests/flow/harvest.sh
+more_checks += tests/flow/harvest.sh tests/flow/reload.sh
 EXTRA_DIST += tests/flow/lib.sh tests/flow/world.sh tests/long/nomem.c tests/long/memscan.c tests/flow/pastclock.c
 ## Keys in tokens. The module is loaded as other people's are, so it is built without our flags.
 noinst_DATA = tests/flow/stucktoken.so
