@@ -276,6 +276,45 @@ if command -v opendkim >/dev/null; then
 	said D2 "what=learned addr=grace@$partner"
 fi
 
+# --- names that are nearly somebody's: plus addresses, IDN, cases, quotes ---
+idn=xn--mller-kva.example
+gate cert add --anchor --domain "$idn" --domain muller.example --domain "$partner" "$work/ca.pem" >/dev/null || fail "cert add --anchor, more domains"
+ec plus "heidi+sales@$partner"
+ec heidi "heidi@$partner"
+ec ida "ida@$idn"
+ec twin "ida@muller.example"
+for name in plus heidi ida twin; do sign $name; done
+idnpass=$(results $idn) idnsig=$(dkim $idn)
+# A certificate of an extension speaks for that address alone, and one of the address for no extension: others' extensions are theirs.
+good N01 'does not count' "heidi@$partner" plus "$pass" "$received" "$sig"
+good N02 'does not count' "heidi+other@$partner" plus "$pass" "$received" "$sig"
+good N03 'does not count' "heidi+sales@$partner" heidi "$pass" "$received" "$sig"
+good N04 'does not count' "heidi@$partner" twin "$pass" "$received" "$sig"
+# Our own with an extension are ours still.
+want "our own: nothing is said" "$(mail N05 x@outside.example "alice+x@$org" ours "$(results "$org")" "$received" "$(dkim "$org")"; grep -c 'qid=N05 event=harvest' "$work/milter.log")" 0
+# What looks like the domain, in letters of another script, without the umlaut, as a subdomain or with another one's DKIM.
+good N06 'does not count' ida@muller.example ida "$(results muller.example)" "$received" "$(dkim muller.example)"
+good N07 'does not count' "ida@$idn" twin "$idnpass" "$received" "$idnsig"
+good N08 'of the domain' "ida@$idn" ida "$(results muller.example)" "$received" "$(dkim muller.example)"
+good N09 'does not count' "ida@mail.$idn" ida "$(results "mail.$idn")" "$received" "$(dkim "mail.$idn")"
+good N10 'does not count|not one author|nothing of DKIM|of the domain' 'ida@müll\341\264\207r.example' ida "$idnpass" "$received" "$idnsig"
+good N11 'does not count|not one author' "=?utf-8?q?ida=40$idn?= <ida@muller.example>" ida "$idnpass" "$received" "$idnsig"
+for who in "heidi@$partner" "heidi+other@$partner" "heidi+sales@$partner" ida@muller.example "ida@$idn" "ida@mail.$idn" "alice+x@$org"; do
+	want "poisoned names: $who" "$(known "$who" | grep -vxF "$(fingerprint ours)" | grep -c -e "$(fingerprint plus)" -e "$(fingerprint heidi)" \
+		-e "$(fingerprint ida)" -e "$(fingerprint twin)")" 0
+done
+# The real ones are learned, in whatever form they are written, and found in each.
+mail N20 "ida@müller.example" "Ida <ida@müller.example>" ida "$idnpass" "$received" "$idnsig"
+said N20 "what=learned addr=ida@$idn cert=$(fingerprint ida)"
+want "IDN: known" "$(known "ida@$idn")" "$(fingerprint ida)"
+want "IDN: known as it is written" "$(known "ida@müller.example")" "$(fingerprint ida)"
+mail N21 "ida@$idn" "\"ida\"@XN--MLLER-KVA.example" ida "$idnpass" "$received" "$idnsig"
+match "IDN: as it is written elsewhere" "$(grep 'qid=N21 event=verified' "$work/milter.log")" 'verdict=pass'
+mail N22 "heidi+sales@$partner" "heidi+sales@$partner" plus "$pass" "$received" "$sig"
+said N22 "what=learned addr=heidi\\+sales@$partner cert=$(fingerprint plus)"
+want "plus: for that address" "$(known "heidi+sales@$partner")" "$(fingerprint plus)"
+want "plus: for no other" "$(known "heidi@$partner")" ""
+
 # --- observe: the log says it, the store does not change ---
 sed -i 's/mode = "on"/mode = "observe"/' "$conf"
 kill -USR1 "$milter"
@@ -294,4 +333,37 @@ reloaded_twice() {
 wait_for 5 reloaded_twice || fail "no second reload"
 mail O2 "boss@$partner" "boss@$partner" inner "$pass" "$received" "$sig"
 said O2 'stolen'
+
+# --- more than can be written: mail goes on, the log says once in a while what was not learned, and learning goes on too ---
+sed -i 's/mode = "observe"/mode = "on"; queue = 2/; s/per_domain = 7/per_domain = 50/' "$conf"
+kill -USR1 "$milter"
+reloaded_again() {
+	[ "$(grep -c event=reloaded "$work/milter.log")" = 3 ]
+}
+wait_for 5 reloaded_again || fail "no third reload"
+if command -v sqlite3 >/dev/null; then
+	for name in q1 q2 q3 q4 q5 q6; do
+		ec $name "$name@$partner"
+		sign $name
+	done
+	# Somebody else writes into the store and takes a while.
+	mkfifo "$work/writer"
+	sqlite3 "$dir/certs/certs.db" <"$work/writer" >"$work/sqlite.log" 2>&1 &
+	pids="$pids $!"
+	exec 7>"$work/writer"
+	echo 'BEGIN IMMEDIATE;' >&7
+	sleep 0.3
+	for name in q1 q2 q3 q4 q5 q6; do
+		mail "Q$name" "$name@$partner" "$name@$partner" $name "$pass" "$received" "$sig"
+	done
+	grep -q 'event=harvest what=dropped .*harvest.queue' "$work/milter.log" || fail "nothing was dropped"
+	want "said once" "$(grep -c 'what=dropped' "$work/milter.log")" 1
+	echo 'ROLLBACK;' >&7
+	exec 7>&-
+	wait_for 15 grep -q 'qid=Qq1 event=harvest' "$work/milter.log" || fail "the first in the queue: nothing is said"
+	said Qq1 'what=learned'
+	mail QQ "q6@$partner" "q6@$partner" q6 "$pass" "$received" "$sig"
+	said QQ 'what=learned'
+	want "learned after the jam" "$(known "q6@$partner")" "$(fingerprint q6)"
+fi
 finish
