@@ -124,6 +124,16 @@ same "certificates in ranges" "u1@here.test ok - 3 0 3" "$(find ranges u1@here.t
 fake certsame certsame "$W/pki/u1.der"
 conf same "$uri"
 same "ranges without end" "u1@here.test temp dir-answer 0 0 0" "$(find same u1@here.test)"
+# Nor are they read for longer than the time limit, though each comes in time; some of the certificates are no answer.
+export FAKELDAP_DELAY=0.4
+fake slowranges certranges "$W/pki/u1.der" "$W/pki/u1-2.der" "$W/pki/u1-3.der" \
+	"$W/pki/u1.der" "$W/pki/u1-2.der" "$W/pki/u1-3.der"
+conf slowranges "$uri"
+same "ranges that take too long together" "u1@here.test temp dir-timeout 0 0 0" "$(find slowranges u1@here.test)"
+fake slowsame certsame "$W/pki/u1.der"
+conf slowsame "$uri"
+same "ranges without end that take their time" "u1@here.test temp dir-timeout 0 0 0" "$(find slowsame u1@here.test)"
+unset FAKELDAP_DELAY
 fake flood flood
 conf flood "$uri"
 same "entries without end" "u1@here.test temp dir-answer 0 0 0" "$(find flood u1@here.test)"

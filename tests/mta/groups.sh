@@ -82,6 +82,18 @@ process_up "$W/fake" many perl "$SEALGATE_SRC/tests/mta/fakeldap" "$port" manygr
 settings "$W/many" '' '' "ldap://127.0.0.1:$port"
 same "more groups than are believed" "u1@here.test temp dir-answer" "$(echo u1@here.test | "$tool" "$W/many" near 2>>"$W/checks.log")"
 
+# --- no question is asked after the time limit, though each was answered in time; some of the groups are no answer
+# slow NAME DELAY NESTED: a directory whose answers take so long each
+slow() {
+	port=$(free_port)
+	process_up "$W/fake" "$1" env FAKELDAP_DELAY="$2" perl "$SEALGATE_SRC/tests/mta/fakeldap" "$port" "$1" && wait_port "$port" || exit 1
+	settings "$W/slow-$1" "nested = \"$3\";" '' "ldap://127.0.0.1:$port"
+	same "slow, $3" "u1@here.test temp dir-timeout" "$(echo u1@here.test | "$tool" "$W/slow-$1" near g0 2>>"$W/checks.log")"
+	process_down "$W/fake" "$1"
+}
+slow ad 1.3 chain
+slow deep 0.4 walk
+
 # --- rules
 "$SEALGATE_BUILD/sealgate" init --dir "$W/sealgate" --domain local.test >"$W/init.log" 2>&1 || exit 1
 conf=$W/sealgate/sealgate.conf
