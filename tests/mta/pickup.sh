@@ -73,7 +73,7 @@ check "must be signed, and cannot be: nothing left" not has_file "$sink"
 check "to two: handed in" /usr/sbin/sendmail -C "$P/etc" -t -i -f office@local.test <"$W/both"
 take "$sink" "$W/got"
 check "to two: carol's is encrypted" opens_for_carol "$W/got" "Gr=C3=BC=C3=9Fe an alle" office@local.test
-check "to two: bob is not named" not grep -q bob "$W/got"
+check "to two: bob is not named" not grep -q bob@ "$W/got"
 take "$bob_box" "$W/got"
 check "to two: bob's is signed" signed_by "$W/got" "Gr=C3=BC=C3=9Fe an alle" office@local.test
 
