@@ -12,9 +12,10 @@ libpipeline_a_SOURCES = \
 	milter/engine.c \
 	milter/entitle.c \
 	milter/entity_split.c milter/entity_split.h \
-	milter/explain.c \
+	milter/explain.c milter/explain_json.c \
 	milter/explain_learned.c milter/explain_learned.h \
 	milter/explain_why.c milter/explain_why.h \
+	milter/explain_words.c milter/explain_words.h \
 	milter/extra.c \
 	milter/facts.c \
 	milter/folders.c milter/folders.h \
