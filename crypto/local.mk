@@ -43,8 +43,8 @@ libcrypto_sg_a_SOURCES += crypto/crl.c crypto/crl.h crypto/crl_check.c crypto/cr
 
 ## Tokens
 libcrypto_sg_a_SOURCES += crypto/cryptoki.h crypto/oaep.c crypto/oaep.h crypto/token.c crypto/token.h crypto/token_key.c crypto/token_key.h crypto/token_process.c \
-	crypto/token_channel.c crypto/token_channel.h crypto/token_pin.c crypto/token_pin.h crypto/token_trouble.c crypto/token_trouble.h \
-	crypto/token_uri.c crypto/token_uri.h crypto/token_wire.h
+	crypto/token_channel.c crypto/token_channel.h crypto/token_pin.c crypto/token_pin.h crypto/token_private.h crypto/token_trouble.c crypto/token_trouble.h \
+	crypto/token_uri.c crypto/token_uri.h crypto/token_use.c crypto/token_wire.h
 libcrypto_sg_a_SOURCES += crypto/smime_value.h crypto/smime_value.c
 
 ## Gateways named by a domain

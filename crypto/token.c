@@ -3,12 +3,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "crypto/token_channel.h"
 #include "crypto/token_pin.h"
-#include "crypto/token_trouble.h"
+#include "crypto/token_private.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,30 +17,12 @@
 #define BACKOFF_MS  500   /* before the first new start; doubled up to … */
 #define BACKOFF_MAX 30000
 
-enum state { UNUSED, STARTING, UP, DOWN, PIN_REFUSED };
-
-struct token {
-	struct process_spec spec;
-	char *pin_spec;
-	int64_t timeout_ms;
-	pthread_mutex_t lock; /* over what follows */
-	pthread_cond_t idle;  /* a session, or the state, changed */
-	enum state state;
-	char why[200];
-	struct secret *pin;
-	struct process *process; /* UP only */
-	struct token_troubles troubles;
-	unsigned failures; /* in a row, of whatever keys, with no use that was good */
-	bool keeper;       /* a thread is starting it, or waits to */
-	bool gone;         /* no longer in the configuration */
-};
-
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* over the list */
 static struct token *tokens[TOKENS_MAX * 4];
 static size_t n_tokens;
-static bool background;
+atomic_bool token_background;
 
-static const char *const state_names[] = {"unused", "starting", "up", "down", "pin-refused"};
+const char *const token_state_names[] = {"unused", "starting", "up", "down", "pin-refused"};
 
 /* --- one token's life --- */
 
@@ -55,7 +35,7 @@ start_keeper(struct token *token)
 	pthread_attr_t attr;
 	pthread_t thread;
 
-	if (token->keeper || token->gone || token->state == PIN_REFUSED)
+	if (token->keeper || token->gone || token->state == TOKEN_PIN_REFUSED)
 		return;
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
@@ -64,20 +44,19 @@ start_keeper(struct token *token)
 	pthread_attr_destroy(&attr);
 }
 
-/* PROCESS (still the token's) is of no use any more; with the lock. */
-static void
-go_down(struct token *token, struct process *process, const char *why)
+void
+token_go_down(struct token *token, struct process *process, const char *why)
 {
 	if (token->process != process)
 		return; /* somebody else said so */
 	token->process = NULL;
-	token->state = DOWN;
+	token->state = TOKEN_DOWN;
 	snprintf(token->why, sizeof(token->why), "%s", why);
 	log_event(LOGL_ERROR, NULL, "token-down", "token", token->spec.name, "reason", why, NULL);
 	process_kill(process);
 	process_unref(process);
 	pthread_cond_broadcast(&token->idle);
-	if (background)
+	if (token_background)
 		start_keeper(token);
 }
 
@@ -108,9 +87,8 @@ begin_process(struct token *token, struct secret *pin, enum wire_status *status,
 	return NULL;
 }
 
-/* One start; with the lock, which is free meanwhile. */
-static void
-start(struct token *token)
+void
+token_begin(struct token *token)
 {
 	struct secret *pin = NULL;
 	struct process *p = NULL;
@@ -118,7 +96,7 @@ start(struct token *token)
 	char why[200] = "no PIN";
 	bool has_pin = token->pin != NULL;
 
-	token->state = STARTING;
+	token->state = TOKEN_STARTING;
 	if (has_pin && secret_copy(secret_data(token->pin), secret_len(token->pin), &pin, NULL))
 		has_pin = false;
 	pthread_mutex_unlock(&token->lock);
@@ -138,7 +116,7 @@ start(struct token *token)
 		status = WIRE_TROUBLE;
 	token->process = p;
 	token->failures = 0;
-	token->state = p ? UP : status == WIRE_PIN ? PIN_REFUSED : DOWN;
+	token->state = p ? TOKEN_UP : status == WIRE_PIN ? TOKEN_PIN_REFUSED : TOKEN_DOWN;
 	if (p) {
 		log_event(LOGL_INFO, NULL, "token-up", "token", token->spec.name, NULL);
 	} else {
@@ -160,14 +138,16 @@ keep(void *arg)
 	int64_t wait = 0;
 
 	pthread_mutex_lock(&token->lock);
-	while (background && !token->gone && token->state != UP && token->state != PIN_REFUSED) {
+	while (token_background && !token->gone && token->state != TOKEN_UP &&
+		token->state != TOKEN_PIN_REFUSED) {
 		pthread_mutex_unlock(&token->lock);
 		usleep((useconds_t)wait * 1000);
 		pthread_mutex_lock(&token->lock);
 		wait = wait ? 2 * wait : BACKOFF_MS;
 		wait = wait < BACKOFF_MAX ? wait : BACKOFF_MAX;
-		if (background && !token->gone && token->state != UP && token->state != PIN_REFUSED)
-			start(token);
+		if (token_background && !token->gone && token->state != TOKEN_UP &&
+			token->state != TOKEN_PIN_REFUSED)
+			token_begin(token);
 	}
 	token->keeper = false;
 	pthread_mutex_unlock(&token->lock);
@@ -235,7 +215,8 @@ let_go(struct token *token)
 	if (!token->gone) {
 		token->gone = true;
 		if (token->process)
-			go_down(token, token->process, "it is not in the configuration any more");
+			token_go_down(
+				token, token->process, "it is not in the configuration any more");
 	}
 	secret_free(&token->pin);
 	pthread_mutex_unlock(&token->lock);
@@ -268,9 +249,9 @@ take_pin(const struct conf *conf, struct token *token, uid_t owner, bool known, 
 
 		secret_free(&token->pin);
 		token->pin = pin;
-		if (!same && token->state == PIN_REFUSED)
-			token->state = background ? DOWN : UNUSED;
-		if (background && token->state != UP)
+		if (!same && token->state == TOKEN_PIN_REFUSED)
+			token->state = token_background ? TOKEN_DOWN : TOKEN_UNUSED;
+		if (token_background && token->state != TOKEN_UP)
 			start_keeper(token);
 	}
 	pthread_mutex_unlock(&token->lock);
@@ -333,10 +314,10 @@ void
 tokens_start(void)
 {
 	pthread_mutex_lock(&lock);
-	background = true;
+	token_background = true;
 	for (size_t i = 0; i < n_tokens; i++) {
 		pthread_mutex_lock(&tokens[i]->lock);
-		if (!tokens[i]->gone && tokens[i]->state != UP)
+		if (!tokens[i]->gone && tokens[i]->state != TOKEN_UP)
 			start_keeper(tokens[i]);
 		pthread_mutex_unlock(&tokens[i]->lock);
 	}
@@ -347,7 +328,7 @@ void
 tokens_stop(void)
 {
 	pthread_mutex_lock(&lock);
-	background = false;
+	token_background = false;
 	for (size_t i = 0; i < n_tokens; i++) {
 		struct token *token = tokens[i];
 
@@ -356,7 +337,7 @@ tokens_stop(void)
 			struct process *p = token->process;
 
 			token->process = NULL;
-			token->state = UNUSED;
+			token->state = TOKEN_UNUSED;
 			process_kill(p);
 			process_unref(p);
 		}
@@ -377,9 +358,9 @@ tokens_list(struct token_state out[TOKENS_MAX])
 		pthread_mutex_lock(&token->lock);
 		if (!token->gone) {
 			out[n].name = token->spec.name;
-			out[n].state = state_names[token->state];
+			out[n].state = token_state_names[token->state];
 			snprintf(out[n].why, sizeof(out[n].why), "%s",
-				token->state == UP ? "" : token->why);
+				token->state == TOKEN_UP ? "" : token->why);
 			n++;
 		}
 		pthread_mutex_unlock(&token->lock);
@@ -395,15 +376,13 @@ tokens_refuse_pin(void)
 	size_t n = tokens_list(list);
 
 	for (size_t i = 0; i < n; i++)
-		if (list[i].state == state_names[PIN_REFUSED])
+		if (list[i].state == token_state_names[TOKEN_PIN_REFUSED])
 			return true;
 	return false;
 }
 
-/* --- use --- */
-
-static enum rc
-find(const char *label, struct token **out, struct err *err)
+enum rc
+token_find(const char *label, struct token **out, struct err *err)
 {
 	*out = NULL;
 	pthread_mutex_lock(&lock);
@@ -413,207 +392,4 @@ find(const char *label, struct token **out, struct err *err)
 	pthread_mutex_unlock(&lock);
 	return *out ? RC_OK
 		    : err_set(err, ERR_TOKEN, "token %s is not in the configuration", label);
-}
-
-static enum rc
-down(const struct token *token, struct err *err)
-{
-	return err_set(err, ERR_TOKEN, "token %s is %s%s%s", token->spec.name,
-		state_names[token->state], token->why[0] ? ": " : "", token->why);
-}
-
-enum rc
-token_ready(const struct token_uri *uri, struct err *err)
-{
-	struct token *token;
-	enum rc rc = find(uri->token, &token, err);
-
-	if (rc)
-		return rc;
-	pthread_mutex_lock(&token->lock);
-	if (token->state != UP && (background || token->state == PIN_REFUSED))
-		rc = down(token, err);
-	pthread_mutex_unlock(&token->lock);
-	return rc;
-}
-
-static bool
-wait_idle(struct token *token, int64_t until)
-{
-	struct timespec ts = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
-
-	return pthread_cond_timedwait(&token->idle, &token->lock, &ts) != ETIMEDOUT;
-}
-
-/* An idle session of the running process; with the lock. */
-static enum rc
-take_session(struct token *token, int64_t until, struct process **process, size_t *index,
-	struct err *err)
-{
-	if (token->state == UNUSED || (token->state == DOWN && !background))
-		start(token);
-	while (token->state == STARTING && !background && wait_idle(token, until))
-		;
-	while (token->state == UP) {
-		struct process *p = token->process;
-
-		for (*index = 0; *index < p->n; ++*index)
-			if (!p->busy[*index]) {
-				p->busy[*index] = true;
-				p->refs++;
-				*process = p;
-				return RC_OK;
-			}
-		if (!wait_idle(token, until))
-			return err_set(err, ERR_TOKEN, "token %s is busy", token->spec.name);
-	}
-	return down(token, err);
-}
-
-/* What the answer says; anything but data is text. */
-static enum rc
-take_answer(const struct token *token, const unsigned char *answer, size_t n,
-	enum wire_status *status, unsigned char *out, size_t *out_len, struct err *err)
-{
-	*status = answer[0];
-	if (*status == WIRE_REFUSED || *status == WIRE_UNSUPPORTED)
-		return RC_OK;
-	if (*status != WIRE_OK)
-		return err_set(err, ERR_TOKEN, "token %s: %.*s", token->spec.name, (int)(n - 1),
-			(const char *)answer + 1);
-	if (n - 1 > *out_len)
-		return err_set(err, ERR_TOKEN, "token %s: an answer of %zu bytes", token->spec.name,
-			n - 1);
-	memcpy(out, answer + 1, n - 1);
-	*out_len = n - 1;
-	return RC_OK;
-}
-
-static void
-give_session(struct token *token, struct process *p, size_t index)
-{
-	p->busy[index] = false;
-	process_unref(p);
-	pthread_cond_broadcast(&token->idle);
-}
-
-/* Gives the session back when the key has to wait. */
-static enum rc
-may_try(struct token *token, const struct token_uri *uri, struct process *p, size_t index,
-	struct err *err)
-{
-	int64_t ms = troubles_wait(&token->troubles, uri, clock_monotonic_ms());
-
-	if (ms == 0)
-		return RC_OK;
-	give_session(token, p, index);
-	return err_set(err, ERR_TOKEN, "token %s fails with this key: not tried for another %lld s",
-		token->spec.name, (long long)(ms + 999) / 1000);
-}
-
-/* What the answer (NULL: none) means for the key and for the token. One key that fails is that
- * key's trouble; with no use between that was good, a fresh start may mend it. */
-static void
-note_outcome(struct token *token, const struct token_uri *uri, struct process *p,
-	const unsigned char *answer, size_t n)
-{
-	enum wire_status status = answer ? answer[0] : WIRE_TROUBLE;
-	int64_t now = clock_monotonic_ms();
-	char why[200] = "";
-
-	if (answer && status != WIRE_OK)
-		snprintf(why, sizeof(why), "%.*s", (int)(n - 1), (const char *)answer + 1);
-	switch (status) {
-	case WIRE_OK:
-	case WIRE_REFUSED:
-		troubles_clear(&token->troubles, uri);
-		token->failures = 0;
-		break;
-	case WIRE_FAILED:
-		troubles_note(&token->troubles, uri, 0, now);
-		log_event(LOGL_ERROR, NULL, "token-key-failed", "token", token->spec.name, "object",
-			uri->object, "reason", why, NULL);
-		if (++token->failures > 1)
-			go_down(token, p, why);
-		break;
-	case WIRE_UNSUPPORTED:
-	case WIRE_NO_KEY:
-		break;
-	default:
-		troubles_note(&token->troubles, uri, p->serial, now);
-		go_down(token, p, why);
-	}
-}
-
-enum rc
-token_call(const struct token_uri *uri, enum wire_op op, unsigned param, const void *data,
-	size_t len, enum wire_status *status, unsigned char *out, size_t *out_len, struct err *err)
-{
-	unsigned char packet[WIRE_MAX], answer[WIRE_MAX];
-	size_t n = 0, index = 0, size = process_request(packet, op, param, uri, data, len);
-	struct process *p = NULL;
-	struct token *token;
-	int64_t until;
-	bool answered;
-	enum rc rc = size ? find(uri->token, &token, err)
-			  : err_set(err, ERR_TOKEN, "%zu bytes for a token", len);
-
-	*status = WIRE_TROUBLE;
-	if (rc)
-		return rc;
-	until = clock_monotonic_ms() + token->timeout_ms;
-	pthread_mutex_lock(&token->lock);
-	rc = take_session(token, until, &p, &index, err);
-	if (!rc)
-		rc = may_try(token, uri, p, index, err);
-	pthread_mutex_unlock(&token->lock);
-	if (rc)
-		return rc;
-	until = clock_monotonic_ms() + token->timeout_ms;
-	answered = process_exchange(p->fds[index], packet, size, until, answer, &n);
-	pthread_mutex_lock(&token->lock);
-	if (!answered)
-		go_down(token, p,
-			clock_monotonic_ms() >= until ? "it did not answer in time"
-						      : "its process ended");
-	note_outcome(token, uri, p, answered ? answer : NULL, n);
-	give_session(token, p, index);
-	if (!answered)
-		rc = err_set(err, ERR_TOKEN, "token %s: no answer", token->spec.name);
-	pthread_mutex_unlock(&token->lock);
-	if (!rc)
-		rc = take_answer(token, answer, n, status, out, out_len, err);
-	secret_wipe(packet, size);
-	secret_wipe(answer, n);
-	return rc;
-}
-
-enum rc
-token_list(const char *label, struct buf *out, struct err *err)
-{
-	unsigned char packet[WIRE_MAX], answer[WIRE_MAX];
-	size_t n = 0, size = process_request(packet, WIRE_LIST, 0, NULL, NULL, 0), index;
-	struct process *p = NULL;
-	struct token *token;
-	bool answered = false;
-	enum rc rc = find(label, &token, err);
-
-	if (rc)
-		return rc;
-	/* The control channel is free when a session is: one list at a time. */
-	pthread_mutex_lock(&token->lock);
-	rc = take_session(token, clock_monotonic_ms() + token->timeout_ms, &p, &index, err);
-	if (!rc) {
-		pthread_mutex_unlock(&token->lock);
-		answered = process_exchange(p->control, packet, size,
-			clock_monotonic_ms() + token->timeout_ms, answer, &n);
-		pthread_mutex_lock(&token->lock);
-		if (!answered || answer[0] != WIRE_OK)
-			go_down(token, p, "it could not list its keys");
-		give_session(token, p, index);
-	}
-	pthread_mutex_unlock(&token->lock);
-	if (!rc && (!answered || answer[0] != WIRE_OK))
-		rc = err_set(err, ERR_TOKEN, "token %s: its keys could not be listed", label);
-	return rc ? rc : buf_append(out, answer + 1, n - 1, err);
 }
