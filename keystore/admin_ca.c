@@ -7,7 +7,7 @@
  * revocation list. A root can be outside: then the vault holds an issuing CA whose certificate was
  * asked for with a request and imported.
  */
-#include "keystore/admin_ca.h"
+#include "keystore/admin_ca_sign.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +16,6 @@
 #include "base/clock.h"
 #include "keystore/approval.h"
 
-#define BACKDATE  300
-#define DAY       (int64_t)86400
 #define NAME_PART 40 /* of the organisation's name in a common name of 64 characters */
 
 /* One CA on its way into the store. */
@@ -31,10 +29,11 @@ struct new_ca {
 	char name[STORE_NAME_SIZE];
 };
 
-/* What a CA is called: new, or as its certificate has it. */
-struct ca_name {
-	const char *name, *org;
-	const struct cert *like; /* or NULL */
+/* A new root and the issuing CA below it. */
+struct new_pair {
+	struct new_ca root, issuing;
+	uint64_t root_seq, issuing_seq; /* their ledger records */
+	struct cert *cross;             /* the new root's by an old one; NULL: there is none */
 };
 
 static void
@@ -44,6 +43,14 @@ new_ca_fini(struct new_ca *ca)
 	cert_unref(&ca->cert);
 	certset_fini(&ca->chain);
 	buf_fini(&ca->spki);
+}
+
+static void
+new_pair_fini(struct new_pair *pair)
+{
+	new_ca_fini(&pair->root);
+	new_ca_fini(&pair->issuing);
+	cert_unref(&pair->cross);
 }
 
 static const char *
@@ -101,65 +108,6 @@ begin_ca(struct admin *a, struct new_ca *new, enum ca_role role, const char *typ
 		rc = admin_make_key(
 			type ? type : usual, PURPOSE_CA, &new->key, &new->pkey, &new->spki, err);
 	strcpy(new->row.key, new->key.id);
-	return rc;
-}
-
-/* Name and validity of a CA of ROLE, not longer than CEILING (0: none). */
-static struct issue_request
-ca_request(const struct admin *a, enum ca_role role, const struct ca_name *name, int64_t ceiling)
-{
-	const struct conf_group *group = conf_section(a->settings->conf, "ca");
-	int64_t days = conf_int(group, role == CA_ROOT ? "root_days" : "days");
-	struct issue_request request = {
-		.common_name = name->name,
-		.organisation = name->org,
-		.like = name->like,
-		.not_before = clock_now() - BACKDATE,
-		.not_after = clock_now() + days * DAY,
-	};
-
-	if (ceiling && request.not_after > ceiling)
-		request.not_after = ceiling;
-	return request;
-}
-
-/* The root signs its certificate; PKEY may be one that is in the store already. */
-static enum rc
-sign_root(struct admin *a, const struct pkey *pkey, const struct ca_name *name, struct cert **out,
-	struct err *err)
-{
-	struct issue_request request = ca_request(a, CA_ROOT, name, 0);
-
-	return issue_root(pkey, &request, out, err);
-}
-
-/* PARENT's key signs the certificate of the issuing CA with the public key SPKI. Pointers (where
- * the root's list is) are those of the profile for persons. */
-static enum rc
-sign_issuing(struct admin *a, const struct pkey *parent_key, struct cert *parent,
-	const char *parent_id, const struct ca_name *name, const struct buf *spki,
-	struct cert **out, struct err *err)
-{
-	struct issue_request request = ca_request(a, CA_ISSUING, name, cert_not_after(parent));
-	const struct profile *profile = profiles_find(&a->settings->profiles, NULL, PERSON_HUMAN);
-	struct profile_facts facts = {.addr = "", .ca = parent_id};
-	struct profile pointers = {.policies = {{NULL, NULL}},
-		.crl_urls = profile->crl_urls,
-		.n_crl_urls = profile->n_crl_urls,
-		.ca_urls = profile->ca_urls,
-		.n_ca_urls = profile->n_ca_urls};
-	struct profile_made made;
-	enum rc rc;
-
-	memcpy(pointers.policies, profile->policies, sizeof(pointers.policies));
-	pointers.n_policies = profile->n_policies;
-	rc = profile_make(&pointers, &facts, &made, err);
-	if (request.not_before < cert_not_before(parent))
-		request.not_before = cert_not_before(parent);
-	request.extra = &made.extra;
-	if (!rc)
-		rc = issue_ca(parent_key, parent, spki->data, spki->len, &request, out, err);
-	profile_made_fini(&made);
 	return rc;
 }
 
@@ -229,79 +177,80 @@ retire_others(struct admin *a, enum ca_role role, const char *but, uint64_t seq,
 	return rc;
 }
 
+/* Keys, ledger records and the root's certificate. */
+static enum rc
+begin_pair(
+	struct admin *a, const char *org, const char *type, struct new_pair *pair, struct err *err)
+{
+	struct new_ca *root = &pair->root, *issuing = &pair->issuing;
+	enum rc rc = begin_ca(a, root, CA_ROOT, type, org, err);
+
+	if (!rc)
+		rc = begin_ca(a, issuing, CA_ISSUING, type, org, err);
+	if (!rc)
+		rc = admin_record(a, "ca.new", root->key.id, NULL, "{\"role\":\"root\"}",
+			&pair->root_seq, err);
+	if (!rc)
+		rc = admin_record(a, "ca.new", issuing->key.id, NULL, "{\"role\":\"issuing\"}",
+			&pair->issuing_seq, err);
+	if (!rc)
+		rc = ca_sign_root(
+			a, root->pkey, &(struct ca_name){root->name, org, NULL}, &root->cert, err);
+	return rc;
+}
+
+/* The issuing CA's certificate and the chains, with what the old root said of the new one. */
+static enum rc
+certify_pair(struct admin *a, const char *org, struct new_pair *pair, struct err *err)
+{
+	struct new_ca *root = &pair->root, *issuing = &pair->issuing;
+	enum rc rc = ca_sign_issuing(a, &(struct parent_ca){root->pkey, root->cert, root->key.id},
+		&(struct ca_name){issuing->name, org, NULL}, &issuing->spki, &issuing->cert, err);
+
+	if (!rc && pair->cross)
+		rc = certset_add(&root->chain, pair->cross, err);
+	if (!rc && pair->cross)
+		rc = certset_add(&issuing->chain, pair->cross, err);
+	if (!rc)
+		rc = certset_add(&issuing->chain, root->cert, err);
+	strcpy(issuing->row.parent, root->key.id);
+	if (!rc)
+		root->row.last = cert_not_after(issuing->cert);
+	return rc;
+}
+
+/* Its rows, within the open transaction. */
+static enum rc
+put_pair(struct admin *a, const char *org, struct new_pair *pair, struct err *err)
+{
+	char person[STORE_ID_SIZE];
+	enum rc rc = get_owner(a, org, pair->issuing_seq, person, err);
+
+	if (!rc)
+		rc = put_ca(a, &pair->root, person, pair->root_seq, err);
+	return rc ? rc : put_ca(a, &pair->issuing, person, pair->issuing_seq, err);
+}
+
 enum rc
 admin_make_ca(struct admin *a, const char *org, const char *type, struct buf *pem, struct err *err)
 {
 	struct store *store = vault_store(a->vault);
-	struct new_ca root, issuing = {.spki = BUF_INIT(0)};
-	char person[STORE_ID_SIZE];
-	uint64_t first, seq;
-	enum rc rc = begin_ca(a, &root, CA_ROOT, type, org, err);
+	struct new_pair pair = {.root.spki = BUF_INIT(0), .issuing.spki = BUF_INIT(0)};
+	enum rc rc = begin_pair(a, org, type, &pair, err);
 
 	if (!rc)
-		rc = begin_ca(a, &issuing, CA_ISSUING, type, org, err);
+		rc = certify_pair(a, org, &pair, err);
 	if (!rc)
-		rc = admin_record(
-			a, "ca.new", root.key.id, NULL, "{\"role\":\"root\"}", &first, err);
-	if (!rc)
-		rc = admin_record(
-			a, "ca.new", issuing.key.id, NULL, "{\"role\":\"issuing\"}", &seq, err);
-	if (!rc)
-		rc = sign_root(
-			a, root.pkey, &(struct ca_name){root.name, org, NULL}, &root.cert, err);
-	if (!rc)
-		rc = sign_issuing(a, root.pkey, root.cert, root.key.id,
-			&(struct ca_name){issuing.name, org, NULL}, &issuing.spki, &issuing.cert,
-			err);
-	if (!rc)
-		rc = certset_add(&issuing.chain, root.cert, err);
-	strcpy(issuing.row.parent, root.key.id);
-	if (!rc) {
-		root.row.last = cert_not_after(issuing.cert);
 		rc = store_begin(store, err);
-	}
 	if (!rc)
-		rc = get_owner(a, org, seq, person, err);
-	if (!rc)
-		rc = put_ca(a, &root, person, first, err);
-	if (!rc)
-		rc = put_ca(a, &issuing, person, seq, err);
+		rc = put_pair(a, org, &pair, err);
 	if (!rc)
 		rc = store_commit(store, err);
 	else
 		store_rollback(store);
 	if (!rc)
-		rc = cert_format_pem(root.cert, pem, err);
-	new_ca_fini(&root);
-	new_ca_fini(&issuing);
-	return rc;
-}
-
-static enum rc
-put_one(struct admin *a, const char *key, struct err *err)
-{
-	enum rc rc;
-
-	json_array(a->out, "cas");
-	rc = admin_put_ca(a, key, false, err);
-	json_array_end(a->out);
-	return rc;
-}
-
-/* The request for CA's certificate, for somebody outside to sign. */
-static enum rc
-put_csr(struct admin *a, const struct pkey *pkey, const struct ca_name *name, struct err *err)
-{
-	struct issue_request request = ca_request(a, CA_ISSUING, name, 0);
-	struct buf der = BUF_INIT(65536), pem = BUF_INIT(131072);
-	enum rc rc = issue_ca_csr(pkey, &request, &der, err);
-
-	if (!rc)
-		rc = admin_format_pem("CERTIFICATE REQUEST", &der, &pem, err);
-	if (!rc)
-		json_str(a->out, "csr", buf_text(&pem));
-	buf_fini(&der);
-	buf_fini(&pem);
+		rc = cert_format_pem(pair.root.cert, pem, err);
+	new_pair_fini(&pair);
 	return rc;
 }
 
@@ -328,22 +277,11 @@ new_waiting(struct admin *a, const char *type, struct err *err)
 	if (!rc)
 		rc = store_commit(store, err);
 	if (!rc)
-		rc = put_csr(a, new.pkey, &(struct ca_name){new.name, org, NULL}, err);
+		rc = ca_put_csr(a, new.pkey, &(struct ca_name){new.name, org, NULL}, err);
 	if (!rc)
-		rc = put_one(a, new.key.id, err);
+		rc = ca_put_one(a, new.key.id, err);
 	new_ca_fini(&new);
 	return rc;
-}
-
-/* What a certificate by ROOT has above it: what is above ROOT and ROOT itself. */
-static enum rc
-chain_of_root(const struct ca *root, struct certset *chain, struct err *err)
-{
-	enum rc rc = RC_OK;
-
-	for (size_t i = 0; !rc && i < root->ent->cert.chain.n; i++)
-		rc = certset_add(chain, root->ent->cert.chain.v[i], err);
-	return rc ? rc : certset_add(chain, root->ent->cert.cert, err);
 }
 
 /* A new issuing CA below the root in the vault, in the place of the one before. */
@@ -368,11 +306,11 @@ new_issuing(struct admin *a, const char *type, struct err *err)
 	if (!rc)
 		rc = ca_intent(a, &root, "issue", NULL, &intent, err);
 	if (!rc)
-		rc = sign_issuing(a, root.ent->pkey, root.ent->cert.cert, root.row.key,
-			&(struct ca_name){new.name, org, NULL}, &new.spki, &new.cert, err);
+		rc = ca_sign_by_root(a, &root, &(struct ca_name){new.name, org, NULL}, &new.spki,
+			&new.cert, err);
 	ca_outcome(a, &root, intent, rc, err);
 	if (!rc)
-		rc = chain_of_root(&root, &new.chain, err);
+		rc = ca_chain_of_root(&root, &new.chain, err);
 	strcpy(new.row.parent, root.row.key);
 	if (!rc)
 		rc = store_begin(store, err);
@@ -385,7 +323,7 @@ new_issuing(struct admin *a, const char *type, struct err *err)
 	if (!rc)
 		rc = store_commit(store, err);
 	if (!rc)
-		rc = put_one(a, new.key.id, err);
+		rc = ca_put_one(a, new.key.id, err);
 	new_ca_fini(&new);
 	ca_fini(&root);
 	return rc;
@@ -422,6 +360,56 @@ ask_for_root(struct admin *a, const struct ca *old, bool *go, struct err *err)
 	return rc;
 }
 
+/* The old root, if there is one, certifies the new one. */
+static enum rc
+make_cross(struct admin *a, struct ca *old, struct new_pair *pair, struct err *err)
+{
+	uint64_t intent = 0;
+	enum rc rc;
+
+	if (!old->ent)
+		return RC_OK;
+	rc = ca_intent(a, old, "issue", NULL, &intent, err);
+	if (!rc)
+		rc = issue_cross(
+			old->ent->pkey, old->ent->cert.cert, pair->root.cert, &pair->cross, err);
+	ca_outcome(a, old, intent, rc, err);
+	return rc;
+}
+
+/* PAIR takes the place of those before, in one transaction. */
+static enum rc
+replace_by_pair(
+	struct admin *a, const char *org, struct ca *old, struct new_pair *pair, struct err *err)
+{
+	struct store *store = vault_store(a->vault);
+	uint64_t seq = pair->issuing_seq;
+	enum rc rc = store_begin(store, err);
+
+	if (!rc)
+		rc = put_pair(a, org, pair, err);
+	if (!rc && pair->cross)
+		rc = ca_note_last(a, old, cert_not_after(pair->cross), err);
+	if (!rc)
+		rc = retire_others(a, CA_ISSUING, pair->issuing.key.id, seq, err);
+	if (!rc)
+		rc = retire_others(a, CA_ROOT, pair->root.key.id, seq, err);
+	return rc ? rc : store_commit(store, err);
+}
+
+static enum rc
+put_both(struct admin *a, const struct new_pair *pair, struct err *err)
+{
+	enum rc rc;
+
+	json_array(a->out, "cas");
+	rc = admin_put_ca(a, pair->root.key.id, false, err);
+	if (!rc)
+		rc = admin_put_ca(a, pair->issuing.key.id, false, err);
+	json_array_end(a->out);
+	return rc;
+}
+
 /*
  * A new root with a new key, and an issuing CA below it. The old root certifies the new one, and
  * that certificate goes with every chain: who knows only the old root believes the new
@@ -431,13 +419,9 @@ enum rc
 admin_ca_new_root(struct admin *a, struct err *err)
 {
 	const char *type = json_get_text(a->request, "type"), *org = organisation(a);
-	struct store *store = vault_store(a->vault);
-	struct new_ca root = {.spki = BUF_INIT(0)}, issuing = {.spki = BUF_INIT(0)};
-	char person[STORE_ID_SIZE];
-	struct cert *cross = NULL;
+	struct new_pair pair = {.root.spki = BUF_INIT(0), .issuing.spki = BUF_INIT(0)};
 	struct err why = ERR_INIT;
 	struct ca old = {.ent = NULL};
-	uint64_t first, seq, intent = 0;
 	bool go = false;
 	enum rc rc = ca_open_root(a, &old, &why);
 
@@ -451,130 +435,16 @@ admin_ca_new_root(struct admin *a, struct err *err)
 		ca_fini(&old);
 		return rc;
 	}
-	rc = begin_ca(a, &root, CA_ROOT, type, org, err);
+	rc = begin_pair(a, org, type, &pair, err);
 	if (!rc)
-		rc = begin_ca(a, &issuing, CA_ISSUING, type, org, err);
+		rc = make_cross(a, &old, &pair, err);
 	if (!rc)
-		rc = admin_record(
-			a, "ca.new", root.key.id, NULL, "{\"role\":\"root\"}", &first, err);
+		rc = certify_pair(a, org, &pair, err);
 	if (!rc)
-		rc = admin_record(
-			a, "ca.new", issuing.key.id, NULL, "{\"role\":\"issuing\"}", &seq, err);
+		rc = replace_by_pair(a, org, &old, &pair, err);
 	if (!rc)
-		rc = sign_root(
-			a, root.pkey, &(struct ca_name){root.name, org, NULL}, &root.cert, err);
-	if (!rc && old.ent) {
-		rc = ca_intent(a, &old, "issue", NULL, &intent, err);
-		if (!rc)
-			rc = issue_cross(old.ent->pkey, old.ent->cert.cert, root.cert, &cross, err);
-		ca_outcome(a, &old, intent, rc, err);
-	}
-	if (!rc)
-		rc = sign_issuing(a, root.pkey, root.cert, root.key.id,
-			&(struct ca_name){issuing.name, org, NULL}, &issuing.spki, &issuing.cert,
-			err);
-	if (!rc && cross)
-		rc = certset_add(&root.chain, cross, err);
-	if (!rc && cross)
-		rc = certset_add(&issuing.chain, cross, err);
-	if (!rc)
-		rc = certset_add(&issuing.chain, root.cert, err);
-	strcpy(issuing.row.parent, root.key.id);
-	if (!rc)
-		rc = store_begin(store, err);
-	if (!rc) {
-		root.row.last = cert_not_after(issuing.cert);
-		rc = get_owner(a, org, seq, person, err);
-	}
-	if (!rc)
-		rc = put_ca(a, &root, person, first, err);
-	if (!rc)
-		rc = put_ca(a, &issuing, person, seq, err);
-	if (!rc && cross)
-		rc = ca_note_last(a, &old, cert_not_after(cross), err);
-	if (!rc)
-		rc = retire_others(a, CA_ISSUING, issuing.key.id, seq, err);
-	if (!rc)
-		rc = retire_others(a, CA_ROOT, root.key.id, seq, err);
-	if (!rc)
-		rc = store_commit(store, err);
-	if (!rc) {
-		json_array(a->out, "cas");
-		rc = admin_put_ca(a, root.key.id, false, err);
-		if (!rc)
-			rc = admin_put_ca(a, issuing.key.id, false, err);
-		json_array_end(a->out);
-	}
-	new_ca_fini(&root);
-	new_ca_fini(&issuing);
-	cert_unref(&cross);
+		rc = put_both(a, &pair, err);
+	new_pair_fini(&pair);
 	ca_fini(&old);
-	return rc;
-}
-
-/* A new certificate for the same key and name: by itself, by the root in the vault, or a request.
- */
-enum rc
-admin_ca_renew(struct admin *a, struct err *err)
-{
-	const char *id = json_get_text(a->request, "key");
-	struct store *store = vault_store(a->vault);
-	struct buf spki = BUF_INIT(65536);
-	struct certset chain = {0};
-	struct cert *cert = NULL;
-	struct ca ca = {.ent = NULL}, root = {.ent = NULL};
-	struct ca_name same = {0};
-	uint64_t seq, intent = 0;
-	bool csr = json_is_true(json_find(a->request, "csr"));
-	enum rc rc = id ? ca_open(a, id, &ca, err) : ca_open_issuing(a, &ca, err);
-
-	if (!rc && ca.ent->key.status != KEY_ACTIVE)
-		rc = err_set(err, ERR_USAGE, "CA %s is %s", ca.row.key,
-			key_status_name(ca.ent->key.status));
-	if (!rc && csr && ca.row.role == CA_ROOT)
-		rc = err_set(err, ERR_USAGE, "a root signs its certificate itself");
-	same.like = rc ? NULL : ca.ent->cert.cert;
-	if (!rc && csr) {
-		rc = admin_record(a, "ca.renew", ca.row.key, NULL, "{\"csr\":true}", &seq, err);
-		if (!rc)
-			rc = put_csr(a, ca.ent->pkey, &same, err);
-		goto out;
-	}
-	if (!rc && ca.row.role == CA_ISSUING)
-		rc = ca_open_root(a, &root, err);
-	if (!rc)
-		rc = pkey_public(ca.ent->pkey, &spki, err);
-	if (!rc)
-		rc = admin_record(a, "ca.renew", ca.row.key, NULL, NULL, &seq, err);
-	if (!rc)
-		rc = ca_intent(a, root.ent ? &root : &ca, "issue", NULL, &intent, err);
-	if (!rc)
-		rc = root.ent ? sign_issuing(a, root.ent->pkey, root.ent->cert.cert, root.row.key,
-					&same, &spki, &cert, err)
-			      : sign_root(a, ca.ent->pkey, &same, &cert, err);
-	ca_outcome(a, root.ent ? &root : &ca, intent, rc, err);
-	if (!rc && root.ent)
-		rc = chain_of_root(&root, &chain, err);
-	if (!rc)
-		rc = store_begin(store, err);
-	if (!rc)
-		rc = store_add_cert(
-			store, ca.row.key, cert, &chain, clock_now(), (int64_t)seq, err);
-	if (!rc && root.ent) {
-		strcpy(ca.row.parent, root.row.key);
-		rc = store_put_ca(store, &ca.row, err);
-		if (!rc)
-			rc = ca_note_last(a, &root, cert_not_after(cert), err);
-	}
-	if (!rc)
-		rc = store_commit(store, err);
-out:
-	if (!rc)
-		rc = put_one(a, ca.row.key, err);
-	certset_fini(&chain);
-	cert_unref(&cert);
-	buf_fini(&spki);
-	ca_fini(&ca);
-	ca_fini(&root);
 	return rc;
 }

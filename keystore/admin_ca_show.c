@@ -83,6 +83,24 @@ put_pem(struct admin *a, const struct store_cert *cert, struct err *err)
 	return rc;
 }
 
+/* What the rows of CA and KEY say; WAITING: for its certificate. */
+static void
+put_row(struct json *out, const struct store_ca *ca, const struct store_key *key, bool waiting)
+{
+	json_str(out, "key", ca->key);
+	json_str(out, "role", ca_role_name(ca->role));
+	json_str(out, "status", waiting ? "waiting" : key_status_name(key->status));
+	json_str(out, "type", key_type_name(key->type));
+	json_str(out, "fingerprint", key->fingerprint);
+	json_time(out, "created", ca->created);
+	if (ca->parent[0])
+		json_str(out, "parent", ca->parent);
+	if (ca->last)
+		json_time(out, "last", ca->last);
+	if (ca->crl_next)
+		json_time(out, "crl_next", ca->crl_next);
+}
+
 enum rc
 admin_put_ca(struct admin *a, const char *id, bool full, struct err *err)
 {
@@ -102,18 +120,7 @@ admin_put_ca(struct admin *a, const char *id, bool full, struct err *err)
 	if (rc < 0)
 		return rc;
 	json_object(a->out, NULL);
-	json_str(a->out, "key", ca.key);
-	json_str(a->out, "role", ca_role_name(ca.role));
-	json_str(a->out, "status", rc == RC_NONE ? "waiting" : key_status_name(key.status));
-	json_str(a->out, "type", key_type_name(key.type));
-	json_str(a->out, "fingerprint", key.fingerprint);
-	json_time(a->out, "created", ca.created);
-	if (ca.parent[0])
-		json_str(a->out, "parent", ca.parent);
-	if (ca.last)
-		json_time(a->out, "last", ca.last);
-	if (ca.crl_next)
-		json_time(a->out, "crl_next", ca.crl_next);
+	put_row(a->out, &ca, &key, rc == RC_NONE);
 	if (rc == RC_OK) {
 		json_str(a->out, "subject", cert_subject(cert.cert));
 		json_str(a->out, "issuer", cert_issuer(cert.cert));

@@ -169,31 +169,62 @@ check_signature(struct admin *a, struct arrival *arrival, const struct certset *
 		"its signature is not by the CA that it names, %.200s", cert_subject(named));
 }
 
+/* The key that it certifies; none: its id is "". */
+static enum rc
+find_key(struct admin *a, struct arrival *arrival, struct err *err)
+{
+	char fingerprint[2 * SHA256_SIZE + 1];
+	size_t len;
+	const unsigned char *spki = cert_spki(arrival->cert, &len);
+	enum rc rc = spki_fingerprint(spki, len, fingerprint, err);
+
+	if (!rc)
+		rc = store_find_key(vault_store(a->vault), fingerprint, &arrival->key, err);
+	if (rc != RC_NONE)
+		return rc;
+	arrival->key = (struct store_key){.id = ""};
+	return RC_OK;
+}
+
+/* The request that is open for the key, and the chain; is the certificate here already? */
+static enum rc
+compare_known(struct admin *a, struct arrival *arrival, const struct certset *pool, struct err *err)
+{
+	struct store *store = vault_store(a->vault);
+	struct store_cert there;
+	enum rc rc = store_get_request(store, arrival->key.id, &arrival->request, NULL, err);
+
+	if (rc == RC_NONE)
+		arrival->request = (struct store_request){.key = ""};
+	if (rc >= 0)
+		rc = import_find_chain(a, arrival->cert, pool, &arrival->chain, err);
+	if (!rc)
+		rc = store_get_cert(store, cert_fingerprint(arrival->cert), &there, err);
+	if (rc == RC_OK) {
+		arrival->again = arrival->chain.n > there.chain.n;
+		if (!arrival->again)
+			settle(arrival, "known", NULL);
+		store_cert_fini(&there);
+	}
+	return rc;
+}
+
 /* Which key, and may it have this certificate? An outcome is set when not, or when it has it. */
 static enum rc
 judge(struct admin *a, struct arrival *arrival, const struct certset *pool, struct err *err)
 {
-	char fingerprint[2 * SHA256_SIZE + 1];
-	struct store_cert there;
-	const unsigned char *spki;
-	size_t len;
 	enum rc rc;
 
 	if (cert_is_ca(arrival->cert)) {
 		settle(arrival, "ca", NULL);
 		return RC_OK;
 	}
-	spki = cert_spki(arrival->cert, &len);
-	rc = spki_fingerprint(spki, len, fingerprint, err);
-	if (!rc)
-		rc = store_find_key(vault_store(a->vault), fingerprint, &arrival->key, err);
-	if (rc < 0)
+	rc = find_key(a, arrival, err);
+	if (rc)
 		return rc;
-	if (rc == RC_NONE)
-		arrival->key = (struct store_key){.id = ""};
 	if (!check_use(arrival))
 		return RC_OK;
-	if (rc == RC_NONE) {
+	if (!arrival->key.id[0]) {
 		settle(arrival, "unmatched", "no key here belongs to it");
 		return RC_OK;
 	}
@@ -201,21 +232,7 @@ judge(struct admin *a, struct arrival *arrival, const struct certset *pool, stru
 		settle(arrival, "refused", "its key is the organisation's CA's");
 		return RC_OK;
 	}
-	rc = store_get_request(
-		vault_store(a->vault), arrival->key.id, &arrival->request, NULL, err);
-	if (rc == RC_NONE)
-		arrival->request = (struct store_request){.key = ""};
-	if (rc >= 0)
-		rc = import_find_chain(a, arrival->cert, pool, &arrival->chain, err);
-	if (!rc)
-		rc = store_get_cert(
-			vault_store(a->vault), cert_fingerprint(arrival->cert), &there, err);
-	if (rc == RC_OK) {
-		arrival->again = arrival->chain.n > there.chain.n;
-		if (!arrival->again)
-			settle(arrival, "known", NULL);
-		store_cert_fini(&there);
-	}
+	rc = compare_known(a, arrival, pool, err);
 	if (rc != RC_NONE)
 		return rc;
 	rc = check_owner(a, arrival, err);

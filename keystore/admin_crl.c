@@ -18,26 +18,37 @@
 
 #define DER_MAX (2900u << 10) /* an answer has 4 MB at most, as base64 */
 
-enum rc
-admin_key_revoke(struct admin *a, struct err *err)
+/* Reason and comment of the request. */
+static enum rc
+take_reason(struct admin *a, int *reason, const char **comment, struct err *err)
 {
-	const char *word = json_get_text(a->request, "reason"),
-		   *comment = json_get_text(a->request, "comment");
-	struct store *store = vault_store(a->vault);
-	char detail[64] = "{\"reason\":\"unspecified\"}";
-	struct store_key key;
-	size_t outside = 0;
-	int reason = 0;
-	uint64_t seq;
-	enum rc rc;
+	const char *word = json_get_text(a->request, "reason");
 
-	if (word && !revoke_reason_find(word, &reason))
+	*reason = 0;
+	*comment = json_get_text(a->request, "comment");
+	if (word && !revoke_reason_find(word, reason))
 		return err_set(err, ERR_USAGE,
 			"reason: unspecified, keyCompromise, affiliationChanged, superseded, "
 			"cessationOfOperation or privilegeWithdrawn");
-	if (comment && strlen(comment) >= STORE_COMMENT_SIZE)
+	if (*comment && strlen(*comment) >= STORE_COMMENT_SIZE)
 		return err_set(err, ERR_USAGE, "comment: %d bytes at most", STORE_COMMENT_SIZE - 1);
-	rc = admin_find_key(a, 0, &key, err);
+	return RC_OK;
+}
+
+enum rc
+admin_key_revoke(struct admin *a, struct err *err)
+{
+	const char *comment;
+	struct store *store = vault_store(a->vault);
+	char detail[64];
+	struct store_key key;
+	size_t outside = 0;
+	int reason;
+	uint64_t seq;
+	enum rc rc = take_reason(a, &reason, &comment, err);
+
+	if (!rc)
+		rc = admin_find_key(a, 0, &key, err);
 	if (!rc && key.purpose == PURPOSE_CA)
 		rc = err_set(err, ERR_VAULT_DENIED, "key %s is the organisation's CA", key.id);
 	if (!rc && key.status == KEY_REVOKED)
@@ -50,8 +61,9 @@ admin_key_revoke(struct admin *a, struct err *err)
 	if (!rc)
 		rc = store_set_status(store, key.id, KEY_REVOKED, clock_now(), (int64_t)seq, err);
 	if (!rc)
-		rc = revoke_certs(
-			store, key.id, reason, comment, clock_now(), (int64_t)seq, &outside, err);
+		rc = revoke_certs(store, key.id,
+			&(struct revoke_how){reason, comment, clock_now(), (int64_t)seq}, &outside,
+			err);
 	if (!rc)
 		rc = store_commit(store, err);
 	if (!rc)

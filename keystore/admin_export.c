@@ -290,7 +290,8 @@ destroy(struct admin *a, const struct store_key *key, struct err *err)
 	rc = store_destroy_key(store, key->id, clock_now(), (int64_t)seq, err);
 	/* Nobody is to encrypt to it any more. */
 	if (!rc)
-		rc = revoke_certs(store, key->id, REVOKE_ENDED, NULL, clock_now(), (int64_t)seq,
+		rc = revoke_certs(store, key->id,
+			&(struct revoke_how){REVOKE_ENDED, NULL, clock_now(), (int64_t)seq},
 			&outside, err);
 	if (rc) {
 		store_rollback(store);

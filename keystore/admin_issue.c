@@ -65,18 +65,19 @@ choose_validity(struct admin *a, const struct profile *profile, const struct ca 
 }
 
 enum rc
-admin_issue_cert(struct admin *a, struct ca *ca, const struct profile *profile,
-	const struct issue_person *person, enum key_purpose purpose, const void *spki,
-	size_t spki_len, struct cert **out, struct err *err)
+admin_issue_cert(struct admin *a, const struct issue_job *job, const void *spki, size_t len,
+	struct cert **out, struct err *err)
 {
+	const struct issue_person *person = job->person;
+	struct ca *ca = job->ca;
 	const char *org = conf_str(conf_section(a->settings->conf, "organisation"), "name");
 	struct names names = {.v = calloc(CERT_MAX_ADDRS, sizeof(*names.v))};
 	struct issue_request request = {
 		.common_name = person->name,
 		.organisation = org,
 		.addr = person->addr,
-		.use = (purpose & PURPOSE_SIGN ? CERT_SIGN : 0) |
-		       (purpose & PURPOSE_OPEN ? CERT_ENCRYPT : 0),
+		.use = (job->purpose & PURPOSE_SIGN ? CERT_SIGN : 0) |
+		       (job->purpose & PURPOSE_OPEN ? CERT_ENCRYPT : 0),
 	};
 	struct profile_facts facts = {.addr = person->addr,
 		.name = person->name,
@@ -87,7 +88,7 @@ admin_issue_cert(struct admin *a, struct ca *ca, const struct profile *profile,
 	struct err ignored = ERR_INIT;
 	uint64_t seq = 0;
 	bool limited = false;
-	enum rc rc = names.v ? choose_validity(a, profile, ca, &request, &limited, err)
+	enum rc rc = names.v ? choose_validity(a, job->profile, ca, &request, &limited, err)
 			     : err_set(err, ERR_MEMORY, "addresses");
 
 	*out = NULL;
@@ -95,13 +96,12 @@ admin_issue_cert(struct admin *a, struct ca *ca, const struct profile *profile,
 		rc = store_list_addrs(vault_store(a->vault), person->id, collect_name, &names, err);
 	facts.n_addrs = names.n;
 	if (!rc)
-		rc = profile_make(profile, &facts, &made, err);
+		rc = profile_make(job->profile, &facts, &made, err);
 	request.extra = &made.extra;
 	if (!rc)
 		rc = ca_intent(a, ca, "issue", person->addr, &seq, err);
 	if (!rc)
-		rc = issue_leaf(
-			ca->ent->pkey, ca->ent->cert.cert, spki, spki_len, &request, out, err);
+		rc = issue_leaf(ca->ent->pkey, ca->ent->cert.cert, spki, len, &request, out, err);
 	ca_outcome(a, ca, seq, rc, rc ? err : &ignored);
 	a->limited |= !rc && limited;
 	profile_made_fini(&made);
@@ -110,17 +110,15 @@ admin_issue_cert(struct admin *a, struct ca *ca, const struct profile *profile,
 }
 
 enum rc
-admin_make_fresh(struct admin *a, struct ca *ca, const struct profile *profile,
-	const struct issue_person *person, const char *kind, enum key_purpose purpose,
+admin_make_fresh(struct admin *a, const struct issue_job *job, const char *kind,
 	struct fresh *fresh, struct err *err)
 {
 	struct buf spki = BUF_INIT(65536);
-	enum rc rc = admin_make_key(
-		kind ? kind : profile->type, purpose, &fresh->key, &fresh->pkey, &spki, err);
+	enum rc rc = admin_make_key(kind ? kind : job->profile->type, job->purpose, &fresh->key,
+		&fresh->pkey, &spki, err);
 
 	if (!rc)
-		rc = admin_issue_cert(
-			a, ca, profile, person, purpose, spki.data, spki.len, &fresh->cert, err);
+		rc = admin_issue_cert(a, job, spki.data, spki.len, &fresh->cert, err);
 	buf_fini(&spki);
 	return rc;
 }
@@ -171,34 +169,43 @@ look_before(struct admin *a, const char *addr, unsigned purpose, const struct st
 	return rc;
 }
 
-enum rc
-admin_keep_fresh(struct admin *a, const char *event, const char *addr, struct ca *ca,
-	struct fresh *fresh, size_t n, const struct store_key *old, struct err *err)
+/* Its rows, within the open transaction. */
+static enum rc
+put_fresh_rows(struct admin *a, struct ca *ca, const struct certset *chain, struct fresh *fresh,
+	struct err *err)
 {
 	struct store *store = vault_store(a->vault);
+	int64_t seq = fresh->key.seq;
+	enum rc rc = store_add_key(store, &fresh->key, fresh->pkey, err);
+
+	if (!rc)
+		rc = store_add_cert(
+			store, fresh->key.id, fresh->cert, chain, clock_now(), seq, err);
+	return rc ? rc : ca_note_last(a, ca, cert_not_after(fresh->cert), err);
+}
+
+enum rc
+admin_keep_fresh(
+	struct admin *a, const struct keeping *how, struct fresh *fresh, size_t n, struct err *err)
+{
+	struct store *store = vault_store(a->vault);
+	const struct store_key *old = how->old;
 	struct store_person person;
 	struct certset chain = {0};
 	bool pending = fresh[0].key.use_from > clock_now();
 	uint64_t seq;
-	enum rc rc = admin_record(a, event, fresh[0].key.id, addr, NULL, &seq, err);
+	enum rc rc = admin_record(a, how->event, fresh[0].key.id, how->addr, NULL, &seq, err);
 
 	if (!rc)
-		rc = ca_chain(ca, &chain, err);
+		rc = ca_chain(how->ca, &chain, err);
 	if (!rc)
 		rc = store_begin(store, err);
 	if (!rc)
-		rc = admin_get_person(a, addr, seq, &person, err);
+		rc = admin_get_person(a, how->addr, seq, &person, err);
 	for (size_t i = 0; !rc && i < n; i++) {
-		struct store_key *key = &fresh[i].key;
-
-		strcpy(key->person, old ? old->person : person.id);
-		key->seq = (int64_t)seq;
-		rc = store_add_key(store, key, fresh[i].pkey, err);
-		if (!rc)
-			rc = store_add_cert(store, key->id, fresh[i].cert, &chain, clock_now(),
-				(int64_t)seq, err);
-		if (!rc)
-			rc = ca_note_last(a, ca, cert_not_after(fresh[i].cert), err);
+		strcpy(fresh[i].key.person, old ? old->person : person.id);
+		fresh[i].key.seq = (int64_t)seq;
+		rc = put_fresh_rows(a, how->ca, &chain, &fresh[i], err);
 	}
 	/* A successor whose time has not come leaves the old key as it is. */
 	if (!rc && old && !pending)
@@ -243,27 +250,37 @@ choose_purpose(struct admin *a, const struct profile *profile, enum key_purpose 
 	return RC_OK;
 }
 
+/* Who the request's address belongs to, or will: then PERSON has no id. */
+static enum rc
+find_owner(struct admin *a, char addr[ADDR_MAX + 1], struct store_person *person, struct err *err)
+{
+	const char *kind = json_get_text(a->request, "kind");
+	enum rc rc = admin_addr(a, "addr", addr, err);
+
+	*person = (struct store_person){0};
+	if (!rc)
+		rc = find_person(a, addr, person, err);
+	if (!rc)
+		rc = admin_check_present(person, err);
+	if (!rc && kind && !person->id[0])
+		(void)person_kind_find(kind, &person->kind); /* refused later when it is none */
+	return rc;
+}
+
 enum rc
 admin_key_new(struct admin *a, struct err *err)
 {
-	const char *type = json_get_text(a->request, "type"),
-		   *kind = json_get_text(a->request, "kind");
+	const char *type = json_get_text(a->request, "type");
 	const struct profile *profile = NULL;
 	enum key_purpose first = PURPOSE_BOTH;
 	struct issue_person who = {.name = json_get_text(a->request, "name")};
 	struct fresh fresh[2] = {0};
 	struct store_person person;
 	struct ca ca = {.ent = NULL};
-	char addr[ADDR_MAX + 1];
+	char addr[ADDR_MAX + 1] = "";
 	size_t n = 1;
-	enum rc rc = admin_addr(a, "addr", addr, err);
+	enum rc rc = find_owner(a, addr, &person, err);
 
-	if (!rc)
-		rc = find_person(a, addr, &person, err);
-	if (!rc)
-		rc = admin_check_present(&person, err);
-	if (!rc && kind && !person.id[0])
-		(void)person_kind_find(kind, &person.kind); /* refused later when it is none */
 	if (!rc)
 		rc = (profile = admin_profile(a, person.kind, err)) ? RC_OK : RC_PERM;
 	if (!rc)
@@ -277,10 +294,12 @@ admin_key_new(struct admin *a, struct err *err)
 	if (!rc)
 		rc = ca_open_issuing(a, &ca, err);
 	for (size_t i = 0; !rc && i < n; i++)
-		rc = admin_make_fresh(
-			a, &ca, profile, &who, type, i ? PURPOSE_OPEN : first, &fresh[i], err);
+		rc = admin_make_fresh(a,
+			&(struct issue_job){&ca, profile, &who, i ? PURPOSE_OPEN : first}, type,
+			&fresh[i], err);
 	if (!rc)
-		rc = admin_keep_fresh(a, "key.new", addr, &ca, fresh, n, NULL, err);
+		rc = admin_keep_fresh(
+			a, &(struct keeping){"key.new", addr, &ca, NULL}, fresh, n, err);
 	if (!rc)
 		rc = admin_put_fresh(a, fresh, n, err);
 	fresh_fini(&fresh[0]);

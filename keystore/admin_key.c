@@ -116,12 +116,46 @@ put_full(struct admin *a, const struct store_key *key, const struct newest_cert 
 	return rc;
 }
 
+/* What its own row says, and of PERSON what counts for the key. */
+static void
+put_row(struct json *out, const struct store_key *key, const struct store_person *person,
+	bool known)
+{
+	json_str(out, "purpose", key_purpose_name(key->purpose));
+	json_str(out, "status", key_status_name(key->status));
+	json_str(out, "type", key_type_name(key->type));
+	json_time(out, "created", key->created);
+	json_time(out, "changed", key->changed);
+	if (key->use_from)
+		json_time(out, "use_from", key->use_from);
+	if (key->replaces[0])
+		json_str(out, "replaces", key->replaces);
+	if (person->client_key)
+		json_bool(out, "client_key", true);
+	if (person->left)
+		json_time(out, "left", person->left);
+	if (known)
+		json_bool(out, "known", true);
+	json_str(out, "fingerprint", key->fingerprint);
+}
+
+/* Since when a certificate is awaited from an outside CA. */
+static enum rc
+put_requested(struct admin *a, const char *key, struct err *err)
+{
+	struct store_request request;
+	enum rc rc = store_get_request(vault_store(a->vault), key, &request, NULL, err);
+
+	if (rc == RC_OK)
+		json_time(a->out, "requested", request.created);
+	return rc == RC_NONE ? RC_OK : rc;
+}
+
 enum rc
 admin_put_key(struct admin *a, const struct store_key *key, bool full, bool known, struct err *err)
 {
 	struct store *store = vault_store(a->vault);
 	struct newest_cert pick = {0};
-	struct store_request request;
 	struct store_person person;
 	enum rc rc = store_list_certs(store, key->id, pick_cert, &pick, err);
 
@@ -136,28 +170,9 @@ admin_put_key(struct admin *a, const struct store_key *key, bool full, bool know
 	json_str(a->out, "person", key->person);
 	json_str(a->out, "name", person.name);
 	rc = admin_put_addrs(a, key->person, err);
-	json_str(a->out, "purpose", key_purpose_name(key->purpose));
-	json_str(a->out, "status", key_status_name(key->status));
-	json_str(a->out, "type", key_type_name(key->type));
-	json_time(a->out, "created", key->created);
-	json_time(a->out, "changed", key->changed);
-	if (key->use_from)
-		json_time(a->out, "use_from", key->use_from);
-	if (key->replaces[0])
-		json_str(a->out, "replaces", key->replaces);
-	if (person.client_key)
-		json_bool(a->out, "client_key", true);
-	if (person.left)
-		json_time(a->out, "left", person.left);
-	if (known)
-		json_bool(a->out, "known", true);
-	json_str(a->out, "fingerprint", key->fingerprint);
-	if (!rc) {
-		rc = store_get_request(store, key->id, &request, NULL, err);
-		if (rc == RC_OK) /* a certificate is awaited from an outside CA since then */
-			json_time(a->out, "requested", request.created);
-		rc = rc == RC_NONE ? RC_OK : rc;
-	}
+	put_row(a->out, key, &person, known);
+	if (!rc)
+		rc = put_requested(a, key->id, err);
 	if (pick.sha256[0]) {
 		json_str(a->out, "sha256", pick.sha256);
 		json_time(a->out, "not_before", pick.not_before);

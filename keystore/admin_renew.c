@@ -130,9 +130,8 @@ choose_addr(struct admin *a, const struct store_key *old, const struct cert *cer
 
 /* A new certificate for the same key. */
 static enum rc
-renew_same(struct admin *a, struct ca *ca, const struct profile *profile,
-	const struct issue_person *who, const struct store_key *old, const struct cert *cert,
-	struct err *err)
+renew_same(struct admin *a, const struct issue_job *job, const struct store_key *old,
+	const struct cert *cert, struct err *err)
 {
 	struct store *store = vault_store(a->vault);
 	struct certset chain = {0};
@@ -140,21 +139,20 @@ renew_same(struct admin *a, struct ca *ca, const struct profile *profile,
 	size_t len;
 	const unsigned char *spki = cert_spki(cert, &len);
 	uint64_t seq;
-	enum rc rc =
-		admin_issue_cert(a, ca, profile, who, old->purpose, spki, len, &fresh.cert, err);
+	enum rc rc = admin_issue_cert(a, job, spki, len, &fresh.cert, err);
 
 	if (!rc)
-		rc = ca_chain(ca, &chain, err);
+		rc = ca_chain(job->ca, &chain, err);
 	if (!rc)
-		rc = admin_record(
-			a, "key.renew", old->id, who->addr, "{\"same_key\":true}", &seq, err);
+		rc = admin_record(a, "key.renew", old->id, job->person->addr, "{\"same_key\":true}",
+			&seq, err);
 	if (!rc)
 		rc = store_begin(store, err);
 	if (!rc)
 		rc = store_add_cert(
 			store, old->id, fresh.cert, &chain, clock_now(), (int64_t)seq, err);
 	if (!rc)
-		rc = ca_note_last(a, ca, cert_not_after(fresh.cert), err);
+		rc = ca_note_last(a, job->ca, cert_not_after(fresh.cert), err);
 	if (!rc)
 		rc = store_commit(store, err);
 	if (!rc)
@@ -165,48 +163,68 @@ renew_same(struct admin *a, struct ca *ca, const struct profile *profile,
 }
 
 static enum rc
-renew_new(struct admin *a, struct ca *ca, const struct profile *profile,
-	const struct issue_person *who, const struct store_key *old, int64_t use_from,
-	struct err *err)
+renew_new(struct admin *a, const struct issue_job *job, const struct store_key *old,
+	int64_t use_from, struct err *err)
 {
+	const struct keeping how = {"key.renew", job->person->addr, job->ca, old};
 	struct fresh fresh = {0};
-	enum rc rc = admin_make_fresh(
-		a, ca, profile, who, json_get_text(a->request, "type"), old->purpose, &fresh, err);
+	enum rc rc = admin_make_fresh(a, job, json_get_text(a->request, "type"), &fresh, err);
 
 	strcpy(fresh.key.replaces, old->id);
 	fresh.key.use_from = use_from;
 	if (!rc)
-		rc = admin_keep_fresh(a, "key.renew", who->addr, ca, &fresh, 1, old, err);
+		rc = admin_keep_fresh(a, &how, &fresh, 1, err);
 	if (!rc)
 		rc = admin_put_fresh(a, &fresh, 1, err);
 	fresh_fini(&fresh);
 	return rc;
 }
 
+/* The key that is to be renewed, and may be; *use_from: since when the new one is used. */
+static enum rc
+find_old(struct admin *a, struct store_key *old, int64_t *use_from, struct err *err)
+{
+	struct successor successor = {.found = false};
+	enum rc rc = admin_find_key(a, 0, old, err);
+
+	if (!rc && old->purpose == PURPOSE_CA)
+		rc = err_set(err, ERR_USAGE, "key %s is a CA's: sealgate ca renew", old->id);
+	if (!rc && old->status != KEY_ACTIVE)
+		rc = err_set(err, ERR_USAGE, "key %s is %s", old->id, key_status_name(old->status));
+	if (!rc)
+		rc = choose_use(a, use_from, err);
+	if (!rc)
+		rc = find_successor(a, old, &successor, err);
+	if (!rc && successor.found)
+		rc = err_set(err, ERR_KEY_EXISTS, "key %s replaces it already", successor.key.id);
+	return rc;
+}
+
+/* Whose it is. */
+static enum rc
+find_owner(
+	struct admin *a, const struct store_key *old, struct store_person *person, struct err *err)
+{
+	enum rc rc = store_get_person(vault_store(a->vault), old->person, person, err);
+
+	if (rc == RC_NONE)
+		rc = err_set(err, ERR_KEYSTORE_TAMPERED, "key %s belongs to nobody", old->id);
+	return rc ? rc : admin_check_present(person, err);
+}
+
 enum rc
 admin_key_renew(struct admin *a, struct err *err)
 {
-	const struct profile *profile = NULL;
 	struct store_cert cert = {0};
 	struct store_person person;
-	struct successor successor = {.found = false};
 	struct store_key old;
 	struct ca ca = {.ent = NULL};
 	struct issue_person who = {0};
+	struct issue_job job = {.ca = &ca, .person = &who};
 	char addr[ADDR_MAX + 1] = "";
 	int64_t use_from;
-	enum rc rc = admin_find_key(a, 0, &old, err);
+	enum rc rc = find_old(a, &old, &use_from, err);
 
-	if (!rc && old.purpose == PURPOSE_CA)
-		rc = err_set(err, ERR_USAGE, "key %s is a CA's: sealgate ca renew", old.id);
-	if (!rc && old.status != KEY_ACTIVE)
-		rc = err_set(err, ERR_USAGE, "key %s is %s", old.id, key_status_name(old.status));
-	if (!rc)
-		rc = choose_use(a, &use_from, err);
-	if (!rc)
-		rc = find_successor(a, &old, &successor, err);
-	if (!rc && successor.found)
-		rc = err_set(err, ERR_KEY_EXISTS, "key %s replaces it already", successor.key.id);
 	if (!rc)
 		rc = last_cert(a, old.id, &cert, err);
 	/* Never without a certificate in between. */
@@ -215,21 +233,18 @@ admin_key_renew(struct admin *a, struct err *err)
 	if (!rc)
 		rc = choose_addr(a, &old, cert.cert, addr, err);
 	if (!rc)
-		rc = store_get_person(vault_store(a->vault), old.person, &person, err);
-	if (rc == RC_NONE)
-		rc = err_set(err, ERR_KEYSTORE_TAMPERED, "key %s belongs to nobody", old.id);
+		rc = find_owner(a, &old, &person, err);
 	if (!rc)
-		rc = admin_check_present(&person, err);
-	if (!rc)
-		rc = (profile = admin_profile(a, person.kind, err)) ? RC_OK : RC_PERM;
+		rc = (job.profile = admin_profile(a, person.kind, err)) ? RC_OK : RC_PERM;
 	if (!rc)
 		rc = ca_open_issuing(a, &ca, err);
 	if (!rc) {
 		who = (struct issue_person){
 			addr, strcmp(person.name, addr) == 0 ? NULL : person.name, old.person};
+		job.purpose = old.purpose;
 		rc = json_is_true(json_find(a->request, "same_key"))
-			     ? renew_same(a, &ca, profile, &who, &old, cert.cert, err)
-			     : renew_new(a, &ca, profile, &who, &old, use_from, err);
+			     ? renew_same(a, &job, &old, cert.cert, err)
+			     : renew_new(a, &job, &old, use_from, err);
 	}
 	store_cert_fini(&cert);
 	ca_fini(&ca);

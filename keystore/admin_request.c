@@ -219,6 +219,26 @@ choose_key(struct admin *a, struct asked *asked, struct err *err)
 	return rc;
 }
 
+/* The address: of the request, of the one that is open, or of the certificate (NULL: none). */
+static enum rc
+name_owner(struct admin *a, struct asked *asked, const struct cert *cert, struct err *err)
+{
+	const char *const *addrs;
+
+	if (json_find(a->request, "addr"))
+		return admin_addr(a, "addr", asked->addr, err);
+	if (strchr(json_get_text(a->request, "key"), '@'))
+		return admin_addr(a, "key", asked->addr, err);
+	if (asked->row.addr[0])
+		strcpy(asked->addr, asked->row.addr);
+	else if (cert && cert_addrs(cert, true, &addrs) > 0)
+		return settings_resolve(a->settings, addrs[0], asked->addr, err);
+	else
+		return err_set(err, ERR_USAGE,
+			"name the key by its address: it has no certificate that is valid now");
+	return RC_OK;
+}
+
 /* A further certificate for a key that has one. */
 static enum rc
 choose_same_key(struct admin *a, struct asked *asked, struct err *err)
@@ -226,7 +246,6 @@ choose_same_key(struct admin *a, struct asked *asked, struct err *err)
 	struct store *store = vault_store(a->vault);
 	struct keyent *ent = NULL;
 	struct store_person person;
-	const char *const *addrs;
 	enum rc rc = admin_find_key(a, asked->purpose, &asked->key, err);
 
 	if (!rc && asked->key.purpose == PURPOSE_CA)
@@ -242,18 +261,8 @@ choose_same_key(struct admin *a, struct asked *asked, struct err *err)
 		rc = store_get_request(store, asked->key.id, &asked->row, NULL, err);
 		rc = rc == RC_NONE ? RC_OK : rc;
 	}
-	if (!rc && json_find(a->request, "addr"))
-		rc = admin_addr(a, "addr", asked->addr, err);
-	else if (!rc && strchr(json_get_text(a->request, "key"), '@'))
-		rc = admin_addr(a, "key", asked->addr, err);
-	else if (!rc && asked->row.addr[0])
-		strcpy(asked->addr, asked->row.addr);
-	else if (!rc && ent->cert.cert && cert_addrs(ent->cert.cert, true, &addrs) > 0)
-		rc = settings_resolve(a->settings, addrs[0], asked->addr, err);
-	else if (!rc)
-		rc = err_set(err, ERR_USAGE,
-			"name the key by its address: it has no certificate "
-			"that is valid now");
+	if (!rc)
+		rc = name_owner(a, asked, ent->cert.cert, err);
 	if (!rc)
 		rc = store_get_person(store, asked->key.person, &person, err);
 	if (!rc && !store_person_is_present(&person, clock_now()))

@@ -169,8 +169,9 @@ write_row(struct store *store, struct change_row *row, int64_t seq, struct err *
 		return store_put_grant(store, &row->grant, err);
 	case CHANGE_KEY:
 		if (row->key.status == KEY_REVOKED)
-			rc = revoke_certs(store, row->key.id, REVOKE_LEFT, NULL, clock_now(), seq,
-				&outside, err);
+			rc = revoke_certs(store, row->key.id,
+				&(struct revoke_how){REVOKE_LEFT, NULL, clock_now(), seq}, &outside,
+				err);
 		break;
 	}
 	if (rc)

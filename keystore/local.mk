@@ -64,7 +64,7 @@ libkeystore_a_SOURCES += \
 libkeystore_a_SOURCES += keystore/admin_backup.c keystore/admin_backup.h keystore/backup.c keystore/backup.h keystore/restore.c keystore/restore.h \
 	keystore/restore_conf.c keystore/restore_open.c keystore/restore_private.h \
 	keystore/restore_owner.c keystore/restore_owner.h
-libkeystore_a_SOURCES += keystore/admin_token.c keystore/admin_master.c keystore/store_reencrypt.c keystore/store_root.c keystore/store_root.h
+libkeystore_a_SOURCES += keystore/admin_token.c keystore/admin_master.c keystore/store_reencrypt.c keystore/store_rewrite.c keystore/store_rewrite.h keystore/store_root.c keystore/store_root.h
 
 sbin_PROGRAMS += sealgate-vault
 sealgate_vault_SOURCES = keystore/vault_main.c
@@ -72,7 +72,7 @@ sealgate_vault_LDADD = $(SG_LIBS_KEYSTORE)
 
 ## The organisation's CA.
 libkeystore_a_SOURCES += \
-	keystore/admin_ca.c keystore/admin_ca.h keystore/admin_ca_show.c keystore/admin_ca_use.c \
+	keystore/admin_ca.c keystore/admin_ca.h keystore/admin_ca_renew.c keystore/admin_ca_show.c keystore/admin_ca_sign.c keystore/admin_ca_sign.h keystore/admin_ca_use.c \
 	keystore/admin_crl.c keystore/admin_issue.h keystore/admin_publish.c keystore/admin_renew.c \
 	keystore/revoke.c keystore/revoke.h keystore/store_ca.c keystore/store_ca.h
 

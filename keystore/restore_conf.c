@@ -173,44 +173,59 @@ parse_for_work(struct restore *r, const char *text, struct err *err)
 	return rc;
 }
 
-/* The folder that the old configuration lay in, from its manifest beside it. */
+/* Where the master key is read from: MASTER, or what the backup's configuration says, in the new
+ * folder. */
+static enum rc
+choose_master(struct restore *r, const struct conf *old, const char *old_dir, const char *master,
+	struct err *err)
+{
+	const char *spec = conf_str(conf_section(old, "vault"), "master_key");
+	struct buf mapped = BUF_INIT(PATH_MAX);
+	enum rc rc = RC_OK;
+
+	r->spec = r->spec_text;
+	if (master) {
+		r->spec = master;
+	} else if (strncmp(spec, "file:", 5) != 0) {
+		r->spec = "file:master.key";
+	} else if (spec[5] == '/') {
+		rc = map_path(r, old_dir, spec + 5, &mapped, err);
+		snprintf(r->spec_text, sizeof(r->spec_text), "file:%.500s", buf_text(&mapped));
+	} else {
+		snprintf(r->spec_text, sizeof(r->spec_text), "%s", spec);
+	}
+	buf_fini(&mapped);
+	return rc;
+}
+
+/* The backup's configuration as TEXT, and parsed with the folder DIR that it lay in, which the
+ * manifest beside it tells. */
+static enum rc
+read_old(struct restore *r, struct buf *dir, struct buf *text, struct conf **old, struct err *err)
+{
+	char path[PATH_MAX];
+	enum rc rc;
+
+	snprintf(path, sizeof(path), "%.3000s/conf/sealgate.dir", r->work);
+	rc = file_read(path, dir, err);
+	snprintf(path, sizeof(path), "%.3000s/conf/sealgate.conf", r->work);
+	if (!rc)
+		rc = file_read(path, text, err);
+	if (rc == RC_NONE)
+		rc = err_set(err, ERR_MSG_MALFORMED, "the backup has no configuration");
+	return rc ? rc : conf_parse(buf_text(text), "sealgate.conf", buf_text(dir), old, err);
+}
+
 enum rc
 restore_conf(struct restore *r, const char *master, struct err *err)
 {
 	struct buf text = BUF_INIT(8u << 20), dir = BUF_INIT(PATH_MAX), out = BUF_INIT(8u << 20);
 	char path[PATH_MAX], name[PATH_MAX + 32];
 	struct conf *old = NULL;
-	enum rc rc;
+	enum rc rc = read_old(r, &dir, &text, &old, err);
 
-	snprintf(path, sizeof(path), "%.3000s/conf/sealgate.dir", r->work);
-	rc = file_read(path, &dir, err);
-	snprintf(path, sizeof(path), "%.3000s/conf/sealgate.conf", r->work);
 	if (!rc)
-		rc = file_read(path, &text, err);
-	if (rc == RC_NONE)
-		rc = err_set(err, ERR_MSG_MALFORMED, "the backup has no configuration");
-	if (!rc)
-		rc = conf_parse(buf_text(&text), "sealgate.conf", buf_text(&dir), &old, err);
-	if (!rc) {
-		const char *spec = conf_str(conf_section(old, "vault"), "master_key");
-
-		if (master) {
-			r->spec = master;
-		} else if (strncmp(spec, "file:", 5) != 0) {
-			r->spec = "file:master.key";
-		} else if (spec[5] == '/') {
-			struct buf mapped = BUF_INIT(PATH_MAX);
-
-			rc = map_path(r, buf_text(&dir), spec + 5, &mapped, err);
-			snprintf(r->spec_text, sizeof(r->spec_text), "file:%.500s",
-				buf_text(&mapped));
-			r->spec = r->spec_text;
-			buf_fini(&mapped);
-		} else {
-			snprintf(r->spec_text, sizeof(r->spec_text), "%s", spec);
-			r->spec = r->spec_text;
-		}
-	}
+		rc = choose_master(r, old, buf_text(&dir), master, err);
 	if (!rc)
 		rc = map_conf(r, old, buf_text(&dir), buf_text(&text), &out, err);
 	snprintf(name, sizeof(name), "%s/sealgate.conf", r->dir);

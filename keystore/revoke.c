@@ -75,18 +75,17 @@ revoke_reason_find(const char *word, int *reason)
 
 struct revoking {
 	struct store *store;
-	int reason;
-	const char *comment;
-	int64_t at;
-	int64_t seq;
+	const struct revoke_how *how;
 	size_t outside; /* certificates of other CAs */
 };
 
 static enum rc
 revoke_cert(struct revoking *r, const char *sha256, struct err *err)
 {
+	const struct revoke_how *how = r->how;
 	struct store *store = r->store;
-	struct store_revocation revocation = {.at = r->at, .reason = r->reason, .seq = r->seq};
+	struct store_revocation revocation = {
+		.at = how->at, .reason = how->reason, .seq = how->seq};
 	const unsigned char *serial;
 	struct store_revocation before;
 	struct store_cert cert;
@@ -96,21 +95,20 @@ revoke_cert(struct revoking *r, const char *sha256, struct err *err)
 	if (rc != RC_NONE)
 		return rc;
 	rc = store_get_cert(store, sha256, &cert, err);
-
 	if (rc)
 		return rc == RC_NONE ? err_set(err, ERR_KEYSTORE_TAMPERED, "a certificate is gone")
 				     : rc;
 	rc = revoke_find_issuer(store, cert.cert, &ca, err);
 	serial = cert_serial_bytes(cert.cert, &revocation.serial_len);
 	if (rc == RC_NONE) {
-		r->outside += cert.not_after > r->at;
+		r->outside += cert.not_after > how->at;
 	} else if (!rc && revocation.serial_len > STORE_MAX_SERIAL) {
 		rc = err_set(err, ERR_LIMIT, "a serial number of %zu bytes", revocation.serial_len);
 	} else if (!rc) {
 		memcpy(revocation.serial, serial, revocation.serial_len);
 		memcpy(revocation.sha256, cert.sha256, sizeof(revocation.sha256));
 		strcpy(revocation.ca, ca.key);
-		strcpy(revocation.comment, r->comment ? r->comment : "");
+		strcpy(revocation.comment, how->comment ? how->comment : "");
 		revocation.not_after = cert.not_after;
 		rc = store_put_revocation(store, &revocation, err);
 	}
@@ -136,11 +134,10 @@ collect(void *ctx, const struct store_cert *row, struct err *err)
 }
 
 enum rc
-revoke_certs(struct store *store, const char *key, int reason, const char *comment, int64_t at,
-	int64_t seq, size_t *outside, struct err *err)
+revoke_certs(struct store *store, const char *key, const struct revoke_how *how, size_t *outside,
+	struct err *err)
 {
-	struct revoking r = {
-		.store = store, .reason = reason, .comment = comment, .at = at, .seq = seq};
+	struct revoking r = {.store = store, .how = how};
 	struct fingerprints list = {.v = calloc(STORE_MAX_ROWS, sizeof(*list.v))};
 	/* Collected first: looking for an issuer goes through lists of certificates, too. */
 	enum rc rc = list.v ? store_list_certs(store, key, collect, &list, err)

@@ -16,10 +16,16 @@ bool revoke_reason_find(const char *word, int *reason);
 /* The CA here that signed CERT; RC_NONE: it is from elsewhere. */
 enum rc revoke_find_issuer(
 	struct store *store, const struct cert *cert, struct store_ca *out, struct err *err);
-/* In the open transaction: every certificate of KEY that a CA here signed is revoked, AT that time;
- * what was revoked before stays as it is.
+struct revoke_how {
+	int reason;
+	const char *comment; /* or NULL */
+	int64_t at;
+	int64_t seq; /* of the ledger record */
+};
+/* In the open transaction: every certificate of KEY that a CA here signed is revoked; what was
+ * revoked before stays as it is.
  * *outside: those of other CAs that are still valid, which have to be revoked there. */
-enum rc revoke_certs(struct store *store, const char *key, int reason, const char *comment,
-	int64_t at, int64_t seq, size_t *outside, struct err *err);
+enum rc revoke_certs(struct store *store, const char *key, const struct revoke_how *how,
+	size_t *outside, struct err *err);
 
 #endif

@@ -482,24 +482,24 @@ store_new_id(char letter, char id[STORE_ID_SIZE], struct err *err)
 	return RC_OK;
 }
 
-/* Associated data of a secret: its name. */
-static void
-secret_aad(const char *name, char aad[128])
+size_t
+store_secret_aad(const char *name, char aad[STORE_SECRET_AAD_SIZE])
 {
-	snprintf(aad, 128, "sealgate secret 1|%s", name);
+	snprintf(aad, STORE_SECRET_AAD_SIZE, "sealgate secret 1|%s", name);
+	return strlen(aad);
 }
 
 enum rc
 store_put_secret(struct store *store, const char *name, struct secret *secret, struct err *err)
 {
 	struct buf wrapped = BUF_INIT(1u << 20);
-	char aad[128];
+	char aad[STORE_SECRET_AAD_SIZE];
+	size_t len = store_secret_aad(name, aad);
 	sqlite3_stmt *st;
 	enum rc rc;
 
-	secret_aad(name, aad);
 	pthread_mutex_lock(&store->lock);
-	rc = keyring_wrap(store->keyring, aad, strlen(aad), secret, &wrapped, err);
+	rc = keyring_wrap(store->keyring, aad, len, secret, &wrapped, err);
 	if (!rc)
 		rc = store_prepare(store,
 			"INSERT OR REPLACE INTO secrets(name, wrapped) VALUES(?, ?)", &st, err);
@@ -516,21 +516,20 @@ store_put_secret(struct store *store, const char *name, struct secret *secret, s
 enum rc
 store_get_secret(struct store *store, const char *name, struct secret **out, struct err *err)
 {
-	char aad[128];
+	char aad[STORE_SECRET_AAD_SIZE];
+	size_t len = store_secret_aad(name, aad);
 	sqlite3_stmt *st;
 	enum rc rc;
 
 	*out = NULL;
-	secret_aad(name, aad);
 	pthread_mutex_lock(&store->lock);
 	rc = store_prepare(store, "SELECT wrapped FROM secrets WHERE name = ?", &st, err);
 	if (!rc) {
 		sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC);
 		rc = store_step(store, st, err);
 		if (!rc)
-			rc = keyring_unwrap(store->keyring, aad, strlen(aad),
-				sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0),
-				out, err);
+			rc = keyring_unwrap(store->keyring, aad, len, sqlite3_column_blob(st, 0),
+				(size_t)sqlite3_column_bytes(st, 0), out, err);
 		sqlite3_reset(st);
 		sqlite3_clear_bindings(st);
 	}

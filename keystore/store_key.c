@@ -211,15 +211,61 @@ store_destroy_key(struct store *store, const char *id, int64_t at, int64_t seq, 
 	return rc;
 }
 
+/* A key's row with what is wrapped in it, and the keyring that does. */
+struct wrapped {
+	struct store_key key;
+	struct buf pkey, fallback;
+	struct keyring *keyring;
+};
+
+/* The row that ST stands at. */
+static enum rc
+read_wrapped(struct store *store, sqlite3_stmt *st, struct wrapped *out, struct err *err)
+{
+	enum rc rc = read_key(store, st, &out->key, err);
+
+	if (!rc && out->key.status == KEY_DESTROYED)
+		rc = err_set(err, ERR_VAULT_NO_KEY, "it was destroyed");
+	if (!rc && (sqlite3_column_bytes(st, 12) > WRAPPED_MAX ||
+			   sqlite3_column_bytes(st, 13) > FALLBACK_MAX))
+		rc = err_set(err, ERR_KEYSTORE_TAMPERED, "a wrapped secret is too long");
+	if (!rc)
+		rc = buf_append(&out->pkey, sqlite3_column_blob(st, 12),
+			(size_t)sqlite3_column_bytes(st, 12), err);
+	if (!rc)
+		rc = buf_append(&out->fallback, sqlite3_column_blob(st, 13),
+			(size_t)sqlite3_column_bytes(st, 13), err);
+	return rc;
+}
+
+/* With the store's lock held. */
+static enum rc
+find_wrapped(struct store *store, const char *id, struct wrapped *out, struct err *err)
+{
+	sqlite3_stmt *st;
+	enum rc rc = store_prepare(store,
+		"SELECT " KEY_COLUMNS ", wrapped, fallback FROM keys WHERE id = ?", &st, err);
+
+	if (rc)
+		return rc;
+	sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
+	rc = store_step(store, st, err);
+	if (!rc)
+		rc = read_wrapped(store, st, out, err);
+	out->keyring = keyring_ref(store->keyring); /* the one of these bytes */
+	sqlite3_reset(st);
+	sqlite3_clear_bindings(st);
+	return rc;
+}
+
 enum rc
 store_unwrap_key(struct store *store, const char *id, struct pkey **pkey, struct secret **fallback,
 	struct err *err)
 {
-	struct buf wrapped = BUF_INIT(WRAPPED_MAX), wrapped_fallback = BUF_INIT(FALLBACK_MAX);
-	struct keyring *keyring = NULL;
+	struct wrapped wrapped = {
+		.pkey = BUF_INIT(WRAPPED_MAX), .fallback = BUF_INIT(FALLBACK_MAX)};
+	const struct store_key *key = &wrapped.key;
 	struct secret *der = NULL;
-	struct store_key key;
-	sqlite3_stmt *st;
 	char aad[256];
 	enum rc rc;
 
@@ -227,47 +273,26 @@ store_unwrap_key(struct store *store, const char *id, struct pkey **pkey, struct
 	if (fallback)
 		*fallback = NULL;
 	pthread_mutex_lock(&store->lock);
-	rc = store_prepare(store,
-		"SELECT " KEY_COLUMNS ", wrapped, fallback FROM keys WHERE id = ?", &st, err);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
-		rc = store_step(store, st, err);
-		if (!rc)
-			rc = read_key(store, st, &key, err);
-		if (!rc && key.status == KEY_DESTROYED)
-			rc = err_set(err, ERR_VAULT_NO_KEY, "it was destroyed");
-		if (!rc && (sqlite3_column_bytes(st, 12) > WRAPPED_MAX ||
-				   sqlite3_column_bytes(st, 13) > FALLBACK_MAX))
-			rc = err_set(err, ERR_KEYSTORE_TAMPERED, "a wrapped secret is too long");
-		if (!rc)
-			rc = buf_append(&wrapped, sqlite3_column_blob(st, 12),
-				(size_t)sqlite3_column_bytes(st, 12), err);
-		if (!rc)
-			rc = buf_append(&wrapped_fallback, sqlite3_column_blob(st, 13),
-				(size_t)sqlite3_column_bytes(st, 13), err);
-		keyring = keyring_ref(store->keyring); /* the one of these bytes */
-		sqlite3_reset(st);
-		sqlite3_clear_bindings(st);
-	}
+	rc = find_wrapped(store, id, &wrapped, err);
 	pthread_mutex_unlock(&store->lock);
 
 	/* Unwrapping and parsing cost more than the look-up: not under the lock. */
 	if (!rc)
-		rc = keyring_unwrap(keyring, aad, (size_t)key_aad("key", &key, aad), wrapped.data,
-			wrapped.len, &der, err);
+		rc = keyring_unwrap(wrapped.keyring, aad, (size_t)key_aad("key", key, aad),
+			wrapped.pkey.data, wrapped.pkey.len, &der, err);
 	if (!rc && fallback)
-		rc = keyring_unwrap(keyring, aad, (size_t)key_aad("fallback", &key, aad),
-			wrapped_fallback.data, wrapped_fallback.len, fallback, err);
+		rc = keyring_unwrap(wrapped.keyring, aad, (size_t)key_aad("fallback", key, aad),
+			wrapped.fallback.data, wrapped.fallback.len, fallback, err);
 	if (!rc)
-		rc = pkey_parse(secret_data(der), secret_len(der), key.type, pkey, err);
+		rc = pkey_parse(secret_data(der), secret_len(der), key->type, pkey, err);
 	if (rc < 0 && err)
 		err_prefix(err, "key %s", id);
 	if (rc && fallback)
 		secret_free(fallback);
-	keyring_free(&keyring);
+	keyring_free(&wrapped.keyring);
 	secret_free(&der);
-	buf_fini(&wrapped);
-	buf_fini(&wrapped_fallback);
+	buf_fini(&wrapped.pkey);
+	buf_fini(&wrapped.fallback);
 	return rc;
 }
 

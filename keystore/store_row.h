@@ -138,4 +138,8 @@ enum rc store_open_file(const char *path, struct store **out, struct err *err);
 enum rc store_copy(struct store *store, const char *path, struct store **out, struct err *err);
 void store_next_generation(struct store *store);
 
+/* What a secret is bound to when it is wrapped: its name. Returns the length. */
+#define STORE_SECRET_AAD_SIZE 128
+size_t store_secret_aad(const char *name, char aad[STORE_SECRET_AAD_SIZE]);
+
 #endif

@@ -91,24 +91,33 @@ keyring_free(struct keyring **keyring)
 	free(k);
 }
 
+struct gcm {
+	bool encrypt;
+	struct secret *key;
+	const unsigned char *nonce;
+	const void *aad;
+	size_t aad_len;
+	unsigned char *tag; /* written when encrypting, else compared */
+};
+
 /* One AES-256-GCM pass; IN and OUT may be of length 0. */
 static bool
-gcm(EVP_CIPHER_CTX *ctx, bool encrypt, struct secret *key, const unsigned char *nonce,
-	const void *aad, size_t aad_len, const unsigned char *in, size_t len, unsigned char *out,
-	unsigned char *tag)
+gcm(EVP_CIPHER_CTX *ctx, const struct gcm *g, const unsigned char *in, size_t len,
+	unsigned char *out)
 {
 	int n;
 
-	if (EVP_CipherInit_ex(ctx, EVP_aes_256_gcm(), NULL, secret_data(key), nonce, encrypt) !=
-			1 ||
-		EVP_CipherUpdate(ctx, NULL, &n, aad, (int)aad_len) != 1 ||
+	if (EVP_CipherInit_ex(
+		    ctx, EVP_aes_256_gcm(), NULL, secret_data(g->key), g->nonce, g->encrypt) != 1 ||
+		EVP_CipherUpdate(ctx, NULL, &n, g->aad, (int)g->aad_len) != 1 ||
 		EVP_CipherUpdate(ctx, out, &n, in, (int)len) != 1 || (size_t)n != len)
 		return false;
-	if (!encrypt && EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_SIZE, tag) != 1)
+	if (!g->encrypt && EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_SIZE, g->tag) != 1)
 		return false;
 	if (EVP_CipherFinal_ex(ctx, out + len, &n) != 1)
 		return false;
-	return !encrypt || EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, tag) == 1;
+	return !g->encrypt ||
+	       EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, g->tag) == 1;
 }
 
 enum rc
@@ -118,6 +127,7 @@ keyring_wrap(const struct keyring *keyring, const void *aad, size_t aad_len, str
 	size_t len = secret_len(plain), at = out->len;
 	unsigned char *p;
 	EVP_CIPHER_CTX *ctx;
+	struct gcm g = {true, keyring->wrap, NULL, aad, aad_len, NULL};
 	enum rc rc = buf_reserve(out, len + WRAP_OVERHEAD, err);
 
 	if (rc)
@@ -127,9 +137,10 @@ keyring_wrap(const struct keyring *keyring, const void *aad, size_t aad_len, str
 	rc = random_bytes(p + 1, NONCE_SIZE, err);
 	if (rc)
 		return rc;
+	g.nonce = p + 1;
+	g.tag = p + 1 + NONCE_SIZE + len;
 	ctx = EVP_CIPHER_CTX_new();
-	if (!ctx || !gcm(ctx, true, keyring->wrap, p + 1, aad, aad_len, secret_data(plain), len,
-			    p + 1 + NONCE_SIZE, p + 1 + NONCE_SIZE + len))
+	if (!ctx || !gcm(ctx, &g, secret_data(plain), len, p + 1 + NONCE_SIZE))
 		rc = ossl_err(err, ERR_CRYPTO, "wrapping a secret");
 	else
 		out->len = at + len + WRAP_OVERHEAD;
@@ -144,6 +155,7 @@ keyring_unwrap(const struct keyring *keyring, const void *aad, size_t aad_len, c
 {
 	const unsigned char *p = wrapped;
 	unsigned char tag[TAG_SIZE];
+	struct gcm g = {false, keyring->wrap, p + 1, aad, aad_len, tag};
 	EVP_CIPHER_CTX *ctx;
 	size_t plain;
 	enum rc rc;
@@ -159,8 +171,7 @@ keyring_unwrap(const struct keyring *keyring, const void *aad, size_t aad_len, c
 	ctx = EVP_CIPHER_CTX_new();
 	if (!ctx) {
 		rc = ossl_err(err, ERR_CRYPTO, "unwrapping a secret");
-	} else if (!gcm(ctx, false, keyring->wrap, p + 1, aad, aad_len, p + 1 + NONCE_SIZE, plain,
-			   secret_data(*out), tag)) {
+	} else if (!gcm(ctx, &g, p + 1 + NONCE_SIZE, plain, secret_data(*out))) {
 		ossl_clear();
 		rc = err_set(err, ERR_KEYSTORE_TAMPERED, "a wrapped secret does not open");
 	}
