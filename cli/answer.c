@@ -92,3 +92,14 @@ answer_print_json(const struct json_value *answer, int status)
 	buf_fini(&text);
 	return status;
 }
+
+enum rc
+answer_about(const struct cli *cli, const char *cmd, const char *addr, struct json_value **answer,
+	struct err *err)
+{
+	struct asking asking;
+
+	asking_begin(&asking, cmd);
+	json_str(&asking.json, "addr", addr);
+	return asking_send(&asking, cli->conf, NULL, answer, err);
+}

@@ -29,4 +29,8 @@ int answer_print_json(const struct json_value *answer, int status);
 /* VALUE under KEY (NULL in an array and at the top). */
 void answer_put(struct json *json, const char *key, const struct json_value *value);
 
+/* Asks the vault CMD about the address ADDR; *answer is the caller's. */
+enum rc answer_about(const struct cli *cli, const char *cmd, const char *addr,
+	struct json_value **answer, struct err *err);
+
 #endif

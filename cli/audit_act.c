@@ -235,15 +235,15 @@ fill(struct cells *cells, const struct ledger_line *prefix, const struct json_va
 /* --- lines --- */
 
 enum rc
-act_header(enum report_format format, struct buf *out, struct err *err)
+act_header(const struct act_writer *w, struct err *err)
 {
 	enum rc rc = RC_OK;
 
-	if (format != REPORT_CSV)
+	if (w->format != REPORT_CSV)
 		return RC_OK;
 	for (int i = 0; rc == RC_OK && i < CELLS; i++)
-		rc = csv_cell(out, cell_names[i], i == 0, err);
-	return rc == RC_OK ? csv_end(out, err) : rc;
+		rc = csv_cell(w->out, cell_names[i], i == 0, err);
+	return rc == RC_OK ? csv_end(w->out, err) : rc;
 }
 
 /* What others claimed is shown on a terminal, which obeys. */
@@ -280,9 +280,10 @@ write_text(const struct cells *c, struct buf *out, struct err *err)
 }
 
 enum rc
-act_write(enum report_format format, const char *line, size_t len, enum act_outcome outcome,
-	const struct act_names *names, struct buf *out, struct json *json, struct err *err)
+act_write(const struct act_writer *w, const char *line, size_t len, enum act_outcome outcome,
+	struct err *err)
 {
+	enum report_format format = w->format;
 	struct cells *cells = calloc(1, sizeof(*cells));
 	struct json_value *record = NULL;
 	struct ledger_line prefix;
@@ -290,22 +291,22 @@ act_write(enum report_format format, const char *line, size_t len, enum act_outc
 		cells ? json_parse(line, len, &record, err) : err_set(err, ERR_MEMORY, "a report");
 
 	if (rc == RC_OK && ledger_line_parse(line, len, &prefix))
-		fill(cells, &prefix, record, outcome, names);
+		fill(cells, &prefix, record, outcome, w->names);
 	if (rc == RC_OK && format == REPORT_TEXT)
 		tame(cells);
 	if (rc == RC_OK && format == REPORT_TEXT)
-		rc = write_text(cells, out, err);
+		rc = write_text(cells, w->out, err);
 	if (rc == RC_OK && format == REPORT_JSON)
-		json_object(json, NULL);
+		json_object(w->json, NULL);
 	for (int i = 0; rc == RC_OK && format != REPORT_TEXT && i < CELLS; i++)
 		if (format == REPORT_CSV)
-			rc = csv_cell(out, cells->v[i], i == 0, err);
+			rc = csv_cell(w->out, cells->v[i], i == 0, err);
 		else
-			json_str(json, cell_names[i], *cells->v[i] ? cells->v[i] : NULL);
+			json_str(w->json, cell_names[i], *cells->v[i] ? cells->v[i] : NULL);
 	if (rc == RC_OK && format == REPORT_CSV)
-		rc = csv_end(out, err);
+		rc = csv_end(w->out, err);
 	if (rc == RC_OK && format == REPORT_JSON)
-		json_object_end(json);
+		json_object_end(w->json);
 	json_free(&record);
 	free(cells);
 	return rc;

@@ -21,10 +21,17 @@ struct act_names {
 enum rc act_names_load(struct act_names *names, struct cli *cli, struct err *err);
 void act_names_fini(struct act_names *names);
 
-/* Writes the act of the record LINE to OUT; JSON: into the array that is open in it. */
-enum rc act_header(enum report_format format, struct buf *out, struct err *err);
-enum rc act_write(enum report_format format, const char *line, size_t len, enum act_outcome outcome,
-	const struct act_names *names, struct buf *out, struct json *json, struct err *err);
+/* Where acts are written; all borrowed. */
+struct act_writer {
+	enum report_format format;
+	const struct act_names *names;
+	struct buf *out;
+	struct json *json; /* REPORT_JSON: over OUT, with an array open */
+};
+enum rc act_header(const struct act_writer *w, struct err *err);
+/* The act of the record LINE. */
+enum rc act_write(const struct act_writer *w, const char *line, size_t len,
+	enum act_outcome outcome, struct err *err);
 
 /* Who could open mail to ADDR at TIME. The exit status. */
 int audit_could(struct cli *cli, const char *addr, int64_t time, enum report_format format);

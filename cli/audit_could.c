@@ -129,12 +129,8 @@ find(struct could *could, struct cli *cli, const char *addr, struct err *err)
 {
 	struct json_value *answer = NULL;
 	const struct json_value *persons;
-	struct asking asking;
-	enum rc rc;
+	enum rc rc = answer_about(cli, "person.show", addr, &answer, err);
 
-	asking_begin(&asking, "person.show");
-	json_str(&asking.json, "addr", addr);
-	rc = asking_send(&asking, cli->conf, NULL, &answer, err);
 	persons = rc == RC_OK ? json_find(answer, "persons") : NULL;
 	for (size_t i = 0; rc == RC_OK && persons && i < json_count(persons); i++)
 		rc = put_person(could, cli, json_at(persons, i), addr, err);

@@ -34,7 +34,7 @@ print_list(struct cli *cli, const struct json_value *answer)
 }
 
 static int
-print_done(struct cli *cli, const struct json_value *answer)
+print_done(const struct cli *cli, const struct json_value *answer)
 {
 	const char *period = json_get_text(answer, "period");
 
@@ -45,21 +45,6 @@ print_done(struct cli *cli, const struct json_value *answer)
 	fprintf(stderr,
 		"sealgate: backups of the key store that were made before still have the key\n");
 	return fflush(stdout) || ferror(stdout) ? EX_SOFTWARE : EX_OK;
-}
-
-static int
-run_approved(struct cli *cli, const char *request)
-{
-	struct json_value *answer;
-	struct secret *result;
-	int status;
-
-	if (!officer_run_request(cli, request, "audit.erase", NULL, &answer, &result, &status))
-		return status;
-	status = print_done(cli, answer);
-	json_free(&answer);
-	secret_free(&result);
-	return status;
 }
 
 static int
@@ -86,7 +71,7 @@ run(struct cli *cli, int argc, char **argv)
 	if (!cmd_conf(&audit_erase, cli, &status))
 		return status;
 	if (act.request)
-		return run_approved(cli, act.request);
+		return officer_run_shown(cli, act.request, "audit.erase", print_done);
 	asking_begin(&asking, list ? "audit.periods" : "audit.erase");
 	json_str(&asking.json, "period", period);
 	if (!officer_act_put(&audit_erase, &act, &asking, &status)) {

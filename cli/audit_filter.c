@@ -285,12 +285,8 @@ add_keys(struct audit_filter *filter, struct cli *cli, const char *who, struct e
 {
 	struct json_value *answer = NULL;
 	const struct json_value *keys;
-	struct asking asking;
-	enum rc rc;
+	enum rc rc = answer_about(cli, "key.list", who, &answer, err);
 
-	asking_begin(&asking, "key.list");
-	json_str(&asking.json, "addr", who);
-	rc = asking_send(&asking, cli->conf, NULL, &answer, err);
 	keys = rc == RC_OK ? json_find(answer, "keys") : NULL;
 	for (size_t i = 0; rc == RC_OK && keys && i < json_count(keys); i++) {
 		const char *key = json_get_text(json_at(keys, i), "key");
@@ -308,12 +304,8 @@ add_persons(struct audit_filter *filter, struct cli *cli, const struct periods *
 {
 	struct json_value *answer = NULL;
 	const struct json_value *persons;
-	struct asking asking;
-	enum rc rc;
+	enum rc rc = answer_about(cli, "person.show", who, &answer, err);
 
-	asking_begin(&asking, "person.show");
-	json_str(&asking.json, "addr", who);
-	rc = asking_send(&asking, cli->conf, NULL, &answer, err);
 	persons = rc == RC_OK ? json_find(answer, "persons") : NULL;
 	for (size_t i = 0; rc == RC_OK && persons && i < json_count(persons); i++) {
 		const char *id = json_get_text(json_at(persons, i), "person");

@@ -27,23 +27,17 @@ print(const struct cli *cli, const struct ledger_search *search)
 {
 	struct buf text = BUF_INIT(4096);
 	struct json json;
-	int status;
 
 	if (!cli->json) {
 		printf("%" PRIu64 " segments have an index, %" PRIu64 " of them a new one\n",
 			search->indexed, search->built);
 		return fflush(stdout) || ferror(stdout) ? EX_SOFTWARE : EX_OK;
 	}
-	json_init(&json, &text);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
+	cmd_json_begin(&json, &text);
 	json_int(&json, "segments", (int64_t)(search->indexed + search->scanned));
 	json_int(&json, "indexed", (int64_t)search->indexed);
 	json_int(&json, "built", (int64_t)search->built);
-	json_object_end(&json);
-	status = cmd_print_json(&json, EX_OK);
-	buf_fini(&text);
-	return status;
+	return cmd_json_end(&json, EX_OK);
 }
 
 static int

@@ -377,7 +377,8 @@ run_opening(struct cli *cli, struct opening *o, const char *request, const char 
 		return EX_DATAERR;
 	}
 	if (!is_about(cli, o, request, &status) ||
-		!officer_run_request(cli, request, "audit.open", rinfos, &answer, &cek, &status))
+		!officer_run_request(cli, &(struct officer_run){request, "audit.open", rinfos},
+			&answer, &cek, &status))
 		return status;
 	if (!cek)
 		status = cmd_fail((err_set(&err, ERR_VAULT_PROTOCOL, "no content key"), &err));

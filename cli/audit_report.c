@@ -295,58 +295,56 @@ read_outcomes(struct report *report, const struct audit_filter *filter)
 
 /* --- what is said --- */
 
-/* For twalk, which hands nothing on. */
-static struct {
-	enum report_format format;
+struct printing {
+	struct act_writer to;
 	const char *table;
-	struct buf *out;
-	struct json *json;
 	struct err *err;
 	enum rc rc;
-} printing;
+};
 
 static void
-print_use_csv(const struct use *use)
+print_use_csv(struct printing *p, const struct use *use)
 {
 	const uint64_t counts[] = {use->sign, use->open, use->reopen, use->other, use->denied};
+	struct buf *out = p->to.out;
 	char number[24];
 
-	printing.rc = csv_cell(printing.out, printing.table, true, printing.err);
-	if (printing.rc == RC_OK)
-		printing.rc = csv_cell(printing.out, use->name, false, printing.err);
-	for (size_t i = 0; printing.rc == RC_OK && i < sizeof(counts) / sizeof(*counts); i++) {
+	p->rc = csv_cell(out, p->table, true, p->err);
+	if (p->rc == RC_OK)
+		p->rc = csv_cell(out, use->name, false, p->err);
+	for (size_t i = 0; p->rc == RC_OK && i < sizeof(counts) / sizeof(*counts); i++) {
 		snprintf(number, sizeof(number), "%" PRIu64, counts[i]);
-		printing.rc = csv_cell(printing.out, number, false, printing.err);
+		p->rc = csv_cell(out, number, false, p->err);
 	}
-	if (printing.rc == RC_OK)
-		printing.rc = csv_cell(printing.out, use->first, false, printing.err);
-	if (printing.rc == RC_OK)
-		printing.rc = csv_cell(printing.out, use->last, false, printing.err);
-	if (printing.rc == RC_OK)
-		printing.rc = csv_end(printing.out, printing.err);
+	if (p->rc == RC_OK)
+		p->rc = csv_cell(out, use->first, false, p->err);
+	if (p->rc == RC_OK)
+		p->rc = csv_cell(out, use->last, false, p->err);
+	if (p->rc == RC_OK)
+		p->rc = csv_end(out, p->err);
 }
 
 /* One line, or object. */
 static void
-print_use(const void *node, VISIT visit, int depth)
+print_use(const void *node, VISIT visit, void *closure)
 {
 	const struct use *use = *(struct use *const *)node;
-	struct json *json = printing.json;
+	struct printing *p = closure;
+	struct json *json = p->to.json;
 
-	(void)depth;
-	if ((visit != postorder && visit != leaf) || printing.rc)
+	if ((visit != postorder && visit != leaf) || p->rc)
 		return;
-	if (printing.format == REPORT_CSV) {
-		print_use_csv(use);
-	} else if (printing.format == REPORT_TEXT) {
-		printing.rc = buf_appendf(printing.out, printing.err,
+	if (p->to.format == REPORT_CSV) {
+		print_use_csv(p, use);
+	} else if (p->to.format == REPORT_TEXT) {
+		p->rc = buf_appendf(p->to.out, p->err,
 			"%-24s %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64
 			"  %.10s  %.10s\n",
 			use->name, use->sign, use->open, use->reopen, use->other, use->denied,
 			use->first, use->last);
 	} else {
 		json_object(json, NULL);
-		json_str(json, printing.table, use->name);
+		json_str(json, p->table, use->name);
 		json_int(json, "sign", (int64_t)use->sign);
 		json_int(json, "open", (int64_t)use->open);
 		json_int(json, "reopen", (int64_t)use->reopen);
@@ -359,37 +357,38 @@ print_use(const void *node, VISIT visit, int depth)
 }
 
 static enum rc
-print_tables(struct report *report)
+print_tables(const struct report *report, const struct act_writer *to, struct err *err)
 {
-	if (report->format == REPORT_CSV)
-		printing.rc = buf_append_str(printing.out,
-			"by,name,sign,open,reopen,other,denied,first,last\r\n", printing.err);
-	for (int i = 0; i < TABLES && printing.rc == RC_OK; i++) {
-		printing.table = table_names[i];
-		if (report->format == REPORT_TEXT)
-			printing.rc = buf_appendf(printing.out, printing.err,
+	struct printing p = {.to = *to, .err = err};
+
+	if (to->format == REPORT_CSV)
+		p.rc = buf_append_str(
+			to->out, "by,name,sign,open,reopen,other,denied,first,last\r\n", err);
+	for (int i = 0; i < TABLES && p.rc == RC_OK; i++) {
+		p.table = table_names[i];
+		if (to->format == REPORT_TEXT)
+			p.rc = buf_appendf(to->out, err,
 				"\n%-24s %8s %8s %8s %8s %8s  %-10s  %-10s\n", table_names[i],
 				"sign", "open", "reopen", "other", "denied", "first", "last");
-		if (report->format == REPORT_JSON)
-			json_array(printing.json, table_lists[i]);
-		twalk(report->trees[i], print_use);
-		if (report->format == REPORT_JSON)
-			json_array_end(printing.json);
+		if (to->format == REPORT_JSON)
+			json_array(to->json, table_lists[i]);
+		twalk_r(report->trees[i], print_use, &p);
+		if (to->format == REPORT_JSON)
+			json_array_end(to->json);
 	}
-	return printing.rc;
+	return p.rc;
 }
 
 static enum rc
-print_rows(struct report *report, struct err *err)
+print_rows(struct report *report, const struct act_writer *to, struct err *err)
 {
-	enum rc rc = act_header(report->format, printing.out, err);
+	enum rc rc = act_header(to, err);
 
 	for (size_t i = 0; rc == RC_OK && i < report->n_rows; i++) {
 		const struct intent *intent = intent_of(report, report->rows[i].seq);
 
-		rc = act_write(report->format, report->rows[i].line, report->rows[i].len,
-			intent ? intent->outcome : ACT_UNKNOWN, &report->names, printing.out,
-			printing.json, err);
+		rc = act_write(to, report->rows[i].line, report->rows[i].len,
+			intent ? intent->outcome : ACT_UNKNOWN, err);
 	}
 	return rc;
 }
@@ -440,15 +439,11 @@ print(struct report *report, const struct audit_filter *filter)
 	struct buf text = BUF_INIT(1u << 30);
 	struct err err = ERR_INIT;
 	struct json json;
+	const struct act_writer to = {report->format, &report->names, &text, &json};
 	enum rc rc = RC_OK;
 	int status;
 
 	json_init(&json, &text);
-	memset(&printing, 0, sizeof(printing));
-	printing.format = report->format;
-	printing.out = &text;
-	printing.json = &json;
-	printing.err = &err;
 	if (report->format == REPORT_JSON) {
 		json_object(&json, NULL);
 		put_totals(report, filter, &json);
@@ -456,14 +451,14 @@ print(struct report *report, const struct audit_filter *filter)
 		rc = print_totals(report, &text, &err);
 	}
 	if (rc == RC_OK && (report->format != REPORT_CSV || !report->listing))
-		rc = print_tables(report);
+		rc = print_tables(report, &to, &err);
 	if (rc == RC_OK && report->listing) {
 		if (report->format == REPORT_JSON)
 			json_array(&json, "acts");
 		if (report->format == REPORT_TEXT)
 			rc = buf_append_char(&text, '\n', &err);
 		if (rc == RC_OK)
-			rc = print_rows(report, &err);
+			rc = print_rows(report, &to, &err);
 		if (report->format == REPORT_JSON)
 			json_array_end(&json);
 	}

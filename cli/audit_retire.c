@@ -89,9 +89,7 @@ retire(struct cli *cli, const struct order *order)
 	bool more = true, made = false;
 	int status = EX_OK;
 
-	json_init(&json, &text);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
+	cmd_json_begin(&json, &text);
 	json_array(&json, "segments");
 	while (more && status == EX_OK) {
 		struct json_value *answer = NULL;

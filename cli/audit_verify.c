@@ -146,9 +146,7 @@ print_json(const struct ledger_report *r, const struct json_value *gone,
 	struct buf text = BUF_INIT(64u << 20);
 	struct json json;
 
-	json_init(&json, &text);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
+	cmd_json_begin(&json, &text);
 	json_bool(&json, "ok", r->ok);
 	json_str(&json, "problem", *r->problem ? r->problem : NULL);
 	json_str(&json, "node", *r->node ? r->node : NULL);
@@ -162,10 +160,7 @@ print_json(const struct ledger_report *r, const struct json_value *gone,
 		answer_put(&json, "unknown", unknown);
 	json_str(&json, "root", *r->root ? r->root : NULL);
 	json_str(&json, "head", *r->head ? r->head : NULL);
-	json_object_end(&json);
-	status = cmd_print_json(&json, status);
-	buf_fini(&text);
-	return status;
+	return cmd_json_end(&json, status);
 }
 
 /* What is proved and what is not, in words. */

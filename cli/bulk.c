@@ -66,9 +66,7 @@ print_report(const struct cli *cli, const struct bulk_report *report)
 	int status = report->n ? EX_DATAERR : EX_OK;
 	struct json json;
 
-	json_init(&json, &text);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
+	cmd_json_begin(&json, &text);
 	json_int(&json, "rows", (int64_t)report->rows);
 	json_int(&json, "same", (int64_t)report->same);
 	json_int(&json, "ignored", (int64_t)report->ignored);
@@ -145,9 +143,7 @@ print_columns(const struct cli *cli, const struct tsv_row *row)
 	struct json json;
 	int status = EX_OK;
 
-	json_init(&json, &text);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
+	cmd_json_begin(&json, &text);
 	json_array(&json, "columns");
 	for (size_t i = 0; i < row->n; i++) {
 		if (!cli->json)

@@ -321,9 +321,7 @@ tell(const struct exporting *x, int status)
 	struct buf text = BUF_INIT(FORM_MAX);
 	struct json json;
 
-	json_init(&json, &text);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
+	cmd_json_begin(&json, &text);
 	json_str(&json, "form", bulk_form_name(x->map.form));
 	json_str(&json, "file", x->options->out);
 	json_array(&json, "rows");

@@ -217,9 +217,10 @@ take_ignore(struct reading *r, const char *name, const char *value)
 	return add_pair(r, r->map->ignores, &r->map->n_ignores, name, value);
 }
 
-/* "key name… = value". HEAD is what stands between the key and "=". */
+/* A setting with a name: "key name… = value". RC_NONE: KEY has none. HEAD is what stands between
+ * the key and "=". */
 static enum rc
-take_setting(struct reading *r, const char *key, char *head, char *value)
+take_named(struct reading *r, const char *key, char *head, char *value)
 {
 	struct bulk_map *map = r->map;
 	char *rest = head;
@@ -236,8 +237,17 @@ take_setting(struct reading *r, const char *key, char *head, char *value)
 		return take_state(r, take_word(&rest), value);
 	if (strcmp(key, "ignore") == 0)
 		return take_ignore(r, take_word(&rest), value);
-	if (*head)
-		return refuse(r, "%.40s takes no name", key);
+	return *head ? refuse(r, "%.40s takes no name", key) : RC_NONE;
+}
+
+static enum rc
+take_setting(struct reading *r, const char *key, char *head, char *value)
+{
+	struct bulk_map *map = r->map;
+	enum rc rc = take_named(r, key, head, value);
+
+	if (rc != RC_NONE)
+		return rc;
 	if (strcmp(key, "form") == 0)
 		return take_form(r, value);
 	if (strcmp(key, "charset") == 0)

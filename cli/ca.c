@@ -174,27 +174,13 @@ finish_act(struct cli *cli, struct asking *asking)
 	return status;
 }
 
-/* Options and at most MOST arguments. */
-static bool
-parse(const struct command *command, struct cli *cli, const struct cmd_opt *opts, size_t n,
-	int *argc, char **argv, int most, int *status)
-{
-	if (!cmd_parse(command, cli, opts, n, argc, argv, status))
-		return false;
-	if (*argc > most + 1) {
-		*status = cmd_usage(command, "too many arguments");
-		return false;
-	}
-	return cmd_conf(command, cli, status);
-}
-
 static int
 run_list(struct cli *cli, int argc, char **argv)
 {
 	struct asking asking;
 	int status;
 
-	if (!parse(&ca_list, cli, NULL, 0, &argc, argv, 0, &status))
+	if (!cmd_take(&ca_list, cli, &(struct cmd_args){NULL, 0, 0, 0}, &argc, argv, &status))
 		return status;
 	asking_begin(&asking, "ca.list");
 	return finish(cli, &asking, print_line);
@@ -217,7 +203,7 @@ run_show(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status;
 
-	if (!parse(&ca_show, cli, opts, 1, &argc, argv, 1, &status))
+	if (!cmd_take(&ca_show, cli, &(struct cmd_args){opts, 1, 0, 1}, &argc, argv, &status))
 		return status;
 	asking_begin(&asking, "ca.show");
 	put_which(&asking, argv[1], root);
@@ -233,7 +219,7 @@ run_new(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status;
 
-	if (!parse(&ca_new, cli, opts, 2, &argc, argv, 0, &status))
+	if (!cmd_take(&ca_new, cli, &(struct cmd_args){opts, 2, 0, 0}, &argc, argv, &status))
 		return status;
 	if (!csr)
 		return cmd_usage(&ca_new,
@@ -268,7 +254,8 @@ run_rollover(struct cli *cli, int argc, char **argv)
 	int status;
 
 	officer_act_opts(&act, opts);
-	if (!parse(&ca_rollover, cli, opts, OFFICER_ACT_OPTS + 2, &argc, argv, 0, &status))
+	if (!cmd_take(&ca_rollover, cli, &(struct cmd_args){opts, OFFICER_ACT_OPTS + 2, 0, 0},
+		    &argc, argv, &status))
 		return status;
 	if (act.request)
 		return run_approved(cli, act.request, "ca.new-root");
@@ -289,7 +276,7 @@ run_renew(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status;
 
-	if (!parse(&ca_renew, cli, opts, 1, &argc, argv, 1, &status))
+	if (!cmd_take(&ca_renew, cli, &(struct cmd_args){opts, 1, 0, 1}, &argc, argv, &status))
 		return status;
 	asking_begin(&asking, "ca.renew");
 	json_str(&asking.json, "key", argv[1]);
@@ -366,7 +353,7 @@ run_export(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status = EX_OK;
 
-	if (!parse(&ca_export, cli, opts, 3, &argc, argv, 1, &status))
+	if (!cmd_take(&ca_export, cli, &(struct cmd_args){opts, 3, 0, 1}, &argc, argv, &status))
 		return status;
 	if (!cert) {
 		fprintf(stderr, "sealgate: a CA's private key leaves the vault by two persons' "

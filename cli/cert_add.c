@@ -269,9 +269,7 @@ add(const struct cli *cli, struct cert_adding *adding, int argc, char **argv)
 	int status = EX_OK;
 	enum rc rc;
 
-	json_init(&json, &text);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
+	cmd_json_begin(&json, &text);
 	json_array(&json, "certificates");
 	adding->json = cli->json ? &json : NULL;
 	rc = add_files(adding, argc, argv, &err);

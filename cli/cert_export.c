@@ -231,9 +231,7 @@ report(const struct cli *cli, const struct exporting *e)
 	int status = e->n ? EX_OK : EX_DATAERR;
 
 	if (cli->json) {
-		json_init(&json, &text);
-		json_object(&json, NULL);
-		json_int(&json, "v", 1);
+		cmd_json_begin(&json, &text);
 		json_int(&json, "certificates", (int64_t)e->n);
 		json_str(&json, "format", e->word);
 		json_str(&json, "out", e->out);

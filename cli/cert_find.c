@@ -83,9 +83,7 @@ print_json(const char *addr, const struct lookup_result *result, const struct pr
 	int status;
 	size_t i;
 
-	json_init(&json, &text);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
+	cmd_json_begin(&json, &text);
 	json_str(&json, "address", addr);
 	json_str(&json, "answer", answer_name(result->rc));
 	json_bool(&json, "proven", result->proven);

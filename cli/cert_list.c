@@ -220,9 +220,7 @@ show_json(struct certstore *store, struct cert *cert, const struct certrow *rows
 	enum rc rc;
 	size_t i;
 
-	json_init(&json, &text);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
+	cmd_json_begin(&json, &text);
 	json_array(&json, "certificates");
 	for (i = 0; i < n; i++)
 		cert_row_json(&rows[i], &json);

@@ -88,9 +88,7 @@ list_json(struct certstore *store, bool rejected)
 	struct json json;
 	int status;
 
-	json_init(&json, &text);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
+	cmd_json_begin(&json, &text);
 	json_array(&json, "pending");
 	if (harvest_pending_each(store, rejected, pending_json, &json, &err) == RC_OK) {
 		json_array_end(&json);

@@ -267,9 +267,7 @@ report(const struct cli *cli, const struct change *change, const struct certrow 
 	int status = EX_OK;
 	size_t i;
 
-	json_init(&json, &text);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
+	cmd_json_begin(&json, &text);
 	json_str(&json, "done", change->done);
 	if (n)
 		json_str(&json, "sha256", cert_fingerprint(rows[0].cert));

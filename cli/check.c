@@ -140,18 +140,12 @@ print(const struct cli *cli, const struct buf *text)
 {
 	struct buf out = BUF_INIT(0);
 	struct json json;
-	int status;
 
 	if (!cli->json)
 		return cmd_print(text);
-	json_init(&json, &out);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
+	cmd_json_begin(&json, &out);
 	conf_json(cli->conf, &json);
-	json_object_end(&json);
-	status = cmd_print_json(&json, EX_OK);
-	buf_fini(&out);
-	return status;
+	return cmd_json_end(&json, EX_OK);
 }
 
 static void

@@ -49,9 +49,7 @@ check_directories(struct cli *cli)
 
 	if (conf_count(cli->conf, "directories") == 0)
 		fputs("sealgate: the configuration has no directories\n", stderr);
-	json_init(&json, &out);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
+	cmd_json_begin(&json, &out);
 	json_array(&json, "servers");
 	for (size_t i = 0; rc == RC_OK && i < conf_count(cli->conf, "directories"); i++)
 		rc = ldap_probe(

@@ -123,6 +123,21 @@ opt_of(const char *arg, const struct cmd_opt *opts, size_t n, const struct cmd_o
 	return opt ? opt : find_opt(all, 2, arg, *equals ? (size_t)(*equals - arg) : strlen(arg));
 }
 
+/* ARG names OPT (NULL: no such option), with EQUALS or not; MORE: something comes behind it. */
+static bool
+opt_fits(const struct command *command, const struct cmd_opt *opt, const char *arg,
+	const char *equals, bool more, int *status)
+{
+	if (!opt)
+		*status = cmd_usage(command, "no such option: %s", arg);
+	else if (opt->type == OPT_FLAG ? equals != NULL : !equals && !more)
+		*status = cmd_usage(
+			command, "%s %s", arg, equals ? "takes no value" : "needs a value");
+	else
+		return true;
+	return false;
+}
+
 bool
 cmd_parse(const struct command *command, struct cli *cli, const struct cmd_opt *opts, size_t n,
 	int *argc, char **argv, int *status)
@@ -149,15 +164,8 @@ cmd_parse(const struct command *command, struct cli *cli, const struct cmd_opt *
 			continue;
 		}
 		opt = opt_of(argv[from], opts, n, all, &equals);
-		if (!opt) {
-			*status = cmd_usage(command, "no such option: %s", argv[from]);
+		if (!opt_fits(command, opt, argv[from], equals, from + 1 < *argc, status))
 			return false;
-		}
-		if (opt->type == OPT_FLAG ? equals != NULL : !equals && from + 1 == *argc) {
-			*status = cmd_usage(command, "%s %s", argv[from],
-				equals ? "takes no value" : "needs a value");
-			return false;
-		}
 		if (opt->type != OPT_FLAG)
 			value = equals ? equals + 1 : argv[++from];
 		if (!take(command, opt, value, status))
@@ -201,6 +209,37 @@ cmd_print(const struct buf *out)
 		return EX_OK;
 	fprintf(stderr, "sealgate: standard output could not be written\n");
 	return EX_SOFTWARE;
+}
+
+bool
+cmd_take(const struct command *command, struct cli *cli, const struct cmd_args *args, int *argc,
+	char **argv, int *status)
+{
+	if (!cmd_parse(command, cli, args->opts, args->n, argc, argv, status))
+		return false;
+	if (*argc <= args->least || *argc > args->most + 1) {
+		*status = cmd_usage(command,
+			*argc <= args->least ? "an argument is missing" : "too many arguments");
+		return false;
+	}
+	return cmd_conf(command, cli, status);
+}
+
+void
+cmd_json_begin(struct json *json, struct buf *out)
+{
+	json_init(json, out);
+	json_object(json, NULL);
+	json_int(json, "v", 1);
+}
+
+int
+cmd_json_end(struct json *json, int status)
+{
+	json_object_end(json);
+	status = cmd_print_json(json, status);
+	buf_fini(json->out);
+	return status;
 }
 
 int

@@ -65,10 +65,22 @@ int cmd_usage(const struct command *command, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Loads -c once. False: *status is 64 (not given) or 78 (refused), and it was said. */
 bool cmd_conf(const struct command *command, struct cli *cli, int *status);
+/* All that most commands begin with: options, LEAST to MOST arguments, the configuration. */
+struct cmd_args {
+	const struct cmd_opt *opts;
+	size_t n;
+	int least, most;
+};
+bool cmd_take(const struct command *command, struct cli *cli, const struct cmd_args *args,
+	int *argc, char **argv, int *status);
 /* Writes OUT, and a final line end when there is none, to standard output. */
 int cmd_print(const struct buf *out);
+/* Begins an answer for scripts in OUT: an object with its version, which stays open. */
+void cmd_json_begin(struct json *json, struct buf *out);
 /* Ends JSON begun with json_init and prints it as one line; returns STATUS, or 70. */
 int cmd_print_json(struct json *json, int status);
+/* The same for what cmd_json_begin began, whose object it ends and whose text it frees. */
+int cmd_json_end(struct json *json, int status);
 
 /* Commands of commands: finds argv[1] among N and runs it with its own argv. */
 int cmd_dispatch(const struct command *parent, const struct command *const *table, size_t n,

@@ -194,17 +194,11 @@ status(struct cli *cli, int argc, char **argv)
 	struct json json;
 	int result;
 
-	if (!cmd_parse(&cmd_status, cli, NULL, 0, &argc, argv, &result))
-		return result;
-	if (argc > 1)
-		return cmd_usage(&cmd_status, "too many arguments");
-	if (!cmd_conf(&cmd_status, cli, &result))
+	if (!cmd_take(&cmd_status, cli, &(struct cmd_args){NULL, 0, 0, 0}, &argc, argv, &result))
 		return result;
 	if (ask(cli, &want, &answer, &err) != RC_OK)
 		return cmd_fail(&err);
-	json_init(&json, &out);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
+	cmd_json_begin(&json, &out);
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
 		int64_t n = json_get_int(answer, keys[i], 0);
 
@@ -291,15 +285,9 @@ list(struct cli *cli, int argc, char **argv)
 	struct json json;
 	int result;
 
-	if (!cmd_parse(&cmd_list, cli, opts, 1, &argc, argv, &result))
+	if (!cmd_take(&cmd_list, cli, &(struct cmd_args){opts, 1, 0, 0}, &argc, argv, &result))
 		return result;
-	if (argc > 1)
-		return cmd_usage(&cmd_list, "too many arguments");
-	if (!cmd_conf(&cmd_list, cli, &result))
-		return result;
-	json_init(&json, &out);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
+	cmd_json_begin(&json, &out);
 	json_array(&json, "items");
 	if (cli->json)
 		listing.json = &json;
@@ -370,18 +358,13 @@ print_now(struct cli *cli, const struct wait *wait, int64_t items, bool waited, 
 		puts("");
 		return fflush(stdout) == 0 ? result : EX_OSERR;
 	}
-	json_init(&json, &out);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
+	cmd_json_begin(&json, &out);
 	json_int(&json, "items", items);
 	if (waited) {
 		json_int(&json, "failed", wait->failed);
 		json_int(&json, "open", wait->open);
 	}
-	json_object_end(&json);
-	result = cmd_print_json(&json, result);
-	buf_fini(&out);
-	return result;
+	return cmd_json_end(&json, result);
 }
 
 static int

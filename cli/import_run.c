@@ -76,25 +76,32 @@ import_stopped(void)
 
 /* --- asking the vault --- */
 
+/* One request: a file with what belongs to it, and passwords to try. */
+struct request {
+	struct admin_bytes files[CERTS_MAX + 1];
+	size_t n_files;
+	struct admin_bytes passwords[AT_ONCE];
+	size_t n_passwords;
+	const char *address, *label; /* or NULL */
+};
+
 static enum rc
-ask(struct import_run *run, const struct admin_bytes *passwords, size_t n,
-	const struct admin_bytes *files, size_t n_files, const char *address, const char *label,
-	struct json_value **answer, struct err *err)
+ask(struct import_run *run, const struct request *r, struct json_value **answer, struct err *err)
 {
 	const struct import_options *options = run->options;
 	struct secret *blob = NULL;
 	struct asking asking;
-	enum rc rc = admin_pack(passwords, n, files, n_files, &blob, err);
+	enum rc rc = admin_pack(r->passwords, r->n_passwords, r->files, r->n_files, &blob, err);
 
 	*answer = NULL;
 	if (rc != RC_OK)
 		return rc;
 	asking_begin(&asking, options->hold ? "key.hold" : "key.import");
-	json_str(&asking.json, "addr", address ? address : options->address);
+	json_str(&asking.json, "addr", r->address ? r->address : options->address);
 	json_str(&asking.json, "name", options->name);
 	json_str(&asking.json, "kind", options->kind);
 	if (options->hold)
-		json_str(&asking.json, "label", label);
+		json_str(&asking.json, "label", r->label);
 	if (options->client_key)
 		json_bool(&asking.json, "client_key", true);
 	if (options->foreign)
@@ -115,8 +122,8 @@ bytes_of(struct secret *secret)
 
 /* A list is tried in pieces, beginning with the one that had the last file's password. */
 static enum rc
-ask_with_list(struct import_run *run, const struct admin_bytes *files, size_t n_files,
-	const char *address, struct json_value **answer, struct err *err)
+ask_with_list(
+	struct import_run *run, struct request *r, struct json_value **answer, struct err *err)
 {
 	const struct passwords_list *list = run->passwords;
 	size_t chunks = (list->n + AT_ONCE - 1) / AT_ONCE;
@@ -124,14 +131,14 @@ ask_with_list(struct import_run *run, const struct admin_bytes *files, size_t n_
 
 	for (size_t i = 0; i < chunks; i++) {
 		size_t chunk = (run->last + i) % chunks, n = 0;
-		struct admin_bytes passwords[AT_ONCE];
 
 		while (n < AT_ONCE && chunk * AT_ONCE + n < list->n) {
-			passwords[n] = bytes_of(list->v[chunk * AT_ONCE + n]);
+			r->passwords[n] = bytes_of(list->v[chunk * AT_ONCE + n]);
 			n++;
 		}
+		r->n_passwords = n;
 		err_clear(err);
-		rc = ask(run, passwords, n, files, n_files, address, NULL, answer, err);
+		rc = ask(run, r, answer, err);
 		if (rc != RC_PERM || err->code != ERR_KEY_PASSWORD) {
 			run->last = chunk;
 			return rc;
@@ -144,22 +151,21 @@ ask_with_list(struct import_run *run, const struct admin_bytes *files, size_t n_
 }
 
 enum rc
-import_send(struct import_run *run, struct secret *file, const struct admin_bytes *certs,
-	size_t n_certs, struct secret *pin, const char *address, const char *label,
+import_send(struct import_run *run, struct secret *file, const struct import_with *with,
 	struct json_value **answer, struct err *err)
 {
-	struct admin_bytes files[CERTS_MAX + 1] = {bytes_of(file)};
-	struct admin_bytes one;
+	struct request r = {.files = {bytes_of(file)},
+		.n_files = with->n_certs + 1,
+		.address = with->address,
+		.label = with->label};
 
-	if (n_certs)
-		memcpy(files + 1, certs, n_certs * sizeof(*certs));
-	if (pin)
-		one = bytes_of(pin);
-	if (pin && !run->options->hold)
-		return ask(run, &one, 1, files, n_certs + 1, address, label, answer, err);
-	if (run->passwords && run->passwords->n && !run->options->hold)
-		return ask_with_list(run, files, n_certs + 1, address, answer, err);
-	return ask(run, NULL, 0, files, n_certs + 1, address, label, answer, err);
+	if (with->n_certs)
+		memcpy(r.files + 1, with->certs, with->n_certs * sizeof(*with->certs));
+	if (with->pin && !run->options->hold)
+		r.passwords[r.n_passwords++] = bytes_of(with->pin);
+	else if (run->passwords && run->passwords->n && !run->options->hold)
+		return ask_with_list(run, &r, answer, err);
+	return ask(run, &r, answer, err);
 }
 
 /* --- certificates in files of their own --- */
@@ -283,15 +289,18 @@ send_file(struct import_run *run, size_t i, struct secret *bytes, enum key_conte
 {
 	const char *name = key_files_name(run->files, i);
 	struct companions companions = {.run = run};
+	struct import_with with = {
+		.pin = pin, .address = address, .label = key_files_label(run->files, i)};
 	struct json_value *answer = NULL;
 	struct err err = ERR_INIT;
 	enum rc rc = RC_OK;
 
 	if (content == KEY_CONTENT_ALONE && !run->options->hold)
 		rc = find_companions(&companions, i, &err);
+	with.certs = companions.bytes;
+	with.n_certs = companions.n;
 	if (rc == RC_OK)
-		rc = import_send(run, bytes, companions.bytes, companions.n, pin, address,
-			key_files_label(run->files, i), &answer, &err);
+		rc = import_send(run, bytes, &with, &answer, &err);
 	for (size_t k = 0; k < companions.n; k++)
 		secret_free(&companions.held[k]);
 	if (rc == RC_TEMP) {

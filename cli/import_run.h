@@ -48,9 +48,16 @@ struct import_run {
 void import_run_file(struct import_run *run, size_t i, const char *address, struct secret *pin);
 /* A line of a table names a file that is not there, or nothing that can be used. */
 void import_run_fail(struct import_run *run, const char *name, const struct err *why);
+/* What goes with a file; all borrowed, and may be NULL. */
+struct import_with {
+	const struct admin_bytes *certs; /* in files of their own */
+	size_t n_certs;
+	struct secret *pin;
+	const char *address; /* NULL: the options' */
+	const char *label;   /* where it is held */
+};
 /* The request for one file: ANSWER is the caller's. */
-enum rc import_send(struct import_run *run, struct secret *file, const struct admin_bytes *certs,
-	size_t n_certs, struct secret *pin, const char *address, const char *label,
+enum rc import_send(struct import_run *run, struct secret *file, const struct import_with *with,
 	struct json_value **answer, struct err *err);
 /* Looks for files with nothing but certificates among those that were named. */
 enum rc import_run_prepare(struct import_run *run, struct err *err);

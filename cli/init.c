@@ -398,9 +398,7 @@ report(const struct init *init, struct cli *cli)
 		ledger_anchor(dir, &anchor, &err) != RC_OK) {
 		status = cmd_fail(&err);
 	} else if (cli->json) {
-		json_init(&json, &text);
-		json_object(&json, NULL);
-		json_int(&json, "v", 1);
+		cmd_json_begin(&json, &text);
 		json_str(&json, "dir", init->dir);
 		json_str(&json, "config", init->conf_path);
 		json_str(&json, "domain", init->domain);

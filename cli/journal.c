@@ -26,19 +26,13 @@ print_json(const struct journal_stats *stats)
 {
 	struct buf out = BUF_INIT(0);
 	struct json json;
-	int status;
 
-	json_init(&json, &out);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
+	cmd_json_begin(&json, &out);
 	json_int(&json, "entries", stats->entries);
 	json_int(&json, "in_doubt", stats->doubtful);
 	if (stats->oldest)
 		json_time(&json, "oldest", stats->oldest);
-	json_object_end(&json);
-	status = cmd_print_json(&json, EX_OK);
-	buf_fini(&out);
-	return status;
+	return cmd_json_end(&json, EX_OK);
 }
 
 static int
@@ -59,11 +53,7 @@ run(struct cli *cli, int argc, char **argv)
 	struct err err = ERR_INIT;
 	int status;
 
-	if (!cmd_parse(&cmd_journal, cli, NULL, 0, &argc, argv, &status))
-		return status;
-	if (argc > 1)
-		return cmd_usage(&cmd_journal, "too many arguments");
-	if (!cmd_conf(&cmd_journal, cli, &status))
+	if (!cmd_take(&cmd_journal, cli, &(struct cmd_args){NULL, 0, 0, 0}, &argc, argv, &status))
 		return status;
 	/* No file: nothing was ever left unfinished. */
 	if (journal_stats(journal_conf_of(cli->conf).path, &stats, &err) == RC_TEMP)

@@ -268,10 +268,7 @@ judge_print(const struct judge *judge, const char *name, const struct verdict *v
 	json_init(&json, &text);
 	json_object(&json, NULL);
 	verdict_json(verdict, &json);
-	json_object_end(&json);
-	status = cmd_print_json(&json, status);
-	buf_fini(&text);
-	return status;
+	return cmd_json_end(&json, status);
 }
 
 void

@@ -132,21 +132,6 @@ key_note_limit(const struct json_value *answer)
 			until);
 }
 
-/* Takes options and exactly one argument. */
-static bool
-parse_one(const struct command *command, struct cli *cli, const struct cmd_opt *opts, size_t n,
-	int argc, char **argv, int *status)
-{
-	if (!cmd_parse(command, cli, opts, n, &argc, argv, status))
-		return false;
-	if (argc != 2) {
-		*status = cmd_usage(
-			command, argc < 2 ? "an argument is missing" : "too many arguments");
-		return false;
-	}
-	return cmd_conf(command, cli, status);
-}
-
 /* --days as a number of the request. */
 static bool
 put_days(const struct command *command, struct asking *asking, const char *days, int *status)
@@ -210,7 +195,8 @@ run_new(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status;
 
-	if (!parse_one(&key_new, cli, opts, sizeof(opts) / sizeof(*opts), argc, argv, &status))
+	if (!cmd_take(&key_new, cli, &(struct cmd_args){opts, sizeof(opts) / sizeof(*opts), 1, 1},
+		    &argc, argv, &status))
 		return status;
 	asking_begin(&asking, "key.new");
 	json_str(&asking.json, "addr", argv[1]);
@@ -229,46 +215,53 @@ run_new(struct cli *cli, int argc, char **argv)
 	return finish(cli, &asking);
 }
 
+/* One page of key.list; AFTER: the key before it, and the last one of it (none: the end). */
+static enum rc
+list_page(struct cli *cli, const char *addr, char after[128], struct json_value **answer,
+	struct err *err)
+{
+	struct asking asking;
+	const char *next;
+	enum rc rc;
+
+	asking_begin(&asking, "key.list");
+	json_str(&asking.json, "addr", addr);
+	json_str(&asking.json, "after", *after ? after : NULL);
+	rc = asking_send(&asking, cli->conf, NULL, answer, err);
+	next = rc == RC_OK ? json_get_text(*answer, "next") : NULL;
+	snprintf(after, 128, "%s", next ? next : "");
+	return rc;
+}
+
 /* The pages of key.list, one after the other; all keys in one array for JSON. */
 static int
 list_pages(struct cli *cli, const char *addr)
 {
 	struct buf text = BUF_INIT(256u << 20);
-	struct json_value *answer = NULL;
 	struct err err = ERR_INIT;
 	struct json json;
-	const char *next = NULL;
 	char after[128] = "";
 	size_t count = 0;
 	int status = EX_OK;
 
-	json_init(&json, &text);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
+	cmd_json_begin(&json, &text);
 	json_array(&json, "keys");
 	do {
-		const struct json_value *keys;
-		struct asking asking;
+		struct json_value *answer = NULL;
+		const struct json_value *keys = NULL;
 
-		asking_begin(&asking, "key.list");
-		json_str(&asking.json, "addr", addr);
-		json_str(&asking.json, "after", *after ? after : NULL);
-		json_free(&answer);
-		if (asking_send(&asking, cli->conf, NULL, &answer, &err) != RC_OK) {
+		if (list_page(cli, addr, after, &answer, &err) == RC_OK)
+			keys = json_find(answer, "keys");
+		else
 			status = cmd_fail(&err);
-			break;
-		}
-		keys = json_find(answer, "keys");
 		for (size_t i = 0; keys && i < json_count(keys); i++, count++) {
 			if (cli->json)
 				answer_put(&json, NULL, json_at(keys, i));
 			else
 				print_key(json_at(keys, i));
 		}
-		next = json_get_text(answer, "next");
-		snprintf(after, sizeof(after), "%s", next ? next : "");
-	} while (next);
-	json_free(&answer);
+		json_free(&answer);
+	} while (status == EX_OK && *after);
 	json_array_end(&json);
 	json_object_end(&json);
 	if (status == EX_OK && cli->json)
@@ -285,11 +278,7 @@ run_list(struct cli *cli, int argc, char **argv)
 {
 	int status;
 
-	if (!cmd_parse(&key_list, cli, NULL, 0, &argc, argv, &status))
-		return status;
-	if (argc > 2)
-		return cmd_usage(&key_list, "too many arguments");
-	if (!cmd_conf(&key_list, cli, &status))
+	if (!cmd_take(&key_list, cli, &(struct cmd_args){NULL, 0, 0, 1}, &argc, argv, &status))
 		return status;
 	return list_pages(cli, argc == 2 ? argv[1] : NULL);
 }
@@ -341,7 +330,7 @@ run_show(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status = EX_OK;
 
-	if (!parse_one(&key_show, cli, NULL, 0, argc, argv, &status))
+	if (!cmd_take(&key_show, cli, &(struct cmd_args){NULL, 0, 1, 1}, &argc, argv, &status))
 		return status;
 	asking_begin(&asking, "key.show");
 	json_str(&asking.json, "key", argv[1]);
@@ -363,7 +352,7 @@ run_on_key(const struct command *command, const char *cmd, struct cli *cli, int 
 	struct asking asking;
 	int status;
 
-	if (!parse_one(command, cli, NULL, 0, argc, argv, &status))
+	if (!cmd_take(command, cli, &(struct cmd_args){NULL, 0, 1, 1}, &argc, argv, &status))
 		return status;
 	asking_begin(&asking, cmd);
 	json_str(&asking.json, "key", argv[1]);
@@ -386,7 +375,7 @@ run_grant(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status = EX_OK;
 
-	if (!parse_one(&key_grant, cli, opts, 2, argc, argv, &status))
+	if (!cmd_take(&key_grant, cli, &(struct cmd_args){opts, 2, 1, 1}, &argc, argv, &status))
 		return status;
 	if (!to)
 		return cmd_usage(&key_grant, "--to whom?");

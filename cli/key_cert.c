@@ -142,17 +142,24 @@ add_path(struct arrivals *all, const char *path, struct err *err)
 	return rc;
 }
 
-/* Certificates FROM up to TO with those above them, as one PKCS#7. */
+/* Those that go to the vault at a time: from FROM up to TO. */
+struct batch {
+	const struct arrivals *all;
+	size_t from, to;
+};
+
+/* Its certificates with those above them, as one PKCS#7. */
 static enum rc
-pack(const struct arrivals *all, size_t from, size_t to, struct secret **blob, struct err *err)
+pack(const struct batch *batch, struct secret **blob, struct err *err)
 {
+	const struct arrivals *all = batch->all;
 	struct certset set = {0};
 	struct buf der = BUF_INIT(3u << 20);
 	enum rc rc = RC_OK;
 
-	for (size_t i = from; rc == RC_OK && i < to; i++)
+	for (size_t i = batch->from; rc == RC_OK && i < batch->to; i++)
 		rc = certset_add(&set, all->v[i].cert, err);
-	for (size_t i = from; rc == RC_OK && i < to; i++) {
+	for (size_t i = batch->from; rc == RC_OK && i < batch->to; i++) {
 		struct certset chain = {0};
 
 		rc = certchain_find(all->v[i].cert, &all->cas, &chain, err);
@@ -190,9 +197,11 @@ count(struct tally *tally, const char *outcome)
 }
 
 static const char *
-file_of(const struct arrivals *all, size_t from, size_t to, const char *sha256)
+file_of(const struct batch *batch, const char *sha256)
 {
-	for (size_t i = from; i < to; i++)
+	const struct arrivals *all = batch->all;
+
+	for (size_t i = batch->from; i < batch->to; i++)
 		if (strcmp(cert_fingerprint(all->v[i].cert), sha256) == 0)
 			return all->files[all->v[i].file];
 	return "";
@@ -217,19 +226,19 @@ print_line(const struct json_value *cert, const char *file)
 }
 
 static enum rc
-send_batch(struct cli *cli, const struct arrivals *all, size_t from, size_t to, struct json *json,
-	struct tally *tally, struct err *err)
+send_batch(struct cli *cli, const struct batch *batch, struct json *json, struct tally *tally,
+	struct err *err)
 {
 	const struct json_value *certs;
 	struct json_value *answer = NULL;
 	struct secret *blob = NULL;
 	struct asking asking;
-	enum rc rc = pack(all, from, to, &blob, err);
+	enum rc rc = pack(batch, &blob, err);
 
 	if (rc != RC_OK)
 		return rc;
 	asking_begin(&asking, "key.cert.add");
-	if (all->unasked)
+	if (batch->all->unasked)
 		json_bool(&asking.json, "unasked", true);
 	rc = asking_send(&asking, cli->conf, blob, &answer, err);
 	secret_free(&blob);
@@ -241,7 +250,7 @@ send_batch(struct cli *cli, const struct arrivals *all, size_t from, size_t to, 
 
 		if (!outcome || !sha256 || strcmp(outcome, "ca") == 0)
 			continue;
-		file = file_of(all, from, to, sha256);
+		file = file_of(batch, sha256);
 		count(tally, outcome);
 		json_object(json, NULL);
 		json_str(json, "file", file);
@@ -279,13 +288,12 @@ send_all(struct cli *cli, const struct arrivals *all)
 	enum rc rc = RC_OK;
 	int status;
 
-	json_init(&json, &text);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
+	cmd_json_begin(&json, &text);
 	json_array(&json, "certificates");
 	for (size_t i = 0; rc == RC_OK && i < all->n; i += BATCH)
-		rc = send_batch(
-			cli, all, i, i + BATCH < all->n ? i + BATCH : all->n, &json, &tally, &err);
+		rc = send_batch(cli,
+			&(struct batch){all, i, i + BATCH < all->n ? i + BATCH : all->n}, &json,
+			&tally, &err);
 	json_array_end(&json);
 	json_object_end(&json);
 	status = rc == RC_OK ? conclude(all, &tally) : cmd_fail(&err);

@@ -127,19 +127,12 @@ run_export(struct cli *cli, int argc, char **argv)
 /* --- deletion --- */
 
 static int
-run_deletion(struct cli *cli, const char *request)
+show_deleted(const struct cli *cli, const struct json_value *answer)
 {
-	struct json_value *answer;
-	struct secret *result;
-	int status;
+	int status = key_print(cli, answer);
 
-	if (!officer_run_request(cli, request, "key.delete", NULL, &answer, &result, &status))
-		return status;
-	status = key_print(cli, answer);
 	fprintf(stderr,
 		"sealgate: backups of the key store that were made before still have the key\n");
-	json_free(&answer);
-	secret_free(&result);
 	return status;
 }
 
@@ -161,7 +154,7 @@ run_delete(struct cli *cli, int argc, char **argv)
 	if (!cmd_conf(&key_delete, cli, &status))
 		return status;
 	if (act.request)
-		return run_deletion(cli, act.request);
+		return officer_run_shown(cli, act.request, "key.delete", show_deleted);
 	asking_begin(&asking, "key.delete");
 	json_str(&asking.json, "key", argv[1]);
 	if (!officer_act_put(&key_delete, &act, &asking, &status)) {

@@ -84,14 +84,15 @@ import_one(struct cli *cli, const struct arguments *args, struct import_run *im)
 		err_prefix(&err, "%s", path);
 		return cmd_fail_input(&err);
 	}
-	rc = import_send(
-		im, bytes, NULL, 0, NULL, NULL, key_files_label(im->files, 0), &answer, &err);
+	rc = import_send(im, bytes, &(struct import_with){.label = key_files_label(im->files, 0)},
+		&answer, &err);
 	if (rc == RC_PERM && err.code == ERR_KEY_PASSWORD && !im->passwords->n &&
 		isatty(STDIN_FILENO)) {
 		err_clear(&err);
 		rc = ask_secret(path, "Password", &asked, &err);
 		if (rc == RC_OK)
-			rc = import_send(im, bytes, NULL, 0, asked, NULL, NULL, &answer, &err);
+			rc = import_send(
+				im, bytes, &(struct import_with){.pin = asked}, &answer, &err);
 	}
 	if (rc != RC_OK) {
 		err_prefix(&err, "%s", path);

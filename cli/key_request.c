@@ -159,9 +159,7 @@ request_all(struct cli *cli, const struct request_options *options, int argc, ch
 	struct json json;
 	int status = EX_OK;
 
-	json_init(&json, &text);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
+	cmd_json_begin(&json, &text);
 	json_array(&json, "requests");
 	for (int i = 1; i < argc; i++)
 		for (int half = 0; half <= separate; half++) {

@@ -123,11 +123,7 @@ run_list(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status = EX_OK;
 
-	if (!cmd_parse(&token_list, cli, NULL, 0, &argc, argv, &status))
-		return status;
-	if (argc > 1)
-		return cmd_usage(&token_list, "too many arguments");
-	if (!cmd_conf(&token_list, cli, &status))
+	if (!cmd_take(&token_list, cli, &(struct cmd_args){NULL, 0, 0, 0}, &argc, argv, &status))
 		return status;
 	asking_begin(&asking, "token.list");
 	if (asking_send(&asking, cli->conf, NULL, &answer, &err) != RC_OK)

@@ -28,5 +28,6 @@ sealgate_SOURCES += cli/ask.c cli/ask.h cli/import_answer.c cli/import_report.c 
 	cli/import_table.c cli/import_table.h cli/key_content.c cli/key_files.c cli/key_files.h cli/key_held.c \
 	cli/text_file.c cli/text_file.h cli/zip_read.c cli/zip_read.h
 ## Finding and reporting what the ledger holds.
-sealgate_SOURCES += cli/audit_act.c cli/audit_act.h cli/audit_could.c cli/csv.c cli/csv.h cli/audit_filter.c cli/audit_index.c cli/audit_reconcile.c cli/mta_log.c cli/mta_log.h
+sealgate_SOURCES += cli/audit_act.c cli/audit_act.h cli/audit_could.c cli/csv.c cli/csv.h cli/audit_filter.c cli/audit_index.c cli/audit_reconcile.c cli/mta_log.c cli/mta_log.h \
+	cli/reconcile.c cli/reconcile.h cli/reconcile_show.c
 sealgate_LDADD = $(SG_LIBS_PIPELINE) $(ZIP_LIBS)

@@ -128,28 +128,41 @@ next_line(FILE *file, char *line)
 	return true;
 }
 
+static bool
+is_compressed(const char *line)
+{
+	return memcmp(line, "\x1f\x8b", 2) == 0 || strncmp(line, "BZh", 3) == 0 ||
+	       memcmp(line,
+		       "\xfd"
+		       "7z",
+		       3) == 0;
+}
+
+/* What the lines of a log go through. */
+struct reader {
+	int64_t now;
+	mta_log_each *each;
+	void *ctx;
+	uint64_t *lines; /* counted */
+};
+
 static enum rc
-read_lines(FILE *file, const char *path, char *line, int64_t now, mta_log_each *each, void *ctx,
-	uint64_t *lines, struct err *err)
+read_lines(const struct reader *r, FILE *file, const char *path, char *line, struct err *err)
 {
 	struct mta_log_line parsed;
 	enum rc rc = RC_OK;
 	bool first = true;
 
 	while (rc == RC_OK && next_line(file, line)) {
-		if (first && (memcmp(line, "\x1f\x8b", 2) == 0 || strncmp(line, "BZh", 3) == 0 ||
-				     memcmp(line,
-					     "\xfd"
-					     "7z",
-					     3) == 0))
+		if (first && is_compressed(line))
 			return err_set(err, ERR_USAGE,
 				"%s is compressed: unpack it into a pipe and name it as -", path);
 		first = false;
-		if (++*lines > MTA_LOG_LINES)
+		if (++*r->lines > MTA_LOG_LINES)
 			return err_set(err, ERR_LIMIT, "more than %u lines", MTA_LOG_LINES);
-		mta_log_parse(line, now, &parsed);
+		mta_log_parse(line, r->now, &parsed);
 		if (parsed.what != MTA_LOG_OTHER)
-			rc = each(ctx, &parsed, err);
+			rc = r->each(r->ctx, &parsed, err);
 	}
 	if (rc == RC_OK && ferror(file))
 		rc = err_set(err, ERR_FILE, "%s: %s", path, strerror(errno));
@@ -170,7 +183,7 @@ mta_log_read(const char *path, int64_t now, mta_log_each *each, void *ctx, uint6
 	else if (!line)
 		err_set(err, ERR_MEMORY, "a log's line");
 	else
-		rc = read_lines(file, path, line, now, each, ctx, lines, err);
+		rc = read_lines(&(struct reader){now, each, ctx, lines}, file, path, line, err);
 	if (file && !standard)
 		fclose(file);
 	free(line);

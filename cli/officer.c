@@ -135,7 +135,7 @@ put_number(const struct command *command, struct asking *asking, const char *nam
 }
 
 static int
-print_officers(struct cli *cli, const struct json_value *answer)
+print_officers(const struct cli *cli, const struct json_value *answer)
 {
 	const struct json_value *list = json_find(answer, "officers");
 
@@ -176,11 +176,7 @@ run_list(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status;
 
-	if (!cmd_parse(&officer_list, cli, NULL, 0, &argc, argv, &status))
-		return status;
-	if (argc > 1)
-		return cmd_usage(&officer_list, "too many arguments");
-	if (!cmd_conf(&officer_list, cli, &status))
+	if (!cmd_take(&officer_list, cli, &(struct cmd_args){NULL, 0, 0, 0}, &argc, argv, &status))
 		return status;
 	asking_begin(&asking, "officer.list");
 	if (asking_send(&asking, cli->conf, NULL, &answer, &err) != RC_OK)
@@ -274,22 +270,6 @@ send_change(struct cli *cli, const struct lists *lists, const struct officer_act
 	return status;
 }
 
-/* The run of a change that was approved. */
-static int
-run_changed(struct cli *cli, const char *request)
-{
-	struct json_value *answer;
-	struct secret *result;
-	int status;
-
-	if (!officer_run_request(cli, request, "officer.change", NULL, &answer, &result, &status))
-		return status;
-	status = print_officers(cli, answer);
-	json_free(&answer);
-	secret_free(&result);
-	return status;
-}
-
 static int
 run_change(struct cli *cli, int argc, char **argv)
 {
@@ -314,7 +294,8 @@ run_change(struct cli *cli, int argc, char **argv)
 			else if (check_names(&officer_change, &lists->certs, &lists->names, "add",
 					 &status) &&
 				 cmd_conf(&officer_change, cli, &status))
-				status = act.request ? run_changed(cli, act.request)
+				status = act.request ? officer_run_shown(cli, act.request,
+							       "officer.change", print_officers)
 						     : send_change(cli, lists, &act, threshold);
 		}
 	}

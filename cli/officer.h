@@ -33,10 +33,18 @@ int officer_print_request(const struct cli *cli, const struct json_value *answer
  * is true. */
 int officer_ask(struct cli *cli, struct asking *asking, struct secret *blob,
 	struct json_value **answer, bool *made);
-/* Runs REQUEST, which has to be one for ACT ("key.export"; NULL: any), with BLOB; *answer and
- * *result for the caller. False: *status, and it was said. */
-bool officer_run_request(struct cli *cli, const char *request, const char *act, struct secret *blob,
-	struct json_value **answer, struct secret **result, int *status);
+struct officer_run {
+	const char *request;
+	const char *act;     /* that it has to be for ("key.export"); NULL: any */
+	struct secret *blob; /* or NULL */
+};
+/* Runs a request; *answer and *result for the caller. False: *status, and it was said. */
+bool officer_run_request(struct cli *cli, const struct officer_run *run, struct json_value **answer,
+	struct secret **result, int *status);
+/* The same where SHOW tells all that comes of it. */
+typedef int officer_show_answer(const struct cli *cli, const struct json_value *answer);
+int
+officer_run_shown(struct cli *cli, const char *request, const char *act, officer_show_answer *show);
 /* The same as a command: `officer run`. */
 int officer_carry_out(struct cli *cli, const char *request, const char *act, const char *out,
 	const char *password);

@@ -131,8 +131,8 @@ officer_ask(struct cli *cli, struct asking *asking, struct secret *blob, struct 
 }
 
 bool
-officer_run_request(struct cli *cli, const char *request, const char *act, struct secret *blob,
-	struct json_value **answer, struct secret **result, int *status)
+officer_run_request(struct cli *cli, const struct officer_run *run, struct json_value **answer,
+	struct secret **result, int *status)
 {
 	struct err err = ERR_INIT;
 	struct asking asking;
@@ -141,16 +141,31 @@ officer_run_request(struct cli *cli, const char *request, const char *act, struc
 	*answer = NULL;
 	*result = NULL;
 	asking_begin(&asking, "officer.run");
-	json_str(&asking.json, "request", request);
-	json_str(&asking.json, "act", act);
-	json_object_end(&asking.json);
-	rc = json_end(&asking.json, &err);
+	json_str(&asking.json, "request", run->request);
+	json_str(&asking.json, "act", run->act);
+	rc = asking_end(&asking, &err);
 	if (rc == RC_OK)
 		rc = admin_call_result(
-			cli->conf, buf_text(&asking.text), blob, answer, result, &err);
+			cli->conf, buf_text(&asking.text), run->blob, answer, result, &err);
 	buf_fini(&asking.text);
 	*status = rc == RC_OK ? EX_OK : cmd_fail(&err);
 	return rc == RC_OK;
+}
+
+int
+officer_run_shown(struct cli *cli, const char *request, const char *act, officer_show_answer *show)
+{
+	struct json_value *answer;
+	struct secret *result;
+	int status;
+
+	if (!officer_run_request(
+		    cli, &(struct officer_run){request, act, NULL}, &answer, &result, &status))
+		return status;
+	status = show(cli, answer);
+	json_free(&answer);
+	secret_free(&result);
+	return status;
 }
 
 /* --- files and passwords --- */
@@ -264,11 +279,8 @@ run_requests(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status;
 
-	if (!cmd_parse(&officer_requests, cli, opts, 1, &argc, argv, &status))
-		return status;
-	if (argc > 1)
-		return cmd_usage(&officer_requests, "too many arguments");
-	if (!cmd_conf(&officer_requests, cli, &status))
+	if (!cmd_take(&officer_requests, cli, &(struct cmd_args){opts, 1, 0, 0}, &argc, argv,
+		    &status))
 		return status;
 	asking_begin(&asking, "officer.requests");
 	if (all)
@@ -287,16 +299,15 @@ run_requests(struct cli *cli, int argc, char **argv)
 
 /* Options and one request; false: *status. */
 static bool
-parse_request(const struct command *command, struct cli *cli, const struct cmd_opt *opts, size_t n,
-	int argc, char **argv, int *status)
+parse_request(const struct command *command, struct cli *cli, const struct cmd_args *args, int argc,
+	char **argv, int *status)
 {
-	if (!cmd_parse(command, cli, opts, n, &argc, argv, status))
+	if (!cmd_parse(command, cli, args->opts, args->n, &argc, argv, status))
 		return false;
-	if (argc != 2) {
-		*status = cmd_usage(command, argc < 2 ? "which request?" : "too many arguments");
-		return false;
-	}
-	return cmd_conf(command, cli, status);
+	if (argc == 2)
+		return cmd_conf(command, cli, status);
+	*status = cmd_usage(command, argc < 2 ? "which request?" : "too many arguments");
+	return false;
 }
 
 static int
@@ -309,7 +320,8 @@ run_show(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status;
 
-	if (!parse_request(&officer_show, cli, opts, 1, argc, argv, &status))
+	if (!parse_request(
+		    &officer_show, cli, &(struct cmd_args){opts, 1, 1, 1}, argc, argv, &status))
 		return status;
 	asking_begin(&asking, "officer.show");
 	json_str(&asking.json, "request", argv[1]);
@@ -338,7 +350,8 @@ run_withdraw(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status = EX_OK;
 
-	if (!parse_request(&officer_withdraw, cli, NULL, 0, argc, argv, &status))
+	if (!parse_request(
+		    &officer_withdraw, cli, &(struct cmd_args){NULL, 0, 1, 1}, argc, argv, &status))
 		return status;
 	asking_begin(&asking, "officer.withdraw");
 	json_str(&asking.json, "request", argv[1]);
@@ -414,7 +427,8 @@ run_run(struct cli *cli, int argc, char **argv)
 		{"out", OPT_VALUE, &out}, {"password", OPT_VALUE, &password}};
 	int status;
 
-	if (!parse_request(&officer_run, cli, opts, 2, argc, argv, &status))
+	if (!parse_request(
+		    &officer_run, cli, &(struct cmd_args){opts, 2, 1, 1}, argc, argv, &status))
 		return status;
 	return officer_carry_out(cli, argv[1], NULL, out, password);
 }
@@ -438,7 +452,8 @@ officer_carry_out(struct cli *cli, const char *request, const char *wanted, cons
 	}
 	if (!prepare(act, pkcs12, out, password, &blob, &status))
 		return status;
-	if (officer_run_request(cli, request, wanted, blob, &answer, &result, &status)) {
+	if (officer_run_request(
+		    cli, &(struct officer_run){request, wanted, blob}, &answer, &result, &status)) {
 		if (result)
 			status = officer_write(out, result);
 		if (status == EX_OK && cli->json)

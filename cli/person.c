@@ -122,20 +122,6 @@ run(struct cli *cli, int argc, char **argv)
 	return cmd_dispatch(&cmd_person, table, sizeof(table) / sizeof(*table), cli, argc, argv);
 }
 
-bool
-person_parse(const struct command *command, struct cli *cli, const struct cmd_opt *opts,
-	size_t n_opts, int n, int *argc, char **argv, int *status)
-{
-	if (!cmd_parse(command, cli, opts, n_opts, argc, argv, status))
-		return false;
-	if (*argc != n + 1) {
-		*status = cmd_usage(
-			command, *argc <= n ? "an argument is missing" : "too many arguments");
-		return false;
-	}
-	return cmd_conf(command, cli, status);
-}
-
 int
 person_finish(struct cli *cli, struct asking *asking)
 {
@@ -162,8 +148,9 @@ run_add(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status;
 
-	if (!person_parse(
-		    &person_add, cli, opts, sizeof(opts) / sizeof(*opts), 1, &argc, argv, &status))
+	if (!cmd_take(&person_add, cli,
+		    &(struct cmd_args){opts, sizeof(opts) / sizeof(*opts), 1, 1}, &argc, argv,
+		    &status))
 		return status;
 	asking_begin(&asking, "person.add");
 	json_str(&asking.json, "addr", argv[1]);
@@ -188,8 +175,9 @@ run_set(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status;
 
-	if (!person_parse(
-		    &person_set, cli, opts, sizeof(opts) / sizeof(*opts), 1, &argc, argv, &status))
+	if (!cmd_take(&person_set, cli,
+		    &(struct cmd_args){opts, sizeof(opts) / sizeof(*opts), 1, 1}, &argc, argv,
+		    &status))
 		return status;
 	if (client_key && strcmp(client_key, "yes") != 0 && strcmp(client_key, "no") != 0)
 		return cmd_usage(&person_set, "--client-key is yes or no");
@@ -215,7 +203,7 @@ run_rename(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status;
 
-	if (!person_parse(&person_rename, cli, opts, 2, 2, &argc, argv, &status))
+	if (!cmd_take(&person_rename, cli, &(struct cmd_args){opts, 2, 2, 2}, &argc, argv, &status))
 		return status;
 	asking_begin(&asking, "person.rename");
 	json_str(&asking.json, "addr", argv[1]);
@@ -244,7 +232,8 @@ run_leave(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status;
 
-	if (!person_parse(&person_leave, cli, opts, sizeof(opts) / sizeof(*opts), 1, &argc, argv,
+	if (!cmd_take(&person_leave, cli,
+		    &(struct cmd_args){opts, sizeof(opts) / sizeof(*opts), 1, 1}, &argc, argv,
 		    &status))
 		return status;
 	if (to && end)
@@ -265,7 +254,7 @@ run_return(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status;
 
-	if (!person_parse(&person_return, cli, NULL, 0, 1, &argc, argv, &status))
+	if (!cmd_take(&person_return, cli, &(struct cmd_args){NULL, 0, 1, 1}, &argc, argv, &status))
 		return status;
 	asking_begin(&asking, "person.return");
 	json_str(&asking.json, "addr", argv[1]);
@@ -289,7 +278,7 @@ run_address_add(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status;
 
-	if (!person_parse(&address_add, cli, opts, 2, 2, &argc, argv, &status))
+	if (!cmd_take(&address_add, cli, &(struct cmd_args){opts, 2, 2, 2}, &argc, argv, &status))
 		return status;
 	asking_begin(&asking, "address.add");
 	json_str(&asking.json, "addr", argv[1]);
@@ -308,7 +297,7 @@ run_address_end(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status;
 
-	if (!person_parse(&address_end, cli, opts, 2, 1, &argc, argv, &status))
+	if (!cmd_take(&address_end, cli, &(struct cmd_args){opts, 2, 1, 1}, &argc, argv, &status))
 		return status;
 	if (at && never)
 		return cmd_usage(&address_end, "--at or --never");
@@ -327,7 +316,7 @@ run_address_move(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status;
 
-	if (!person_parse(&address_move, cli, opts, 2, 1, &argc, argv, &status))
+	if (!cmd_take(&address_move, cli, &(struct cmd_args){opts, 2, 1, 1}, &argc, argv, &status))
 		return status;
 	if (!to)
 		return cmd_usage(&address_move, "--to whom?");
@@ -369,7 +358,7 @@ run_grant(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status;
 
-	if (!person_parse(&person_grant, cli, opts, 4, 1, &argc, argv, &status))
+	if (!cmd_take(&person_grant, cli, &(struct cmd_args){opts, 4, 1, 1}, &argc, argv, &status))
 		return status;
 	if (!to)
 		return cmd_usage(&person_grant, "--to whom?");
@@ -388,7 +377,8 @@ run_ungrant(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status;
 
-	if (!person_parse(&person_ungrant, cli, NULL, 0, 1, &argc, argv, &status))
+	if (!cmd_take(
+		    &person_ungrant, cli, &(struct cmd_args){NULL, 0, 1, 1}, &argc, argv, &status))
 		return status;
 	asking_begin(&asking, "key.ungrant");
 	json_str(&asking.json, "grant", argv[1]);

@@ -15,19 +15,19 @@ int person_print(const struct cli *cli, const struct json_value *answer);
 /* person_sync.c */
 extern const struct command person_sync;
 
-/* Parses options and N arguments (argv[1] …), and loads the configuration; false: *status. */
-bool person_parse(const struct command *command, struct cli *cli, const struct cmd_opt *opts,
-	size_t n_opts, int n, int *argc, char **argv, int *status);
 /* Sends and shows the person that comes back. */
 int person_finish(struct cli *cli, struct asking *asking);
 
-/*
- * Every page of the list CMD (whose answers have an array ARRAY), asked for with FILL's members
- * (may be NULL); EACH gets each element.
- */
+/* Which list; FILL (may be NULL) adds members to each request. */
 typedef void person_fill(void *ctx, struct json *request);
+struct person_list {
+	const char *cmd;
+	const char *array; /* that the answers have it in */
+	person_fill *fill;
+};
+/* Every page of it; EACH gets each element. */
 typedef enum rc person_each(void *ctx, const struct json_value *element, struct err *err);
-enum rc person_pages(struct admin_session *session, const char *cmd, const char *array,
-	person_fill *fill, person_each *each, void *ctx, struct err *err);
+enum rc person_pages(struct admin_session *session, const struct person_list *which,
+	person_each *each, void *ctx, struct err *err);
 
 #endif

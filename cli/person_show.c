@@ -41,8 +41,8 @@ text_of(const struct json_value *object, const char *name)
 }
 
 enum rc
-person_pages(struct admin_session *session, const char *cmd, const char *array, person_fill *fill,
-	person_each *each, void *ctx, struct err *err)
+person_pages(struct admin_session *session, const struct person_list *which, person_each *each,
+	void *ctx, struct err *err)
 {
 	struct json_value *answer = NULL;
 	char after[128] = "";
@@ -53,13 +53,13 @@ person_pages(struct admin_session *session, const char *cmd, const char *array, 
 		const char *next;
 		struct asking asking;
 
-		asking_begin(&asking, cmd);
-		if (fill)
-			fill(ctx, &asking.json);
+		asking_begin(&asking, which->cmd);
+		if (which->fill)
+			which->fill(ctx, &asking.json);
 		json_int(&asking.json, "limit", 100);
 		json_str(&asking.json, "after", *after ? after : NULL);
 		rc = asking_send_in(&asking, session, &answer, err);
-		list = rc ? NULL : json_find(answer, array);
+		list = rc ? NULL : json_find(answer, which->array);
 		for (size_t i = 0; !rc && list && i < json_count(list); i++)
 			rc = each(ctx, json_at(list, i), err);
 		next = rc ? NULL : json_get_text(answer, "next");
@@ -143,14 +143,13 @@ begin_listing(struct listing *l, const struct cli *cli, const char *array)
 
 /* All pages of a list, within one session. */
 static enum rc
-list_all(struct listing *l, const char *cmd, const char *array, person_fill *fill,
-	person_each *each, struct err *err)
+list_all(struct listing *l, const struct person_list *which, person_each *each, struct err *err)
 {
 	struct admin_session *session = NULL;
 	enum rc rc = admin_open(l->cli->conf, &session, err);
 
 	if (!rc)
-		rc = person_pages(session, cmd, array, fill, each, l, err);
+		rc = person_pages(session, which, each, l, err);
 	admin_close(&session);
 	return rc;
 }
@@ -200,12 +199,14 @@ run_list(struct cli *cli, int argc, char **argv)
 	struct listing l;
 	int status;
 
-	if (!person_parse(&person_list, cli, opts, 1, 0, &argc, argv, &status))
+	if (!cmd_take(&person_list, cli, &(struct cmd_args){opts, 1, 0, 0}, &argc, argv, &status))
 		return status;
 	begin_listing(&l, cli, "persons");
 	l.flag = left;
-	return end_listing(
-		&l, list_all(&l, "person.list", "persons", NULL, each_person, &err), &err);
+	return end_listing(&l,
+		list_all(&l, &(struct person_list){"person.list", "persons", NULL}, each_person,
+			&err),
+		&err);
 }
 
 static void
@@ -246,17 +247,15 @@ run_grants(struct cli *cli, int argc, char **argv)
 	struct listing l;
 	int status;
 
-	if (!cmd_parse(&person_grants, cli, opts, 1, &argc, argv, &status))
-		return status;
-	if (argc > 2)
-		return cmd_usage(&person_grants, "too many arguments");
-	if (!cmd_conf(&person_grants, cli, &status))
+	if (!cmd_take(&person_grants, cli, &(struct cmd_args){opts, 1, 0, 1}, &argc, argv, &status))
 		return status;
 	begin_listing(&l, cli, "grants");
 	l.flag = all;
 	l.addr = argc == 2 ? argv[1] : NULL;
-	return end_listing(
-		&l, list_all(&l, "grant.list", "grants", fill_grants, each_grant, &err), &err);
+	return end_listing(&l,
+		list_all(&l, &(struct person_list){"grant.list", "grants", fill_grants}, each_grant,
+			&err),
+		&err);
 }
 
 static int
@@ -265,7 +264,7 @@ run_show(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status;
 
-	if (!person_parse(&person_show, cli, NULL, 0, 1, &argc, argv, &status))
+	if (!cmd_take(&person_show, cli, &(struct cmd_args){NULL, 0, 1, 1}, &argc, argv, &status))
 		return status;
 	asking_begin(&asking, "person.show");
 	json_str(&asking.json, "addr", argv[1]);

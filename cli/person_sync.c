@@ -339,9 +339,7 @@ print_json(const struct work *w, bool dry_run, int status)
 	struct buf text = BUF_INIT(512u << 20);
 	struct json json;
 
-	json_init(&json, &text);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
+	cmd_json_begin(&json, &text);
 	json_bool(&json, "dry_run", dry_run);
 	json_int(&json, "entries", (int64_t)w->view.n_entries);
 	json_int(&json, "known", (int64_t)w->plan.known);
@@ -369,10 +367,7 @@ print_json(const struct work *w, bool dry_run, int status)
 		json_object_end(&json);
 	}
 	json_array_end(&json);
-	json_object_end(&json);
-	status = cmd_print_json(&json, status);
-	buf_fini(&text);
-	return status;
+	return cmd_json_end(&json, status);
 }
 
 /* One transaction; that it fails does not keep others from being done. */
@@ -428,10 +423,11 @@ make_plan(struct work *w, struct people *people, struct side *side, size_t allow
 	if (!rc)
 		rc = admin_open(w->cli->conf, &w->session, err);
 	if (!rc)
-		rc = person_pages(
-			w->session, "person.list", "persons", NULL, take_person, side, err);
+		rc = person_pages(w->session, &(struct person_list){"person.list", "persons", NULL},
+			take_person, side, err);
 	if (!rc)
-		rc = person_pages(w->session, "grant.list", "grants", NULL, take_grant, side, err);
+		rc = person_pages(w->session, &(struct person_list){"grant.list", "grants", NULL},
+			take_grant, side, err);
 	if (rc)
 		return rc;
 	people_view(people, &w->view);
@@ -487,7 +483,7 @@ run(struct cli *cli, int argc, char **argv)
 	enum rc rc;
 	int status;
 
-	if (!person_parse(&person_sync, cli, opts, 2, 0, &argc, argv, &status))
+	if (!cmd_take(&person_sync, cli, &(struct cmd_args){opts, 2, 0, 0}, &argc, argv, &status))
 		return status;
 	if (leavers)
 		allowed = strtoul(leavers, &end, 10);

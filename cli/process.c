@@ -134,9 +134,7 @@ describe(const struct result *result, bool named, struct buf *out, struct err *e
 {
 	struct json json;
 
-	json_init(&json, out);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
+	cmd_json_begin(&json, out);
 	result_json(result, named, &json);
 	json_object_end(&json);
 	return json_end(&json, err);

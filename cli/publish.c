@@ -267,11 +267,7 @@ run(struct cli *cli, int argc, char **argv)
 	int status;
 	enum rc rc;
 
-	if (!cmd_parse(&cert_publish, cli, opts, 1, &argc, argv, &status))
-		return status;
-	if (argc > 2)
-		return cmd_usage(&cert_publish, "too many arguments");
-	if (!cmd_conf(&cert_publish, cli, &status))
+	if (!cmd_take(&cert_publish, cli, &(struct cmd_args){opts, 1, 0, 1}, &argc, argv, &status))
 		return status;
 	rc = publisher_new(cli->conf, &p.publisher, &err);
 	if (rc == RC_NONE)

@@ -245,11 +245,8 @@ print_json(const struct report *report)
 {
 	struct buf out = BUF_INIT(0);
 	struct json json;
-	int status;
 
-	json_init(&json, &out);
-	json_object(&json, NULL);
-	json_int(&json, "v", 1);
+	cmd_json_begin(&json, &out);
 	if (report->lines) {
 		json_time(&json, "first", report->first);
 		json_time(&json, "last", report->last);
@@ -259,10 +256,7 @@ print_json(const struct report *report)
 		json_int(&json, "without_time", (int64_t)report->timeless);
 	json_rules(report, true, &json);
 	json_rules(report, false, &json);
-	json_object_end(&json);
-	status = cmd_print_json(&json, EX_OK);
-	buf_fini(&out);
-	return status;
+	return cmd_json_end(&json, EX_OK);
 }
 
 static void

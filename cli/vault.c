@@ -83,11 +83,7 @@ run_status(struct cli *cli, int argc, char **argv)
 	struct asking asking;
 	int status = EX_OK;
 
-	if (!cmd_parse(&vault_status, cli, NULL, 0, &argc, argv, &status))
-		return status;
-	if (argc > 1)
-		return cmd_usage(&vault_status, "too many arguments");
-	if (!cmd_conf(&vault_status, cli, &status))
+	if (!cmd_take(&vault_status, cli, &(struct cmd_args){NULL, 0, 0, 0}, &argc, argv, &status))
 		return status;
 	asking_begin(&asking, "vault.masters");
 	if (asking_send(&asking, cli->conf, NULL, &answer, &err) != RC_OK)
