@@ -2,11 +2,10 @@
 #include "keystore/ledger_verify.h"
 
 #include "base/clock.h"
-#include "keystore/ledger_piece.h"
+#include "keystore/ledger_crew.h"
 #include "keystore/ledger_tail.h"
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,10 +15,9 @@
 #define RECENT_US 2000000 /* a vault that runs writes outcomes up to half a second later */
 
 /*
- * The segments are pieces. Threads take them one after another and verify each by itself; the
- * caller's thread joins them in order: the first record of a piece must continue the last one of
- * the piece before, in the same epoch. While the next piece to join is not ready, it verifies one
- * too.
+ * The segments are pieces. Each is verified by itself, by threads (ledger_crew.h); the caller's
+ * thread joins them in order: the first record of a piece must continue the last one of the piece
+ * before, in the same epoch.
  */
 struct verification {
 	const struct ledger_verify_options *options;
@@ -28,14 +26,7 @@ struct verification {
 	struct ledger_files files;
 	uint64_t last; /* segment in which the ledger ends */
 	struct ledger_piece_job job;
-
-	pthread_mutex_t lock;
-	pthread_cond_t ready;
-	struct ledger_piece *
-		*pieces; /* by segment, from files.first; NULL: nobody took it, or joined */
-	bool *done;
-	uint64_t next; /* segment that is taken next */
-	bool raced;    /* a segment was dropped meanwhile */
+	bool raced; /* a segment was dropped meanwhile */
 
 	/* what is joined so far */
 	struct ledger_piece end; /* the last piece, for its end */
@@ -61,73 +52,6 @@ problem(struct ledger_report *report, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(report->problem, sizeof report->problem, fmt, ap);
 	va_end(ap);
-}
-
-/* --- the threads --- */
-
-/* Takes the next piece that nobody took; NULL: there is none. Call with the lock held. */
-static struct ledger_piece *
-take_piece(struct verification *v)
-{
-	struct ledger_piece *piece;
-
-	if (v->next > v->last || __atomic_load_n(&v->job.stop, __ATOMIC_RELAXED))
-		return NULL;
-	piece = calloc(1, sizeof *piece);
-	if (!piece)
-		return NULL;
-	piece->segment = v->next++;
-	piece->kind = ledger_files_kind(&v->files, piece->segment);
-	piece->last = piece->segment == v->last;
-	v->pieces[piece->segment - v->files.first] = piece;
-	return piece;
-}
-
-/* Verifies PIECE. Called and left with the lock held, which is free meanwhile. */
-static void
-do_piece(struct verification *v, struct ledger_piece *piece)
-{
-	pthread_mutex_unlock(&v->lock);
-	ledger_piece_verify(piece, &v->job);
-	pthread_mutex_lock(&v->lock);
-	v->done[piece->segment - v->files.first] = true;
-	pthread_cond_broadcast(&v->ready);
-}
-
-static void *
-thread_main(void *arg)
-{
-	struct verification *v = arg;
-	struct ledger_piece *piece;
-
-	pthread_mutex_lock(&v->lock);
-	while ((piece = take_piece(v)))
-		do_piece(v, piece);
-	pthread_mutex_unlock(&v->lock);
-	return NULL;
-}
-
-/* The piece of SEGMENT, verified; the caller's. NULL: no memory. */
-static struct ledger_piece *
-get_piece(struct verification *v, uint64_t segment)
-{
-	size_t i = segment - v->files.first;
-	struct ledger_piece *piece;
-
-	pthread_mutex_lock(&v->lock);
-	while (!v->done[i]) {
-		piece = take_piece(v);
-		if (piece)
-			do_piece(v, piece);
-		else if (!v->pieces[i])
-			break;
-		else
-			pthread_cond_wait(&v->ready, &v->lock);
-	}
-	piece = v->pieces[i];
-	v->pieces[i] = NULL;
-	pthread_mutex_unlock(&v->lock);
-	return piece;
 }
 
 /* --- joining --- */
@@ -263,12 +187,12 @@ join(struct verification *v, struct ledger_piece *piece, struct err *err)
 
 /* Joins all pieces, up to the first problem. */
 static enum rc
-join_all(struct verification *v, struct err *err)
+join_all(struct verification *v, struct ledger_crew *crew, struct err *err)
 {
 	enum rc rc = RC_OK;
 
 	for (uint64_t n = v->files.first; rc == RC_OK && n <= v->last; n++) {
-		struct ledger_piece *piece = get_piece(v, n);
+		struct ledger_piece *piece = ledger_crew_get(crew, n);
 
 		if (!piece)
 			return err_set(err, ERR_MEMORY, "segments");
@@ -511,27 +435,12 @@ count_helpers(const struct verification *v)
 static enum rc
 run(struct verification *v, struct err *err)
 {
-	size_t n = v->last - v->files.first + 1;
-	pthread_t threads[LEDGER_VERIFY_THREADS];
-	unsigned helpers = count_helpers(v), started = 0;
-	enum rc rc;
+	struct ledger_crew crew;
+	enum rc rc = ledger_crew_begin(&crew, &v->files, v->last, &v->job, count_helpers(v), err);
 
-	v->pieces = calloc(n, sizeof *v->pieces);
-	v->done = calloc(n, sizeof *v->done);
-	if (!v->pieces || !v->done)
-		return err_set(err, ERR_MEMORY, "segments");
-	v->next = v->files.first;
-	while (started < helpers && pthread_create(&threads[started], NULL, thread_main, v) == 0)
-		started++;
-	rc = join_all(v, err);
-	__atomic_store_n(&v->job.stop, true, __ATOMIC_RELAXED);
-	while (started)
-		pthread_join(threads[--started], NULL);
-	for (size_t i = 0; i < n; i++)
-		if (v->pieces[i]) {
-			ledger_piece_fini(v->pieces[i]);
-			free(v->pieces[i]);
-		}
+	if (rc == RC_OK)
+		rc = join_all(v, &crew, err);
+	ledger_crew_end(&crew);
 	return rc;
 }
 
@@ -542,14 +451,10 @@ clean_up(struct verification *v)
 	ledger_uses_fini(&v->uses);
 	ledger_anchors_fini(&v->anchors);
 	ledger_files_free(&v->files);
-	free(v->pieces);
-	free(v->done);
 	free(v->stubs);
 	free(v->dropped);
 	free(v->retired);
 	free(v->keyids);
-	pthread_cond_destroy(&v->ready);
-	pthread_mutex_destroy(&v->lock);
 }
 
 /* One pass over all. */
@@ -559,8 +464,6 @@ verify_once(struct verification *v, struct err *err)
 	enum rc rc;
 
 	memset(v->report, 0, sizeof *v->report);
-	pthread_mutex_init(&v->lock, NULL);
-	pthread_cond_init(&v->ready, NULL);
 	v->job = (struct ledger_piece_job){.dir = v->options->dir, .anchors = &v->anchors};
 	(void)clock_format_us(clock_now_us() - RECENT_US, v->job.since);
 	rc = read_anchors(v, err);

@@ -9,7 +9,7 @@ libkeystore_a_SOURCES = keystore/admin.h keystore/client.h \
 	keystore/ledger_epoch.c keystore/ledger_epoch.h keystore/ledger_erase.c keystore/ledger_erase.h keystore/ledger_file.c \
 	keystore/ledger_file.h keystore/ledger_format.c keystore/ledger_format.h \
 	keystore/ledger_group.c keystore/ledger_pseudonym.c keystore/ledger_pseudonym.h keystore/ledger_queue.c \
-	keystore/ledger_read.c keystore/ledger_read.h keystore/ledger_verify.c \
+	keystore/ledger_crew.c keystore/ledger_crew.h keystore/ledger_read.c keystore/ledger_read.h keystore/ledger_verify.c \
 	keystore/ledger_verify.h
 libkeystore_a_SOURCES += \
 	keystore/master.c keystore/master.h \
