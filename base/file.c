@@ -207,12 +207,32 @@ is_plain_file(const char *dir, const struct dirent *entry)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+/* Appends a copy of NAME to the *N names; *ROOM is how many there is room for. */
+static enum rc
+add_name(char ***v, size_t *n, size_t *room, const char *name, struct err *err)
+{
+	if (*n == *room) {
+		size_t more = *room ? 2 * *room : 64;
+		char **grown = realloc(*v, more * sizeof **v);
+
+		if (!grown)
+			return err_set(err, ERR_MEMORY, "no memory for %zu names", more);
+		*v = grown;
+		*room = more;
+	}
+	(*v)[*n] = strdup(name);
+	if (!(*v)[*n])
+		return err_set(err, ERR_MEMORY, "no memory for a name");
+	++*n;
+	return RC_OK;
+}
+
 enum rc
 file_list(const char *dir, size_t max, char ***names, size_t *count, struct err *err)
 {
 	DIR *d = opendir(dir);
 	struct dirent *entry;
-	char **v = NULL, **more;
+	char **v = NULL;
 	size_t n = 0, room = 0;
 	enum rc rc = RC_OK;
 
@@ -226,24 +246,8 @@ file_list(const char *dir, size_t max, char ***names, size_t *count, struct err 
 	while (!rc && (entry = readdir(d)) != NULL) {
 		if (!is_plain_file(dir, entry))
 			continue;
-		if (n == max) {
-			rc = err_set(err, ERR_LIMIT, "%s: more than %zu files", dir, max);
-			break;
-		}
-		if (n == room) {
-			room = room ? 2 * room : 64;
-			more = realloc(v, room * sizeof *v);
-			if (!more) {
-				rc = err_set(err, ERR_MEMORY, "no memory for %zu names", room);
-				break;
-			}
-			v = more;
-		}
-		v[n] = strdup(entry->d_name);
-		if (!v[n])
-			rc = err_set(err, ERR_MEMORY, "no memory for a name");
-		else
-			n++;
+		rc = n < max ? add_name(&v, &n, &room, entry->d_name, err)
+			     : err_set(err, ERR_LIMIT, "%s: more than %zu files", dir, max);
 	}
 	closedir(d);
 	if (rc) {

@@ -67,12 +67,35 @@ plain_length(const unsigned char *p, size_t len)
 	return n;
 }
 
+/* The character at P, which may not stand for itself; returns its length. What is no UTF-8 is
+ * replaced. */
+static size_t
+put_special(struct json *json, const unsigned char *p, size_t len)
+{
+	size_t n = json_utf8_length((const char *)p, len);
+	char escape[8];
+
+	if (!n) {
+		put(json, "\xef\xbf\xbd", 3);
+		return 1;
+	}
+	if (*p == '"' || *p == '\\') {
+		escape[0] = '\\';
+		escape[1] = (char)*p;
+		put(json, escape, 2);
+	} else if (*p < ' ' || *p == 127) {
+		put(json, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", *p));
+	} else {
+		put(json, (const char *)p, n);
+	}
+	return n;
+}
+
 /* A string in its quotes. */
 static void
 put_string(struct json *json, const char *text, size_t len)
 {
 	const unsigned char *p = (const unsigned char *)text;
-	char escape[8];
 
 	/* Room for all of it at once, when it stands for itself. */
 	if (plain_length(p, len) == len && json->rc == RC_OK) {
@@ -98,19 +121,7 @@ put_string(struct json *json, const char *text, size_t len)
 			len -= n;
 			continue;
 		}
-		n = json_utf8_length((const char *)p, len);
-		if (!n) {
-			put(json, "\xef\xbf\xbd", 3);
-			n = 1;
-		} else if (*p == '"' || *p == '\\') {
-			escape[0] = '\\';
-			escape[1] = (char)*p;
-			put(json, escape, 2);
-		} else if (*p < ' ' || *p == 127) {
-			put(json, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", *p));
-		} else {
-			put(json, (const char *)p, n);
-		}
+		n = put_special(json, p, len);
 		p += n;
 		len -= n;
 	}

@@ -216,10 +216,18 @@ take_entry(LDAP *ld, LDAPMessage *message, struct entry *entry)
 	return ok;
 }
 
+/* What is searched for. */
+struct wanted {
+	const char *base;
+	int scope;
+	const char *filter;
+	char **attrs;
+};
+
 /* The one entry that a search gives. RC_NONE: none, RC_PERM: several. */
 static enum rc
-read_entry(struct publisher *p, struct ldap_lease *lease, const char *base, int scope,
-	const char *filter, char **attrs, struct entry *entry, int *result, struct err *err)
+read_entry(struct ldap_lease *lease, const struct wanted *wanted, struct entry *entry, int *result,
+	struct err *err)
 {
 	struct timeval left = ldap_conn_left(lease->deadline);
 	LDAPMessage *answer = NULL, *first;
@@ -227,8 +235,8 @@ read_entry(struct publisher *p, struct ldap_lease *lease, const char *base, int 
 	enum rc rc = RC_OK;
 
 	*entry = (struct entry){.dn = NULL};
-	*result = ldap_search_ext(
-		lease->ld, base, scope, filter, attrs, 0, NULL, NULL, &left, 3, &id);
+	*result = ldap_search_ext(lease->ld, wanted->base, wanted->scope, wanted->filter,
+		wanted->attrs, 0, NULL, NULL, &left, 3, &id);
 	if (*result == LDAP_SUCCESS)
 		*result = wait_for(lease, id, LDAP_MSG_ALL, &answer);
 	if (*result == LDAP_SUCCESS)
@@ -239,7 +247,7 @@ read_entry(struct publisher *p, struct ldap_lease *lease, const char *base, int 
 		n = ldap_count_entries(lease->ld, answer);
 		first = ldap_first_entry(lease->ld, answer);
 		if (n > 1 || code == LDAP_SIZELIMIT_EXCEEDED)
-			rc = err_set(err, ERR_USAGE, "several entries for it: %s", filter);
+			rc = err_set(err, ERR_USAGE, "several entries for it: %s", wanted->filter);
 		else if (!first)
 			rc = RC_NONE;
 		else if (!take_entry(lease->ld, first, entry))
@@ -247,7 +255,6 @@ read_entry(struct publisher *p, struct ldap_lease *lease, const char *base, int 
 				entry->dn ? entry->dn : "?", PUBLISH_MAX_VALUES);
 	}
 	ldap_msgfree(answer);
-	(void)p;
 	return rc;
 }
 
@@ -388,32 +395,14 @@ name_of(const struct values *have, const char *ours)
 	return have->name[0] ? have->name : ours;
 }
 
-/* One try. *result: LDAP_ASSERTION_FAILED when the entry has changed meanwhile. */
-static enum rc
-try_certs(struct publisher *p, struct ldap_lease *lease, const char *filter,
-	const struct publish_wish *wish, struct publish_done *done, int *result, struct err *err)
+/* There is something to change in one of them at least. */
+static int
+write_changes(const struct ldap_lease *lease, const struct entry *entry, struct change *cert,
+	struct change *smime)
 {
-	char *attrs[] = {(char *)"userCertificate", (char *)"userSMIMECertificate",
-		(char *)"entryCSN", NULL};
-	struct change *cert = calloc(1, sizeof(*cert)), *smime = calloc(1, sizeof(*smime));
-	struct entry *entry = calloc(1, sizeof(*entry));
 	LDAPMod mods[3], *list[4] = {NULL};
 	size_t n = 0;
-	enum rc rc = RC_OK;
 
-	if (!cert || !smime || !entry)
-		rc = err_set(err, ERR_MEMORY, "publish");
-	if (rc == RC_OK)
-		rc = read_entry(p, lease, p->base, p->scope, filter, attrs, entry, result, err);
-	if (rc != RC_OK || *result != LDAP_SUCCESS)
-		goto out;
-	snprintf(done->dn, sizeof(done->dn), "%s", entry->dn);
-	if (p->cert)
-		rc = plan(wish, &entry->cert, false, cert, err);
-	if (rc == RC_OK && p->smime)
-		rc = plan(wish, &entry->smime, true, smime, err);
-	if (rc != RC_OK)
-		goto out;
 	if (cert->n_del)
 		put_mod(&mods[0], list, &n, LDAP_MOD_DELETE, name_of(&entry->cert, ATTR_CERT),
 			cert->del);
@@ -423,10 +412,38 @@ try_certs(struct publisher *p, struct ldap_lease *lease, const char *filter,
 	if (smime->n_add + smime->n_del)
 		put_mod(&mods[2], list, &n, LDAP_MOD_REPLACE, name_of(&entry->smime, ATTR_SMIME),
 			smime->all);
+	return write_entry(lease, entry, list);
+}
+
+/* One try. *result: LDAP_ASSERTION_FAILED when the entry has changed meanwhile. */
+static enum rc
+try_certs(struct publisher *p, struct ldap_lease *lease, const char *filter,
+	const struct publish_wish *wish, struct publish_done *done, int *result, struct err *err)
+{
+	char *attrs[] = {(char *)"userCertificate", (char *)"userSMIMECertificate",
+		(char *)"entryCSN", NULL};
+	const struct wanted wanted = {p->base, p->scope, filter, attrs};
+	struct change *cert = calloc(1, sizeof(*cert)), *smime = calloc(1, sizeof(*smime));
+	struct entry *entry = calloc(1, sizeof(*entry));
+	enum rc rc = RC_OK;
+
+	if (!cert || !smime || !entry)
+		rc = err_set(err, ERR_MEMORY, "publish");
+	if (rc == RC_OK)
+		rc = read_entry(lease, &wanted, entry, result, err);
+	if (rc != RC_OK || *result != LDAP_SUCCESS)
+		goto out;
+	snprintf(done->dn, sizeof(done->dn), "%s", entry->dn);
+	if (p->cert)
+		rc = plan(wish, &entry->cert, false, cert, err);
+	if (rc == RC_OK && p->smime)
+		rc = plan(wish, &entry->smime, true, smime, err);
+	if (rc != RC_OK)
+		goto out;
 	done->added = cert->n_add + smime->n_add;
 	done->removed = cert->n_del + smime->n_del;
-	if (n && !wish->dry_run)
-		*result = write_entry(lease, entry, list);
+	if (done->added + done->removed && !wish->dry_run)
+		*result = write_changes(lease, entry, cert, smime);
 out:
 	if (entry)
 		entry_fini(entry);
@@ -503,10 +520,11 @@ plan_list(struct values *have, struct berval *value, struct change *change, bool
 }
 
 static enum rc
-try_list(struct publisher *p, struct ldap_lease *lease, const char *dn, struct berval *value,
-	int *result, struct err *err)
+try_list(struct ldap_lease *lease, const char *dn, struct berval *value, int *result,
+	struct err *err)
 {
 	char *attrs[] = {(char *)"certificateRevocationList", (char *)"entryCSN", NULL};
+	const struct wanted wanted = {dn, LDAP_SCOPE_BASE, "(objectClass=*)", attrs};
 	struct change *change = calloc(1, sizeof(*change));
 	struct entry *entry = calloc(1, sizeof(*entry));
 	LDAPMod mod, *list[2] = {NULL};
@@ -517,8 +535,7 @@ try_list(struct publisher *p, struct ldap_lease *lease, const char *dn, struct b
 	if (!change || !entry)
 		rc = err_set(err, ERR_MEMORY, "publish");
 	if (rc == RC_OK)
-		rc = read_entry(p, lease, dn, LDAP_SCOPE_BASE, "(objectClass=*)", attrs, entry,
-			result, err);
+		rc = read_entry(lease, &wanted, entry, result, err);
 	if (rc == RC_NONE)
 		rc = err_set(err, ERR_DIR_ANSWER, "publish: no entry %s", dn);
 	if (rc == RC_OK && *result == LDAP_SUCCESS)
@@ -547,7 +564,7 @@ publish_list(struct publisher *p, const char *dn, const void *der, size_t len, s
 		rc = lend(p, &lease, err);
 		if (rc != RC_OK)
 			break;
-		rc = try_list(p, &lease, dn, &value, &result, err);
+		rc = try_list(&lease, dn, &value, &result, err);
 		if (rc == RC_OK && result == LDAP_ASSERTION_FAILED && i + 1 < TRIES) {
 			ldap_pool_return(p->pool, &lease);
 			continue;

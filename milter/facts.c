@@ -298,6 +298,31 @@ check_sealed(struct transaction *tx, struct err *err)
 	return rc;
 }
 
+/* What is known already, for the policy. */
+static void
+copy_facts(struct transaction *tx, bool from_unread)
+{
+	tx->facts.service = engine_service(tx->engine);
+	tx->facts.sender = tx->sender;
+	tx->facts.groups = tx->groups;
+	tx->facts.from = &tx->from;
+	tx->facts.from_unread = from_unread;
+	tx->facts.hdrs = &tx->msg->hdrs;
+	tx->facts.identity = tx->identity;
+	tx->facts.identity_unknown = tx->stamp_err.code != ERR_NONE;
+	tx->facts.size = msg_size(tx->msg);
+}
+
+static void
+begin_rcpt(const struct transaction *tx, struct rcpt *rcpt)
+{
+	rcpt->facts.addr = rcpt->addr;
+	rcpt->facts.direction = policy_direction(engine_policy(tx->engine), tx->inside, rcpt->addr);
+	rcpt->facts.leaves = rcpt->facts.direction == DIR_OUTBOUND ? TRI_YES : TRI_UNKNOWN;
+	rcpt->facts.groups = rcpt->groups; /* what was asked when they were named */
+	rcpt->facts.cert_known = rcpt->facts.cert_proven = TRI_UNKNOWN;
+}
+
 enum rc
 facts_gather(struct transaction *tx, struct err *err)
 {
@@ -319,15 +344,7 @@ facts_gather(struct transaction *tx, struct err *err)
 			*err = why;
 		return rc;
 	}
-	tx->facts.service = engine_service(tx->engine);
-	tx->facts.sender = tx->sender;
-	tx->facts.groups = tx->groups;
-	tx->facts.from = &tx->from;
-	tx->facts.from_unread = rc == RC_PERM;
-	tx->facts.hdrs = &tx->msg->hdrs;
-	tx->facts.identity = tx->identity;
-	tx->facts.identity_unknown = tx->stamp_err.code != ERR_NONE;
-	tx->facts.size = msg_size(tx->msg);
+	copy_facts(tx, rc == RC_PERM);
 	if (rc == RC_OK)
 		rc = find_connector(tx, err);
 	if (rc == RC_TEMP)
@@ -336,16 +353,8 @@ facts_gather(struct transaction *tx, struct err *err)
 	if (rc == RC_PERM)
 		authorise(tx, TRI_NO, "From: can't be read");
 	tx->inside = is_inside(tx);
-	for (size_t i = 0; i < tx->n; i++) {
-		struct rcpt *rcpt = &tx->rcpts[i];
-
-		rcpt->facts.addr = rcpt->addr;
-		rcpt->facts.direction =
-			policy_direction(engine_policy(tx->engine), tx->inside, rcpt->addr);
-		rcpt->facts.leaves = rcpt->facts.direction == DIR_OUTBOUND ? TRI_YES : TRI_UNKNOWN;
-		rcpt->facts.groups = rcpt->groups; /* what was asked when they were named */
-		rcpt->facts.cert_known = rcpt->facts.cert_proven = TRI_UNKNOWN;
-	}
+	for (size_t i = 0; i < tx->n; i++)
+		begin_rcpt(tx, &tx->rcpts[i]);
 	rc = add_classes(tx, err);
 	add_reply(tx);
 	return rc == RC_OK ? check_sealed(tx, err) : rc;

@@ -48,6 +48,33 @@ free_signers(struct tx_signer *signer)
 	}
 }
 
+static void
+free_rcpts(struct transaction *t)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		lookup_free(&t->rcpts[i].lookup);
+		free(t->rcpts[i].addr);
+		free(t->rcpts[i].person);
+		free(t->rcpts[i].observed);
+		free(t->rcpts[i].groups);
+	}
+	free(t->rcpts);
+}
+
+/* What the MTA said about who is there. */
+static void
+free_client(struct transaction *t)
+{
+	free(t->sender);
+	free(t->identity);
+	free(t->connector);
+	free(t->cert.subject);
+	free(t->cert.issuer);
+	free(t->cert.verify);
+	free(t->client);
+	free(t->qid);
+}
+
 void
 transaction_free(struct transaction **tx)
 {
@@ -66,15 +93,8 @@ transaction_free(struct transaction **tx)
 	extra_free(t->extras);
 	tx_inners_free(t);
 	/* No look-up calls back after it was freed, so the waiter may go after them. */
-	for (size_t i = 0; i < t->n; i++) {
-		lookup_free(&t->rcpts[i].lookup);
-		free(t->rcpts[i].addr);
-		free(t->rcpts[i].person);
-		free(t->rcpts[i].observed);
-		free(t->rcpts[i].groups);
-	}
+	free_rcpts(t);
 	free(t->groups);
-	free(t->rcpts);
 	if (t->waiter && atomic_load(&t->waiter->left) > 0)
 		t->waiter->done(t->waiter->ctx); /* nobody else will */
 	free(t->waiter);
@@ -85,17 +105,10 @@ transaction_free(struct transaction **tx)
 	addrlist_fini(&t->named);
 	addrlist_fini(&t->named_persons);
 	msg_free(&t->msg);
-	free(t->sender);
-	free(t->identity);
-	free(t->connector);
-	free(t->cert.subject);
-	free(t->cert.issuer);
-	free(t->cert.verify);
+	free_client(t);
 	addrlist_fini(&t->addresses);
 	free(t->gate);
 	free(t->marks);
-	free(t->client);
-	free(t->qid);
 	sources_unref(&t->sources);
 	engine_unref(&t->engine);
 	free(t);

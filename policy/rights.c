@@ -132,11 +132,12 @@ compile_pattern(
 	return RC_OK;
 }
 
+/* Has the configuration's list SECTION one of that name? */
 static bool
-connector_exists(const struct conf *conf, const char *name)
+list_has(const struct conf *conf, const char *section, const char *name)
 {
-	for (size_t i = 0; i < conf_count(conf, "connectors"); i++)
-		if (strcmp(conf_str(conf_item(conf, "connectors", i), "name"), name) == 0)
+	for (size_t i = 0; i < conf_count(conf, section); i++)
+		if (strcmp(conf_str(conf_item(conf, section, i), "name"), name) == 0)
 			return true;
 	return false;
 }
@@ -153,16 +154,10 @@ compile_right(
 	right->connector = conf_str(group, "connector");
 	right->key = conf_str(group, "key");
 	right->n_services = conf_strings(group, "services", &right->services);
-	for (size_t i = 0; i < right->n_services; i++) {
-		size_t k = 0, n = conf_count(conf, "services");
-
-		while (k < n && strcmp(conf_str(conf_item(conf, "services", k), "name"),
-					right->services[i]) != 0)
-			k++;
-		if (k == n)
+	for (size_t i = 0; i < right->n_services; i++)
+		if (!list_has(conf, "services", right->services[i]))
 			return conf_err(err, conf, group, "services",
 				"there is no service \"%.60s\"", right->services[i]);
-	}
 	rc = compile_pattern(right, conf, group, err);
 	if (rc == RC_OK)
 		rc = compile_networks(right, conf, group, err);
@@ -174,7 +169,7 @@ compile_right(
 	if (!personal && right->n_networks == 0)
 		return conf_err(err, conf, group, "identity",
 			"a right needs an identity, a connector or networks");
-	if (right->connector && !connector_exists(conf, right->connector))
+	if (right->connector && !list_has(conf, "connectors", right->connector))
 		return conf_err(err, conf, group, "connector", "there is no connector \"%.60s\"",
 			right->connector);
 	if (strcmp(right->key, "own") != 0) {

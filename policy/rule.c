@@ -355,16 +355,34 @@ check_rule(
 	return check_addresses(v, conf, group, err);
 }
 
-enum rc
-rule_compile(struct rule *rule, struct conf *conf, const struct conf_group *group,
-	struct group_names *names, struct err *err)
+/* The criteria that choose among a few words. */
+static enum rc
+compile_choices(
+	struct rule *rule, struct conf *conf, const struct conf_group *group, struct err *err)
 {
 	static const char *const directions[] = {"outbound", "inbound", "internal", NULL};
 	static const char *const yes_no[] = {"yes", "no", NULL};
 	static const char *const certificate[] = {"known", "proven", "none", NULL};
 	static const char *const final[] = {"inside", "outside", NULL};
-	enum rc rc;
+	enum rc rc = compile_words(conf, group, "direction", directions, &rule->directions, err);
 
+	if (rc == RC_OK)
+		rc = compile_words(conf, group, "authorised", yes_no, &rule->authorised, err);
+	if (rc == RC_OK)
+		rc = compile_words(conf, group, "sealed", yes_no, &rule->sealed, err);
+	if (rc == RC_OK)
+		rc = compile_words(
+			conf, group, "final_recipient", final, &rule->final_recipient, err);
+	if (rc == RC_OK)
+		rc = compile_words(
+			conf, group, "certificate", certificate, &rule->certificate, err);
+	return rc;
+}
+
+/* Settings that the loader has checked. */
+static void
+copy_settings(struct rule *rule, const struct conf_group *group)
+{
 	rule->name = conf_str(group, "name");
 	rule->line = conf_line(group);
 	rule->observe = strcmp(conf_str(group, "mode"), "observe") == 0;
@@ -376,19 +394,18 @@ rule_compile(struct rule *rule, struct conf *conf, const struct conf_group *grou
 	rule->content = looks_at_content(group);
 	compile_verdicts(&rule->verdicts, group);
 	rule->verdicts.unmark = conf_bool(group, "remove_mark") ? rule : NULL;
+}
+
+enum rc
+rule_compile(struct rule *rule, struct conf *conf, const struct conf_group *group,
+	struct group_names *names, struct err *err)
+{
+	enum rc rc;
+
+	copy_settings(rule, group);
 	rc = compile_services(rule, conf, group, err);
 	if (rc == RC_OK)
-		rc = compile_words(conf, group, "direction", directions, &rule->directions, err);
-	if (rc == RC_OK)
-		rc = compile_words(conf, group, "authorised", yes_no, &rule->authorised, err);
-	if (rc == RC_OK)
-		rc = compile_words(conf, group, "sealed", yes_no, &rule->sealed, err);
-	if (rc == RC_OK)
-		rc = compile_words(
-			conf, group, "final_recipient", final, &rule->final_recipient, err);
-	if (rc == RC_OK)
-		rc = compile_words(
-			conf, group, "certificate", certificate, &rule->certificate, err);
+		rc = compile_choices(rule, conf, group, err);
 	if (rc == RC_OK)
 		rc = compile_classes(rule, conf, group, err);
 	if (rc == RC_OK)

@@ -216,6 +216,20 @@ match_envelope(const struct rule *rule, const struct msg_view *msg, const char *
 	return *criterion ? TRI_UNKNOWN : TRI_YES;
 }
 
+/* The criterion that cannot be told yet, the last one of several; or NULL. */
+static const char *
+untold_fact(const struct rule *rule, const struct msg_facts *facts)
+{
+	if (rule->from && from_matches(rule, facts) == TRI_UNKNOWN)
+		return "from";
+	if (identity_matches(rule, facts) == TRI_UNKNOWN)
+		return "identity";
+	if (facts->authorised == TRI_UNKNOWN &&
+		(rule->authorised == AUTH_YES || rule->authorised == AUTH_NO))
+		return "authorised";
+	return class_matches(rule, facts) == TRI_UNKNOWN ? "class" : NULL;
+}
+
 enum rc
 rule_match_msg(const struct rule *rule, struct msg_view *msg, enum tri *matched,
 	const char **criterion, struct err *err)
@@ -244,25 +258,10 @@ rule_match_msg(const struct rule *rule, struct msg_view *msg, enum tri *matched,
 		if (rc != RC_OK || !found)
 			return rc;
 	}
-	*criterion = header == TRI_UNKNOWN ? "header" : NULL;
-	*matched = header;
-	if (class_matches(rule, msg->facts) == TRI_UNKNOWN) {
-		*criterion = "class";
-		*matched = TRI_UNKNOWN;
-	}
-	if (msg->facts->authorised == TRI_UNKNOWN &&
-		(rule->authorised == AUTH_YES || rule->authorised == AUTH_NO)) {
-		*criterion = "authorised";
-		*matched = TRI_UNKNOWN;
-	}
-	if (identity_matches(rule, msg->facts) == TRI_UNKNOWN) {
-		*criterion = "identity";
-		*matched = TRI_UNKNOWN;
-	}
-	if (rule->from && from_matches(rule, msg->facts) == TRI_UNKNOWN) {
-		*criterion = "from";
-		*matched = TRI_UNKNOWN;
-	}
+	*criterion = untold_fact(rule, msg->facts);
+	if (!*criterion && header == TRI_UNKNOWN)
+		*criterion = "header";
+	*matched = *criterion ? TRI_UNKNOWN : TRI_YES;
 	return RC_OK;
 }
 
