@@ -257,12 +257,47 @@ enter_encap(struct ber_splitter *s, unsigned tag, bool indefinite, uint64_t len,
 	return start_capture(s, &s->encap, indefinite, len, err);
 }
 
+static bool
+is_octets(unsigned tag)
+{
+	return tag == DER_OCTETS || tag == (DER_OCTETS | 0x20);
+}
+
+/* The one element of the ContentInfo's content. */
+static enum rc
+enter_explicit(struct ber_splitter *s, unsigned tag, bool indefinite, uint64_t len, struct err *err)
+{
+	if (s->seen_encap || s->seen_content || s->sequences)
+		return malformed(err, "two elements where one belongs");
+	if (s->kind == CMS_DATA)
+		return is_octets(tag) ? start_content(s, tag & 0x20, indefinite, len, err)
+				      : malformed(err, "data that is no OCTET STRING");
+	if (tag != DER_SEQUENCE || s->before.len)
+		return malformed(err, "no SEQUENCE in the ContentInfo");
+	return push(s, IN_BODY, indefinite, len, err);
+}
+
+/* Inside an element that is being captured: its start stays where it is. */
+static enum rc
+enter_captured(struct ber_splitter *s, bool indefinite, uint64_t len, struct err *err)
+{
+	if (indefinite) {
+		enum rc rc = capture(s, s->header, s->header_len, err);
+
+		return rc == RC_OK ? push(s, IN_CAPTURE, true, 0, err) : rc;
+	}
+	if (len > BER_MAX_CAPTURE)
+		return err_set(err, ERR_CMS_LIMIT, "CMS: too large an element");
+	s->state = ST_CAPTURE;
+	s->left = len;
+	return capture(s, s->header, s->header_len, err);
+}
+
 /* The header of an element is complete: what is to be done with it depends on where we are. */
 static enum rc
 enter(struct ber_splitter *s, unsigned tag, bool indefinite, uint64_t len, struct err *err)
 {
 	struct level *at = top(s);
-	bool octets = tag == DER_OCTETS || tag == (DER_OCTETS | 0x20);
 
 	if (!at)
 		return tag == DER_SEQUENCE ? push(s, IN_INFO, indefinite, len, err)
@@ -271,14 +306,7 @@ enter(struct ber_splitter *s, unsigned tag, bool indefinite, uint64_t len, struc
 	case IN_INFO:
 		return enter_info(s, tag, indefinite, len, err);
 	case IN_EXPLICIT:
-		if (s->seen_encap || s->seen_content || s->sequences)
-			return malformed(err, "two elements where one belongs");
-		if (s->kind == CMS_DATA)
-			return octets ? start_content(s, tag & 0x20, indefinite, len, err)
-				      : malformed(err, "data that is no OCTET STRING");
-		if (tag != DER_SEQUENCE || s->before.len)
-			return malformed(err, "no SEQUENCE in the ContentInfo");
-		return push(s, IN_BODY, indefinite, len, err);
+		return enter_explicit(s, tag, indefinite, len, err);
 	case IN_BODY:
 		return enter_body(s, tag, indefinite, len, err);
 	case IN_ENCAP:
@@ -288,23 +316,13 @@ enter(struct ber_splitter *s, unsigned tag, bool indefinite, uint64_t len, struc
 			return malformed(err, "two contents");
 		/* fall through */
 	case IN_CONTENT:
-		if (!octets)
+		if (!is_octets(tag))
 			return malformed(err, "content that is no OCTET STRING");
 		return start_content(s, tag & 0x20, indefinite, len, err);
 	case IN_CAPTURE:
 		break;
 	}
-	if (indefinite) {
-		enum rc rc = capture(s, s->header, s->header_len, err);
-
-		return rc == RC_OK ? push(s, IN_CAPTURE, true, 0, err) : rc;
-	}
-	/* Inside an element that is being captured: its start stays where it is. */
-	if (len > BER_MAX_CAPTURE)
-		return err_set(err, ERR_CMS_LIMIT, "CMS: too large an element");
-	s->state = ST_CAPTURE;
-	s->left = len;
-	return capture(s, s->header, s->header_len, err);
+	return enter_captured(s, indefinite, len, err);
 }
 
 /* The innermost element has ended. */

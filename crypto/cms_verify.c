@@ -89,7 +89,7 @@ merge(struct verdict *all, struct verdict *one, bool first)
 
 struct search {
 	const struct signer *signer;
-	const struct signer_claims *claims;
+	struct signer_claims *claims;
 	const unsigned char *digest;
 	struct cert *cert; /* the one that fits, or the first that was tried; borrowed */
 	enum verdict_signature signature;
@@ -129,6 +129,23 @@ try_certs(struct search *s, const struct certset *set)
 	}
 }
 
+/* What is wrong with the signer's attributes, beside the signature over them; NULL: nothing. */
+static const char *
+unsound(const struct cms_signed *sd, const struct search *search)
+{
+	const struct signer *signer = search->signer;
+	const char *reason = "the signed attributes do not fit";
+
+	if (signer->misplaced)
+		return "an attribute that must be signed is not";
+	if (!signer->has_attributes)
+		return sd->content_oid == OID_DATA ? NULL : "signed attributes are missing";
+	if (signer_check_attributes(
+		    signer, &sd->content_type, search->digest, search->claims, &reason))
+		return NULL;
+	return reason;
+}
+
 /* The signature of one signer; *CERT is then the signer's certificate (borrowed), NULL when it was
  * not found. */
 static enum rc
@@ -137,8 +154,7 @@ check_signature(const struct judgement *j, const struct signer *signer, struct c
 {
 	struct signer_claims claims = {.signing_time = -1};
 	struct search search = {.signer = signer, .claims = &claims, .effort = j->effort};
-	const char *reason = NULL;
-	bool sound = true;
+	const char *reason;
 
 	*cert = NULL;
 	*weak = 0;
@@ -157,21 +173,12 @@ check_signature(const struct judgement *j, const struct signer *signer, struct c
 	if (!search.digest)
 		return err_set(err, ERR_INTERNAL, "the content's %s was not computed",
 			digest_name(signer->digest));
-	if (signer->misplaced) {
-		sound = false;
-		reason = "an attribute that must be signed is not";
-	} else if (signer->has_attributes) {
-		sound = signer_check_attributes(
-			signer, &j->sd->content_type, search.digest, &claims, &reason);
-	} else if (j->sd->content_oid != OID_DATA) {
-		sound = false;
-		reason = "signed attributes are missing";
-	}
+	reason = unsound(j->sd, &search);
 	v->signing_time = claims.signing_time;
 	try_certs(&search, &j->sd->certs);
 	try_certs(&search, j->extra);
 	*cert = search.cert;
-	if (!sound) {
+	if (reason) {
 		v->signature = SIGNATURE_BAD;
 		verdict_note(v, VERDICT_SIGNATURE, search.cert, "%s", reason);
 	} else if (!search.cert) {

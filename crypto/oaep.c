@@ -39,10 +39,10 @@ mgf1_xor(enum digest digest, const unsigned char *seed, size_t seed_len, unsigne
 }
 
 bool
-oaep_open(enum digest md, enum digest mgf, const void *label, size_t label_len, unsigned char *em,
-	size_t size, size_t len, const unsigned char **data, unsigned char *mask)
+oaep_open(const struct oaep *params, unsigned char *em, size_t size, size_t len,
+	const unsigned char **data, unsigned char *mask)
 {
-	size_t h = digest_size(md), db_len, at;
+	size_t h = digest_size(params->md), db_len, at;
 	unsigned char hash[DIGEST_MAX_SIZE], bad, *db = em + 1 + h;
 
 	*mask = 0;
@@ -50,8 +50,9 @@ oaep_open(enum digest md, enum digest mgf, const void *label, size_t label_len, 
 	if (h == 0 || size < 2 * h + 2 + len)
 		return false;
 	db_len = size - h - 1;
-	if (digest_bytes(md, label, label_len, hash, NULL) ||
-		!mgf1_xor(mgf, db, db_len, em + 1, h) || !mgf1_xor(mgf, em + 1, h, db, db_len))
+	if (digest_bytes(params->md, params->label, params->label_len, hash, NULL) ||
+		!mgf1_xor(params->mgf, db, db_len, em + 1, h) ||
+		!mgf1_xor(params->mgf, em + 1, h, db, db_len))
 		return false;
 	at = db_len - len - 1;
 	bad = (unsigned char)(em[0] | (db[at] ^ 1));

@@ -185,31 +185,66 @@ parse_kari(struct der body, struct parsed *out, struct der *list)
 	return true;
 }
 
-/*
- * One pass over a RecipientInfo: the identifiers into IDS[0..*N-1] (IDS may be NULL), and into
- * PARSED what is needed to open key INDEX.
- */
+/* The identifiers of a RecipientInfo's recipients. */
+struct ids {
+	struct rinfo *v; /* NULL: they are only counted */
+	size_t max, n;
+	struct rinfo spare; /* in the place of one for which there is no room */
+};
+
+/* The next one, to be filled. */
+static struct rinfo *
+next_id(struct ids *ids, enum rinfo_type type)
+{
+	struct rinfo *id = ids->v && ids->n < ids->max ? &ids->v[ids->n] : &ids->spare;
+
+	memset(id, 0, sizeof *id);
+	id->type = type;
+	id->index = (unsigned)ids->n++;
+	return id;
+}
+
+/* The RecipientEncryptedKeys of a KARI. */
 static enum rc
-parse(const void *der, size_t len, struct rinfo *ids, size_t max, size_t *n, unsigned index,
-	struct parsed *parsed, struct err *err)
+parse_keys(struct der list, struct ids *ids, unsigned index, struct parsed *parsed, struct err *err)
+{
+	while (!der_done(&list)) {
+		struct der_item one, key;
+		struct rinfo *id;
+
+		if (ids->v && ids->n >= ids->max)
+			return err_set(err, ERR_CMS_LIMIT, "too many recipients");
+		id = next_id(ids, RINFO_KARI);
+		if (!der_take(&list, DER_SEQUENCE, &one) || !take_id(&one.body, true, id) ||
+			!der_take(&one.body, DER_OCTETS, &key) || !der_done(&one.body))
+			return malformed(err);
+		id->encrypted_key = key.body.p;
+		id->encrypted_key_len = key.body.len;
+		if (id->index == index)
+			parsed->encrypted_key = key.body;
+	}
+	return RC_OK;
+}
+
+/* One pass over a RecipientInfo: the identifiers, and what is needed to open key INDEX. */
+static enum rc
+parse(const void *der, size_t len, struct ids *ids, unsigned index, struct parsed *parsed,
+	struct err *err)
 {
 	struct der in = {der, len}, list;
-	struct der_item whole, one, key;
-	struct rinfo id, *slot;
+	struct der_item whole;
+	struct rinfo *slot;
 
-	*n = 0;
+	ids->n = 0;
 	memset(parsed, 0, sizeof *parsed);
 	if (len > CMS_MAX_RINFO)
 		return err_set(
 			err, ERR_CMS_LIMIT, "a RecipientInfo of more than %d bytes", CMS_MAX_RINFO);
 	if (!der_next(&in, &whole) || !der_done(&in))
 		return malformed(err);
-	memset(&id, 0, sizeof id);
 	if (whole.tag == DER_SEQUENCE) {
-		slot = ids && max ? &ids[0] : &id;
-		memset(slot, 0, sizeof *slot);
-		slot->type = parsed->type = RINFO_KTRI;
-		*n = 1;
+		parsed->type = RINFO_KTRI;
+		slot = next_id(ids, RINFO_KTRI);
 		if (!parse_ktri(whole.body, slot, parsed))
 			return malformed(err);
 		slot->encrypted_key = parsed->encrypted_key.p;
@@ -223,30 +258,17 @@ parse(const void *der, size_t len, struct rinfo *ids, size_t max, size_t *n, uns
 	parsed->type = RINFO_KARI;
 	if (!parse_kari(whole.body, parsed, &list) || der_done(&list))
 		return malformed(err);
-	for (; !der_done(&list); ++*n) {
-		if (ids && *n >= max)
-			return err_set(err, ERR_CMS_LIMIT, "too many recipients");
-		slot = ids ? &ids[*n] : &id;
-		memset(slot, 0, sizeof *slot);
-		slot->type = RINFO_KARI;
-		slot->index = (unsigned)*n;
-		if (!der_take(&list, DER_SEQUENCE, &one) || !take_id(&one.body, true, slot) ||
-			!der_take(&one.body, DER_OCTETS, &key) || !der_done(&one.body))
-			return malformed(err);
-		slot->encrypted_key = key.body.p;
-		slot->encrypted_key_len = key.body.len;
-		if (*n == index)
-			parsed->encrypted_key = key.body;
-	}
-	return RC_OK;
+	return parse_keys(list, ids, index, parsed, err);
 }
 
 enum rc
 rinfo_parse(const void *der, size_t len, struct rinfo *out, size_t max, size_t *n, struct err *err)
 {
+	struct ids ids = {.v = out, .max = max};
 	struct parsed parsed;
-	enum rc rc = parse(der, len, out, max, n, 0, &parsed, err);
+	enum rc rc = parse(der, len, &ids, 0, &parsed, err);
 
+	*n = ids.n;
 	for (size_t i = 0; rc == RC_OK && i < *n && i < max; i++) {
 		out[i].der = (unsigned char *)(uintptr_t)der;
 		out[i].der_len = len;
@@ -292,15 +314,21 @@ take_v15(const unsigned char *em, size_t size, unsigned char *cek, size_t cek_le
 	take_if(is_zero(bad), cek, em + zero_at + 1, cek_len);
 }
 
+static struct oaep
+oaep_of(const struct parsed *p)
+{
+	return (struct oaep){p->oaep_md, p->mgf1_md, p->label.p, p->label.len};
+}
+
 static void
 take_oaep(
 	const struct parsed *p, unsigned char *em, size_t size, unsigned char *cek, size_t cek_len)
 {
+	const struct oaep oaep = oaep_of(p);
 	const unsigned char *data;
 	unsigned char mask;
 
-	if (oaep_open(p->oaep_md, p->mgf1_md, p->label.p, p->label.len, em, size, cek_len, &data,
-		    &mask))
+	if (oaep_open(&oaep, em, size, cek_len, &data, &mask))
 		take_if(mask, cek, data, cek_len);
 }
 
@@ -344,24 +372,19 @@ static enum rc
 rsa_by_token(const struct pkey *key, const struct parsed *p, unsigned char *cek, size_t cek_len,
 	struct err *err)
 {
-	bool oaep = p->algorithm == OID_RSA_OAEP, raw, good;
+	const struct oaep oaep = oaep_of(p);
+	bool is_oaep = p->algorithm == OID_RSA_OAEP;
 	unsigned char em[MAX_RSA_BYTES] = {0};
-	size_t n = sizeof em, size = (size_t)EVP_PKEY_get_size(key->evp);
-	enum rc rc = token_key_decrypt(key, oaep ? p->oaep_md : DIGEST_NONE,
-		oaep ? p->mgf1_md : DIGEST_NONE, p->encrypted_key.p, p->encrypted_key.len, em, &n,
-		&raw, &good, err);
+	struct token_result got = {.data = em, .len = sizeof em};
+	size_t size = (size_t)EVP_PKEY_get_size(key->evp);
+	enum rc rc = token_key_decrypt(
+		key, is_oaep ? &oaep : NULL, p->encrypted_key.p, p->encrypted_key.len, &got, err);
 
-	/* Some give the number without its zeros in front. */
-	if (!rc && good && raw && n < size) {
-		memmove(em + size - n, em, n);
-		memset(em, 0, size - n);
-		n = size;
-	}
-	if (!rc && good && raw && n == size && oaep)
+	if (!rc && got.good && got.raw && got.len == size && is_oaep)
 		take_oaep(p, em, size, cek, cek_len);
-	else if (!rc && good && raw && n == size)
+	else if (!rc && got.good && got.raw && got.len == size)
 		take_v15(em, size, cek, cek_len);
-	else if (!rc && good && !raw && n == cek_len && p->label.len == 0)
+	else if (!rc && got.good && !got.raw && got.len == cek_len && p->label.len == 0)
 		memcpy(cek, em, cek_len);
 	secret_wipe(em, sizeof em);
 	return rc;
@@ -372,9 +395,10 @@ ecdh_by_token(const struct pkey *key, const struct parsed *p, unsigned char *cek
 	struct err *err)
 {
 	unsigned char out[ECDH_MAX_WRAPPED + 8] = {0}, z[ECDH_MAX_SECRET], point[133];
+	struct token_result got = {.data = z, .len = sizeof z};
 	EVP_PKEY *peer = ecdh_peer(key->evp, p->point.p, p->point.len);
-	size_t z_len = sizeof z, len = 0;
-	bool good = false;
+	size_t len = 0;
+	bool good;
 	enum rc rc = RC_OK;
 
 	/* Tokens need not know compressed points. */
@@ -382,10 +406,10 @@ ecdh_by_token(const struct pkey *key, const struct parsed *p, unsigned char *cek
 			    peer, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof point, &len) != 1)
 		len = 0;
 	if (len && point[0] == 4)
-		rc = token_key_derive(key, point, len, z, &z_len, &good, err);
-	good = good && p->encrypted_key.len == ecdh_wrapped_size(p->ecdh.wrap, cek_len) &&
+		rc = token_key_derive(key, point, len, &got, err);
+	good = got.good && p->encrypted_key.len == ecdh_wrapped_size(p->ecdh.wrap, cek_len) &&
 	       ecdh_unwrap_secret(
-		       &p->ecdh, z, z_len, p->encrypted_key.p, p->encrypted_key.len, out);
+		       &p->ecdh, z, got.len, p->encrypted_key.p, p->encrypted_key.len, out);
 	take_if((unsigned char)(0 - (unsigned)good), cek, out, cek_len);
 	EVP_PKEY_free(peer);
 	secret_wipe(z, sizeof z);
@@ -505,18 +529,19 @@ enum rc
 rinfo_open(const void *der, size_t len, unsigned index, enum content_cipher cipher,
 	const struct pkey *key, const struct secret *fallback, struct secret **cek, struct err *err)
 {
+	struct ids ids = {.v = NULL};
 	struct parsed p;
 	unsigned char mac[MAC_SIZE], number[MAX_RSA_BYTES];
-	size_t n, cek_len = content_cipher_key_size(cipher);
+	size_t cek_len = content_cipher_key_size(cipher);
 	enum rc rc;
 
 	*cek = NULL;
 	if (cek_len == 0)
 		return err_set(err, ERR_CMS_UNSUPPORTED, "unknown content cipher");
-	if ((rc = parse(der, len, NULL, 0, &n, index, &p, err)) != RC_OK ||
+	if ((rc = parse(der, len, &ids, index, &p, err)) != RC_OK ||
 		(rc = check_supported(&p, err)) != RC_OK)
 		return rc;
-	if (index >= n)
+	if (index >= ids.n)
 		return err_set(
 			err, ERR_CMS_MALFORMED, "no key of this number in the RecipientInfo");
 	assert(cek_len <= sizeof(mac));

@@ -40,12 +40,19 @@ void tokens_stop(void); /* ends all processes */
 
 /* ERR_TOKEN: a use would fail now. */
 enum rc token_ready(const struct token_uri *uri, struct err *err);
+struct token_use { /* one operation with a key; all borrowed */
+	const struct token_uri *uri;
+	enum wire_op op;
+	unsigned param;
+	const void *data;
+	size_t len;
+};
 /*
- * One operation with the key URI. *status is WIRE_OK, WIRE_REFUSED or WIRE_UNSUPPORTED when the
- * token answered (RC_OK); everything else is ERR_TOKEN. OUT has room for *out_len bytes.
+ * *status is WIRE_OK, WIRE_REFUSED or WIRE_UNSUPPORTED when the token answered (RC_OK); everything
+ * else is ERR_TOKEN. OUT has room for *out_len bytes.
  */
-enum rc token_call(const struct token_uri *uri, enum wire_op op, unsigned param, const void *data,
-	size_t len, enum wire_status *status, unsigned char *out, size_t *out_len, struct err *err);
+enum rc token_call(const struct token_use *use, enum wire_status *status, unsigned char *out,
+	size_t *out_len, struct err *err);
 /* A line for each private key of the token LABEL: type, id in hex, label, with tabs. */
 enum rc token_list(const char *label, struct buf *out, struct err *err);
 

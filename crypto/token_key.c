@@ -105,12 +105,11 @@ token_key_parse(const void *data, size_t len, struct pkey **out, struct err *err
 
 /* One operation of which nothing but success is wanted. */
 static enum rc
-call(const struct pkey *pkey, enum wire_op op, unsigned param, const void *data, size_t len,
-	unsigned char *out, size_t *out_len, struct err *err)
+call(const struct pkey *pkey, const struct token_use *use, unsigned char *out, size_t *out_len,
+	struct err *err)
 {
 	enum wire_status status;
-	enum rc rc =
-		token_call(&pkey->token->uri, op, param, data, len, &status, out, out_len, err);
+	enum rc rc = token_call(use, &status, out, out_len, err);
 
 	if (!rc && status != WIRE_OK)
 		rc = err_set(err, ERR_TOKEN, "%s: the token %s", pkey->token->text,
@@ -165,7 +164,8 @@ sign_ecdsa(const struct pkey *pkey, enum digest digest, const unsigned char *has
 	 * SHA-512): tokens differ in whether they cut it. */
 	if (hash_len > field)
 		hash_len = field;
-	rc = call(pkey, WIRE_ECDSA, 0, hash, hash_len, raw, &n, err);
+	rc = call(pkey, &(struct token_use){&pkey->token->uri, WIRE_ECDSA, 0, hash, hash_len}, raw,
+		&n, err);
 	if (rc)
 		return rc;
 	if (n != 2 * field)
@@ -191,6 +191,7 @@ enum rc
 token_key_sign(const struct pkey *pkey, bool pss, enum digest digest, const unsigned char *hash,
 	unsigned char *sig, size_t *len, struct err *err)
 {
+	const struct token_uri *uri = &pkey->token->uri;
 	struct der_out w;
 	size_t want = *len;
 	enum rc rc;
@@ -198,12 +199,16 @@ token_key_sign(const struct pkey *pkey, bool pss, enum digest digest, const unsi
 	if (pkey->type != KEY_RSA)
 		return sign_ecdsa(pkey, digest, hash, sig, len, err);
 	if (pss) {
-		rc = call(pkey, WIRE_PSS, digest, hash, digest_size(digest), sig, len, err);
+		rc = call(pkey,
+			&(struct token_use){uri, WIRE_PSS, digest, hash, digest_size(digest)}, sig,
+			len, err);
 	} else {
 		der_out_init(&w, 256, err);
 		rc = digest_info(digest, hash, &w);
 		if (!rc)
-			rc = call(pkey, WIRE_SIGN, 0, w.buf.data, w.buf.len, sig, len, err);
+			rc = call(pkey,
+				&(struct token_use){uri, WIRE_SIGN, 0, w.buf.data, w.buf.len}, sig,
+				len, err);
 		der_out_fini(&w);
 	}
 	want = (size_t)EVP_PKEY_get_size(pkey->evp);
@@ -229,47 +234,63 @@ is_in_range(const struct pkey *pkey, const void *data, size_t len)
 	return yes;
 }
 
-enum rc
-token_key_decrypt(const struct pkey *pkey, enum digest md, enum digest mgf, const void *data,
-	size_t len, unsigned char *out, size_t *out_len, bool *raw, bool *good, struct err *err)
+/* Some give the number without its zeros in front. */
+static void
+fill_block(struct token_result *block, size_t size, size_t room)
 {
-	bool oaep = md != DIGEST_NONE;
+	size_t n = block->len;
+
+	if (n >= size || size > room)
+		return;
+	memmove(block->data + size - n, block->data, n);
+	memset(block->data, 0, size - n);
+	block->len = size;
+}
+
+enum rc
+token_key_decrypt(const struct pkey *pkey, const struct oaep *oaep, const void *data, size_t len,
+	struct token_result *out, struct err *err)
+{
+	struct token_use use = {&pkey->token->uri, WIRE_RAW, 0, data, len};
 	enum wire_status status;
-	size_t room = *out_len;
+	size_t room = out->len;
 	enum rc rc;
 
-	*raw = *good = false;
+	out->raw = out->good = false;
 	if (!is_in_range(pkey, data, len))
 		return RC_OK;
-	rc = token_call(&pkey->token->uri, WIRE_RAW, 0, data, len, &status, out, out_len, err);
-	*raw = true;
+	rc = token_call(&use, &status, out->data, &out->len, err);
+	out->raw = true;
 	/* Tokens that follow FIPS 140 do not give the block away. */
 	if (!rc && status == WIRE_UNSUPPORTED) {
-		*raw = false;
-		*out_len = room;
-		rc = token_call(&pkey->token->uri, oaep ? WIRE_OAEP : WIRE_DECRYPT,
-			oaep ? (unsigned)(md << 4 | mgf) : 0, data, len, &status, out, out_len,
-			err);
+		out->raw = false;
+		out->len = room;
+		use.op = oaep ? WIRE_OAEP : WIRE_DECRYPT;
+		use.param = oaep ? (unsigned)(oaep->md << 4 | oaep->mgf) : 0;
+		rc = token_call(&use, &status, out->data, &out->len, err);
 	}
 	if (!rc && status == WIRE_UNSUPPORTED)
 		return err_set(err, ERR_TOKEN, "%s: the token does not decrypt with the key",
 			pkey->token->text);
-	*good = !rc && status == WIRE_OK;
+	out->good = !rc && status == WIRE_OK;
+	if (out->good && out->raw)
+		fill_block(out, (size_t)EVP_PKEY_get_size(pkey->evp), room);
 	return rc;
 }
 
 enum rc
-token_key_derive(const struct pkey *pkey, const void *point, size_t len, unsigned char *z,
-	size_t *z_len, bool *good, struct err *err)
+token_key_derive(const struct pkey *pkey, const void *point, size_t len, struct token_result *out,
+	struct err *err)
 {
+	const struct token_use use = {&pkey->token->uri, WIRE_DERIVE, 0, point, len};
 	enum wire_status status;
-	enum rc rc =
-		token_call(&pkey->token->uri, WIRE_DERIVE, 0, point, len, &status, z, z_len, err);
+	enum rc rc = token_call(&use, &status, out->data, &out->len, err);
 
 	if (!rc && status == WIRE_UNSUPPORTED)
 		rc = err_set(err, ERR_TOKEN, "%s: the token does not derive with the key",
 			pkey->token->text);
-	*good = !rc && status == WIRE_OK;
+	out->good = !rc && status == WIRE_OK;
+	out->raw = false;
 	return rc;
 }
 
@@ -310,7 +331,8 @@ ask_public(const char *uri, struct pkey **out, struct err *err)
 
 	*out = NULL;
 	if (!rc)
-		rc = token_call(&parsed, WIRE_PUBLIC, 0, NULL, 0, &status, answer, &len, err);
+		rc = token_call(&(struct token_use){&parsed, WIRE_PUBLIC, 0, NULL, 0}, &status,
+			answer, &len, err);
 	if (rc)
 		return rc;
 	n_len = len > 2 ? (size_t)answer[0] << 8 | answer[1] : 0;
@@ -354,27 +376,19 @@ enum rc
 token_unwrap(const char *uri, const void *wrapped, size_t len, size_t plain_len,
 	struct secret **out, struct err *err)
 {
+	const struct oaep oaep = {DIGEST_SHA256, DIGEST_SHA256, "", 0};
 	unsigned char em[2048], mask = 0;
+	struct token_result got = {.data = em, .len = sizeof(em)};
 	const unsigned char *data = em;
-	size_t n = sizeof(em), size;
 	struct pkey *pkey = NULL;
-	bool raw = false, good = false;
 	enum rc rc = ask_public(uri, &pkey, err);
 
 	*out = NULL;
 	if (!rc)
-		rc = token_key_decrypt(
-			pkey, DIGEST_SHA256, DIGEST_SHA256, wrapped, len, em, &n, &raw, &good, err);
-	size = rc ? 0 : (size_t)EVP_PKEY_get_size(pkey->evp);
-	if (!rc && good && raw && n < size) {
-		memmove(em + size - n, em, n);
-		memset(em, 0, size - n);
-		n = size;
-	}
-	if (!rc && good && raw)
-		(void)oaep_open(
-			DIGEST_SHA256, DIGEST_SHA256, "", 0, em, n, plain_len, &data, &mask);
-	else if (!rc && good && n == plain_len)
+		rc = token_key_decrypt(pkey, &oaep, wrapped, len, &got, err);
+	if (!rc && got.good && got.raw)
+		(void)oaep_open(&oaep, em, got.len, plain_len, &data, &mask);
+	else if (!rc && got.good && got.len == plain_len)
 		mask = 0xff;
 	if (!rc)
 		rc = mask ? secret_copy(data, plain_len, out, err)

@@ -10,6 +10,7 @@
 #define CRYPTO_TOKEN_KEY_H
 
 #include "crypto/digest.h"
+#include "crypto/oaep.h"
 #include "crypto/pkey.h"
 #include "crypto/token_uri.h"
 
@@ -43,13 +44,19 @@ enum rc token_key_parse(const void *data, size_t len, struct pkey **out, struct 
 /* Signs HASH; PSS: with a salt as long as the hash. SIG has room for *len bytes. */
 enum rc token_key_sign(const struct pkey *pkey, bool pss, enum digest digest,
 	const unsigned char *hash, unsigned char *sig, size_t *len, struct err *err);
-/* RSA, undone as far as the token does: *raw: OUT is the block with its padding; else what was in
- * it. MD, MGF: OAEP; DIGEST_NONE: PKCS#1 v1.5. *good false: the token says that it does not fit. */
-enum rc
-token_key_decrypt(const struct pkey *pkey, enum digest md, enum digest mgf, const void *data,
-	size_t len, unsigned char *out, size_t *out_len, bool *raw, bool *good, struct err *err);
+/* What an operation with the private key gave, in room that is the caller's. */
+struct token_result {
+	unsigned char *data;
+	size_t len; /* before: the room */
+	bool good;  /* false: the token says that it does not fit */
+	bool raw;   /* DATA is the block with its padding, whole; else what was in it */
+};
+/* RSA, undone as far as the token does. OAEP: its parameters, of which the label does not count for
+ * the token; NULL: PKCS#1 v1.5. */
+enum rc token_key_decrypt(const struct pkey *pkey, const struct oaep *oaep, const void *data,
+	size_t len, struct token_result *out, struct err *err);
 /* ECDH with the public key at POINT, which was found to be on the curve. */
-enum rc token_key_derive(const struct pkey *pkey, const void *point, size_t len, unsigned char *z,
-	size_t *z_len, bool *good, struct err *err);
+enum rc token_key_derive(const struct pkey *pkey, const void *point, size_t len,
+	struct token_result *out, struct err *err);
 
 #endif

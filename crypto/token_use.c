@@ -67,13 +67,14 @@ take_session(struct token *token, int64_t until, struct process **process, size_
 
 /* What the answer says; anything but data is text. */
 static enum rc
-take_answer(const struct token *token, const unsigned char *answer, size_t n,
-	enum wire_status *status, unsigned char *out, size_t *out_len, struct err *err)
+take_answer(const struct token *token, const unsigned char *answer, size_t n, unsigned char *out,
+	size_t *out_len, struct err *err)
 {
-	*status = answer[0];
-	if (*status == WIRE_REFUSED || *status == WIRE_UNSUPPORTED)
+	enum wire_status status = answer[0];
+
+	if (status == WIRE_REFUSED || status == WIRE_UNSUPPORTED)
 		return RC_OK;
-	if (*status != WIRE_OK)
+	if (status != WIRE_OK)
 		return err_set(err, ERR_TOKEN, "token %s: %.*s", token->spec.name, (int)(n - 1),
 			(const char *)answer + 1);
 	if (n - 1 > *out_len)
@@ -141,24 +142,25 @@ note_outcome(struct token *token, const struct token_uri *uri, struct process *p
 }
 
 enum rc
-token_call(const struct token_uri *uri, enum wire_op op, unsigned param, const void *data,
-	size_t len, enum wire_status *status, unsigned char *out, size_t *out_len, struct err *err)
+token_call(const struct token_use *use, enum wire_status *status, unsigned char *out,
+	size_t *out_len, struct err *err)
 {
+	const struct token_uri *uri = use->uri;
 	unsigned char packet[WIRE_MAX], answer[WIRE_MAX];
-	size_t n = 0, index = 0, size = process_request(packet, op, param, uri, data, len);
+	size_t n = 0, index = 0,
+	       size = process_request(packet, use->op, use->param, uri, use->data, use->len);
 	struct process *p = NULL;
 	struct token *token;
 	int64_t until;
 	bool answered;
 	enum rc rc = size ? token_find(uri->token, &token, err)
-			  : err_set(err, ERR_TOKEN, "%zu bytes for a token", len);
+			  : err_set(err, ERR_TOKEN, "%zu bytes for a token", use->len);
 
 	*status = WIRE_TROUBLE;
 	if (rc)
 		return rc;
-	until = clock_monotonic_ms() + token->timeout_ms;
 	pthread_mutex_lock(&token->lock);
-	rc = take_session(token, until, &p, &index, err);
+	rc = take_session(token, clock_monotonic_ms() + token->timeout_ms, &p, &index, err);
 	if (!rc)
 		rc = may_try(token, uri, p, index, err);
 	pthread_mutex_unlock(&token->lock);
@@ -176,8 +178,10 @@ token_call(const struct token_uri *uri, enum wire_op op, unsigned param, const v
 	if (!answered)
 		rc = err_set(err, ERR_TOKEN, "token %s: no answer", token->spec.name);
 	pthread_mutex_unlock(&token->lock);
-	if (!rc)
-		rc = take_answer(token, answer, n, status, out, out_len, err);
+	if (!rc) {
+		*status = answer[0];
+		rc = take_answer(token, answer, n, out, out_len, err);
+	}
 	secret_wipe(packet, size);
 	secret_wipe(answer, n);
 	return rc;
