@@ -3,10 +3,13 @@
 
 #include "config.h"
 
+#include "base/counter.h"
 #include "base/log.h"
+#include "base/sandbox.h"
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -61,6 +64,59 @@ startup_set_log(const struct conf *conf)
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (strcmp(level, names[i]) == 0)
 			log_set_level((enum log_level)i);
+}
+
+void
+startup_reload(const char *path, startup_apply *apply, void *ctx)
+{
+	struct conf *conf = NULL;
+	struct err err = ERR_INIT;
+	enum rc rc;
+
+	sandbox_notify("RELOADING=1");
+	rc = conf_load(path, &conf, &err);
+	if (rc == RC_OK)
+		rc = apply(ctx, conf, &err);
+	if (rc != RC_OK) {
+		log_error(LOGL_ERROR, NULL, "reload-refused", &err, NULL);
+	} else {
+		startup_set_log(conf);
+		log_event(LOGL_INFO, NULL, "reloaded", "conf", path, NULL);
+	}
+	counter_log();
+	conf_unref(&conf);
+	sandbox_notify("READY=1");
+}
+
+int
+startup_main(const char *program, int argc, char **argv, startup_run *run)
+{
+	struct startup args = {0};
+	struct conf *conf = NULL;
+	struct err err = ERR_INIT;
+	char *path;
+	int status;
+
+	if (startup_answer(program, argc, argv))
+		return 0;
+	if (!startup_parse(program, argc, argv, &args))
+		return 64;
+	/* The daemon leaves the folder that it was started in, and a reload needs the file again.
+	 */
+	path = realpath(args.conf, NULL);
+	if (path)
+		args.conf = path;
+	log_open(program, args.foreground);
+	if (sandbox_harden(&err) != RC_OK || conf_load(args.conf, &conf, &err) != RC_OK) {
+		fprintf(stderr, "%s: %s\n", program, err.detail);
+		status = err.code == ERR_CONFIG ? 78 : 70;
+	} else {
+		startup_set_log(conf);
+		status = run(&args, conf);
+	}
+	conf_unref(&conf);
+	free(path);
+	return status;
 }
 
 void

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 
 struct startup {          /* what the command line says */
-	const char *conf; /* borrowed from argv */
+	const char *conf; /* borrowed */
 	bool foreground;
 };
 
@@ -22,6 +22,14 @@ struct startup {          /* what the command line says */
 bool startup_answer(const char *program, int argc, char **argv);
 /* "-c CONF [-f]". False: something else; the usage stands on standard error. */
 bool startup_parse(const char *program, int argc, char **argv, struct startup *out);
+/* All that main of a daemon does around RUN, whose exit status it gives: the command line,
+ * hardening, the configuration, the log. 64, 70, 78: it did not come to that, and it was said. */
+typedef int startup_run(const struct startup *args, struct conf *conf);
+int startup_main(const char *program, int argc, char **argv, startup_run *run);
+/* Reads the configuration anew and has APPLY take it, with the words for the log and for systemd.
+ * One that is refused leaves the old one in force. */
+typedef enum rc startup_apply(void *ctx, struct conf *conf, struct err *err);
+void startup_reload(const char *path, startup_apply *apply, void *ctx);
 /* log.level holds from now on; may be called again after a reload, from any thread. */
 void startup_set_log(const struct conf *conf);
 /* Keeps SIGTERM, SIGINT, SIGUSR1 and SIGHUP for whoever waits for *SET, in all threads that come

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -33,27 +32,10 @@ open_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* A configuration that is refused leaves the old one in force. */
-static void
-reload(const char *path, struct fetcher *fetcher)
+static enum rc
+apply(void *ctx, struct conf *conf, struct err *err)
 {
-	struct conf *conf = NULL;
-	struct err err = ERR_INIT;
-	enum rc rc;
-
-	sandbox_notify("RELOADING=1");
-	rc = conf_load(path, &conf, &err);
-	if (rc == RC_OK)
-		rc = fetcher_reload(fetcher, conf, &err);
-	if (rc != RC_OK) {
-		log_error(LOGL_ERROR, NULL, "reload-refused", &err, NULL);
-	} else {
-		startup_set_log(conf);
-		log_event(LOGL_INFO, NULL, "reloaded", "conf", path, NULL);
-	}
-	counter_log();
-	conf_unref(&conf);
-	sandbox_notify("READY=1");
+	return fetcher_reload(ctx, conf, err);
 }
 
 /* Until somebody says stop. */
@@ -68,7 +50,7 @@ work(const struct startup *args, int signals, struct fetcher *fetcher)
 			if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 				return;
 			if (info.ssi_signo == SIGUSR1)
-				reload(args->conf, fetcher);
+				startup_reload(args->conf, apply, fetcher);
 		}
 	}
 }
@@ -122,30 +104,5 @@ run(const struct startup *args, struct conf *conf)
 int
 main(int argc, char **argv)
 {
-	struct startup args = {0};
-	struct conf *conf = NULL;
-	struct err err = ERR_INIT;
-	char *path;
-	int status;
-
-	if (startup_answer(PROGRAM, argc, argv))
-		return 0;
-	if (!startup_parse(PROGRAM, argc, argv, &args))
-		return 64;
-	/* The daemon leaves the folder that it was started in, and a reload needs the file again.
-	 */
-	path = realpath(args.conf, NULL);
-	if (path)
-		args.conf = path;
-	log_open(PROGRAM, args.foreground);
-	if (sandbox_harden(&err) != RC_OK || conf_load(args.conf, &conf, &err) != RC_OK) {
-		fprintf(stderr, PROGRAM ": %s\n", err.detail);
-		status = err.code == ERR_CONFIG ? 78 : 70;
-	} else {
-		startup_set_log(conf);
-		status = run(&args, conf);
-	}
-	conf_unref(&conf);
-	free(path);
-	return status;
+	return startup_main(PROGRAM, argc, argv, run);
 }

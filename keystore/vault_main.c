@@ -4,11 +4,8 @@
  */
 #include "config.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -23,27 +20,10 @@
 
 #define PROGRAM "sealgate-vault"
 
-/* A configuration that is refused leaves the old one in force. */
-static void
-reload(const char *path, struct vault *vault)
+static enum rc
+apply(void *ctx, struct conf *conf, struct err *err)
 {
-	struct conf *conf = NULL;
-	struct err err = ERR_INIT;
-	enum rc rc;
-
-	sandbox_notify("RELOADING=1");
-	rc = conf_load(path, &conf, &err);
-	if (!rc)
-		rc = vault_reload(vault, conf, &err);
-	if (rc) {
-		log_error(LOGL_ERROR, NULL, "reload-refused", &err, NULL);
-	} else {
-		startup_set_log(conf);
-		log_event(LOGL_INFO, NULL, "reloaded", "conf", path, NULL);
-	}
-	counter_log();
-	conf_unref(&conf);
-	sandbox_notify("READY=1");
+	return vault_reload(ctx, conf, err);
 }
 
 /* Until somebody says stop. */
@@ -58,7 +38,7 @@ wait_for_end(const struct startup *args, const sigset_t *set, struct vault *vaul
 		if (sig == SIGTERM || sig == SIGINT)
 			return;
 		if (sig == SIGUSR1)
-			reload(args->conf, vault);
+			startup_reload(args->conf, apply, vault);
 	}
 }
 
@@ -160,32 +140,7 @@ run(const struct startup *args, struct conf *conf)
 int
 main(int argc, char **argv)
 {
-	struct startup args = {0};
-	struct conf *conf = NULL;
-	struct err err = ERR_INIT;
-	char *path;
-	int status;
-
 	if (token_process_is_wanted(argc, argv))
 		return token_process_main(argv);
-	if (startup_answer(PROGRAM, argc, argv))
-		return 0;
-	if (!startup_parse(PROGRAM, argc, argv, &args))
-		return 64;
-	/* The daemon leaves the folder that it was started in, and a reload needs the file again.
-	 */
-	path = realpath(args.conf, NULL);
-	if (path)
-		args.conf = path;
-	log_open(PROGRAM, args.foreground);
-	if (sandbox_harden(&err) || conf_load(args.conf, &conf, &err)) {
-		fprintf(stderr, PROGRAM ": %s\n", err.detail);
-		status = err.code == ERR_CONFIG ? 78 : 70;
-	} else {
-		startup_set_log(conf);
-		status = run(&args, conf);
-	}
-	conf_unref(&conf);
-	free(path);
-	return status;
+	return startup_main(PROGRAM, argc, argv, run);
 }
