@@ -4,8 +4,7 @@
  *
  * For each size the transformation is run beside the same primitives one after the other (hash,
  * cipher, base64, private or public key operation). Printed: microseconds of CPU for both, their
- * difference, and how fast the transformation is as a part of the primitives' speed. Machines are
- * noisy: each figure is the best of BATCHES batches.
+ * difference, and how fast the transformation is as a part of the primitives' speed.
  */
 #include "crypto/cms_envelope.h"
 #include "crypto/cms_sign.h"
@@ -16,15 +15,14 @@
 #include "base/clock.h"
 #include "message/b64.h"
 
+#define BENCH "bench_crypto"
+#include "tests/bench/cpu.h"
+
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-#define BATCHES       5
-#define BATCH_SECONDS 0.08
 
 struct world {
 	struct pkey *ca_key, *key;
@@ -43,19 +41,7 @@ struct world {
 	size_t raw_sig_len;
 };
 
-static struct err err = ERR_INIT;
-
-/* Ends the program on any failure: a figure of something that failed is worth nothing. */
-static void
-must(enum rc rc, const char *what)
-{
-	if (rc == RC_OK)
-		return;
-	fprintf(stderr, "bench_crypto: %s: %s\n", what, err.detail);
-	exit(70);
-}
-
-/* The same for OpenSSL's returns. */
+/* must() for OpenSSL's returns. */
 static void
 ok(int r, const char *what)
 {
@@ -63,38 +49,6 @@ ok(int r, const char *what)
 		fprintf(stderr, "bench_crypto: %s failed\n", what);
 		exit(70);
 	}
-}
-
-/* CPU seconds of this process. */
-static double
-cpu(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-/* Microseconds of CPU for one call of FN. */
-static double
-measure(void (*fn)(struct world *), struct world *w)
-{
-	double best = 1e18;
-
-	fn(w);
-	for (int i = 0; i < BATCHES; i++) {
-		double start = cpu(), used;
-		int n = 0;
-
-		do {
-			fn(w);
-			n++;
-			used = cpu() - start;
-		} while (used < BATCH_SECONDS);
-		if (used / n < best)
-			best = used / n;
-	}
-	return best * 1e6;
 }
 
 /* --- primitives --- */

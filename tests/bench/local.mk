@@ -5,7 +5,7 @@ nullmilter_LDADD = libmilterd.a $(SG_LIBS_BASE) $(MILTER_LIBS)
 EXTRA_DIST += tests/bench/b64_bench.c tests/bench/b64_bench.h
 
 EXTRA_PROGRAMS += tests/bench/bench_crypto
-tests_bench_bench_crypto_SOURCES = tests/bench/bench_crypto.c
+tests_bench_bench_crypto_SOURCES = tests/bench/bench_crypto.c tests/bench/cpu.h
 tests_bench_bench_crypto_LDADD = $(SG_LIBS_CRYPTO)
 
 ## make bench: each part adds itself as a prerequisite of bench-parts, and prints "goal WHAT: kept" or "goal WHAT: MISSED".
@@ -113,7 +113,7 @@ bench-certstore: tests/bench/certstore_bench
 
 ## Validation of a path, cold and warm, against the bare signatures.
 EXTRA_PROGRAMS += tests/bench/path_bench
-tests_bench_path_bench_SOURCES = tests/bench/path_bench.c
+tests_bench_path_bench_SOURCES = tests/bench/path_bench.c tests/bench/cpu.h
 tests_bench_path_bench_LDADD = $(SG_LIBS_CRYPTO)
 .PHONY: bench-path
 bench-parts: bench-path

@@ -4,22 +4,22 @@
  *
  * Leaf, issuing CA, root. Cold: each question is a new one (another time), the certificates are
  * parsed already; warm: the same question again. Beside them OpenSSL's X509_verify_cert with the
- * same certificates and no revocation, and the two bare signature checks. Best of BATCHES batches.
+ * same certificates and no revocation, and the two bare signature checks.
  */
 #include "base/clock.h"
 #include "crypto/issue.h"
 #include "crypto/openssl_glue.h"
 #include "crypto/trust.h"
 
+#define BENCH "path_bench"
+#include "tests/bench/cpu.h"
+
 #include <openssl/x509_vfy.h>
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
-#define BATCHES       5
-#define BATCH_SECONDS 0.08
-#define CROWD         200 /* other anchors and intermediates */
+#define CROWD 200 /* other anchors and intermediates */
 
 struct world {
 	struct cert *root, *ca, *leaf;
@@ -27,47 +27,6 @@ struct world {
 	struct trust *trust;
 	int64_t at;
 };
-
-static struct err err = ERR_INIT;
-
-static void
-must(enum rc rc, const char *what)
-{
-	if (rc == RC_OK)
-		return;
-	fprintf(stderr, "path_bench: %s: %s\n", what, err.detail);
-	exit(70);
-}
-
-static double
-cpu(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-static double
-measure(void (*fn)(struct world *), struct world *w)
-{
-	double best = 1e18;
-
-	fn(w);
-	for (int i = 0; i < BATCHES; i++) {
-		double start = cpu(), used;
-		int n = 0;
-
-		do {
-			fn(w);
-			n++;
-			used = cpu() - start;
-		} while (used < BATCH_SECONDS);
-		if (used / n < best)
-			best = used / n;
-	}
-	return best * 1e6;
-}
 
 static void
 check(struct world *w, int64_t at)

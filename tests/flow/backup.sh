@@ -24,9 +24,7 @@ printf 'open sesame\n' >"$work/passphrase"
 chmod 600 "$work/passphrase"
 opens "before"
 # What the milter has of its own: certificates of others, a pin, anchors, revocation lists.
-partner_cert carol "carol@$partner" rsa:2048
-gate cert add --anchor "$work/ca.pem" >/dev/null || fail "cert add --anchor"
-gate cert add "$work/carol.pem" >/dev/null || fail "cert add"
+partners carol
 gate cert list >"$work/certs.before" || fail "cert list"
 grep -q "carol@$partner" "$work/certs.before" || fail "no certificate to lose"
 printf 'a list' >"$dir/crls/some.crl"

@@ -17,13 +17,7 @@ vault_up
 for name in alice bob frank; do
 	staff_cert $name
 done
-for name in carol dave grace; do
-	partner_cert $name "$name@$partner" rsa:2048
-done
-gate cert add --anchor "$work/ca.pem" >/dev/null || fail "cert add --anchor"
-for name in carol dave grace; do
-	gate cert add "$work/$name.pem" >/dev/null || fail "cert add $name"
-done
+partners carol dave grace
 eve=eve@nowhere.example
 
 # mail RULE HEADER…: a mail of alice's in mail.eml

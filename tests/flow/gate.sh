@@ -21,9 +21,7 @@ rights = (\\
 gate check >/dev/null || fail "check"
 vault_up
 gate key new "robot@$org" --kind role >/dev/null || fail "key new robot"
-partner_cert carol "carol@$partner" rsa:2048
-gate cert add --anchor "$work/ca.pem" >/dev/null || fail "cert add --anchor"
-gate cert add "$work/carol.pem" >/dev/null || fail "cert add"
+partners carol
 
 # run STATUS ARGUMENTS… < mail: the JSON in $json, the message in out.eml
 run() {

@@ -6,9 +6,7 @@
 
 made_gate alice
 vault_up
-partner_cert carol "carol@$partner" rsa:2048
-gate cert add --anchor "$work/ca.pem" >/dev/null || fail "cert add --anchor"
-gate cert add "$work/carol.pem" >/dev/null || fail "cert add"
+partners carol
 
 # run STATUS ARGUMENTS… < mail: the JSON in $json, the message in out.eml
 run() {

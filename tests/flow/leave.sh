@@ -10,11 +10,7 @@ for who in alice bob; do
 	staff_cert $who
 done
 gate cert add --anchor "$dir/ca.pem" >/dev/null
-for who in carol dave; do
-	partner_cert $who "$who@$partner" rsa:2048
-done
-gate cert add --anchor "$work/ca.pem" >/dev/null || fail "cert add --anchor"
-gate cert add "$work/carol.pem" "$work/dave.pem" >/dev/null || fail "cert add"
+partners carol dave
 staff="--sender alice@$org --user alice@$org"
 
 # try WHAT RULE RECIPIENT: in.eml, whose rule has to be RULE; "left" means bit for bit

@@ -62,13 +62,23 @@ partner_cert() {
 		-sha256 -extfile "$work/$name.ext" -out "$work/$name.pem" 2>/dev/null
 }
 
+# partners NAME…: NAME@$partner with RSA keys as NAME.key and NAME.pem, whom the gateway knows, and their CA as an anchor
+partners() {
+	local name
+	for name; do
+		partner_cert "$name" "$name@$partner" rsa:2048
+	done
+	gate cert add --anchor "$work/ca.pem" >/dev/null || fail "cert add --anchor"
+	for name; do
+		gate cert add "$work/$name.pem" >/dev/null || fail "cert add $name"
+	done
+}
+
 # world: configuration, vault with alice and bob, carol's certificate, the milter
 world() {
 	made_gate alice bob
 	vault_up
-	partner_cert carol "carol@$partner" rsa:2048
-	gate cert add --anchor "$work/ca.pem" >/dev/null || fail "cert add --anchor"
-	gate cert add "$work/carol.pem" >/dev/null || fail "cert add"
+	partners carol
 	milter_up
 }
 

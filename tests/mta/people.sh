@@ -5,25 +5,13 @@ SEALGATE_SRC=${SEALGATE_SRC:-$(cd "$(dirname "$0")/../.." && pwd)}
 SEALGATE_BUILD=${SEALGATE_BUILD:-$SEALGATE_SRC/b}
 PKI_MADE=$SEALGATE_BUILD
 . "$SEALGATE_SRC/tests/lib/servers.sh"
-for need in slapd slapadd; do
-	command -v "$need" >/dev/null || { echo "skipped: $need is not installed"; exit 77; }
-done
+. "$SEALGATE_SRC/tests/mta/checks.sh"
+needs slapd slapadd
 tool=$SEALGATE_BUILD/tests/mta/attributetool
-[ -x "$tool" ] || { echo "$tool is not built"; exit 1; }
+built "$tool"
 servers_begin || exit 1
 W=$SERVERS
 suffix=dc=people,dc=test
-bad=0
-
-# check NAME WANT GOT
-check() {
-	if [ "$2" = "$3" ]; then
-		echo "ok: $1"
-	else
-		echo "FAILED: $1: got \"$3\", want \"$2\""
-		bad=1
-	fi
-}
 
 # person NAME [LANGUAGE]
 person() {

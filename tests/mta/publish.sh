@@ -6,28 +6,16 @@ SEALGATE_SRC=${SEALGATE_SRC:-$(cd "$(dirname "$0")/../.." && pwd)}
 SEALGATE_BUILD=${SEALGATE_BUILD:-$SEALGATE_SRC/b}
 PKI_MADE=$SEALGATE_BUILD
 . "$SEALGATE_SRC/tests/lib/servers.sh"
-for need in slapd slapadd ldapsearch ldapmodify openssl; do
-	command -v "$need" >/dev/null || { echo "skipped: $need is not installed"; exit 77; }
-done
+. "$SEALGATE_SRC/tests/mta/checks.sh"
+needs slapd slapadd ldapsearch ldapmodify openssl
 sealgate=$SEALGATE_BUILD/sealgate
-[ -x "$sealgate" ] || { echo "$sealgate is not built"; exit 1; }
+built "$sealgate"
 servers_begin || exit 1
 W=$SERVERS
 suffix=dc=org,dc=test
 admin=cn=admin,$suffix
 d=$W/gate
 conf=$d/sealgate.conf
-bad=0
-
-# check NAME WANT GOT
-check() {
-	if [ "$2" = "$3" ]; then
-		echo "ok: $1"
-	else
-		echo "FAILED: $1: got \"$3\", want \"$2\""
-		bad=1
-	fi
-}
 tool() {
 	"$sealgate" -c "$conf" "$@" 2>>"$W/tool.log"
 }

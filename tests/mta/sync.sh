@@ -6,25 +6,13 @@ SEALGATE_SRC=${SEALGATE_SRC:-$(cd "$(dirname "$0")/../.." && pwd)}
 SEALGATE_BUILD=${SEALGATE_BUILD:-$SEALGATE_SRC/b}
 PKI_MADE=$SEALGATE_BUILD
 . "$SEALGATE_SRC/tests/lib/servers.sh"
-for need in slapd slapadd ldapmodify perl; do
-	command -v "$need" >/dev/null || { echo "skipped: $need is not installed"; exit 77; }
-done
+. "$SEALGATE_SRC/tests/mta/checks.sh"
+needs slapd slapadd ldapmodify perl
 sealgate=$SEALGATE_BUILD/sealgate
-[ -x "$sealgate" ] || { echo "$sealgate is not built"; exit 1; }
+built "$sealgate"
 servers_begin || exit 1
 W=$SERVERS
 suffix=dc=here,dc=test
-bad=0
-
-# check NAME WANT GOT
-check() {
-	if [ "$2" = "$3" ]; then
-		echo "ok: $1"
-	else
-		echo "FAILED: $1: got \"$3\", want \"$2\""
-		bad=1
-	fi
-}
 
 # has NAME FILE PATTERN: a line of FILE matches
 has() {

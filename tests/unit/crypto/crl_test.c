@@ -23,13 +23,6 @@ struct world {
 	struct cert *root, *ca, *new_ca, *other, *leaf, *pointed, *indirect;
 };
 
-static struct cert *
-take_copy(X509 *x509)
-{
-	assert_true(X509_up_ref(x509));
-	return pki_take(x509);
-}
-
 static X509 *
 make_ca(const char *name, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key)
 {
@@ -37,9 +30,7 @@ make_ca(const char *name, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key)
 		.key = key,
 		.issuer = issuer,
 		.issuer_key = issuer_key,
-		.exts = {{NID_basic_constraints, "critical,CA:TRUE"},
-			{NID_key_usage, "keyCertSign,cRLSign"},
-			{NID_subject_key_identifier, "hash"}}});
+		.exts = {PKI_CA_EXTS}});
 }
 
 /* A leaf whose lists are given by another: its distribution point names the list's issuer. */
@@ -77,10 +68,10 @@ setup(void **state)
 	w->ca_x = make_ca("CA", w->ca_key, w->root_x, w->root_key);
 	w->new_x = make_ca("CA", w->new_key, w->root_x, w->root_key);
 	w->other_x = make_ca("Lists", w->other_key, w->root_x, w->root_key);
-	w->root = take_copy(w->root_x);
-	w->ca = take_copy(w->ca_x);
-	w->new_ca = take_copy(w->new_x);
-	w->other = take_copy(w->other_x);
+	w->root = pki_copy(w->root_x);
+	w->ca = pki_copy(w->ca_x);
+	w->new_ca = pki_copy(w->new_x);
+	w->other = pki_copy(w->other_x);
 	w->leaf = pki_cert(&(struct pki_spec){
 		.name = "Leaf", .key = w->other_key, .issuer = w->ca_x, .issuer_key = w->ca_key});
 	w->pointed = pki_cert(&(struct pki_spec){.name = "Pointed",

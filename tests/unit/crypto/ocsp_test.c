@@ -56,13 +56,6 @@ make_root(const char *name, EVP_PKEY *key)
 			{NID_key_usage, "keyCertSign,cRLSign"}}});
 }
 
-static struct cert *
-take_copy(X509 *x509)
-{
-	assert_true(X509_up_ref(x509));
-	return pki_take(x509);
-}
-
 static int
 setup(void **state)
 {
@@ -85,8 +78,8 @@ setup(void **state)
 	w->nocheck_less = make_responder(w, "Checked", true, false, 0, w->root_x, w->root_key);
 	w->expired = make_responder(w, "Expired", true, true, now - DAY, w->root_x, w->root_key);
 	w->foreign = make_responder(w, "Foreign", true, true, 0, w->stranger_x, w->stranger_key);
-	w->root = take_copy(w->root_x);
-	w->leaf = take_copy(w->leaf_x);
+	w->root = pki_copy(w->root_x);
+	w->leaf = pki_copy(w->leaf_x);
 	*state = w;
 	return 0;
 }
@@ -386,7 +379,7 @@ expired_certificates_may_be_forgotten(void **state)
 		.until = now - 2 * DAY,
 		.issuer = w->root_x,
 		.issuer_key = w->root_key});
-	gone = take_copy(w->leaf_x);
+	gone = pki_copy(w->leaf_x);
 	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct trust *trust = new_trust(w->root);
 
@@ -460,7 +453,7 @@ denied_responders_do_not_count(void **state)
 {
 	static const int status[] = {GOOD, REVOKED};
 	struct world *w = *state;
-	struct cert *denied = take_copy(w->responder);
+	struct cert *denied = pki_copy(w->responder);
 	size_t i;
 
 	for (i = 0; i < 2; i++) {

@@ -63,8 +63,7 @@ anchor(struct world *w, X509 *x509, const struct trust_options *rules)
 	struct cert *cert;
 	struct err err = ERR_INIT;
 
-	assert_true(X509_up_ref(x509));
-	cert = pki_take(x509);
+	cert = pki_copy(x509);
 	if (trust_add_anchor_with(w->trust, cert, NULL, 0, rules, &err) != RC_OK)
 		fail_msg("anchor: %s", err.detail);
 	cert_unref(&cert);
@@ -96,8 +95,7 @@ also(struct world *w, X509 *x509)
 {
 	struct cert *cert;
 
-	assert_true(X509_up_ref(x509));
-	cert = pki_take(x509);
+	cert = pki_copy(x509);
 	assert_int_equal(certset_add(&w->extra, cert, NULL), RC_OK);
 	cert_unref(&cert);
 	return x509;

@@ -20,6 +20,11 @@
 #define PKI_NOW      1790000000 /* 2026-09-21 */
 #define PKI_YEAR     (365 * 86400)
 #define PKI_MAX_EXTS 8
+#define PKI_CA_EXTS                                                                          \
+	{NID_basic_constraints, "critical,CA:TRUE"}, {NID_key_usage, "keyCertSign,cRLSign"}, \
+	{                                                                                    \
+		NID_subject_key_identifier, "hash"                                           \
+	} /* of a CA that signs lists too */
 
 struct pki_ext {
 	int nid;
@@ -103,6 +108,14 @@ pki_take(X509 *x509)
 	OPENSSL_free(der);
 	X509_free(x509);
 	return cert;
+}
+
+/* The same; X509 stays the caller's. */
+static inline struct cert *
+pki_copy(X509 *x509)
+{
+	assert_true(X509_up_ref(x509));
+	return pki_take(x509);
 }
 
 static inline struct cert *

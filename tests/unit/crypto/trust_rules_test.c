@@ -31,8 +31,7 @@ setup(void **state)
 		.key = w->root_key,
 		.from = PKI_NOW - 20LL * PKI_YEAR,
 		.exts = {CA_EXT}});
-	assert_true(X509_up_ref(w->root_x));
-	w->root = pki_take(w->root_x);
+	w->root = pki_copy(w->root_x);
 	w->leaf = pki_cert(&(struct pki_spec){.name = "Leaf",
 		.key = w->key,
 		.issuer = w->root_x,

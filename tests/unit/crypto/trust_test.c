@@ -15,13 +15,6 @@ struct world {
 	struct cert *root, *ca, *leaf;
 };
 
-static struct cert *
-take_copy(X509 *x509)
-{
-	assert_true(X509_up_ref(x509));
-	return pki_take(x509);
-}
-
 static int
 setup(void **state)
 {
@@ -31,21 +24,15 @@ setup(void **state)
 	w->root_key = pki_p256();
 	w->ca_key = pki_p256();
 	w->leaf_key = pki_p256();
-	w->root_x = pki_x509(&(struct pki_spec){.name = "Root",
-		.key = w->root_key,
-		.exts = {{NID_basic_constraints, "critical,CA:TRUE"},
-			{NID_key_usage, "keyCertSign,cRLSign"},
-			{NID_subject_key_identifier, "hash"}}});
+	w->root_x = pki_x509(
+		&(struct pki_spec){.name = "Root", .key = w->root_key, .exts = {PKI_CA_EXTS}});
 	w->ca_x = pki_x509(&(struct pki_spec){.name = "CA",
 		.key = w->ca_key,
 		.issuer = w->root_x,
 		.issuer_key = w->root_key,
-		.exts = {{NID_basic_constraints, "critical,CA:TRUE"},
-			{NID_key_usage, "keyCertSign,cRLSign"},
-			{NID_subject_key_identifier, "hash"},
-			{NID_authority_key_identifier, "keyid"}}});
-	w->root = take_copy(w->root_x);
-	w->ca = take_copy(w->ca_x);
+		.exts = {PKI_CA_EXTS, {NID_authority_key_identifier, "keyid"}}});
+	w->root = pki_copy(w->root_x);
+	w->ca = pki_copy(w->ca_x);
 	w->leaf = pki_cert(&(struct pki_spec){.name = "Leaf",
 		.key = w->leaf_key,
 		.issuer = w->ca_x,
@@ -559,7 +546,7 @@ depth_is_limited(void **state)
 			.issuer = above,
 			.issuer_key = key,
 			.exts = {{NID_basic_constraints, "critical,CA:TRUE"}}});
-		ca = take_copy(below);
+		ca = pki_copy(below);
 		certset_add(&set, ca, NULL);
 		cert_unref(&ca);
 		X509_free(above);
@@ -720,7 +707,7 @@ fetched_ones_are_vouched_for(void **state)
 		.issuer_key = sub_key,
 		.exts = {{NID_subject_alt_name, "email:bob@example.org"},
 			{NID_key_usage, "digitalSignature"}}});
-	struct cert *fakes[240], *sub = take_copy(sub_x);
+	struct cert *fakes[240], *sub = pki_copy(sub_x);
 
 	assert_non_null(mkdtemp(dir));
 	for (size_t i = 0; i < 240; i++)
