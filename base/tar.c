@@ -23,8 +23,8 @@ enum {
 
 #define SIZE_MAX_FILE (1ull << 36)
 
-bool
-tar_name_ok(const char *name)
+static bool
+name_ok(const char *name)
 {
 	size_t len = strlen(name);
 
@@ -92,7 +92,7 @@ tar_header(struct buf *out, const char *name, uint64_t size, int64_t mtime, stru
 	unsigned char block[TAR_BLOCK] = {0};
 	char text[16];
 
-	if (!tar_name_ok(name) || size > SIZE_MAX_FILE || !put_name(block, name))
+	if (!name_ok(name) || size > SIZE_MAX_FILE || !put_name(block, name))
 		return err_set(err, ERR_LIMIT, "\"%.255s\" does not go into an archive", name);
 	memcpy(block + MODE_AT, "0000600", 8);
 	memcpy(block + UID_AT, "0000000", 8);
@@ -201,7 +201,7 @@ take_header(struct tar_reader *r, struct err *err)
 		return err_set(err, ERR_LIMIT, "archive: too many files");
 	snprintf(name, sizeof(name), "%.*s%s%.*s", PREFIX_SIZE, (const char *)b + PREFIX_AT,
 		b[PREFIX_AT] ? "/" : "", NAME_SIZE, (const char *)b + NAME_AT);
-	if (!tar_name_ok(name))
+	if (!name_ok(name))
 		return bad(err, "a file with a bad name");
 	r->left = size;
 	r->skip = tar_padding(size);

@@ -29,7 +29,6 @@ enum rc
 tar_header(struct buf *out, const char *name, uint64_t size, int64_t mtime, struct err *err);
 /* Zeros behind a file of SIZE bytes. */
 size_t tar_padding(uint64_t size);
-bool tar_name_ok(const char *name);
 
 struct tar_reader_calls {
 	enum rc (*open)(void *ctx, const char *name, uint64_t size, struct err *err);

@@ -10,8 +10,8 @@
 #define FIELD_MAX 8192
 #define DEPTH     4 /* of words within words */
 
-size_t
-bulk_count_characters(const char *text)
+static size_t
+count_characters(const char *text)
 {
 	size_t n = 0;
 
@@ -188,13 +188,6 @@ fill(const struct bulk_map *map, const struct bulk_facts *facts, const char *tem
 	return rc;
 }
 
-enum rc
-bulk_fill(const struct bulk_map *map, const struct bulk_facts *facts, const char *template,
-	bool in_name, struct buf *out, struct err *err)
-{
-	return fill(map, facts, template, in_name, 0, out, err);
-}
-
 /* Characters that the service takes in a part of the name. */
 static enum rc
 check_allowed(const struct bulk_map *map, const struct dn *dn, struct err *err)
@@ -230,10 +223,10 @@ make_dn(const struct bulk_map *map, const struct bulk_facts *facts, int depth, s
 
 	if (rc == RC_OK && (rc = dn_parse(buf_text(&out), out.len, &parsed, err)) != RC_OK)
 		err_prefix(err, "the name \"%.100s\"", buf_text(&out));
-	if (rc == RC_OK && map->dn_max && bulk_count_characters(buf_text(&out)) > map->dn_max)
+	if (rc == RC_OK && map->dn_max && count_characters(buf_text(&out)) > map->dn_max)
 		rc = err_set(err, ERR_USAGE,
 			"the name has %zu characters, and %zu are allowed: %.120s",
-			bulk_count_characters(buf_text(&out)), map->dn_max, buf_text(&out));
+			count_characters(buf_text(&out)), map->dn_max, buf_text(&out));
 	if (rc == RC_OK)
 		rc = check_allowed(map, &parsed, err);
 	if (rc == RC_OK)
@@ -260,9 +253,9 @@ check_field(const struct bulk_column *column, const char *text, struct err *err)
 	if (column->required && !*text)
 		return err_set(
 			err, ERR_USAGE, "empty, and the form needs it: %.60s", column->template);
-	if (column->max && bulk_count_characters(text) > column->max)
+	if (column->max && count_characters(text) > column->max)
 		return err_set(err, ERR_USAGE, "%zu characters, and %zu are allowed: %.100s",
-			bulk_count_characters(text), column->max, text);
+			count_characters(text), column->max, text);
 	for (const char *p = text; column->ascii && *p; p++)
 		if ((unsigned char)*p > 0x7e)
 			return err_set(err, ERR_USAGE, "only ASCII is allowed: %.100s", text);

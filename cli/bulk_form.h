@@ -27,9 +27,6 @@ const struct tsv_row *bulk_find_person(const struct tsv *people, const char *add
 /* Is there a column "address"? ERR_USAGE, with NAME for the file. */
 enum rc bulk_check_people(const struct tsv *people, const char *name, struct err *err);
 
-/* TEMPLATE filled in; IN_NAME: each word's value with the escapes of a distinguished name. */
-enum rc bulk_fill(const struct bulk_map *map, const struct bulk_facts *facts, const char *template,
-	bool in_name, struct buf *out, struct err *err);
 /* The name for a row, filled in and checked. */
 enum rc bulk_make_dn(const struct bulk_map *map, const struct bulk_facts *facts, struct buf *text,
 	struct dn *dn, struct err *err);
@@ -45,6 +42,5 @@ bool bulk_may_renew(const struct bulk_map *map, const struct dn *new, const stru
 	const struct dn *subject, const char *addr, char why[256]);
 /* Hexadecimal as decimal digits; false when it is none. */
 bool bulk_serial_dec(const char *hex, char out[256]);
-size_t bulk_count_characters(const char *text);
 
 #endif

@@ -22,7 +22,6 @@
 
 #define SEND_MS   180000
 #define LIST_MAX  (200u << 10) /* bytes of the list in a mail; the rest is counted */
-#define TEXT_SIZE 400
 
 static int run(struct cli *cli, int argc, char **argv);
 

@@ -46,15 +46,6 @@ admin_addr(struct admin *a, const char *member, char out[ADDR_MAX + 1], struct e
 	return rc;
 }
 
-enum rc
-admin_days(struct admin *a, int64_t *days, struct err *err)
-{
-	*days = json_get_int(a->request, "days", ADMIN_DAYS);
-	if (*days < 1 || *days > ADMIN_DAYS_MAX)
-		return err_set(err, ERR_USAGE, "days: 1 to %d", ADMIN_DAYS_MAX);
-	return RC_OK;
-}
-
 /* Name, kind and client_key of the request over what PERSON has. */
 static enum rc
 take_person(struct admin *a, const char *addr, struct store_person *person, struct err *err)

@@ -40,7 +40,6 @@ enum rc admin_run(struct vault *vault, unsigned rights, int64_t uid, int64_t pid
 enum rc admin_rerun(struct admin *a, const char *text, struct err *err);
 
 /* --- for the files of commands --- */
-#define ADMIN_DAYS     730
 #define ADMIN_DAYS_MAX 7300
 
 /* Appends the ledger's record of CMD about KEY and ADDR (either may be NULL). */
@@ -48,7 +47,6 @@ enum rc admin_record(struct admin *a, const char *event, const char *key, const 
 	const char *detail, uint64_t *seq, struct err *err);
 /* Member KEY as a resolved address; ERR_USAGE when it is missing or none of ours. */
 enum rc admin_addr(struct admin *a, const char *member, char out[ADDR_MAX + 1], struct err *err);
-enum rc admin_days(struct admin *a, int64_t *days, struct err *err);
 /* The person who has ADDR, made (in the open transaction) from the request's name, kind and
  * client_key when there is none. */
 enum rc admin_get_person(

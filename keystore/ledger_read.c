@@ -370,12 +370,6 @@ ledger_reader_seek(struct ledger_reader *reader, int64_t offset, struct err *err
 }
 
 uint64_t
-ledger_reader_segment(const struct ledger_reader *reader)
-{
-	return reader->segment;
-}
-
-uint64_t
 ledger_reader_line(const struct ledger_reader *reader)
 {
 	return reader->line;
@@ -385,17 +379,6 @@ int64_t
 ledger_reader_offset(const struct ledger_reader *reader)
 {
 	return reader->offset;
-}
-
-bool
-ledger_reader_in_last(const struct ledger_reader *reader)
-{
-	int fd;
-	enum rc rc = ledger_segment_open(reader->dir, reader->segment + 1, &fd, NULL);
-
-	if (fd >= 0)
-		close(fd);
-	return rc == RC_NONE;
 }
 
 /* Reads FD from OFFSET to its end; more than LEDGER_MAX_TORN is ERR_LIMIT. */

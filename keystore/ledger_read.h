@@ -61,10 +61,8 @@ ledger_reader_next(struct ledger_reader *reader, const char **line, size_t *len,
  * from there on then. */
 enum rc ledger_reader_seek(struct ledger_reader *reader, int64_t offset, struct err *err);
 /* Where that line is. */
-uint64_t ledger_reader_segment(const struct ledger_reader *reader);
 uint64_t ledger_reader_line(const struct ledger_reader *reader);
 int64_t ledger_reader_offset(const struct ledger_reader *reader);
-bool ledger_reader_in_last(const struct ledger_reader *reader); /* in the last segment */
 
 /*
  * Could a crash of the writer have left what stands in SEGMENT from OFFSET on? One write cut short

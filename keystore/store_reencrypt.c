@@ -50,8 +50,10 @@ copy_file(struct store *store, sqlite3 *to, struct err *err)
 	return rc;
 }
 
-enum rc
-store_copy(struct store *store, const char *path, struct store **out, struct err *err)
+/* A copy of the file as it is at one moment, under a new name and without a key. What is left of it
+ * after a failure is the caller's to remove. */
+static enum rc
+make_copy(struct store *store, const char *path, struct store **out, struct err *err)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	enum rc rc;
@@ -279,7 +281,7 @@ reencrypt_once(struct store *store, const char *path, const struct store_master 
 	enum rc rc;
 
 	store_clean(store->path);
-	rc = store_copy(store, path, &copy, err);
+	rc = make_copy(store, path, &copy, err);
 	if (!rc)
 		rc = secret_random(MASTER_SIZE, &copy->root, err);
 	if (!rc)
@@ -334,7 +336,7 @@ enum rc
 store_snapshot(struct store *store, const char *path, struct err *err)
 {
 	struct store *copy;
-	enum rc rc = store_copy(store, path, &copy, err);
+	enum rc rc = make_copy(store, path, &copy, err);
 
 	store_close(&copy);
 	if (!rc)

@@ -133,9 +133,6 @@ store_get_meta(struct store *store, const char *name, char *out, size_t size, st
 /* A connection with the settings of all; a store over one, without a key yet. */
 enum rc store_connect(const char *path, sqlite3 **db, struct err *err);
 enum rc store_open_file(const char *path, struct store **out, struct err *err);
-/* A copy of the file as it is at one moment, under a new name and without a key. What is left of it
- * after a failure is the caller's to remove. */
-enum rc store_copy(struct store *store, const char *path, struct store **out, struct err *err);
 void store_next_generation(struct store *store);
 
 /* What a secret is bound to when it is wrapped: its name. Returns the length. */

@@ -500,19 +500,3 @@ notice_store_sweep(struct notice_store *store, int64_t said, int64_t waited, str
 		rc = RUN(store, err, "DELETE FROM waiting WHERE at < ?", "i", waited);
 	return end(store, rc, err);
 }
-
-enum rc
-notice_store_count(struct notice_store *store, struct notice_counts *counts, struct err *err)
-{
-	enum rc rc = begin(store, err);
-
-	*counts = (struct notice_counts){0};
-	if (rc == RC_OK)
-		rc = query(store, "SELECT count(*) FROM outbox", &counts->outbox, err);
-	if (rc == RC_OK)
-		rc = query(store, "SELECT coalesce(min(created), 0) FROM outbox", &counts->oldest,
-			err);
-	if (rc == RC_OK)
-		rc = query(store, "SELECT count(*) FROM waiting", &counts->waiting, err);
-	return end(store, rc, err);
-}

@@ -71,10 +71,4 @@ enum rc notice_store_tell(struct notice_store *store, const char *rcpt, const ch
 enum rc
 notice_store_sweep(struct notice_store *store, int64_t said, int64_t waited, struct err *err);
 
-struct notice_counts {
-	int64_t outbox, oldest, waiting; /* oldest: when it was kept; 0: none */
-};
-enum rc
-notice_store_count(struct notice_store *store, struct notice_counts *counts, struct err *err);
-
 #endif

@@ -196,6 +196,14 @@ read_code(const char *line, size_t len)
 	return code >= 200 && code <= 599 ? code : 0;
 }
 
+/* The enhanced code that a server without them would have given: "2.0.0", "4.0.0", "5.0.0". */
+static void
+complete(struct smtp_reply *reply)
+{
+	if (!reply->enhanced[0])
+		snprintf(reply->enhanced, sizeof reply->enhanced, "%d.0.0", reply->code / 100 % 10);
+}
+
 enum rc
 smtp_reply_parse(const char *data, size_t len, struct smtp_reply *reply, size_t *used,
 	struct smtp_caps *caps, struct err *err)
@@ -227,16 +235,9 @@ smtp_reply_parse(const char *data, size_t len, struct smtp_reply *reply, size_t 
 		at += line + end;
 		if (line == 3 || p[3] == ' ') {
 			*used = at;
-			smtp_reply_complete(reply);
+			complete(reply);
 			return RC_OK;
 		}
 	}
 	return err_set(err, ERR_PORT_ANSWER, "a reply of more than %d lines", SMTP_REPLY_LINES);
-}
-
-void
-smtp_reply_complete(struct smtp_reply *reply)
-{
-	if (!reply->enhanced[0])
-		snprintf(reply->enhanced, sizeof reply->enhanced, "%d.0.0", reply->code / 100 % 10);
 }

@@ -28,7 +28,5 @@ struct smtp_reply {
  */
 enum rc smtp_reply_parse(const char *data, size_t len, struct smtp_reply *reply, size_t *used,
 	struct smtp_caps *caps, struct err *err);
-/* The enhanced code that a server without them would have given: "2.0.0", "4.0.0", "5.0.0". */
-void smtp_reply_complete(struct smtp_reply *reply);
 
 #endif
