@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * conf_table.h - the inside of struct conf, for conf.c and conf_format.c only
+ * conf_table.h - the inside of struct conf, for conf.c (loading), conf_get.c and conf_format.c only
  */
 #ifndef BASE_CONF_TABLE_H
 #define BASE_CONF_TABLE_H

@@ -4,7 +4,7 @@ libbase_a_SOURCES = \
 	base/rc.h base/errors.def base/counters.def base/options.def \
 	base/buf.c base/buf.h \
 	base/clock.c base/clock.h \
-	base/conf.c base/conf_format.c base/conf_options.c base/conf.h base/conf_table.h \
+	base/conf.c base/conf_format.c base/conf_get.c base/conf_options.c base/conf.h base/conf_table.h \
 	base/counter.c base/counter.h \
 	base/err.c base/err.h \
 	base/file.c base/file.h \
