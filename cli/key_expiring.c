@@ -20,8 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEND_MS   180000
-#define LIST_MAX  (200u << 10) /* bytes of the list in a mail; the rest is counted */
+#define SEND_MS  180000
+#define LIST_MAX (200u << 10) /* bytes of the list in a mail; the rest is counted */
 
 static int run(struct cli *cli, int argc, char **argv);
 
@@ -138,8 +138,8 @@ write_text(struct expiring *e, struct buf *subject, struct buf *body, struct err
 		if (!first)
 			rc = buf_append_str(body, "\n--\n\n", err);
 		if (rc == RC_OK)
-			rc = texts_format(texts, language, TEXT_EXPIRING, values, 4,
-				first ? subject : NULL, body, err);
+			rc = texts_format(&(struct text_use){texts, language, values, 4},
+				TEXT_EXPIRING, first ? subject : NULL, body, err);
 		first = false;
 		language = strchr(language, '+');
 		language += language != NULL;

@@ -124,11 +124,17 @@ first_time(bool *seen)
 	return !was;
 }
 
+/* What the attributes have to fit. */
+struct expected {
+	const struct signer *signer;
+	const struct der *type;      /* the content's */
+	const unsigned char *digest; /* the content's */
+};
+
 /* One attribute. Those that we do not know say nothing about validity. */
 static bool
-check_attribute(enum oid oid, struct der values, const struct signer *s, const struct der *type,
-	const unsigned char *content_digest, struct found *found, struct signer_claims *claims,
-	const char **reason)
+check_attribute(enum oid oid, struct der values, const struct expected *expected,
+	struct found *found, struct signer_claims *claims, const char **reason)
 {
 	struct der_item value;
 	bool single = der_next(&values, &value) && der_done(&values);
@@ -137,12 +143,12 @@ check_attribute(enum oid oid, struct der values, const struct signer *s, const s
 	case OID_CONTENT_TYPE:
 		*reason = "the contentType attribute is not that of the content";
 		return first_time(&found->content_type) && single && value.tag == DER_OID &&
-		       der_equal(&value.whole, type);
+		       der_equal(&value.whole, expected->type);
 	case OID_MESSAGE_DIGEST:
 		*reason = "the content was changed (its digest differs)";
 		return first_time(&found->message_digest) && single && value.tag == DER_OCTETS &&
-		       value.body.len == digest_size(s->digest) &&
-		       memcmp(value.body.p, content_digest, value.body.len) == 0;
+		       value.body.len == digest_size(expected->signer->digest) &&
+		       memcmp(value.body.p, expected->digest, value.body.len) == 0;
 	case OID_SIGNING_TIME:
 		*reason = "malformed signingTime attribute";
 		return first_time(&found->signing_time) && single &&
@@ -167,6 +173,7 @@ bool
 signer_check_attributes(const struct signer *s, const struct der *content_type,
 	const unsigned char *content_digest, struct signer_claims *claims, const char **reason)
 {
+	const struct expected expected = {s, content_type, content_digest};
 	struct der all = s->attributes;
 	struct der_item set, attribute, values;
 	struct found found = {false, false, false, false, false};
@@ -182,8 +189,7 @@ signer_check_attributes(const struct signer *s, const struct der *content_type,
 			!der_take_oid(&attribute.body, &oid) ||
 			!der_take(&attribute.body, DER_SET, &values) || !der_done(&attribute.body))
 			return false;
-		if (!check_attribute(oid, values.body, s, content_type, content_digest, &found,
-			    claims, reason))
+		if (!check_attribute(oid, values.body, &expected, &found, claims, reason))
 			return false;
 		*reason = "malformed signed attributes";
 	}

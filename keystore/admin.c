@@ -177,11 +177,16 @@ ask_files(struct admin_session *session, const char *request, struct secret *blo
 {
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
+	const struct admin_asked asked = {.rights = RIGHT_KEYS | RIGHT_AUDIT | RIGHT_PROCESS,
+		.uid = uid,
+		.pid = getpid(),
+		.request = request,
+		.len = strlen(request),
+		.blob = blob};
 	enum rc rc = become_owner(conf_str(conf_section(session->conf, "vault"), "store"), err);
 
 	if (!rc)
-		rc = admin_run(session->vault, RIGHT_KEYS | RIGHT_AUDIT | RIGHT_PROCESS, uid,
-			getpid(), request, strlen(request), blob, answer, result, err);
+		rc = admin_run(session->vault, &asked, answer, result, err);
 	return become_again(uid, gid, rc, err);
 }
 

@@ -353,23 +353,22 @@ admin_rerun(struct admin *a, const char *text, struct err *err)
 }
 
 enum rc
-admin_run(struct vault *vault, unsigned rights, int64_t uid, int64_t pid, const char *request,
-	size_t len, struct secret *blob, struct buf *answer, struct secret **result,
-	struct err *err)
+admin_run(struct vault *vault, const struct admin_asked *asked, struct buf *answer,
+	struct secret **result, struct err *err)
 {
 	struct settings *settings = vault_settings(vault);
 	struct json_value *value = NULL;
 	struct json json;
 	struct admin a = {.vault = vault,
 		.settings = settings,
-		.blob = blob,
+		.blob = asked->blob,
 		.out = &json,
-		.uid = uid,
-		.pid = pid,
-		.rights = rights,
-		.request_text = request,
-		.request_len = len};
-	enum rc rc = json_parse(request, len, &value, err);
+		.uid = asked->uid,
+		.pid = asked->pid,
+		.rights = asked->rights,
+		.request_text = asked->request,
+		.request_len = asked->len};
+	enum rc rc = json_parse(asked->request, asked->len, &value, err);
 
 	*result = NULL;
 	if (rc || json_type(value) != JSON_OBJECT) {

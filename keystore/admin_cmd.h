@@ -31,10 +31,16 @@ struct admin {
 	bool limited;          /* a certificate is shorter than wanted: the CA ends before */
 };
 
-/* Carries out REQUEST for somebody with RIGHTS; ANSWER gets one JSON object. *result: bytes that
- * belong to it, or NULL. */
-enum rc admin_run(struct vault *vault, unsigned rights, int64_t uid, int64_t pid,
-	const char *request, size_t len, struct secret *blob, struct buf *answer,
+/* Somebody with RIGHTS, and what is asked; all borrowed. */
+struct admin_asked {
+	unsigned rights;
+	int64_t uid, pid;
+	const char *request; /* LEN bytes of JSON */
+	size_t len;
+	struct secret *blob; /* bytes beside it, or NULL */
+};
+/* Carries it out; ANSWER gets one JSON object. *result: bytes that belong to it, or NULL. */
+enum rc admin_run(struct vault *vault, const struct admin_asked *asked, struct buf *answer,
 	struct secret **result, struct err *err);
 /* Within a command: the command TEXT in its place, with the same rights and answer. */
 enum rc admin_rerun(struct admin *a, const char *text, struct err *err);

@@ -166,8 +166,9 @@ keep_approval(struct admin *a, const struct store_act *request, const struct sto
 	strcpy(approval.officer, officer->id);
 	rc = store_new_id('v', approval.id, err);
 	if (!rc)
-		rc = approval_record(a, "officer.approve", request, "approval", approval.sha256,
-			officer->id, &seq, err);
+		rc = approval_record(a, "officer.approve", request,
+			&(struct approval_said){"approval", approval.sha256, officer->id}, &seq,
+			err);
 	if (!rc)
 		rc = store_begin(store, err);
 	if (rc)
@@ -186,8 +187,8 @@ note_refused(struct admin *a, const struct store_act *request, const struct err 
 {
 	struct err ignored = ERR_INIT;
 
-	if (approval_record(a, "officer.refused", request, "reason", err_name(why->code), NULL,
-		    NULL, &ignored))
+	if (approval_record(a, "officer.refused", request,
+		    &(struct approval_said){"reason", err_name(why->code), NULL}, NULL, &ignored))
 		log_error(LOGL_WARN, NULL, "ledger-refused-lost", &ignored, NULL);
 }
 
@@ -258,7 +259,7 @@ admin_officer_withdraw(struct admin *a, struct err *err)
 		rc = err_set(err, ERR_APPROVAL, "request %s is %s", request.id,
 			request_state_name(request.state));
 	if (!rc)
-		rc = approval_record(a, "officer.withdraw", &request, NULL, NULL, NULL, &seq, err);
+		rc = approval_record(a, "officer.withdraw", &request, NULL, &seq, err);
 	if (!rc) {
 		request.seq = (int64_t)seq;
 		rc = approval_set_state(a, &request, REQUEST_WITHDRAWN, clock_now(), err);
@@ -295,9 +296,10 @@ admin_officer_run(struct admin *a, struct err *err)
 	json_str(a->out, "act", request.act);
 	if (!rc)
 		rc = admin_rerun(a, request.command, err);
-	if (a->used && approval_record(a, rc ? "officer.failed" : "officer.done", &request,
-			       rc ? "reason" : NULL, rc ? err_name(err->code) : NULL, NULL, NULL,
-			       &ignored))
+	if (a->used &&
+		approval_record(a, rc ? "officer.failed" : "officer.done", &request,
+			rc ? &(struct approval_said){"reason", err_name(err->code), NULL} : NULL,
+			NULL, &ignored))
 		log_error(LOGL_ERROR, NULL, "ledger-outcome-lost", &ignored, NULL);
 	if (!a->used && request.id[0] && rc == RC_PERM && err->code == ERR_APPROVAL)
 		note_refused(a, &request, err);

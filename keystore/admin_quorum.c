@@ -205,7 +205,8 @@ static enum rc
 record_officer(
 	struct admin *a, const char *event, const struct store_officer *officer, struct err *err)
 {
-	return approval_record(a, event, NULL, "keyid", officer->keyid, officer->id, NULL, err);
+	return approval_record(a, event, NULL,
+		&(struct approval_said){"keyid", officer->keyid, officer->id}, NULL, err);
 }
 
 static enum rc
@@ -220,7 +221,9 @@ record_change(struct admin *a, const char *event, const struct officers *officer
 	for (size_t i = 0; !rc && i < change->n_add; i++)
 		rc = record_officer(a, "officer.add", &change->add[i], err);
 	snprintf(threshold, sizeof(threshold), "%d", change->threshold);
-	return rc ? rc : approval_record(a, event, NULL, "threshold", threshold, NULL, seq, err);
+	return rc ? rc
+		  : approval_record(a, event, NULL,
+			    &(struct approval_said){"threshold", threshold, NULL}, seq, err);
 }
 
 static enum rc
@@ -337,8 +340,8 @@ admin_officer_init(struct admin *a, struct err *err)
 		rc = keep(a, "officer.init", officers, change, err);
 	/* Only what is told as done holds against an earlier copy of the key store. */
 	if (!rc)
-		rc = approval_record(
-			a, "officer.done", NULL, "act", "officer.init", NULL, NULL, err);
+		rc = approval_record(a, "officer.done", NULL,
+			&(struct approval_said){"act", "officer.init", NULL}, NULL, err);
 	if (officers)
 		officers_fini(officers);
 	free(officers);

@@ -298,25 +298,24 @@ admin_key_due(struct admin *a, struct err *err)
 {
 	const char *after = json_get_text(a->request, "after"),
 		   *until = json_get_text(a->request, "until");
-	char ids[PAGE][STORE_ID_SIZE];
+	char v[PAGE][STORE_ID_SIZE];
+	struct store_ids ids = {.v = v, .max = PAGE};
 	int64_t at;
-	size_t n;
 	enum rc rc = until ? clock_parse(until, &at, err)
 			   : err_set(err, ERR_USAGE, "\"until\" is missing");
 
 	if (rc == RC_PERM && until)
 		rc = err_set(err, ERR_USAGE, "until is no time: %.64s", until);
 	if (!rc)
-		rc = store_list_due(
-			vault_store(a->vault), at, after ? after : "", ids, PAGE, &n, err);
+		rc = store_list_due(vault_store(a->vault), at, after ? after : "", &ids, err);
 	if (rc)
 		return rc;
 	json_array(a->out, "keys");
-	for (size_t i = 0; !rc && i < n; i++)
-		rc = put_due(a, ids[i], err);
+	for (size_t i = 0; !rc && i < ids.n; i++)
+		rc = put_due(a, v[i], err);
 	json_array_end(a->out);
-	if (n == PAGE)
-		json_str(a->out, "next", ids[n - 1]);
+	if (ids.n == PAGE)
+		json_str(a->out, "next", v[ids.n - 1]);
 	return rc;
 }
 
@@ -349,16 +348,17 @@ settle_one(struct admin *a, const char *id, size_t *settled, struct err *err)
 enum rc
 admin_key_settle(struct admin *a, struct err *err)
 {
-	char ids[PAGE][STORE_ID_SIZE], after[STORE_ID_SIZE] = "";
-	size_t n = PAGE, settled = 0;
+	char v[PAGE][STORE_ID_SIZE], after[STORE_ID_SIZE] = "";
+	struct store_ids ids = {.v = v, .max = PAGE, .n = PAGE};
+	size_t settled = 0;
 	enum rc rc = RC_OK;
 
-	for (size_t page = 0; !rc && n == PAGE && page < PAGES_MAX; page++) {
-		rc = store_list_successors(vault_store(a->vault), after, ids, PAGE, &n, err);
-		for (size_t i = 0; !rc && i < n; i++)
-			rc = settle_one(a, ids[i], &settled, err);
-		if (n)
-			strcpy(after, ids[n - 1]);
+	for (size_t page = 0; !rc && ids.n == PAGE && page < PAGES_MAX; page++) {
+		rc = store_list_successors(vault_store(a->vault), after, &ids, err);
+		for (size_t i = 0; !rc && i < ids.n; i++)
+			rc = settle_one(a, v[i], &settled, err);
+		if (ids.n)
+			strcpy(after, v[ids.n - 1]);
 	}
 	json_int(a->out, "retired", (int64_t)settled);
 	return rc;

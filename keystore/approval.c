@@ -38,7 +38,7 @@ approval_now(struct admin *a, int64_t *now, struct err *err)
 
 enum rc
 approval_record(struct admin *a, const char *event, const struct store_act *request,
-	const char *name, const char *value, const char *officer, uint64_t *seq, struct err *err)
+	const struct approval_said *said, uint64_t *seq, struct err *err)
 {
 	struct buf detail = BUF_INIT(LEDGER_MAX_DETAIL);
 	struct json json;
@@ -50,9 +50,10 @@ approval_record(struct admin *a, const char *event, const struct store_act *requ
 		json_str(&json, "request", request->id);
 		json_str(&json, "act", request->act);
 	}
-	json_str(&json, "officer", officer);
-	if (name)
-		json_str(&json, name, value);
+	if (said)
+		json_str(&json, "officer", said->officer);
+	if (said && said->name)
+		json_str(&json, said->name, said->value);
 	json_object_end(&json);
 	rc = json_end(&json, err);
 	if (!rc)
@@ -452,8 +453,8 @@ make_request(struct admin *a, struct act *act, const struct officers *officers, 
 	if (!rc)
 		rc = hash_hex(request.text, request.len, sha256, err);
 	if (!rc)
-		rc = approval_record(
-			a, "officer.request", &request, "text", sha256, NULL, &seq, err);
+		rc = approval_record(a, "officer.request", &request,
+			&(struct approval_said){"text", sha256, NULL}, &seq, err);
 	if (!rc)
 		rc = store_begin(store, err);
 	if (!rc) {
@@ -513,7 +514,7 @@ use_request(struct admin *a, struct act *act, const struct officers *officers, s
 	if (!rc)
 		rc = approval_now(a, &now, err);
 	if (!rc)
-		rc = approval_record(a, "officer.run", &request, NULL, NULL, NULL, &seq, err);
+		rc = approval_record(a, "officer.run", &request, NULL, &seq, err);
 	if (!rc) {
 		request.uses++;
 		request.seq = (int64_t)seq;

@@ -156,9 +156,13 @@ approval_verify(struct admin *a, const struct store_act *request, const struct o
  * OFFICERS whether. */
 enum rc approval_count(struct admin *a, const struct store_act *request,
 	const struct officers *officers, bool given[OFFICERS_MAX], size_t *n, struct err *err);
-/* A record with the request's id, its act and what else belongs to it (NULL: nothing). */
+struct approval_said { /* what else a record holds; each may be NULL */
+	const char *name, *value;
+	const char *officer;
+};
+/* A record with the request's id and act (NULL: neither), and what is SAID (NULL: nothing). */
 enum rc approval_record(struct admin *a, const char *event, const struct store_act *request,
-	const char *name, const char *value, const char *officer, uint64_t *seq, struct err *err);
+	const struct approval_said *said, uint64_t *seq, struct err *err);
 /* The request as members of an open object; FULL: with its text. */
 enum rc
 approval_put_request(struct admin *a, const struct store_act *request, bool full, struct err *err);

@@ -109,30 +109,39 @@ falls_under(const struct budget_rule *rule, const char *service, unsigned use)
 	       (!rule->service || strcmp(rule->service, service) == 0);
 }
 
+/* One use of a key. */
+struct charge {
+	const struct settings *settings;
+	const char *service, *key;
+	unsigned use;
+	int64_t now;
+};
+
 /* Is there room for one more in every budget? Fills HITS. */
 static enum rc
-check(struct budget *budget, const struct settings *settings, const char *service, const char *key,
-	unsigned use, int64_t now, struct count **hits, size_t *n, struct err *err)
+check(struct budget *budget, const struct charge *charge, struct count **hits, size_t *n,
+	struct err *err)
 {
-	for (size_t i = 0; i < settings->n_budgets; i++) {
-		const struct budget_rule *rule = &settings->budgets[i];
+	for (size_t i = 0; i < charge->settings->n_budgets; i++) {
+		const struct budget_rule *rule = &charge->settings->budgets[i];
+		const char *name_of = rule->service ? rule->service : charge->key;
 		char name[NAME_SIZE];
 		struct count *count;
 		bool known = false;
 
-		if (!falls_under(rule, service, use))
+		if (!falls_under(rule, charge->service, charge->use))
 			continue;
 		snprintf(name, sizeof(name), "%u %s %s", rule->use,
-			rule->service ? "service" : "key", rule->service ? rule->service : key);
-		count = get_count(budget, name, now);
+			rule->service ? "service" : "key", name_of);
+		count = get_count(budget, name, charge->now);
 		if (!count || *n == MATCHING)
 			return err_set(err, ERR_VAULT_BUDGET, "no room for more counters");
 		if ((rule->hour && count->in_hour >= rule->hour) ||
 			(rule->day && count->in_day >= rule->day))
 			return err_set(err, ERR_VAULT_BUDGET,
 				"%s %s: %" PRId64 " uses in this hour, %" PRId64 " today",
-				rule->service ? "service" : "key",
-				rule->service ? rule->service : key, count->in_hour, count->in_day);
+				rule->service ? "service" : "key", name_of, count->in_hour,
+				count->in_day);
 		for (size_t k = 0; k < *n; k++)
 			known |= hits[k] == count;
 		if (!known)
@@ -175,20 +184,21 @@ alarm_uses(const struct settings *settings, const struct budget_rule *rule, cons
 
 /* After a use was counted. */
 static void
-alarm_all(struct budget *budget, const struct settings *settings, const char *service,
-	const char *key, unsigned use, int64_t now)
+alarm_all(struct budget *budget, const struct charge *charge)
 {
+	const struct settings *settings = charge->settings;
+
 	for (size_t i = 0; i < settings->n_budgets; i++) {
 		const struct budget_rule *rule = &settings->budgets[i];
-		const char *name = rule->service ? rule->service : key;
+		const char *name = rule->service ? rule->service : charge->key;
 		char full[NAME_SIZE];
 		struct count *count;
 
-		if (!falls_under(rule, service, use))
+		if (!falls_under(rule, charge->service, charge->use))
 			continue;
 		snprintf(full, sizeof(full), "%u %s %s", rule->use,
 			rule->service ? "service" : "key", name);
-		count = get_count(budget, full, now);
+		count = get_count(budget, full, charge->now);
 		if (count)
 			alarm_uses(settings, rule, name, count);
 	}
@@ -198,6 +208,7 @@ enum rc
 budget_charge(struct budget *budget, const struct settings *settings, const char *service,
 	const char *key, unsigned use, int64_t now, struct err *err)
 {
+	const struct charge charge = {settings, service, key, use, now};
 	struct count *hits[MATCHING];
 	size_t n = 0;
 	enum rc rc;
@@ -205,13 +216,13 @@ budget_charge(struct budget *budget, const struct settings *settings, const char
 	if (settings->n_budgets == 0)
 		return RC_OK;
 	pthread_mutex_lock(&budget->lock);
-	rc = check(budget, settings, service, key, use, now, hits, &n, err);
+	rc = check(budget, &charge, hits, &n, err);
 	for (size_t i = 0; !rc && i < n; i++) {
 		hits[i]->in_hour++;
 		hits[i]->in_day++;
 	}
 	if (!rc)
-		alarm_all(budget, settings, service, key, use, now);
+		alarm_all(budget, &charge);
 	pthread_mutex_unlock(&budget->lock);
 	return rc;
 }

@@ -288,8 +288,10 @@ serve_admin(struct task *task, struct buf *out, struct err *err)
 
 	if (!rc)
 		rc = admin_run(session->vault,
-			settings_rights(task->settings, (uid_t)session->uid, geteuid()),
-			session->uid, session->pid, (const char *)json->data, json->len, secret,
+			&(struct admin_asked){
+				settings_rights(task->settings, (uid_t)session->uid, geteuid()),
+				session->uid, session->pid, (const char *)json->data, json->len,
+				secret},
 			&answer, &result, err);
 	if (!rc) {
 		proto_begin(&w, out, PROTO_ANSWER, task->msg.id);

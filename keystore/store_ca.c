@@ -198,27 +198,27 @@ read_id(struct store *store, sqlite3_stmt *st, void *what, struct err *err)
 	return RC_OK;
 }
 
-/* The first column of what SQL finds; bound are ?1 AFTER, ?2 MAX, ?3 UNTIL. */
+/* The first column of what SQL finds; bound are ?1 AFTER, ?2 how many, ?3 UNTIL. */
 static enum rc
 list_ids(struct store *store, const char *sql, const char *after, int64_t until,
-	char (*ids)[STORE_ID_SIZE], size_t max, size_t *n, struct err *err)
+	struct store_ids *ids, struct err *err)
 {
 	struct rows rows;
 	enum rc rc = RC_OK;
 
-	*n = 0;
+	ids->n = 0;
 	rows_begin(&rows, store, sql, err);
 	rows_text(&rows, 1, after);
-	rows_int(&rows, 2, (int64_t)max);
+	rows_int(&rows, 2, (int64_t)ids->max);
 	rows_int(&rows, 3, until);
-	while (*n < max && (rc = rows_next(&rows, read_id, ids[*n], err)) == RC_OK)
-		++*n;
+	while (ids->n < ids->max && (rc = rows_next(&rows, read_id, ids->v[ids->n], err)) == RC_OK)
+		ids->n++;
 	return rows_end(&rows, rc);
 }
 
 enum rc
-store_list_due(struct store *store, int64_t until, const char *after, char (*ids)[STORE_ID_SIZE],
-	size_t max, size_t *n, struct err *err)
+store_list_due(struct store *store, int64_t until, const char *after, struct store_ids *ids,
+	struct err *err)
 {
 	static const char sql[] =
 		"SELECT k.id FROM keys k WHERE k.status = 0 AND k.purpose < 4 AND k.id > ?1"
@@ -226,16 +226,16 @@ store_list_due(struct store *store, int64_t until, const char *after, char (*ids
 		" AND NOT EXISTS (SELECT 1 FROM certs c WHERE c.key = k.id AND c.not_after > ?3)"
 		" ORDER BY k.id LIMIT ?2";
 
-	return list_ids(store, sql, after, until, ids, max, n, err);
+	return list_ids(store, sql, after, until, ids, err);
 }
 
 enum rc
-store_list_successors(struct store *store, const char *after, char (*ids)[STORE_ID_SIZE],
-	size_t max, size_t *n, struct err *err)
+store_list_successors(
+	struct store *store, const char *after, struct store_ids *ids, struct err *err)
 {
 	static const char sql[] =
 		"SELECT id FROM keys WHERE status = 0 AND replaces <> '' AND id > ?1 AND ?3 NOTNULL"
 		" ORDER BY id LIMIT ?2";
 
-	return list_ids(store, sql, after, 0, ids, max, n, err);
+	return list_ids(store, sql, after, 0, ids, err);
 }

@@ -69,14 +69,18 @@ store_each_revocation(void *ctx, const struct store_revocation *revocation, stru
 enum rc store_list_revocations(struct store *store, const char *ca, store_each_revocation *each,
 	void *ctx, struct err *err);
 
+struct store_ids {
+	char (*v)[STORE_ID_SIZE]; /* room for MAX, the caller's */
+	size_t max, n;
+};
 /*
  * Ids of active keys of persons whose newest certificate ends by UNTIL, in the order of ids behind
- * AFTER; at most MAX. Ids alone: whoever acts on one reads its rows.
+ * AFTER. Ids alone: whoever acts on one reads its rows.
  */
-enum rc store_list_due(struct store *store, int64_t until, const char *after,
-	char (*ids)[STORE_ID_SIZE], size_t max, size_t *n, struct err *err);
+enum rc store_list_due(struct store *store, int64_t until, const char *after, struct store_ids *ids,
+	struct err *err);
 /* The same for active keys that replace another one. */
-enum rc store_list_successors(struct store *store, const char *after, char (*ids)[STORE_ID_SIZE],
-	size_t max, size_t *n, struct err *err);
+enum rc store_list_successors(
+	struct store *store, const char *after, struct store_ids *ids, struct err *err);
 
 #endif

@@ -104,8 +104,9 @@ hold_rows(struct delivery *d, struct journal *journal, const struct delivery_key
 	for (size_t i = 0; rc == RC_OK && i < d->n_rows; i++)
 		addrs[i] = d->rcpts[d->first[i]].addr;
 	if (rc == RC_OK)
-		rc = journal_hold(
-			journal, name.data, name.len, addrs, d->n_rows, d->rows, &d->hold, err);
+		rc = journal_hold(journal,
+			&(struct journal_mail){name.data, name.len, addrs, d->n_rows}, d->rows,
+			&d->hold, err);
 	buf_fini(&name);
 	free(addrs);
 	return rc;
@@ -171,7 +172,8 @@ delivery_was_begun(
 
 	rows = calloc(n ? n : 1, sizeof(*rows));
 	if (rows && format_name(key, &name, NULL) == RC_OK &&
-		journal_look(journal, name.data, name.len, addrs, n, rows, NULL) == RC_OK)
+		journal_look(journal, &(struct journal_mail){name.data, name.len, addrs, n}, rows,
+			NULL) == RC_OK)
 		for (size_t i = 0; i < n; i++)
 			begun |= rows[i].flags != 0;
 	buf_fini(&name);

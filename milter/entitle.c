@@ -28,16 +28,25 @@ entitle_match(struct transaction *tx, const struct rcpt *rcpt,
 	return rc == RC_PERM ? RC_NONE : rc;
 }
 
+struct opening {
+	struct transaction *tx;
+	struct copy *copy;
+	const struct cms_enveloped *enveloped;
+	const char **claimed; /* room for the addresses of the copy's recipients */
+};
+
+/* For the copy's Ith recipient, by the RecipientInfo INDEX. */
 static enum rc
-open_one(struct transaction *tx, struct copy *copy, const struct cms_enveloped *enveloped, size_t i,
-	size_t index, const char **claimed, struct secret **cek, struct err *err)
+open_one(const struct opening *o, size_t i, size_t index, struct secret **cek, struct err *err)
 {
+	struct transaction *tx = o->tx;
+	struct copy *copy = o->copy;
 	const struct rcpt *rcpt = &tx->rcpts[copy->rcpts[i]];
-	struct vault_open_request request = {.rinfo = &enveloped->rinfos[index],
-		.cipher = enveloped->cipher,
+	struct vault_open_request request = {.rinfo = &o->enveloped->rinfos[index],
+		.cipher = o->enveloped->cipher,
 		.recipient = rcpt->addr,
 		.claim = tx_claim(
-			tx, rule_name(rcpt->decision.rule), copy->rcpts, copy->n, claimed)};
+			tx, rule_name(rcpt->decision.rule), copy->rcpts, copy->n, o->claimed)};
 	enum rc rc = vault_open(engine_vault(tx->engine), &request, cek, err);
 
 	if (rc == RC_PERM && strcmp(rcpt->addr, rcpt->person) != 0) {
@@ -54,6 +63,7 @@ entitle_open(struct transaction *tx, struct copy *copy, const struct cms_envelop
 	const size_t *indexes, struct secret **out, struct err *err)
 {
 	const char **claimed = calloc(copy->n, sizeof(*claimed));
+	const struct opening opening = {tx, copy, enveloped, claimed};
 	struct secret *cek = NULL;
 	enum rc rc = RC_OK;
 	bool same = true;
@@ -62,7 +72,7 @@ entitle_open(struct transaction *tx, struct copy *copy, const struct cms_envelop
 	if (!claimed)
 		return err_set(err, ERR_MEMORY, "claims");
 	for (size_t i = 0; rc == RC_OK && i < copy->n; i++) {
-		rc = open_one(tx, copy, enveloped, i, indexes[i], claimed, &cek, err);
+		rc = open_one(&opening, i, indexes[i], &cek, err);
 		if (rc != RC_OK)
 			break;
 		if (!*out) {

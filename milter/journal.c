@@ -173,15 +173,15 @@ take_locks(struct journal *journal, int64_t base, const struct journal_row *rows
 
 /* The rows' names and the transaction's, which is not written anywhere. */
 static enum rc
-name_rows(const unsigned char *key, const void *name, size_t len, const char *const *addrs,
-	size_t n, struct journal_row *rows, int64_t *base, struct err *err)
+name_rows(const unsigned char *key, const struct journal_mail *mail, struct journal_row *rows,
+	int64_t *base, struct err *err)
 {
 	unsigned char transaction[MAC_SIZE], mac[MAC_SIZE];
-	enum rc rc = mac_bytes(key, JOURNAL_KEY_SIZE, name, len, transaction, err);
+	enum rc rc = mac_bytes(key, JOURNAL_KEY_SIZE, mail->name, mail->len, transaction, err);
 
-	for (size_t i = 0; rc == RC_OK && i < n; i++) {
-		rc = mac_bytes(
-			transaction, sizeof(transaction), addrs[i], strlen(addrs[i]), mac, err);
+	for (size_t i = 0; rc == RC_OK && i < mail->n; i++) {
+		rc = mac_bytes(transaction, sizeof(transaction), mail->addrs[i],
+			strlen(mail->addrs[i]), mac, err);
 		memcpy(rows[i].id, mac, JOURNAL_ID_SIZE);
 		rows[i].flags = 0;
 	}
@@ -256,8 +256,8 @@ read_rows(struct journal *journal, struct journal_row *rows, size_t n, struct er
 }
 
 enum rc
-journal_hold(struct journal *journal, const void *name, size_t len, const char *const *addrs,
-	size_t n, struct journal_row *rows, struct journal_hold **out, struct err *err)
+journal_hold(struct journal *journal, const struct journal_mail *mail, struct journal_row *rows,
+	struct journal_hold **out, struct err *err)
 {
 	struct journal_hold *hold = calloc(1, sizeof(*hold));
 	int64_t base = 0;
@@ -266,7 +266,7 @@ journal_hold(struct journal *journal, const void *name, size_t len, const char *
 	*out = NULL;
 	if (!hold)
 		return err_set(err, ERR_MEMORY, "journal");
-	if (n > JOURNAL_MAX_ROWS) {
+	if (mail->n > JOURNAL_MAX_ROWS) {
 		free(hold);
 		return err_set(err, ERR_RCPT_LIMIT, "more than %u recipients", JOURNAL_MAX_ROWS);
 	}
@@ -276,12 +276,12 @@ journal_hold(struct journal *journal, const void *name, size_t len, const char *
 	rc = journal_file_ready(journal, err);
 	if (rc == RC_OK) {
 		memcpy(hold->key, journal->key, sizeof(hold->key));
-		rc = name_rows(hold->key, name, len, addrs, n, rows, &base, err);
+		rc = name_rows(hold->key, mail, rows, &base, err);
 	}
 	if (rc == RC_OK)
-		rc = take_locks(journal, base, rows, n, &hold->fd, err);
+		rc = take_locks(journal, base, rows, mail->n, &hold->fd, err);
 	if (rc == RC_OK)
-		rc = read_rows(journal, rows, n, err);
+		rc = read_rows(journal, rows, mail->n, err);
 	pthread_mutex_unlock(&journal->lock);
 	if (rc == RC_OK)
 		*out = hold;
@@ -291,8 +291,8 @@ journal_hold(struct journal *journal, const void *name, size_t len, const char *
 }
 
 enum rc
-journal_look(struct journal *journal, const void *name, size_t len, const char *const *addrs,
-	size_t n, struct journal_row *rows, struct err *err)
+journal_look(struct journal *journal, const struct journal_mail *mail, struct journal_row *rows,
+	struct err *err)
 {
 	int64_t base;
 	enum rc rc;
@@ -301,9 +301,9 @@ journal_look(struct journal *journal, const void *name, size_t len, const char *
 	pthread_mutex_lock(&journal->lock);
 	rc = journal_file_ready(journal, err);
 	if (rc == RC_OK)
-		rc = name_rows(journal->key, name, len, addrs, n, rows, &base, err);
+		rc = name_rows(journal->key, mail, rows, &base, err);
 	if (rc == RC_OK)
-		rc = read_rows(journal, rows, n, err);
+		rc = read_rows(journal, rows, mail->n, err);
 	pthread_mutex_unlock(&journal->lock);
 	return rc;
 }

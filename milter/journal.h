@@ -54,17 +54,22 @@ void journal_free(struct journal **journal);
 /* Opens it, makes it when it is not there: for a warning at start. */
 enum rc journal_probe(struct journal *journal, struct err *err);
 
+struct journal_mail {     /* a transaction; all borrowed */
+	const void *name; /* that tells it from all others */
+	size_t len;
+	const char *const *addrs; /* its recipients */
+	size_t n;
+};
 /*
- * Holds the recipients ADDRS of the transaction that NAME (LEN bytes) tells from all others, and
- * gives ROWS[i] its id and flags. ERR_JOURNAL_BUSY: another session or process works on one of
- * them; a hold ends with the process that had it, whichever way that died. No address twice.
+ * Holds the recipients and gives ROWS[i] its id and flags. ERR_JOURNAL_BUSY: another session or
+ * process works on one of them; a hold ends with the process that had it, whichever way that died.
+ * No address twice.
  */
-enum rc
-journal_hold(struct journal *journal, const void *name, size_t len, const char *const *addrs,
-	size_t n, struct journal_row *rows, struct journal_hold **out, struct err *err);
-/* The same without holding them: what is there at this moment. ADDRS may repeat. */
-enum rc journal_look(struct journal *journal, const void *name, size_t len,
-	const char *const *addrs, size_t n, struct journal_row *rows, struct err *err);
+enum rc journal_hold(struct journal *journal, const struct journal_mail *mail,
+	struct journal_row *rows, struct journal_hold **out, struct err *err);
+/* The same without holding them: what is there at this moment. Addresses may repeat. */
+enum rc journal_look(struct journal *journal, const struct journal_mail *mail,
+	struct journal_row *rows, struct err *err);
 /* Is there no row at all? A journal that can't be asked is empty. */
 bool journal_is_empty(struct journal *journal);
 /* Makes ROWS durable, all or none, as touched at NOW (0 where rows only go). After anything but

@@ -288,8 +288,9 @@ static enum rc
 keep(struct notices *notices, const struct notice_item *item, const struct notice_limit *limits,
 	size_t n, size_t *which, struct err *err)
 {
-	enum rc rc = notice_store_keep(notices->store, item, limits, n, which,
-		conf_int(notices->group, "outbox_entries"), notices_now(notices), err);
+	const struct notice_limits all = {limits, n, conf_int(notices->group, "outbox_entries")};
+	enum rc rc =
+		notice_store_keep(notices->store, item, &all, notices_now(notices), which, err);
 
 	pthread_mutex_lock(&notices->lock);
 	if (rc == RC_OK && notices->wake)

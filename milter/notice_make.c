@@ -46,8 +46,8 @@ append_reason(const struct making *m, const char *tag, const struct json_value *
 
 	value.value = buf_text(&reply);
 	if (rc == RC_OK)
-		rc = texts_word(m->notices->texts, tag, cause ? cause : "remote", "other", &value,
-			1, out, err);
+		rc = texts_word(&(struct text_use){m->notices->texts, tag, &value, 1},
+			cause ? cause : "remote", "other", out, err);
 	buf_fini(&reply);
 	return rc;
 }
@@ -63,8 +63,8 @@ append_rcpt(const struct making *m, const char *tag, const struct json_value *rc
 		{"message", json_get_text(rcpt, "message"), false}};
 
 	if (rc == RC_OK)
-		rc = texts_format(
-			m->notices->texts, tag, TEXT_RECIPIENT, values, 4, NULL, out, err);
+		rc = texts_format(&(struct text_use){m->notices->texts, tag, values, 4},
+			TEXT_RECIPIENT, NULL, out, err);
 	if (rc == RC_OK)
 		rc = buf_append_char(out, '\n', err);
 	buf_fini(&reason);
@@ -89,7 +89,8 @@ append_rcpts(const struct making *m, const char *tag, struct buf *out, struct er
 	snprintf(number, sizeof(number), "%zu", n - NOTICE_SHOWN);
 	rc = buf_append_str(out, "\n  ", err);
 	if (rc == RC_OK)
-		rc = texts_word(m->notices->texts, tag, "more", NULL, &count, 1, out, err);
+		rc = texts_word(&(struct text_use){m->notices->texts, tag, &count, 1}, "more", NULL,
+			out, err);
 	return rc == RC_OK ? buf_append_char(out, '\n', err) : rc;
 }
 
@@ -106,7 +107,8 @@ append_language(struct making *m, const char *tag, struct err *err)
 	enum rc rc = append_rcpts(m, tag, &rcpts, err);
 
 	if (rc == RC_OK && !subject)
-		rc = texts_word(notices->texts, tag, "no-subject", NULL, NULL, 0, &none, err);
+		rc = texts_word(&(struct text_use){notices->texts, tag, NULL, 0}, "no-subject",
+			NULL, &none, err);
 	if (rc == RC_OK) {
 		const char *sender =
 			json_get_text(m->facts, kind == NOTICE_INVITE ? "sender" : "to");
@@ -122,8 +124,9 @@ append_language(struct making *m, const char *tag, struct err *err)
 			{"qid", json_get_text(m->facts, "qid"), false},
 			{"recipients", buf_text(&rcpts), true}};
 
-		rc = texts_format(notices->texts, tag, kinds[kind], values,
-			sizeof(values) / sizeof(*values), &m->subject, &m->text, err);
+		rc = texts_format(&(struct text_use){notices->texts, tag, values,
+					  sizeof(values) / sizeof(*values)},
+			kinds[kind], &m->subject, &m->text, err);
 	}
 	buf_fini(&rcpts);
 	buf_fini(&none);

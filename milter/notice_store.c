@@ -322,18 +322,17 @@ insert(struct notice_store *store, const struct notice_item *item, int64_t now, 
 
 enum rc
 notice_store_keep(struct notice_store *store, const struct notice_item *item,
-	const struct notice_limit *limits, size_t n, size_t *which, int64_t max, int64_t now,
-	struct err *err)
+	const struct notice_limits *limits, int64_t now, size_t *which, struct err *err)
 {
 	int64_t kept = 0;
 	enum rc rc = begin_writing(store, err);
 
-	for (*which = 0; rc == RC_OK && *which < n; (*which)++)
-		if ((rc = count_said(store, &limits[*which], now, err)) == RC_NONE)
+	for (*which = 0; rc == RC_OK && *which < limits->n; (*which)++)
+		if ((rc = count_said(store, &limits->v[*which], now, err)) == RC_NONE)
 			break;
 	if (rc == RC_OK)
 		rc = query(store, "SELECT count(*) FROM outbox", &kept, err);
-	if (rc == RC_OK && kept >= max)
+	if (rc == RC_OK && kept >= limits->outbox)
 		rc = err_set(err, ERR_NOTICES, "%s: %lld messages wait to be sent", store->path,
 			(long long)kept);
 	if (rc == RC_OK)

@@ -43,11 +43,16 @@ struct notice_limit { /* at most MAX with this KEY in SECONDS */
 	int64_t max, seconds;
 };
 
-/* Keeps an item in the outbox. RC_NONE: one of the limits is reached, *which says the index. Full
- * (MAX items) is RC_TEMP. */
+struct notice_limits {
+	const struct notice_limit *v;
+	size_t n;
+	int64_t outbox; /* items in it */
+};
+
+/* Keeps an item in the outbox. RC_NONE: one of the limits is reached, *which says the index. A full
+ * outbox is RC_TEMP. */
 enum rc notice_store_keep(struct notice_store *store, const struct notice_item *item,
-	const struct notice_limit *limits, size_t n, size_t *which, int64_t max, int64_t now,
-	struct err *err);
+	const struct notice_limits *limits, int64_t now, size_t *which, struct err *err);
 /* Gives the item that has been due longest and makes it due again in LEASE seconds, so that nobody
  * else takes it meanwhile. RC_NONE: nothing is due. */
 enum rc notice_store_take(struct notice_store *store, int64_t now, int64_t lease,

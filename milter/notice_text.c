@@ -424,13 +424,13 @@ find_section(const struct texts *texts, const char *tag, size_t len, int section
 }
 
 enum rc
-texts_format(const struct texts *texts, const char *language, enum text_kind kind,
-	const struct text_value *values, size_t n, struct buf *subject, struct buf *body,
+texts_format(const struct text_use *use, enum text_kind kind, struct buf *subject, struct buf *body,
 	struct err *err)
 {
-	struct writing head = {.values = values, .n = n, .out = subject};
-	struct writing w = {.values = values, .n = n, .out = body};
-	const char *text = find_section(texts, language, strcspn(language, "+"), (int)kind);
+	struct writing head = {.values = use->values, .n = use->n, .out = subject};
+	struct writing w = {.values = use->values, .n = use->n, .out = body};
+	const char *text =
+		find_section(use->texts, use->language, strcspn(use->language, "+"), (int)kind);
 	size_t line = strcspn(text, "\n");
 	enum rc rc = RC_OK;
 
@@ -477,18 +477,18 @@ word_of(const struct texts *texts, const char *tag, size_t tag_len, const char *
 }
 
 enum rc
-texts_word(const struct texts *texts, const char *language, const char *name, const char *otherwise,
-	const struct text_value *values, size_t n, struct buf *out, struct err *err)
+texts_word(const struct text_use *use, const char *name, const char *otherwise, struct buf *out,
+	struct err *err)
 {
-	struct writing w = {.values = values, .n = n, .out = out};
-	size_t tag = strcspn(language, "+"), len = 0;
-	const char *word = word_of(texts, language, tag, name, &len);
+	struct writing w = {.values = use->values, .n = use->n, .out = out};
+	size_t tag = strcspn(use->language, "+"), len = 0;
+	const char *word = word_of(use->texts, use->language, tag, name, &len);
 
 	if (!word && otherwise)
-		word = word_of(texts, language, tag, otherwise, &len);
+		word = word_of(use->texts, use->language, tag, otherwise, &len);
 	if (!word)
-		word = word_of(texts, "en", 2, name, &len);
+		word = word_of(use->texts, "en", 2, name, &len);
 	if (!word && otherwise)
-		word = word_of(texts, "en", 2, otherwise, &len);
+		word = word_of(use->texts, "en", 2, otherwise, &len);
 	return word ? append_line(&w, word, word + len, err) : RC_OK;
 }

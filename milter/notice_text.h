@@ -61,13 +61,17 @@ struct text_value {
 	bool block;               /* made by texts_format itself: stands as it is, lines and all */
 };
 
-/* Appends to SUBJECT (may be NULL) and BODY, in the first tag of LANGUAGE. */
-enum rc texts_format(const struct texts *texts, const char *language, enum text_kind kind,
-	const struct text_value *values, size_t n, struct buf *subject, struct buf *body,
-	struct err *err);
-/* The word NAME of the first tag of LANGUAGE, or else OTHERWISE's. */
-enum rc
-texts_word(const struct texts *texts, const char *language, const char *name, const char *otherwise,
-	const struct text_value *values, size_t n, struct buf *out, struct err *err);
+struct text_use { /* what a text is made of; all borrowed */
+	const struct texts *texts;
+	const char *language; /* its first tag counts */
+	const struct text_value *values;
+	size_t n;
+};
+/* Appends to SUBJECT (may be NULL) and BODY. */
+enum rc texts_format(const struct text_use *use, enum text_kind kind, struct buf *subject,
+	struct buf *body, struct err *err);
+/* The word NAME, or else OTHERWISE's (may be NULL). */
+enum rc texts_word(const struct text_use *use, const char *name, const char *otherwise,
+	struct buf *out, struct err *err);
 
 #endif

@@ -77,7 +77,8 @@ hold(struct journal *journal, const char *name, const char *addr, struct journal
 
 	err_clear(err);
 	row->flags = 99;
-	(void)journal_hold(journal, name, strlen(name), &addr, 1, row, &out, err);
+	(void)journal_hold(
+		journal, &(struct journal_mail){name, strlen(name), &addr, 1}, row, &out, err);
 	return out;
 }
 
@@ -189,6 +190,7 @@ many_at_a_time(void **state)
 	static struct journal_row rows[N], row;
 	static char names[N][16];
 	static const char *addrs[N];
+	const struct journal_mail mail = {"t", 1, addrs, N};
 	struct journal_hold *h = NULL;
 	struct err err = ERR_INIT;
 
@@ -196,7 +198,7 @@ many_at_a_time(void **state)
 		snprintf(names[i], sizeof(names[i]), "u%d@x", i);
 		addrs[i] = names[i];
 	}
-	assert_int_equal(journal_hold(*state, "t", 1, addrs, N, rows, &h, &err), RC_OK);
+	assert_int_equal(journal_hold(*state, &mail, rows, &h, &err), RC_OK);
 	assert_null(hold(*state, "t", "u2999@x", &row, &err));
 	CHECK_INT("one of many", err.code, ERR_JOURNAL_BUSY);
 	for (int i = 0; i < N; i++)
@@ -207,8 +209,7 @@ many_at_a_time(void **state)
 	h = hold(*state, "t", "u7@x", &row, &err);
 	assert_non_null(h);
 	assert_int_not_equal(
-		journal_hold(*state, "t", 1, addrs, N, rows, &(struct journal_hold *){0}, &err),
-		RC_OK);
+		journal_hold(*state, &mail, rows, &(struct journal_hold *){0}, &err), RC_OK);
 	CHECK_INT("many with one held", err.code, ERR_JOURNAL_BUSY);
 	journal_release(&h);
 }
@@ -450,9 +451,11 @@ looking(void **state)
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
 	assert_false(journal_is_empty(*state));
-	assert_int_equal(journal_look(*state, "t", 1, &addr, 1, &row, &err), RC_OK);
+	assert_int_equal(
+		journal_look(*state, &(struct journal_mail){"t", 1, &addr, 1}, &row, &err), RC_OK);
 	CHECK_INT("seen", row.flags, JOURNAL_ACCEPTED);
-	assert_int_equal(journal_look(*state, "u", 1, &addr, 1, &row, &err), RC_OK);
+	assert_int_equal(
+		journal_look(*state, &(struct journal_mail){"u", 1, &addr, 1}, &row, &err), RC_OK);
 	CHECK_INT("another transaction", row.flags, 0);
 	sqlite3_close(db);
 	assert_int_equal(set(*state, "t", "a@x", 0, NOW, &err), RC_OK);

@@ -91,7 +91,9 @@ check(struct texts *texts, const char *language, enum text_kind kind,
 	struct buf s = BUF_INIT(0), b = BUF_INIT(0);
 	struct err err = ERR_INIT;
 
-	CHECK_INT(body, texts_format(texts, language, kind, values, n, &s, &b, &err), RC_OK);
+	CHECK_INT(body,
+		texts_format(&(struct text_use){texts, language, values, n}, kind, &s, &b, &err),
+		RC_OK);
 	CHECK_STR(language, buf_text(&s), subject);
 	CHECK_STR(language, buf_text(&b), body);
 	buf_fini(&s);
@@ -118,13 +120,19 @@ own_texts(void **state)
 	assert_int_equal(texts_new(dir, &texts, &err), RC_OK);
 	check(texts, "fr", TEXT_REFUSED, values, 4, "Non: Budget", "100 % non\na\nb\n(Q1) .\n");
 	check(texts, "FR+en", TEXT_REFUSED, values, 4, "Non: Budget", "100 % non\na\nb\n(Q1) .\n");
-	assert_int_equal(texts_word(texts, "fr", "no-subject", NULL, NULL, 0, &word, &err), RC_OK);
+	assert_int_equal(texts_word(&(struct text_use){texts, "fr", NULL, 0}, "no-subject", NULL,
+				 &word, &err),
+		RC_OK);
 	assert_string_equal(buf_text(&word), "nothing");
 	buf_clear(&word);
-	assert_int_equal(texts_word(texts, "de", "no-subject", NULL, NULL, 0, &word, &err), RC_OK);
+	assert_int_equal(texts_word(&(struct text_use){texts, "de", NULL, 0}, "no-subject", NULL,
+				 &word, &err),
+		RC_OK);
 	assert_string_equal(buf_text(&word), "(kein Betreff)");
 	buf_clear(&word);
-	assert_int_equal(texts_word(texts, "de", "gone", "other", NULL, 0, &word, &err), RC_OK);
+	assert_int_equal(
+		texts_word(&(struct text_use){texts, "de", NULL, 0}, "gone", "other", &word, &err),
+		RC_OK);
 	assert_string_equal(buf_text(&word), "");
 	buf_fini(&word);
 	texts_free(&texts);
@@ -180,8 +188,9 @@ hostile_values(void **state)
 		"[refused]\nSubject: %{subject}\n\n%{subject}\n[failed]\nSubject: a\n\n%{recipients}\n");
 	assert_int_equal(texts_new(dir, &texts, &err), RC_OK);
 	check(texts, "xx", TEXT_REFUSED, values, 3, "%{url}  Bcc: x%%  ", "%{url}  Bcc: x%%  \n");
-	assert_int_equal(
-		texts_format(texts, "xx", TEXT_FAILED, values, 3, &subject, &body, &err), RC_OK);
+	assert_int_equal(texts_format(&(struct text_use){texts, "xx", values, 3}, TEXT_FAILED,
+				 &subject, &body, &err),
+		RC_OK);
 	assert_int_equal(body.len, TEXT_MAX_VALUE + 1);
 	buf_fini(&subject);
 	buf_fini(&body);
@@ -206,11 +215,11 @@ shipped_are_whole(void **state)
 		for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
 			struct buf english = BUF_INIT(0), other = BUF_INIT(0);
 
-			assert_int_equal(
-				texts_word(texts, "en", words[i], NULL, NULL, 0, &english, &err),
+			assert_int_equal(texts_word(&(struct text_use){texts, "en", NULL, 0},
+						 words[i], NULL, &english, &err),
 				RC_OK);
-			assert_int_equal(
-				texts_word(texts, tags[t], words[i], NULL, NULL, 0, &other, &err),
+			assert_int_equal(texts_word(&(struct text_use){texts, tags[t], NULL, 0},
+						 words[i], NULL, &other, &err),
 				RC_OK);
 			if (strcmp(words[i], "other") != 0 &&
 				(strcmp(buf_text(&english), buf_text(&other)) == 0 ||
@@ -223,11 +232,11 @@ shipped_are_whole(void **state)
 			struct buf english = BUF_INIT(0), other = BUF_INIT(0), s = BUF_INIT(0);
 			const struct text_value rule = {"rule", "r", false};
 
-			assert_int_equal(texts_format(texts, "en", (enum text_kind)kind, &rule, 1,
-						 &s, &english, &err),
+			assert_int_equal(texts_format(&(struct text_use){texts, "en", &rule, 1},
+						 (enum text_kind)kind, &s, &english, &err),
 				RC_OK);
-			assert_int_equal(texts_format(texts, tags[t], (enum text_kind)kind, &rule,
-						 1, &s, &other, &err),
+			assert_int_equal(texts_format(&(struct text_use){texts, tags[t], &rule, 1},
+						 (enum text_kind)kind, &s, &other, &err),
 				RC_OK);
 			assert_string_not_equal(buf_text(&english), buf_text(&other));
 			buf_fini(&english);
