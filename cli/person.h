@@ -7,16 +7,13 @@
 
 #include "cli/answer.h"
 
+/* person.c: sends, and shows the person that comes back. */
+int person_finish(struct cli *cli, struct asking *asking);
+
 /* person_show.c */
 extern const struct command person_list, person_show, person_grants;
 /* The answer's "person" or "persons", in full, for people or as JSON. */
 int person_print(const struct cli *cli, const struct json_value *answer);
-
-/* person_sync.c */
-extern const struct command person_sync;
-
-/* Sends and shows the person that comes back. */
-int person_finish(struct cli *cli, struct asking *asking);
 
 /* Which list; FILL (may be NULL) adds members to each request. */
 typedef void person_fill(void *ctx, struct json *request);
@@ -29,5 +26,8 @@ struct person_list {
 typedef enum rc person_each(void *ctx, const struct json_value *element, struct err *err);
 enum rc person_pages(struct admin_session *session, const struct person_list *which,
 	person_each *each, void *ctx, struct err *err);
+
+/* person_sync.c */
+extern const struct command person_sync;
 
 #endif

@@ -18,7 +18,7 @@ struct issue_request {
 };
 
 struct issue_attr {       /* of a subject, in the order of the certificate */
-	const char *type; /* "CN", "O", …: issue_attr_known */
+	const char *type; /* "CN", "O", …: those that issue.c knows */
 	const char *text; /* UTF-8 */
 };
 struct issue_policy {

@@ -101,11 +101,14 @@ enum rc admin_vault_backup(struct admin *a, struct err *err);
 enum rc admin_vault_backup_next(struct admin *a, struct err *err);
 /* admin_issue.c */
 enum rc admin_key_new(struct admin *a, struct err *err);
-enum rc admin_key_renew(struct admin *a, struct err *err);
 /* admin_renew.c */
+enum rc admin_key_renew(struct admin *a, struct err *err);
 enum rc admin_key_due(struct admin *a, struct err *err);
 enum rc admin_key_settle(struct admin *a, struct err *err);
-/* admin_ca.c, admin_ca_show.c */
+/* admin_ca.c, admin_ca_renew.c, admin_ca_show.c */
+/* Root and issuing CA in an empty store; PEM: the root. */
+enum rc admin_make_ca(struct admin *a, const char *organisation, const char *type, struct buf *pem,
+	struct err *err);
 enum rc admin_ca_list(struct admin *a, struct err *err);
 enum rc admin_ca_show(struct admin *a, struct err *err);
 enum rc admin_ca_new(struct admin *a, struct err *err);
@@ -116,16 +119,9 @@ enum rc admin_ca_import(struct admin *a, struct err *err);
 enum rc admin_publish_list(struct admin *a, struct err *err);
 enum rc admin_publish_ours(struct admin *a, struct err *err);
 /* admin_crl.c */
+enum rc admin_key_revoke(struct admin *a, struct err *err);
 enum rc admin_ca_crl(struct admin *a, struct err *err);
-/* Root and issuing CA in an empty store; PEM: the root. */
-enum rc admin_make_ca(struct admin *a, const char *organisation, const char *type, struct buf *pem,
-	struct err *err);
 /* admin_import.c */
-/* key.pin in four parts, of which the first and the third need no lock. */
-enum rc admin_key_pin_check(struct admin *a, struct err *err);
-enum rc admin_key_pin_count(struct admin *a, struct err *err);
-enum rc admin_key_pin_open(struct admin *a, struct err *err);
-void admin_held_free(struct admin *a);
 enum rc admin_key_import_before(struct admin *a, struct err *err);
 enum rc admin_key_import(struct admin *a, struct err *err);
 enum rc admin_import_new(struct admin *a, struct err *err);
@@ -133,18 +129,24 @@ void admin_import_free(struct admin *a);
 /* admin_held.c */
 enum rc admin_key_hold(struct admin *a, struct err *err);
 enum rc admin_key_held(struct admin *a, struct err *err);
-enum rc admin_key_pin(struct admin *a, struct err *err);
 enum rc admin_key_held_drop(struct admin *a, struct err *err);
+/* key.pin in four parts, of which the first and the third need no lock. */
+enum rc admin_key_pin_check(struct admin *a, struct err *err);
+enum rc admin_key_pin_count(struct admin *a, struct err *err);
+enum rc admin_key_pin_open(struct admin *a, struct err *err);
+enum rc admin_key_pin(struct admin *a, struct err *err);
+void admin_held_free(struct admin *a);
 /* admin_request.c */
 enum rc admin_key_request(struct admin *a, struct err *err);
 /* admin_cert.c */
 enum rc admin_key_cert_add(struct admin *a, struct err *err);
+/* admin_budget.c */
+enum rc admin_budgets(struct admin *a, struct err *err);
 /* admin_person.c */
 enum rc admin_person_add(struct admin *a, struct err *err);
 enum rc admin_person_show(struct admin *a, struct err *err);
 enum rc admin_person_set(struct admin *a, struct err *err);
 enum rc admin_person_list(struct admin *a, struct err *err);
-enum rc admin_budgets(struct admin *a, struct err *err);
 enum rc admin_person_rename(struct admin *a, struct err *err);
 enum rc admin_person_leave(struct admin *a, struct err *err);
 enum rc admin_person_return(struct admin *a, struct err *err);
@@ -167,7 +169,6 @@ enum rc admin_key_list(struct admin *a, struct err *err);
 enum rc admin_key_show(struct admin *a, struct err *err);
 enum rc admin_key_cert(struct admin *a, struct err *err);
 enum rc admin_key_retire(struct admin *a, struct err *err);
-enum rc admin_key_revoke(struct admin *a, struct err *err);
 /* admin_audit.c */
 enum rc admin_ledger_head(struct admin *a, struct err *err);
 enum rc admin_ledger_checkpoint(struct admin *a, struct err *err);

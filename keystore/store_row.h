@@ -126,7 +126,8 @@ enum rc store_sum_make(struct store *store, struct err *err);
 /* Writes the sum with the transaction that is about to end. */
 enum rc store_sum_put(struct store *store, struct err *err);
 
-/* A row of meta, in store.c; replaced when it is there. */
+/* --- store.c --- */
+/* A row of meta; replaced when it is there. */
 enum rc store_put_meta(struct store *store, const char *name, const char *value, struct err *err);
 enum rc
 store_get_meta(struct store *store, const char *name, char *out, size_t size, struct err *err);

@@ -4,8 +4,8 @@
  *
  * The MTA applies each modification as it comes and keeps it should we die, so whatever can be
  * known to fail is checked before the first is sent. The body goes first: what an administrator
- * with "default_action = accept" gets from a milter that dies half-way is then rather ciphertext
- * under the old header than plaintext under the new one.
+ * with milter_default_action = accept gets from a milter that dies half-way is then rather
+ * ciphertext under the old header than plaintext under the new one.
  */
 #ifndef MILTER_EDITS_H
 #define MILTER_EDITS_H

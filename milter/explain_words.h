@@ -9,8 +9,8 @@
 
 #include "milter/tx.h"
 
-/* By enum tri, the verdicts' enums and enum service_role; never out of range, as the loader has
- * chosen the values. */
+/* By enum tri, the verdicts' enums and enum role; never out of range, as the loader has chosen the
+ * values. */
 extern const char *const explain_tri[];
 extern const char *const explain_sign[];
 extern const char *const explain_encrypt[];

@@ -18,7 +18,8 @@
  *
  * Threads: one struct notices may be used by any number of threads.
  * Limits:  NOTICE_MAX_RCPTS recipients and NOTICE_MAX_HEADER bytes of header in one report (the
- * rest is counted, not lost), notices.outbox_size messages, notices.per_day for a sender and cause.
+ * rest is counted, not lost), notices.outbox_entries messages, notices.per_day for a sender and
+ * cause.
  */
 #ifndef MILTER_NOTICE_H
 #define MILTER_NOTICE_H
@@ -87,7 +88,7 @@ struct notice_invitation {
 	const char *language; /* of the rule; NULL: notices.language */
 	unsigned classes;     /* of the message: none for lists, reports and automatic answers */
 };
-/* Once for a recipient in notices.invite_days. RC_OK: kept; RC_NONE: not sent, logged. */
+/* Once for a recipient in notices.invite_interval. RC_OK: kept; RC_NONE: not sent, logged. */
 enum rc
 notice_invite(struct notices *notices, const struct notice_invitation *invitation, struct err *err);
 

@@ -45,7 +45,7 @@ void session_header(struct session *session, const char *name, const char *value
 void session_body(struct session *session, const void *data, size_t len);
 /*
  * Runs the pipeline. A result means: apply it (it has been checked that it can be), then call
- * session_done; NULL: REPLY says why not, or that copies went out instead.
+ * session_reset; NULL: REPLY says why not, or that copies went out instead.
  */
 struct result *
 session_finish(struct session *session, const char *qid, struct minded *task, struct reply *reply);
