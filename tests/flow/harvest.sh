@@ -351,8 +351,8 @@ if command -v sqlite3 >/dev/null; then
 	sqlite3 "$dir/certs/certs.db" <"$work/writer" >"$work/sqlite.log" 2>&1 &
 	pids="$pids $!"
 	exec 7>"$work/writer"
-	echo 'BEGIN IMMEDIATE;' >&7
-	sleep 0.3
+	printf 'BEGIN IMMEDIATE;\n.shell touch %s\n' "$work/writing" >&7
+	wait_for 10 test -e "$work/writing" || fail "no other writer"
 	for name in q1 q2 q3 q4 q5 q6; do
 		mail "Q$name" "$name@$partner" "$name@$partner" $name "$pass" "$received" "$sig"
 	done
