@@ -11,7 +11,8 @@
 #
 # The same operation costs more processor time in a machine that sleeps between the messages, or does something else, than
 # in a loop of its own: caches are cold, wakeups dear. So all three parts are measured in the same run. Each message goes to
-# the milter that does nothing first, then to sealgate, so both meet the same conditions ("nothing" is the former's time).
+# the milter that does nothing first, then to sealgate, so both meet the same conditions ("nothing" is the former's time). That
+# milter uses libmilter as it is and answers MAIL; what sealgate saves there counts for sealgate.
 # "key" is what the operation took where it ran, by the clock of the vault's own thread around it (keyclock.c, loaded into
 # the vault for this). What is left is "over"; the goal is judged by it, since nothing in it is the key's or the
 # protocol's. "bare" is the same operation in a loop of its own, which takes turns with the runs, on one thread or on all

@@ -2,8 +2,9 @@
 /*
  * nullmilter.c - a milter that does nothing, to measure others against and to try the driver on
  *
- * It negotiates what sealgate-milter negotiates, takes every byte, and by option answers late,
- * changes the message in each way the protocol knows, or refuses.
+ * It asks to be sent what sealgate-milter is sent, answers MAIL, RCPT and the end as milters do,
+ * takes every byte with libmilter as it is, and by option answers late, changes the message in each
+ * way the protocol knows, or refuses.
  */
 #include "milter/minder.h"
 
