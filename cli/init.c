@@ -369,6 +369,10 @@ print_next_steps(const struct init *init, const char *anchor)
 	       "  sealgate-fetcher -c %s\n\n",
 		init->dir, init->conf_path, init->domain, init->conf_path, init->conf_path,
 		init->conf_path);
+	if (geteuid() == 0)
+		printf("So that they start at boot, from the folder of sealgate's source:\n\n"
+		       "  contrib/systemd/install %s\n\n",
+			init->dir);
 	if (init->separate && !getpwnam(init->fetch_user))
 		printf("That one needs a system user \"%s\", which is not here yet.\n\n",
 			init->fetch_user);
