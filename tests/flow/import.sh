@@ -118,6 +118,27 @@ want "one of three: status" "$(status tool key import several)" 65
 want "one of three is taken" "$(keys)" "$((none + 1))"
 said "left out: the certificate of CN=bob cannot be used for mail: the type of its key (x25519) is not supported" key import several
 said "left out: a private key on the curve brainpoolP256r1" key import several
+# The same in one PKCS#12 file, the one that can be used first, in the middle and last.
+cat curve.key curve.pem >curve.file
+n=0
+for order in "one agree.file curve.file" "agree.file one curve.file" "agree.file curve.file one"; do
+	n=$((n + 1))
+	person "b$n" "b$n@example.org"
+	cat "b$n.key" "b$n.pem" >one
+	# shellcheck disable=SC2086
+	"$builddir/keymaker" bundle bundle.p12 geheim $order || fail "keymaker bundle"
+	before=$(keys)
+	want "PKCS#12, $order: status" "$(status tool key import --password password bundle.p12)" 65
+	want "PKCS#12, $order: one is taken" "$(keys)" "$((before + 1))"
+	match "PKCS#12, $order: the usable one" "$(tool key list)" "b$n@example.org"
+	said "left out: the certificate of CN=bob cannot be used for mail: the type of its key (x25519) is not supported" \
+		key import --password password bundle.p12
+	said "left out: a private key on the curve brainpoolP256r1" key import --password password bundle.p12
+done
+"$builddir/keymaker" bundle bundle.p12 geheim agree.file curve.file || fail "keymaker bundle"
+before=$(keys)
+want "PKCS#12, none that can be used: status" "$(status tool key import --password password bundle.p12)" 65
+want "PKCS#12, none that can be used: none is taken" "$(keys)" "$before"
 mkdir several.dir && cp several several.dir/several.pem
 want "in a folder: status" "$(status tool key import several.dir)" 65
 match "in a folder" "$(tool key import --json several.dir)" '"outcome":"failed".*x25519'

@@ -2,8 +2,12 @@
 /*
  * keymaker FOLDER N: N small PKCS#12 files, each with a P-256 key and a certificate of one CA for
  * userI@example.org, and FOLDER/../table.tsv with address, file and PIN. For runs of many files.
+ *
+ * keymaker bundle FILE PIN PEM…: one PKCS#12 file with the key and the certificate of each PEM
+ * file, which the openssl command cannot make.
  */
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/pkcs12.h>
 #include <openssl/x509v3.h>
 
@@ -63,8 +67,8 @@ write_p12(const char *path, EVP_PKEY *key, X509 *cert, const char *pin)
 	PKCS12_free(p12);
 }
 
-int
-main(int argc, char **argv)
+static int
+many(int argc, char **argv)
 {
 	EVP_PKEY *ca_key = EVP_EC_gen("P-256");
 	char path[4096], pin[64], san[128];
@@ -96,4 +100,56 @@ main(int argc, char **argv)
 	X509_free(ca);
 	EVP_PKEY_free(ca_key);
 	return 0;
+}
+
+/* The key and the certificate of one PEM file into BAGS. */
+static void
+add_pem(STACK_OF(PKCS12_SAFEBAG) * *bags, const char *path, const char *pin)
+{
+	FILE *file = fopen(path, "r");
+	EVP_PKEY *key = file ? PEM_read_PrivateKey(file, NULL, NULL, NULL) : NULL;
+	X509 *cert = NULL;
+	PKCS12_SAFEBAG *bag;
+	unsigned char id[32];
+	unsigned int len;
+
+	need(key != NULL, path);
+	rewind(file);
+	cert = PEM_read_X509(file, NULL, NULL, NULL);
+	need(cert && X509_digest(cert, EVP_sha256(), id, &len), path);
+	need(X509_keyid_set1(cert, id, (int)len) && PKCS12_add_cert(bags, cert), path);
+	bag = PKCS12_add_key_ex(bags, key, 0, 2048, NID_aes_256_cbc, pin, NULL, NULL);
+	need(bag && PKCS12_add_localkeyid(bag, id, (int)len), path);
+	X509_free(cert);
+	EVP_PKEY_free(key);
+	fclose(file);
+}
+
+static int
+bundle(int argc, char **argv)
+{
+	const char *out = argv[0], *pin = argv[1];
+	STACK_OF(PKCS12_SAFEBAG) *bags = NULL;
+	STACK_OF(PKCS7) *safes = NULL;
+	PKCS12 *p12;
+	FILE *file = fopen(out, "wb");
+
+	for (int i = 2; i < argc; i++)
+		add_pem(&bags, argv[i], pin);
+	need(PKCS12_add_safe(&safes, bags, NID_aes_256_cbc, 2048, pin), "safe");
+	p12 = PKCS12_add_safes(safes, 0);
+	need(p12 && PKCS12_set_mac(p12, pin, -1, NULL, 0, 2048, EVP_sha256()), "MAC");
+	need(file && i2d_PKCS12_fp(file, p12) && fclose(file) == 0, out);
+	PKCS12_free(p12);
+	sk_PKCS7_pop_free(safes, PKCS7_free);
+	sk_PKCS12_SAFEBAG_pop_free(bags, PKCS12_SAFEBAG_free);
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc > 4 && strcmp(argv[1], "bundle") == 0)
+		return bundle(argc - 2, argv + 2);
+	return many(argc, argv);
 }
