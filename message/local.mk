@@ -9,7 +9,7 @@ libmessage_a_SOURCES = \
 	message/classify.c message/classify.h \
 	message/compose.c message/compose.h \
 	message/dsn.c message/dsn.h \
-	message/ctype.c message/entity.c message/mime.c message/mime_7bit.c message/mime.h \
+	message/ctype.c message/entity.c message/mime.c message/mime_bytes.c message/mime_private.h message/mime_type.c message/mime_7bit.c message/mime.h \
 	message/hdrs.c message/hdr_decode.c message/hdrs.h \
 	message/hdr_text.c message/hdr_cut.c message/hdr_text.h \
 	message/msg.c message/msg.h \

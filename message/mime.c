@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "message/mime.h"
 
+#include "message/mime_private.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 /*
  * The pass over a message. Bytes come in pieces and are cut into lines; a line whose beginning is
@@ -42,75 +43,10 @@ struct scanner {
 	size_t count;       /* entities */
 	size_t line_len;    /* of the line in hand, without its end */
 	char last;          /* its last byte so far */
-	bool clean;         /* byte_flags would find nothing in the bytes in hand */
+	bool clean;         /* mime_byte_flags would find nothing in the bytes in hand */
 	uint64_t line_end;  /* where the end of the line before begins */
 	unsigned held_back; /* flags of that line end */
 };
-
-/* Sixteen bytes at a time; each lane says something of its own byte. */
-typedef unsigned char lanes __attribute__((vector_size(16)));
-
-/* Has any lane its highest bit? */
-static bool
-any_high(lanes v)
-{
-	uint64_t half[2];
-
-	memcpy(half, &v, sizeof(half));
-	return (half[0] | half[1]) & UINT64_C(0x8080808080808080);
-}
-
-/* What a run of bytes without line ends has in it. */
-static unsigned
-byte_flags(const char *data, size_t len)
-{
-	lanes bits = {0}, nul = {0}, cr = {0}, v;
-	unsigned flags = 0;
-	size_t i = 0;
-
-	while (i < len) {
-		if (len >= sizeof(v)) { /* the last piece overlaps the one before */
-			i = len - i < sizeof(v) ? len - sizeof(v) : i;
-			memcpy(&v, data + i, sizeof(v));
-		} else {
-			memset(&v, ' ', sizeof(v));
-			memcpy(&v, data, len);
-		}
-		bits |= v;
-		nul |= (lanes)(v == 0);
-		cr |= (lanes)(v == '\r');
-		i += sizeof(v);
-	}
-	if (any_high(bits))
-		flags |= MIME_HAS_8BIT;
-	if (any_high(nul))
-		flags |= MIME_HAS_NUL;
-	if (any_high(cr))
-		flags |= MIME_BARE_CR;
-	return flags;
-}
-
-/* Is there neither an 8-bit byte nor NUL, nor a CR without LF behind it, in DATA? One pass over
- * all lines; "no" may be said too often, at the end of DATA. */
-static bool
-is_clean(const char *data, size_t len)
-{
-	lanes bad = {0}, v, next;
-	size_t i = 0;
-
-	for (; i + sizeof(v) < len; i += sizeof(v)) {
-		memcpy(&v, data + i, sizeof(v));
-		memcpy(&next, data + i + 1, sizeof(next));
-		bad |= v | (lanes)(v == 0) | ((lanes)(v == '\r') & (lanes)(next != '\n'));
-	}
-	if (any_high(bad))
-		return false;
-	for (; i < len; i++)
-		if ((signed char)data[i] <= 0 ||
-			(data[i] == '\r' && (i + 1 == len || data[i + 1] != '\n')))
-			return false;
-	return true;
-}
 
 /* Makes an entity under PARENT (or the root) that begins at START. */
 static enum rc
@@ -148,101 +84,6 @@ add_entity(struct scanner *scanner, struct entity *parent, uint64_t start, struc
 	return RC_OK;
 }
 
-/* Content-Transfer-Encoding by its name. */
-static enum cte
-cte_parse(const struct hdr *hdr)
-{
-	static const char *const names[] = {"7bit", "8bit", "binary", "quoted-printable", "base64"};
-	static const enum cte ctes[] = {CTE_7BIT, CTE_8BIT, CTE_BINARY, CTE_QP, CTE_BASE64};
-	const char *p = hdr->value + strspn(hdr->value, " \t\r\n");
-	size_t len = strcspn(p, " \t\r\n;(");
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (len == strlen(names[i]) && strncasecmp(p, names[i], len) == 0)
-			return ctes[i];
-	return CTE_OTHER;
-}
-
-/* Sets the type that an entity has without a (good) Content-Type. */
-static enum rc
-set_default_type(struct entity *entity, struct err *err)
-{
-	const struct entity *parent = entity->parent;
-	bool digest =
-		!entity->has_ctype && parent && strcmp(parent->ctype.type, "multipart/digest") == 0;
-
-	entity->ctype.type = strdup(digest ? "message/rfc822" : "text/plain");
-	return entity->ctype.type ? RC_OK : err_set(err, ERR_MEMORY, "body part");
-}
-
-/* Two boundary parameters that differ: other programs may take the other one. */
-static bool
-has_two_boundaries(const struct ctype *ctype)
-{
-	const char *first = ctype_param(ctype, "boundary");
-
-	for (size_t i = 0; first && i < ctype->n; i++)
-		if (strcmp(ctype->params[i].name, "boundary") == 0 &&
-			strcmp(ctype->params[i].value, first) != 0)
-			return true;
-	return false;
-}
-
-/* Keeps the name of the file that the part wants to be. A damaged disposition says nothing. */
-static enum rc
-set_filename(struct entity *entity, const struct hdrs *hdrs, struct err *err)
-{
-	const struct hdr *hdr = hdrs_find(hdrs, "Content-Disposition", 0);
-	struct ctype disposition = {.type = NULL};
-	struct err damage = ERR_INIT;
-	const char *name = NULL;
-	enum rc rc = hdr ? ctype_parse(hdr->value, hdr->value_len, &disposition, &damage) : RC_OK;
-
-	if (rc == RC_TEMP || damage.code == ERR_LIMIT)
-		return err_set(err, damage.code, "Content-Disposition: %s", damage.detail);
-	if (rc == RC_OK && hdr)
-		name = ctype_param(&disposition, "filename");
-	if (!name)
-		name = ctype_param(&entity->ctype, "name");
-	rc = RC_OK;
-	if (name) {
-		entity->filename = strdup(name);
-		rc = entity->filename ? RC_OK : err_set(err, ERR_MEMORY, "body part");
-	}
-	ctype_fini(&disposition);
-	return rc;
-}
-
-/* Reads what the fields of an entity say about its body. */
-static enum rc
-set_type(struct entity *entity, const struct hdrs *hdrs, struct err *err)
-{
-	const struct hdr *hdr = hdrs_find(hdrs, "Content-Type", 0);
-	struct err damage = ERR_INIT;
-	enum rc rc = RC_PERM;
-
-	entity->has_ctype = hdr != NULL;
-	if (hdr)
-		rc = ctype_parse(hdr->value, hdr->value_len, &entity->ctype, &damage);
-	if (rc == RC_TEMP || damage.code == ERR_LIMIT)
-		return err_set(err, damage.code, "Content-Type: %s", damage.detail);
-	if (rc == RC_OK && !strchr(entity->ctype.type, '/')) {
-		ctype_fini(&entity->ctype);
-		rc = RC_PERM;
-	}
-	if (hdr && (rc != RC_OK || hdrs_count(hdrs, "Content-Type") > 1 ||
-			   has_two_boundaries(&entity->ctype)))
-		entity->flags |= MIME_BAD_TYPE;
-	if (hdr && rc == RC_OK && strcmp(entity->ctype.type, "multipart/signed") == 0 &&
-		!ctype_is_clear(hdr->value, hdr->value_len))
-		entity->flags |= MIME_VAGUE_TYPE;
-	for (size_t i = 0; (hdr = hdrs_find(hdrs, "Content-Transfer-Encoding", i)); i++)
-		entity->cte = i == 0 || cte_parse(hdr) == entity->cte ? cte_parse(hdr) : CTE_OTHER;
-	if (rc != RC_OK)
-		rc = set_default_type(entity, err);
-	return rc == RC_OK ? set_filename(entity, hdrs, err) : rc;
-}
-
 /* Begins the parts of a multipart, when its boundary can be used; else it is a leaf, flagged. */
 static void
 open_multipart(struct scanner *scanner, struct entity *entity)
@@ -252,7 +93,7 @@ open_multipart(struct scanner *scanner, struct entity *entity)
 
 	while (len && (boundary[len - 1] == ' ' || boundary[len - 1] == '\t'))
 		len--;
-	if (len == 0 || len > DELIMITER_MAX - 4 || has_two_boundaries(&entity->ctype)) {
+	if (len == 0 || len > DELIMITER_MAX - 4 || mime_has_two_boundaries(&entity->ctype)) {
 		entity->flags |= MIME_BAD_TYPE;
 		return;
 	}
@@ -290,7 +131,7 @@ end_header(struct scanner *scanner, struct err *err)
 	enum rc rc = hdrs_parse(buf_text(&scanner->header), scanner->header.len, &hdrs, &used, err);
 
 	if (rc == RC_OK)
-		rc = set_type(entity, &hdrs, err);
+		rc = mime_set_type(entity, &hdrs, err);
 	if (rc == RC_OK && !entity->parent && scanner->root_hdrs) {
 		*scanner->root_hdrs = hdrs; /* the caller's now */
 		return RC_OK;
@@ -396,7 +237,7 @@ static enum rc
 take_header(struct scanner *scanner, const char *data, size_t len, bool start, size_t eol,
 	struct err *err)
 {
-	unsigned flags = scanner->clean ? 0 : byte_flags(data, len - eol);
+	unsigned flags = scanner->clean ? 0 : mime_byte_flags(data, len - eol);
 
 	scanner->line_len = (start ? 0 : scanner->line_len) + len - eol;
 	if (flags & MIME_HAS_8BIT)
@@ -414,7 +255,7 @@ take_header(struct scanner *scanner, const char *data, size_t len, bool start, s
 static void
 take_body(struct scanner *scanner, const char *data, size_t len, bool start, bool ends, size_t eol)
 {
-	unsigned flags = scanner->clean ? 0 : byte_flags(data, len - eol);
+	unsigned flags = scanner->clean ? 0 : mime_byte_flags(data, len - eol);
 
 	len -= eol;
 	if (start) {
@@ -543,7 +384,7 @@ take_piece(struct scanner *scanner, const char *data, size_t len, uint64_t offse
 	size_t at = 0;
 	enum rc rc = RC_OK;
 
-	scanner->clean = is_clean(data, len);
+	scanner->clean = mime_is_clean(data, len);
 	while (rc == RC_OK && at < len) {
 		const char *lf;
 		size_t n;
@@ -646,7 +487,7 @@ header_flags(const struct hdrs *hdrs)
 	unsigned flags = 0;
 
 	for (size_t i = 0; i < hdrs->n; i++) {
-		flags |= byte_flags(hdrs->v[i].value, hdrs->v[i].value_len);
+		flags |= mime_byte_flags(hdrs->v[i].value, hdrs->v[i].value_len);
 		if (has_bare_cr(hdrs->v[i].value, hdrs->v[i].value_len))
 			flags |= MIME_HDR_CR;
 	}
@@ -665,7 +506,7 @@ mime_parse(const struct hdrs *hdrs, struct spool *body, struct entity **out, str
 	rc = add_entity(&scanner, NULL, 0, err);
 	if (rc == RC_OK) {
 		scanner.root->flags = header_flags(hdrs);
-		rc = set_type(scanner.root, hdrs, err);
+		rc = mime_set_type(scanner.root, hdrs, err);
 	}
 	if (rc == RC_OK)
 		rc = begin_body(&scanner, 0, err);
