@@ -17,6 +17,11 @@ tests_fuzz_cms_fuzz_SOURCES = tests/fuzz/cms_fuzz.c $(FUZZ_MAIN)
 tests_fuzz_cms_fuzz_LDADD = $(SG_LIBS_CRYPTO)
 tests_fuzz_cms_fuzz_LDFLAGS = $(FUZZ_LINKING)
 
+noinst_PROGRAMS += tests/fuzz/cms_shape_fuzz
+tests_fuzz_cms_shape_fuzz_SOURCES = tests/fuzz/cms_shape_fuzz.c $(FUZZ_MAIN)
+tests_fuzz_cms_shape_fuzz_LDADD = $(SG_LIBS_CRYPTO)
+tests_fuzz_cms_shape_fuzz_LDFLAGS = $(FUZZ_LINKING)
+
 noinst_PROGRAMS += tests/fuzz/cert_fuzz
 tests_fuzz_cert_fuzz_SOURCES = tests/fuzz/cert_fuzz.c $(FUZZ_MAIN)
 tests_fuzz_cert_fuzz_LDADD = $(SG_LIBS_CRYPTO)
