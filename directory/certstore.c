@@ -169,8 +169,10 @@ put(struct certstore *store, struct certrow *row, int64_t id, enum certadded *ad
 		merge(&old, row, &write, &touch);
 		*added = touch ? CERTADDED_CHANGED : CERTADDED_KNOWN;
 		if (row->source != old.source) /* another word now */
-			rc = certstore_remember(store, row->addr, id, CERTEVENT_ADDED, old.word_at,
-				old.source, old.vouched, old.why, err);
+			rc = certstore_remember(store,
+				&(struct certstore_event){row->addr, id, CERTEVENT_ADDED,
+					old.word_at, old.source, old.vouched, old.why},
+				err);
 	}
 	if ((rc == RC_OK || rc == RC_NONE) && write)
 		rc = put_row(store, row, id, err);

@@ -55,15 +55,14 @@ trim(struct certstore *store, const char *addr, struct err *err)
 }
 
 enum rc
-certstore_remember(struct certstore *store, const char *addr, int64_t cert, int what, int64_t at,
-	const char *source, const char *who, const char *why, struct err *err)
+certstore_remember(struct certstore *store, const struct certstore_event *event, struct err *err)
 {
 	static const char sql[] = "INSERT INTO history (addr, cert, what, at, source, who, why)"
 				  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-	enum rc rc = certstore_exec(
-		store, err, sql, "tiiittt", addr, cert, (int64_t)what, at, source, who, why);
+	enum rc rc = certstore_exec(store, err, sql, "tiiittt", event->addr, event->cert,
+		(int64_t)event->what, event->at, event->source, event->who, event->why);
 
-	return rc == RC_OK ? trim(store, addr, err) : rc;
+	return rc == RC_OK ? trim(store, event->addr, err) : rc;
 }
 
 enum rc
@@ -108,10 +107,13 @@ next_filing(struct certstore *store, const struct act *act, const char *last, ch
 	if (rc == RC_OK)
 		rc = certstore_text(stmt, 0, addr, err);
 	if (rc == RC_OK && act->what == CERTEVENT_FORGOTTEN)
-		rc = certstore_remember(store, *addr, act->id, CERTEVENT_ADDED,
-			sqlite3_column_int64(stmt, 4), (const char *)sqlite3_column_text(stmt, 1),
-			(const char *)sqlite3_column_text(stmt, 2),
-			(const char *)sqlite3_column_text(stmt, 3), err);
+		rc = certstore_remember(store,
+			&(struct certstore_event){*addr, act->id, CERTEVENT_ADDED,
+				sqlite3_column_int64(stmt, 4),
+				(const char *)sqlite3_column_text(stmt, 1),
+				(const char *)sqlite3_column_text(stmt, 2),
+				(const char *)sqlite3_column_text(stmt, 3)},
+			err);
 	certstore_done(stmt);
 	return rc;
 }
@@ -137,8 +139,10 @@ change_filing(struct certstore *store, const struct act *act, const char *addr, 
 		rc = certstore_run(store, stmt, changed, err);
 	certstore_done(stmt);
 	if (rc == RC_OK && *changed) /* what is so already is no event */
-		rc = certstore_remember(store, addr, act->id, (int)act->what, clock_now(), "",
-			act->word->who, act->word->why, err);
+		rc = certstore_remember(store,
+			&(struct certstore_event){addr, act->id, (int)act->what, clock_now(), "",
+				act->word->who, act->word->why},
+			err);
 	return rc;
 }
 
@@ -161,8 +165,10 @@ forget_anchor(struct certstore *store, const struct act *act, struct err *err)
 		rc = certstore_run(store, stmt, &changed, err);
 	certstore_done(stmt);
 	if (rc == RC_OK && changed)
-		rc = certstore_remember(store, "", act->id, CERTEVENT_FORGOTTEN, clock_now(), "",
-			act->word->who, act->word->why, err);
+		rc = certstore_remember(store,
+			&(struct certstore_event){"", act->id, CERTEVENT_FORGOTTEN, clock_now(), "",
+				act->word->who, act->word->why},
+			err);
 	return rc == RC_OK && !changed ? RC_NONE : rc;
 }
 

@@ -340,15 +340,14 @@ is_to_be_written(enum harvest_outcome outcome)
 }
 
 enum rc
-harvest_store(struct certstore *store, const struct harvest_conf *conf,
-	const struct harvest_offer *offer, const char *qid, bool dry, int64_t now,
-	struct harvest_result *out, struct err *err)
+harvest_store(struct certstore *store, const struct harvest_offer *offer,
+	const struct harvest_run *run, struct harvest_result *out, struct err *err)
 {
 	struct harvest h = {.store = store,
-		.conf = conf,
+		.conf = run->conf,
 		.offer = offer,
-		.qid = qid,
-		.now = now,
+		.qid = run->qid,
+		.now = run->now,
 		.result = out};
 	enum rc rc;
 
@@ -364,7 +363,7 @@ harvest_store(struct certstore *store, const struct harvest_conf *conf,
 	if (rc == RC_OK)
 		rc = decide(&h, err);
 	certstore_unlock(store);
-	if (rc != RC_OK || dry || !is_to_be_written(out->outcome))
+	if (rc != RC_OK || run->dry || !is_to_be_written(out->outcome))
 		return rc;
 	h.filed = h.pinned_other = h.other_key = false;
 	rc = certstore_begin(store, err);

@@ -98,9 +98,16 @@ enum rc certstore_column_cert(sqlite3_stmt *stmt, int i, struct cert **out, stru
 /* Within a transaction: takes the certificate ID away when no table speaks of it any more. A table
  * that does has to be named in its statement. */
 enum rc certstore_drop_cert(struct certstore *store, int64_t id, struct err *err);
-/* Within a transaction: adds a row to the history of ADDR. */
-enum rc certstore_remember(struct certstore *store, const char *addr, int64_t cert, int what,
-	int64_t at, const char *source, const char *who, const char *why, struct err *err);
+struct certstore_event {
+	const char *addr; /* "": of an anchor */
+	int64_t cert;     /* its id */
+	int what;         /* CERTEVENT_… */
+	int64_t at;
+	const char *source, *who, *why;
+};
+/* Within a transaction: adds a row to the history of the event's address. */
+enum rc
+certstore_remember(struct certstore *store, const struct certstore_event *event, struct err *err);
 
 /* TEXT (NULL is "") as it may be shown on a terminal, cut to CERTSTORE_MAX_WORD bytes: control
  * characters become "?". */

@@ -37,10 +37,15 @@ struct harvest_result {
 	char why[HARVEST_WHY];
 };
 
-/* Takes what OFFER allows. DRY: only says what it would come to. QID: of the message, or NULL. */
-enum rc harvest_store(struct certstore *store, const struct harvest_conf *conf,
-	const struct harvest_offer *offer, const char *qid, bool dry, int64_t now,
-	struct harvest_result *out, struct err *err);
+struct harvest_run { /* all borrowed */
+	const struct harvest_conf *conf;
+	const char *qid; /* of the message, or NULL */
+	int64_t now;
+	bool dry; /* only says what it would come to */
+};
+/* Takes what OFFER allows. */
+enum rc harvest_store(struct certstore *store, const struct harvest_offer *offer,
+	const struct harvest_run *run, struct harvest_result *out, struct err *err);
 
 struct harvest_shown {     /* what the owner of ADDR showed by signatures that mean a certificate */
 	int64_t signed_at; /* 0: none */

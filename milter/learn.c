@@ -194,16 +194,16 @@ static enum rc
 take(struct engine *engine, const struct harvest_offer *offer, const char *qid, bool dry,
 	struct harvest_result *result, struct err *err)
 {
-	const struct harvest_conf *conf = learning_conf(engine_learning(engine));
-	int64_t now = clock_now();
-	enum rc rc = harvest_store(engine_store(engine), conf, offer, qid, true, now, result, err);
+	struct harvest_run run = {learning_conf(engine_learning(engine)), qid, clock_now(), true};
+	enum rc rc = harvest_store(engine_store(engine), offer, &run, result, err);
 
 	if (rc == RC_OK)
 		rc = check_held(engine, offer, result, err);
 	if (rc != RC_OK || dry || result->outcome == HARVEST_REFUSED ||
 		result->outcome == HARVEST_SAME)
 		return rc;
-	return harvest_store(engine_store(engine), conf, offer, qid, false, now, result, err);
+	run.dry = false;
+	return harvest_store(engine_store(engine), offer, &run, result, err);
 }
 
 static void

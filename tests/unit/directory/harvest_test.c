@@ -110,10 +110,11 @@ check_take(struct world *w, const char *name, const struct harvest_offer *offer,
 	struct err err = ERR_INIT;
 	char got[400];
 
-	if (harvest_store(w->store, &w->conf, offer, "Q1", true, clock_now(), &dry, &err) !=
-			RC_OK ||
-		harvest_store(w->store, &w->conf, offer, "Q1", false, clock_now(), &result, &err) !=
-			RC_OK)
+	if (harvest_store(w->store, offer, &(struct harvest_run){&w->conf, "Q1", clock_now(), true},
+		    &dry, &err) != RC_OK ||
+		harvest_store(w->store, offer,
+			&(struct harvest_run){&w->conf, "Q1", clock_now(), false}, &result,
+			&err) != RC_OK)
 		fail_msg("%s: %s", name, err.detail);
 	snprintf(got, sizeof(got), "%s%s%s", harvest_outcome_name(result.outcome),
 		*result.why ? ": " : "", result.why);
