@@ -119,6 +119,25 @@ buf_append_str(struct buf *buf, const char *text, struct err *err)
 }
 
 enum rc
+buf_append_all(struct buf *buf, struct err *err, ...)
+{
+	size_t before = buf->len;
+	const char *text;
+	va_list ap;
+	enum rc rc = RC_OK;
+
+	va_start(ap, err);
+	while (rc == RC_OK && (text = va_arg(ap, const char *)))
+		rc = buf_append_str(buf, text, err);
+	va_end(ap);
+	if (rc != RC_OK && buf->data) {
+		buf->len = before;
+		buf->data[before] = '\0';
+	}
+	return rc;
+}
+
+enum rc
 buf_append_char(struct buf *buf, char c, struct err *err)
 {
 	enum rc rc = has_room(buf, 1) ? RC_OK : buf_reserve(buf, 1, err);

@@ -35,6 +35,8 @@ const char *buf_text(const struct buf *buf); /* never NULL; "" when empty */
 enum rc buf_reserve(struct buf *buf, size_t more, struct err *err);
 enum rc buf_append(struct buf *buf, const void *data, size_t len, struct err *err);
 enum rc buf_append_str(struct buf *buf, const char *text, struct err *err);
+/* Texts one after the other, up to NULL; all or nothing. */
+enum rc buf_append_all(struct buf *buf, struct err *err, ...) __attribute__((sentinel));
 enum rc buf_append_char(struct buf *buf, char c, struct err *err);
 enum rc buf_appendf(struct buf *buf, struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -2,9 +2,9 @@
 #include "message/alias.h"
 
 #include "base/file.h"
+#include "base/text.h"
 #include "message/addr.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -140,5 +140,5 @@ alias_map_person(const struct alias_map *map, const char *addr, char delimiter, 
 		other = addr;
 	}
 	if (other)
-		snprintf(out, ADDR_MAX + 1, "%s", other);
+		text_copy(out, ADDR_MAX + 1, other);
 }

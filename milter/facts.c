@@ -5,6 +5,7 @@
 #include "milter/tx.h"
 
 #include "base/log.h"
+#include "base/text.h"
 #include "directory/logins.h"
 #include "milter/check_signature.h"
 #include "milter/marks.h"
@@ -180,7 +181,8 @@ check_author(struct transaction *tx)
 		authorise(tx, tx->facts.authorised, "login %s has no right to sign as %s",
 			tx->identity, tx->from.v[0]);
 	else
-		authorise(tx, tx->facts.authorised, "no login, and no right for the client");
+		text_copy(tx->why_authorised, sizeof(tx->why_authorised),
+			"no login, and no right for the client");
 }
 
 const char *

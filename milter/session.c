@@ -507,5 +507,6 @@ session_ret_args(const struct session *session, const char *ret, struct buf *out
 {
 	const char *envid = session->envelope.envid;
 
-	return buf_appendf(out, err, "RET=%s%s%s", ret, envid ? " ENVID=" : "", envid ? envid : "");
+	return buf_append_all(
+		out, err, "RET=", ret, envid ? " ENVID=" : "", envid ? envid : "", NULL);
 }

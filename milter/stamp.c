@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "milter/stamp.h"
 
+#include "base/log.h"
 #include "base/secret.h"
+#include "base/text.h"
 #include "crypto/digest.h"
 
 #include <stdio.h>
@@ -99,7 +101,7 @@ digest_msg(
 static enum rc
 append_hex(struct buf *out, const char *name, const void *value, size_t len, struct err *err)
 {
-	enum rc rc = buf_appendf(out, err, ";\n\t%s=", name);
+	enum rc rc = buf_append_all(out, err, ";\n\t", name, "=", NULL);
 
 	return rc == RC_OK ? buf_append_hex(out, value, len, err) : rc;
 }
@@ -370,12 +372,14 @@ enum rc
 opened_format(const struct stamp_keys *keys, const char *authserv_id, int64_t now, struct buf *out,
 	struct err *err)
 {
+	char domain[251];
 	enum rc rc;
 
+	text_copy(domain, sizeof(domain), authserv_id);
 	if (!keys)
-		return buf_appendf(out, err, " %.250s", authserv_id);
-	rc = buf_appendf(out, err, " v=1; k=%s; t=%lld; d=%.250s", stamp_keys_id(keys),
-		(long long)now, authserv_id);
+		return buf_append_all(out, err, " ", domain, NULL);
+	rc = buf_append_all(out, err, " v=1; k=", stamp_keys_id(keys), "; t=", LOG_NUM(now),
+		"; d=", domain, NULL);
 	return rc == RC_OK ? append_mac(keys, OPENED_LABEL, out, err) : rc;
 }
 

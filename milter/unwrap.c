@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/counter.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "crypto/cms_envelope.h"
 #include "milter/authres.h"
 #include "milter/check_signature.h"
@@ -80,21 +81,28 @@ unwrap_new(struct transaction *tx, struct copy *copy, const struct verdicts *ver
 	return u;
 }
 
-__attribute__((format(printf, 4, 5))) static enum rc
-add_layer(struct unwrap *u, const char *kind, struct err *err, const char *fmt, ...)
+/* The layer's detail: texts one after the other, up to NULL. */
+__attribute__((sentinel)) static enum rc
+add_layer(struct unwrap *u, const char *kind, struct err *err, ...)
 {
 	struct copy *copy = u->copy;
-	struct layer *v = realloc(copy->layers, (copy->n_layers + 1) * sizeof(*v));
+	struct layer *v = realloc(copy->layers, (copy->n_layers + 1) * sizeof(*v)), *layer;
+	const char *text;
+	size_t len = 0;
 	va_list ap;
 
 	if (!v)
 		return err_set(err, ERR_MEMORY, "layers");
 	copy->layers = v;
-	v[copy->n_layers].kind = kind;
-	va_start(ap, fmt);
-	vsnprintf(v[copy->n_layers].detail, sizeof(v->detail), fmt, ap);
+	layer = &v[copy->n_layers++];
+	layer->kind = kind;
+	layer->detail[0] = '\0';
+	va_start(ap, err);
+	while ((text = va_arg(ap, const char *))) {
+		text_copy(layer->detail + len, sizeof(layer->detail) - len, text);
+		len += strlen(layer->detail + len);
+	}
 	va_end(ap);
-	copy->n_layers++;
 	return RC_OK;
 }
 
@@ -186,8 +194,8 @@ unwrap_signed(struct unwrap *u, bool *more, struct err *err)
 	rc = check_signature(&check, u->root, u->spool, &sink, verdict, err);
 	u->n_checked++; /* initialised in any case */
 	if (rc == RC_OK)
-		rc = add_layer(u, "signed", err, "%s%s%s", verdict_overall_name(verdict->overall),
-			*verdict->reason ? ": " : "", verdict->reason);
+		rc = add_layer(u, "signed", err, verdict_overall_name(verdict->overall),
+			*verdict->reason ? ": " : "", verdict->reason, NULL);
 	if (rc == RC_OK && u->is_opened && verdict->overall == VERDICT_PASS)
 		u->signed_inside = true;
 	if (rc == RC_OK && !lenient.broken)
@@ -272,8 +280,8 @@ open_matched(struct unwrap *u, const struct cms_enveloped *enveloped, const size
 	secret_free(&cek);
 	if (rc == RC_PERM) { /* the log may know why, the sender may not */
 		log_error(LOGL_WARN, u->tx->qid, "not-opened", &why, NULL);
-		return add_layer(u, "enveloped", err, "%s, not opened",
-			content_cipher_name(enveloped->cipher));
+		return add_layer(u, "enveloped", err, content_cipher_name(enveloped->cipher),
+			", not opened", NULL);
 	}
 	if (rc != RC_OK) {
 		if (err)
@@ -289,7 +297,8 @@ open_matched(struct unwrap *u, const struct cms_enveloped *enveloped, const size
 	u->signed_inside = false;
 	u->unauthenticated = !content_cipher_is_authenticated(enveloped->cipher);
 	*more = true;
-	return add_layer(u, "enveloped", err, "%s, opened", content_cipher_name(enveloped->cipher));
+	return add_layer(
+		u, "enveloped", err, content_cipher_name(enveloped->cipher), ", opened", NULL);
 }
 
 /* Before a key is used, so that it tells nothing about what comes out. */
@@ -313,22 +322,23 @@ try_open(struct unwrap *u, const struct cms_enveloped *enveloped, bool *more, st
 	enum rc rc;
 
 	if (enveloped->cipher == CIPHER_NONE)
-		return add_layer(u, "enveloped", err, "unsupported cipher, not opened");
+		return add_layer(u, "enveloped", err, "unsupported cipher, not opened", NULL);
 	if (u->entitled)
 		return match_each(u, enveloped, err);
 	if (u->copy->n > OPEN_MAX_RECIPIENTS)
-		return add_layer(u, "enveloped", err, "not opened: %zu recipients", u->copy->n);
+		return add_layer(u, "enveloped", err, "not opened: ", LOG_NUM(u->copy->n),
+			" recipients", NULL);
 	indexes = calloc(u->copy->n, sizeof(*indexes));
 	if (!indexes)
 		return err_set(err, ERR_MEMORY, "recipients");
 	rc = match_recipients(u, enveloped, indexes, &missing, err);
 	if (rc == RC_NONE) {
 		u->no_key = true;
-		rc = add_layer(u, "enveloped", err, "%s, no key here for %s",
-			content_cipher_name(enveloped->cipher), missing);
+		rc = add_layer(u, "enveloped", err, content_cipher_name(enveloped->cipher),
+			", no key here for ", missing, NULL);
 	} else if (rc == RC_OK && u->mode == PIPELINE_EXPLAIN) {
-		rc = add_layer(u, "enveloped", err, "%s, would be opened with the recipient's key",
-			content_cipher_name(enveloped->cipher));
+		rc = add_layer(u, "enveloped", err, content_cipher_name(enveloped->cipher),
+			", would be opened with the recipient's key", NULL);
 	} else if (rc == RC_OK) {
 		rc = remember(u, err);
 		if (rc == RC_OK)
@@ -365,7 +375,7 @@ unwrap_layer(struct unwrap *u, bool *more, struct err *err)
 	} else if (enveloped && (u->transform & PLAN_OPEN)) {
 		rc = try_open(u, enveloped, more, err);
 	} else if (enveloped) {
-		rc = add_layer(u, "enveloped", err, "not opened: no rule says so");
+		rc = add_layer(u, "enveloped", err, "not opened: no rule says so", NULL);
 	}
 	cms_enveloped_free(&enveloped);
 	return rc;

@@ -60,6 +60,26 @@ errors(void **state)
 	}
 }
 
+/* All of the texts, or none. */
+static void
+append_all(void **state)
+{
+	struct buf buf = BUF_INIT(8);
+	struct err err = ERR_INIT;
+
+	(void)state;
+	CHECK_INT("none", buf_append_all(&buf, &err, NULL), RC_OK);
+	CHECK_INT("some", buf_append_all(&buf, &err, "ab", "", "cd", NULL), RC_OK);
+	CHECK_STR("text", buf_text(&buf), "abcd");
+	CHECK_INT("too many", buf_append_all(&buf, &err, "efg", "hi", NULL), RC_PERM);
+	CHECK_INT("why", err.code, ERR_LIMIT);
+	CHECK_STR("as before", buf_text(&buf), "abcd");
+	CHECK_INT("length", buf.len, 4);
+	CHECK_INT("full", buf_append_all(&buf, &err, "ef", "gh", NULL), RC_OK);
+	CHECK_STR("all", buf_text(&buf), "abcdefgh");
+	buf_fini(&buf);
+}
+
 static void
 times(void **state)
 {
@@ -286,6 +306,7 @@ main(void)
 		cmocka_unit_test(times),
 		cmocka_unit_test(secrets),
 		cmocka_unit_test(files),
+		cmocka_unit_test(append_all),
 		cmocka_unit_test(log_quoting),
 		cmocka_unit_test(log_numbers),
 		cmocka_unit_test(log_long),
