@@ -3,6 +3,7 @@
  * The client against the real server: who may sign and open what, what comes out, and what becomes
  * of it when the vault goes away and comes back.
  */
+#include "base/counter.h"
 #include "keystore/client.h"
 
 #include <pthread.h>
@@ -339,6 +340,67 @@ test_open(void **state)
 	world_fini(&w);
 }
 
+/* DER with its first element's length, which takes two bytes, made MORE. */
+static void
+lengthen(unsigned char *der, size_t more)
+{
+	size_t len = ((size_t)der[2] << 8 | der[3]) + more;
+
+	CHECK_INT("length in two bytes", der[1], 0x82);
+	der[2] = (unsigned char)(len >> 8);
+	der[3] = (unsigned char)len;
+}
+
+/* A content key is opened again also when its number is written with zeros in front. */
+static void
+test_reopened(void **state)
+{
+	struct err err = ERR_INIT;
+	struct world w;
+	struct vault_client *client;
+	struct vault_signer signer;
+	struct buf cms = BUF_INIT(1u << 20);
+	struct cms_enveloped *header;
+	struct rinfo was;
+	unsigned char *der;
+	size_t at;
+	bool fits;
+	long before = counter_get(COUNTER_VAULT_REOPENS);
+
+	(void)state;
+	world_init(&w, NULL);
+	world_start(&w);
+	client = client_of(&w, "all");
+	world_do(&w, "{\"cmd\":\"key.new\",\"addr\":\"alice@example.org\",\"type\":\"rsa2048\"}",
+		NULL);
+	MUST(vault_find_signer(client, "alice@example.org", &signer, &err));
+	header = envelope_to(signer.encrypt_cert, &cms);
+	MUST(open_for(client, header, &cms, "alice@example.org", &fits, &err));
+	CHECK_INT("first", counter_get(COUNTER_VAULT_REOPENS) - before, 0);
+	/* SEQUENCE { … OCTET STRING } becomes one byte longer at the end's beginning. */
+	at = header->rinfos[0].der_len - header->rinfos[0].encrypted_key_len;
+	der = malloc(header->rinfos[0].der_len + 1);
+	assert_non_null(der);
+	memcpy(der, header->rinfos[0].der, at);
+	der[at] = 0;
+	memcpy(der + at + 1, header->rinfos[0].encrypted_key, header->rinfos[0].encrypted_key_len);
+	lengthen(der, 1);
+	lengthen(der + at - 4, 1);
+	was = header->rinfos[0];
+	header->rinfos[0].der = der;
+	header->rinfos[0].der_len++;
+	MUST(open_for(client, header, &cms, "alice@example.org", &fits, &err));
+	CHECK_INT("another spelling fits", fits, true);
+	CHECK_INT("again", counter_get(COUNTER_VAULT_REOPENS) - before, 1);
+	header->rinfos[0] = was;
+	cms_enveloped_free(&header);
+	free(der);
+	vault_signer_fini(&signer);
+	buf_fini(&cms);
+	vault_client_free(&client);
+	world_fini(&w);
+}
+
 static void
 test_restart(void **state)
 {
@@ -532,6 +594,7 @@ main(void)
 		cmocka_unit_test(test_roles),
 		cmocka_unit_test(test_many_keys),
 		cmocka_unit_test(test_open),
+		cmocka_unit_test(test_reopened),
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_tampering),
 		cmocka_unit_test(test_many),
