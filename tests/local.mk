@@ -38,6 +38,7 @@ clean-local:
 TEST_EXTENSIONS = .sh
 TESTS += $(check_PROGRAMS) $(check_SCRIPTS)
 dist_noinst_SCRIPTS += $(check_SCRIPTS) $(more_checks)
-check-all: $(check_PROGRAMS) $(noinst_PROGRAMS)
+## What is only built when asked for, the benches, has to compile too.
+check-all: $(check_PROGRAMS) $(noinst_PROGRAMS) $(EXTRA_PROGRAMS)
 	SEALGATE_THOROUGH=1 $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(TESTS) $(more_checks)'
 .PHONY: check-all

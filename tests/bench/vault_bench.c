@@ -109,7 +109,7 @@ open_bare(void *ctx)
 	EVP_PKEY *key = pkey_evp(run->pkey), *peer = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
 	EVP_PKEY_CTX *ecdh = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
 	unsigned char in[512] = {0}, out[512];
-	bool rsa = pkey_type(run->pkey) == KEY_RSA;
+	bool rsa = pkey_type(run->pkey) == KEY_RSA, good;
 	size_t in_len = (size_t)EVP_PKEY_get_size(key), len;
 	long n = 0;
 
@@ -119,7 +119,7 @@ open_bare(void *ctx)
 		world_die("ECDH", NULL);
 	while (!run->stop) {
 		len = sizeof(out);
-		if (rsa ? !pkey_raw_rsa(run->pkey, in, in_len, out, &len)
+		if (rsa ? pkey_raw_rsa(run->pkey, in, in_len, out, &len, &good, NULL) || !good
 			: EVP_PKEY_derive(ecdh, out, &len) != 1)
 			world_die("the bare operation", NULL);
 		n++;
