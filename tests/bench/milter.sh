@@ -182,6 +182,7 @@ for i in $(seq 0 $((files - 1))); do
 	openssl cms -sign -in "$work/in.txt" -signer "$work/carol.pem" -inkey "$work/carol.key" -out "$work/signed.body" 2>/dev/null
 	{ tr -d '\r' <"$work/head"; cat "$work/signed.body"; } >"$work/signed.$i.eml"
 done
+sed -i 's/$/\r/' "$work/in.txt" # as real mail is enveloped
 measure_both "verify 4 KB, rsa2048" rsa2048 verify 150 -f "<carol@$partner>" -r "<bob@$org>" "$work/signed.%d.eml"
 envelopes=yes
 {
