@@ -4,7 +4,8 @@
  *
  * The input steers a generator: a message of OpenSSL's is written anew, with lengths that are long,
  * short or indefinite and octet strings in pieces within pieces; then some bytes may be changed or
- * cut off. What both read has the same content, and we call nothing good that OpenSSL does not.
+ * cut off. What both read has the same content, and we call no signature good that OpenSSL does
+ * not.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -62,15 +63,16 @@ set_up(void)
 		.not_before = clock_now() - 86400,
 		.not_after = clock_now() + 86400,
 		.use = CERT_SIGN | CERT_ENCRYPT};
-	struct buf text = BUF_INIT(0), der = BUF_INIT(0);
+	struct buf text = BUF_INIT(0);
 	struct secret *plain = NULL;
-	STACK_OF(X509) *to = sk_X509_new_null();
+	STACK_OF(X509) * to;
 	const unsigned char *p;
 	size_t len;
 	BIO *bio;
 
 	if (fallback)
 		return;
+	to = sk_X509_new_null();
 	FUZZ_CHECK(pkey_generate("rsa2048", &key, NULL) == RC_OK);
 	FUZZ_CHECK(issue_root(key, &request, &cert, NULL) == RC_OK);
 	FUZZ_CHECK(secret_random(32, &fallback, NULL) == RC_OK);
@@ -96,7 +98,6 @@ set_up(void)
 	sk_X509_free(to);
 	secret_free(&plain);
 	buf_fini(&text);
-	buf_fini(&der);
 }
 
 /* --- the generator --- */
@@ -330,11 +331,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	damaged = damage(&shape);
 	we = kind == OPAQUE ? we_verify(&shape, &ours) : we_open(&shape, &ours);
 	they = openssl_reads(&shape, kind, &theirs);
-	/* Nobody is right about CBC with a wrong key. */
+	/* Nobody is right about CBC with a wrong key; and who a key is for is the vault's to judge,
+	 * not that of the readers here. */
 	if (we && they && !(damaged && kind == ENVELOPED))
 		FUZZ_CHECK(ours.len == theirs.len &&
 			   (ours.len == 0 || memcmp(ours.data, theirs.data, ours.len) == 0));
-	FUZZ_CHECK(!we || they || (damaged && kind == ENVELOPED));
+	FUZZ_CHECK(!we || they || (damaged && kind != OPAQUE));
 	FUZZ_CHECK(damaged || we == they);
 	buf_fini(&shape);
 	buf_fini(&ours);
