@@ -21,11 +21,15 @@
  * from one thread to another; it does that under its lock, and while nothing is held (it asks by
  * poll(), which says that there is more).
  *
+ * On a stop libmilter's controller closes all connections, also those that a worker waits in; so
+ * from then on nothing is freed that a worker may look at.
+ *
  * The program's own files and sockets, and those of other libraries, are not connections, and go
  * straight to the system.
  */
 #undef _FORTIFY_SOURCE /* the functions' inline forms */
 #include "milter/ahead.h"
+#include "milter/bundle.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -54,9 +58,12 @@ struct conn {
 	_Atomic bool wrote;  /* its packets are written by our writev() */
 	unsigned char *data; /* AHEAD_SIZE bytes, or NULL: nothing is held */
 	size_t at, end;      /* what is held of it */
+	struct conn *next;   /* in kept */
 };
 
 static struct conn *_Atomic conns[AHEAD_FDS];
+static atomic_bool keeps;         /* closed ones go there */
+static struct conn *_Atomic kept; /* libmilter's workers may still be in one */
 
 static struct conn *
 find(int fd)
@@ -70,9 +77,22 @@ forget(int fd)
 {
 	struct conn *conn = find(fd) ? atomic_exchange(&conns[fd], NULL) : NULL;
 
-	if (conn)
-		free(conn->data);
+	if (!conn)
+		return;
+	if (atomic_load(&keeps)) {
+		conn->next = atomic_load(&kept);
+		while (!atomic_compare_exchange_weak(&kept, &conn->next, conn))
+			;
+		return;
+	}
+	free(conn->data);
 	free(conn);
+}
+
+void
+ahead_keep(void)
+{
+	atomic_store(&keeps, true);
 }
 
 bool
@@ -219,10 +239,9 @@ accept(int fd, __SOCKADDR_ARG address, socklen_t *restrict len)
 	int got = accept4(fd, address, len, 0);
 	struct conn *conn = got >= 0 && got < AHEAD_FDS ? calloc(1, sizeof(*conn)) : NULL;
 
-	if (conn) {
-		forget(got);
+	forget(got);
+	if (conn)
 		atomic_store_explicit(&conns[got], conn, memory_order_release);
-	}
 	return got;
 }
 
@@ -230,6 +249,7 @@ int
 close(int fd)
 {
 	forget(fd);
+	bundle_forget(fd);
 	return (int)syscall(SYS_close, fd);
 }
 

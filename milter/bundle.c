@@ -61,6 +61,14 @@ bundle_begin(void)
 	own.open = true;
 }
 
+/* Its reply was never written: libmilter gave up before. */
+void
+bundle_forget(int fd)
+{
+	if (fd >= 0 && own.fd == fd)
+		end(&own);
+}
+
 /* Is this one packet of libmilter's? Its command in *COMMAND. */
 static bool
 is_packet(const struct iovec *iov, int n, unsigned char *command)

@@ -17,5 +17,7 @@
 
 /* From here to the next reply of this thread; nothing to end, nothing to fail. */
 void bundle_begin(void);
+/* FD is being closed: what was kept for it must not reach whoever has its number next. */
+void bundle_forget(int fd);
 
 #endif

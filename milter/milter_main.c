@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "base/startup.h"
+#include "milter/ahead.h"
 #include "milter/callbacks.h"
 #include "milter/folders.h"
 #include "milter/listen.h"
@@ -188,8 +189,10 @@ end_libmilter(struct server *server, pthread_t thread)
 {
 	struct timespec until;
 	pthread_t teller;
-	bool told = pthread_create(&teller, NULL, tell_libmilter, NULL) == 0;
+	bool told;
 
+	ahead_keep();
+	told = pthread_create(&teller, NULL, tell_libmilter, NULL) == 0;
 	for (int ms = 0; told && ms < END_MS; ms += 10) {
 		minder_knock(daemon_minder(server->daemon));
 		clock_gettime(CLOCK_REALTIME, &until);

@@ -411,6 +411,38 @@ room_is_waited_for_while_writing(void **state)
 	close_pair(side);
 }
 
+static void *
+read_closed(void *ctx)
+{
+	int fd = *(int *)ctx;
+	char text[8];
+
+	assert_int_not_equal(wait_for(fd, POLLIN, 10000), 0);
+	assert_int_equal(read(fd, text, 5), -1);
+	assert_int_equal(errno, EBADF);
+	return NULL;
+}
+
+/* On a stop libmilter's controller closes what a worker still waits for (ASan sees the difference).
+ */
+static void
+closed_under_a_worker(void **state)
+{
+	pthread_t thread;
+	int side[2];
+
+	(void)state;
+	connect_pair(side);
+	put(side[1], 'O', "negotiation");
+	packet(side[0]);
+	ahead_keep();
+	assert_int_equal(pthread_create(&thread, NULL, read_closed, &side[0]), 0);
+	usleep(100000);
+	close(side[0]);
+	close(side[1]);
+	pthread_join(thread, NULL);
+}
+
 /* libmilter finds ours, as any library in the program does. */
 static void
 libraries_find_them(void **state)
@@ -430,14 +462,13 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_ahead_after_the_first_packet),
-		cmocka_unit_test(packets_in_pieces),
-		cmocka_unit_test(large_packets_and_the_end),
-		cmocka_unit_test(another_thread_goes_on),
-		cmocka_unit_test(close_forgets),
-		cmocka_unit_test(others_are_left_alone),
-		cmocka_unit_test(odd_first_packets),
+		cmocka_unit_test(packets_in_pieces), cmocka_unit_test(large_packets_and_the_end),
+		cmocka_unit_test(another_thread_goes_on), cmocka_unit_test(close_forgets),
+		cmocka_unit_test(others_are_left_alone), cmocka_unit_test(odd_first_packets),
 		cmocka_unit_test(room_is_waited_for_while_writing),
 		cmocka_unit_test(libraries_find_them),
+		cmocka_unit_test(
+			closed_under_a_worker), /* the last: nothing is freed from then on */
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,6 +96,26 @@ another_begins_with_nothing(void **state)
 	close(fd[1]);
 }
 
+/* libmilter gives up before the reply; the next connection gets the same descriptor and thread. */
+static void
+close_ends_it(void **state)
+{
+	int fd[2], again[2];
+
+	(void)state;
+	pair(fd);
+	bundle_begin();
+	put(fd[0], 'h', "somebody else's", 15);
+	close(fd[0]);
+	pair(again);
+	assert_int_equal(again[0], fd[0]);
+	put(again[0], 'O', "negotiation", 11);
+	assert_string_equal(commands(again[1]), "O");
+	close(fd[1]);
+	close(again[0]);
+	close(again[1]);
+}
+
 static void
 only_packets_of_the_one_connection(void **state)
 {
@@ -194,6 +214,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(modifications_wait_for_the_reply),
 		cmocka_unit_test(another_begins_with_nothing),
+		cmocka_unit_test(close_ends_it),
 		cmocka_unit_test(only_packets_of_the_one_connection),
 		cmocka_unit_test(large_ones_go_at_once),
 		cmocka_unit_test(a_lost_connection_is_said),
