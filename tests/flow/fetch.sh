@@ -120,11 +120,11 @@ opened() {
 # --- a list: first the web has none, then it has
 send carol
 want "carol, nothing known" "$code" 451
-wait_for 10 grep -q "event=fetch-failed.*root.crl" "$work/fetcher.log" || fail "carol's list was not asked for"
+wait_for 40 grep -q "event=fetch-failed.*root.crl" "$work/fetcher.log" || fail "carol's list was not asked for"
 match "list of the fetcher" "$(gate fetch list --failing)" "root.crl"
 cp "$work/root.crl" "$www/root.crl"
-wait_for 20 grep -q "event=fetched kind=crl.*root.crl" "$work/fetcher.log" || fail "carol's list did not come"
-wait_for 10 passes carol || fail "carol: still $code"
+wait_for 40 grep -q "event=fetched kind=crl.*root.crl" "$work/fetcher.log" || fail "carol's list did not come"
+wait_for 40 passes carol || fail "carol: still $code"
 opened carol
 
 # --- somebody on the way sends a list of the root's name, newer and longer than the real one; carol may even be on it
@@ -149,17 +149,17 @@ refused() {
 	send "$1"
 	[ "$code" = 550 ]
 }
-wait_for 20 refused gina || fail "gina: still $code"
+wait_for 40 refused gina || fail "gina: still $code"
 want "three tries" "$(grep -c 'event=fetch-failed .*nowhere.cer' "$work/fetcher.log")" 3
-wait_for 10 refused hans || fail "hans: still $code"
+wait_for 40 refused hans || fail "hans: still $code"
 
 # --- an issuer that is behind a redirection, then its list
 send dora
 want "dora, no issuer yet" "$code" 451
-wait_for 10 grep -q "event=fetched kind=ca" "$work/fetcher.log" || fail "dora's issuer did not come"
+wait_for 40 grep -q "event=fetched kind=ca" "$work/fetcher.log" || fail "dora's issuer did not come"
 send dora
-wait_for 10 grep -q "event=fetched kind=crl.*sub.crl" "$work/fetcher.log" || fail "dora's list did not come"
-wait_for 10 passes dora || fail "dora: still $code"
+wait_for 40 grep -q "event=fetched kind=crl.*sub.crl" "$work/fetcher.log" || fail "dora's list did not come"
+wait_for 40 passes dora || fail "dora: still $code"
 opened dora
 
 # --- OCSP by a real responder; the verdict of a minute ago may stand that long in the milter, not in a new process
@@ -173,7 +173,7 @@ is_good() {
 	[ "$(check "$1")" = good ]
 }
 want "erin, nothing known" "$(check erin)" unknown
-wait_for 20 is_good erin || fail "erin: no OCSP answer: $(gate fetch list)"
+wait_for 40 is_good erin || fail "erin: no OCSP answer: $(gate fetch list)"
 match "OCSP in the log" "$(cat "$work/fetcher.log")" "event=fetched kind=ocsp"
 
 # --- a list in a directory
@@ -187,16 +187,16 @@ if command -v slapd >/dev/null; then
 	start slapd slapd -d 0 -f "$work/slapd.conf" -h "ldap://127.0.0.1:$ldap"
 	want "fred: the list of his issuer counts for him too" "$(check fred)" good
 	gate fetch add crl "ldap://127.0.0.1:$ldap/cn=root%2Co=partner?certificateRevocationList;binary" || fail "fetch add"
-	wait_for 20 grep -q "event=fetched kind=crl url=\"ldap:" "$work/fetcher.log" || fail "no list from slapd: $(gate fetch list)"
+	wait_for 40 grep -q "event=fetched kind=crl url=\"ldap:" "$work/fetcher.log" || fail "no list from slapd: $(gate fetch list)"
 	gate fetch add crl "ldap://127.0.0.1:$ldap/cn=none%2Co=partner" || fail "fetch add"
-	wait_for 20 grep -q "event=fetch-failed.*cn=none.*No such object" "$work/fetcher.log" || fail "an entry that is not there"
+	wait_for 40 grep -q "event=fetch-failed.*cn=none.*No such object" "$work/fetcher.log" || fail "an entry that is not there"
 fi
 
 # A server that gives entry after entry is not listened to for long.
 echo "64 04 04 00 30 00" >"$work/entry"
 start endless "$builddir/slowldap" "$endless" 0 "$work/entry" 50000
 gate fetch add crl "ldap://127.0.0.1:$endless/cn=endless" || fail "fetch add"
-wait_for 20 grep -q "event=fetch-failed.*cn=endless.*Size limit exceeded" "$work/fetcher.log" || fail "an answer without end: $(gate fetch list)"
+wait_for 40 grep -q "event=fetch-failed.*cn=endless.*Size limit exceeded" "$work/fetcher.log" || fail "an answer without end: $(gate fetch list)"
 
 # --- what does not do
 gate fetch add crl "file:///etc/passwd"
@@ -227,7 +227,7 @@ passes carol || fail "carol after six deaths: $code"
 
 # --- reload and stop
 kill -USR1 "$fetcher"
-wait_for 10 grep -q event=reloaded "$work/fetcher.log" || fail "no reload"
+wait_for 40 grep -q event=reloaded "$work/fetcher.log" || fail "no reload"
 stop "$fetcher"
 want "stopped" "$status" 0
 [ -S "$dir/run/fetch.sock" ] && fail "the socket is still there"
